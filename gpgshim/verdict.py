@@ -1,0 +1,89 @@
+"""What is true of a job, from its journal alone, after any crash.
+
+Rule 1: what is on disk decides, never what somebody remembers.
+Rule 2: in doubt, `unknown`: a torn, strange or missing journal is never a reason to say retriable.
+Rule 3: `! unknown` is synced before the request leaves, so its absence from a whole journal proves
+that nobody was asked.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gpgshim.gate import DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
+from gpgshim.transcript import Line, Transcript, TranscriptError, parse
+
+
+class Verdict(NamedTuple):
+    """`state` is a durable one; `told` is whether the journal itself holds the outcome.
+
+    `refused` is whether the authority said no in so many words: it has not committed.
+    """
+
+    state: State
+    ending: Ending
+    outcome: Outcome
+    told: bool
+    refused: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """What a person should know, in one clause."""
+        return REFUSED if self.refused else MEANINGS[self.state, self.outcome]
+
+
+#: The meaning of an unknown state that is none: it was asked, so it is not called retriable.
+REFUSED = "the authority refused: it has not committed, and nothing was signed"
+
+
+#: The world's words that end a job -> how it ended. `exit` and `said` look at their argument.
+ENDINGS = {
+    "exit 0": Ending.WELL,
+    "exit": Ending.PASSING,  # nobody knows better: the next attempt is bounded by who makes it
+    "signal": Ending.PASSING,
+    "no-start": Ending.FINAL,  # there is no such command, and there will not be
+    "end": Ending.UNTOLD,
+    "said uploaded": Ending.WELL,
+    "said retriable": Ending.PASSING,
+    "said irrecoverable": Ending.FINAL,
+}
+
+
+def ending_of(line: Line) -> Ending | None:
+    """How `line` ends the job; None where it does not."""
+    if line.sigil != "%":
+        return None
+    return ENDINGS.get(line.text) or ENDINGS.get(line.text.partition(" ")[0])
+
+
+def judge(transcript: Transcript) -> Verdict:
+    """The verdict of a journal that could be read, whole or torn.
+
+    Raises TranscriptError where its lines contradict each other.
+    """
+    states = [State(line.text) for line in transcript.lines if line.sigil == "!"]
+    if states != list(DURABLE[: len(states)]):
+        raise TranscriptError(f"states out of order: {', '.join(states)}")
+    state = states[-1] if states else State.UNKNOWN
+    if transcript.torn and state is State.UNCOMMITTED:
+        state = State.UNKNOWN
+    endings = [end for end in map(ending_of, transcript.lines) if end]
+    ending = endings[-1] if endings else Ending.UNTOLD
+    outcome = OUTCOMES[state, ending]
+    told = [line.text for line in transcript.lines if not line.sigil]
+    if told and not transcript.torn and told != [outcome]:
+        raise TranscriptError(f"its outcome is {outcome}, but it says {', '.join(told)}")
+    refused = state is State.UNKNOWN and Line("<", "refused") in (
+        line._replace(at=None) for line in transcript.lines
+    )
+    return Verdict(state, ending, outcome, bool(told), refused)
+
+
+def judge_bytes(data: bytes) -> Verdict:
+    """The verdict of whatever lies where a journal should: total, raises nothing."""
+    try:
+        return judge(parse(data))
+    except TranscriptError:
+        return Verdict(
+            State.UNKNOWN, Ending.UNTOLD, OUTCOMES[State.UNKNOWN, Ending.UNTOLD], told=False
+        )

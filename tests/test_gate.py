@@ -1,0 +1,213 @@
+"""Does every history of events keep the promises, whatever crashes or fails on the way?
+
+The gate's table is walked whole: from every world that can be reached, every event, with every
+effect in turn failing (done or not done) and with a crash after every effect. Histories that lead
+to the same world are followed once and counted all: the walk is a proof for each length it says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import permutations, product
+from typing import NamedTuple
+
+import pytest
+from pytest_mock import MockerFixture
+
+from gpgshim.gate import (
+    DURABLE,
+    MEANINGS,
+    OUTCOMES,
+    STEPS,
+    TEMPFAIL,
+    TEMPFAIL_TAKEN,
+    Effect,
+    Ending,
+    Event,
+    Outcome,
+    State,
+    exit_status,
+)
+
+LENGTH = 12
+QUESTIONS = (Event.ASKED, Event.DOUBTED)
+INPUTS = [event for event in Event if event is not Event.FAILED]
+
+
+class World(NamedTuple):
+    """What matters of everything outside the gate, and what has happened to it."""
+
+    gate: State
+    disk: State = State.UNCOMMITTED  # the last durable word
+    waiting: int = 0  # stunts: none, one, or more
+    reached: bool = False  # the authority was found to be there
+    heard: bool = False  # the authority may have heard the request to commit
+    yes: bool = False  # it said go-ahead, and it had been asked
+    no: bool = False  # it said anything else, or spoke out of turn
+    failed: bool = False  # an effect could not be performed
+    granted: bool = False  # a gpg may sign
+    closed: bool = False  # the job is over
+
+    def check(self) -> None:
+        """The promises of DESIGN that are about the gate; they hold at every instruction."""
+        assert not self.granted or self.disk is State.COMMITTED, "1: a signature, not committed"
+        for ending in Ending:
+            outcome = OUTCOMES[self.disk, ending]
+            assert not (self.heard and outcome is Outcome.RETRIABLE), "2: retriable, but heard"
+            assert not (self.granted and outcome is Outcome.UNSIGNED), "2: unsigned, but granted"
+
+    def check_at_rest(self) -> None:
+        """What holds between two events: the gate is in the one state that the facts call for."""
+        self.check()
+        assert self.gate is (
+            State.CLOSED if self.closed
+            else State.REFUSED if self.failed or self.no
+            else State.COMMITTED if self.yes
+            else State.UNKNOWN if self.heard
+            else State.UNCOMMITTED
+        )  # fmt: skip
+        assert not self.waiting or self.gate is State.UNKNOWN, "waits for what cannot come"
+        assert (self.disk is State.COMMITTED) == self.yes or self.failed
+
+
+def perform(world: World, effect: Effect) -> World:
+    """`effect` done. Raises AssertionError where it is out of place."""
+    match effect:
+        case Effect.REACH:
+            assert world.waiting and world.disk is State.UNCOMMITTED
+            return world._replace(reached=True)
+        case Effect.WRITE_UNKNOWN:
+            assert world.waiting and world.reached and world.disk is State.UNCOMMITTED
+            return world._replace(disk=State.UNKNOWN)
+        case Effect.SEND_COMMIT:
+            assert world.reached and world.disk is State.UNKNOWN and not world.heard
+            return world._replace(heard=True)
+        case Effect.WRITE_COMMITTED:
+            assert world.yes and world.disk is State.UNKNOWN and not world.closed
+            return world._replace(disk=State.COMMITTED)
+        case Effect.GRANT:
+            assert not world.closed, "3: a grant after the gate has closed"
+            assert not world.no and not world.failed, "6: a grant after a no"
+            return world._replace(waiting=0, granted=world.granted or world.waiting > 0)
+        case Effect.REFUSE:
+            assert world.gate not in (State.UNKNOWN, State.COMMITTED), "a needless no"
+            return world._replace(waiting=0)
+
+
+def failed(world: World, effect: Effect) -> set[World]:
+    """What an effect that fails can leave: nothing done, all done, or a part of it."""
+    if effect is Effect.REFUSE:
+        return set()  # a no that does not arrive is a no
+    after = {world, perform(world, effect)}
+    if effect is Effect.GRANT and world.waiting > 1:
+        after.add(world._replace(waiting=1, granted=True))
+    return after
+
+
+def step(world: World, event: Event) -> set[World]:
+    """All that can become of `world`; with a check wherever a crash could leave it."""
+    after = set()
+    if event in QUESTIONS:
+        world = world._replace(waiting=min(2, world.waiting + 1))
+        if world.gate is not State.UNKNOWN or event is Event.ASKED:
+            after |= fail(world)  # the question itself could not be noted
+    answered = event in (Event.GO_AHEAD, Event.REFUSAL, Event.SILENCE)
+    if event is Event.CLOSE:
+        world = world._replace(closed=True)
+    elif answered and not world.closed and not world.yes and not world.failed:
+        yes = event is Event.GO_AHEAD and world.heard and not world.no
+        world = world._replace(yes=yes, no=not yes)
+    gate, effects = STEPS[world.gate, event]
+    row = (world.gate, event)
+    world = world._replace(gate=gate)
+    for effect in effects:
+        world.check()
+        for broken in failed(world, effect):
+            after |= fail(broken)
+        done = perform(world, effect)
+        if done != world:
+            USED.add((row, effect))
+        world = done
+        world.check()
+    return after | {world}
+
+
+def fail(world: World) -> set[World]:
+    gate, effects = STEPS[world.gate, Event.FAILED]
+    row = (world.gate, Event.FAILED)
+    world = world._replace(gate=gate, failed=True)
+    for effect in effects:
+        if world.waiting:
+            USED.add((row, effect))
+        world = perform(world, effect)
+    return {world}
+
+
+#: (row, effect) pairs that changed something in some world: an effect that never does is noise.
+USED: set[tuple[tuple[State, Event], Effect]] = set()
+
+
+def test_the_tables_are_total() -> None:
+    assert set(STEPS) == set(product(State, Event))
+    assert set(OUTCOMES) == set(product(DURABLE, Ending))
+    assert set(MEANINGS) == {(state, OUTCOMES[state, ending]) for state, ending in OUTCOMES}
+
+
+def walk(length: int) -> list[tuple[int, int]]:
+    """Follow every history of up to `length` events; (histories, worlds) for each length."""
+    worlds = Counter({World(State.UNCOMMITTED): 1})
+    counts = []
+    USED.clear()
+    for _ in range(length):
+        after: Counter[World] = Counter()
+        for world, histories in worlds.items():
+            # A stunt that is killed while it waits is no event: it only waits no more.
+            for waiting in range(world.waiting + 1):
+                for event in INPUTS:
+                    for then in step(world._replace(waiting=waiting), event):
+                        then.check_at_rest()
+                        after[then] += histories
+        worlds = after
+        counts.append((worlds.total(), len(worlds)))
+    assert {(row, effect) for row, (_, effects) in STEPS.items() for effect in effects} == USED
+    return counts
+
+
+def test_every_history_keeps_the_promises() -> None:
+    counts = walk(LENGTH)
+    for length, (histories, worlds) in enumerate(counts, 1):
+        print(f"length {length}: {histories} histories, {worlds} worlds")
+    assert counts[-1][0] > len(INPUTS) ** LENGTH
+    assert counts[-1][1] == counts[-2][1], "a longer history may lead to a world not seen here"
+
+
+def mutants(after: State, effects: tuple[Effect, ...]) -> list[tuple[State, tuple[Effect, ...]]]:
+    return [
+        *((state, effects) for state in State if state is not after),
+        *((after, order) for order in permutations(effects) if order != effects),
+        *((after, effects[:at] + effects[at + 1 :]) for at in range(len(effects))),
+        *((after, (*effects, extra)) for extra in Effect if extra not in effects),
+    ]
+
+
+def test_every_mutant_of_the_table_dies(mocker: MockerFixture) -> None:
+    """Is the walk above able to fail? Every row spoilt in every small way must be noticed."""
+    seen = 0
+    for row, (after, effects) in list(STEPS.items()):
+        for mutant in mutants(after, effects):
+            mocker.patch.dict(STEPS, {row: mutant})
+            with pytest.raises(AssertionError):
+                walk(5)
+            mocker.stopall()
+            seen += 1
+    print(f"{seen} mutants died")
+    assert seen > 300
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_75_is_retriable_and_nothing_else(outcome: Outcome) -> None:
+    for own in range(256):
+        status = exit_status(outcome, own)
+        assert (status == TEMPFAIL) == (outcome is Outcome.RETRIABLE)
+        if outcome is not Outcome.RETRIABLE:
+            assert status == (TEMPFAIL_TAKEN if own == TEMPFAIL else own)

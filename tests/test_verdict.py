@@ -1,0 +1,97 @@
+"""Does the journal alone tell the outcome, wherever it was cut?"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpgshim.gate import OUTCOMES, Ending, Outcome, State
+from gpgshim.transcript import TranscriptError, parse, parse_line
+from gpgshim.verdict import ENDINGS, ending_of, judge, judge_bytes
+
+HEAD = b"job: 1\n\n"
+UPLOADED = HEAD + (
+    b"! uncommitted\n$ gpg -s\n! unknown\n> commit-to-public-upload\n< go-ahead\n"
+    b"! committed\n= go\n% exit 0\nuploaded\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "state", "outcome"),
+    [
+        ("! uncommitted", State.UNCOMMITTED, Outcome.RETRIABLE),
+        ("! uncommitted|% exit 0", State.UNCOMMITTED, Outcome.UNSIGNED),
+        ("! uncommitted|% exit 1", State.UNCOMMITTED, Outcome.RETRIABLE),
+        ("! uncommitted|% signal 9", State.UNCOMMITTED, Outcome.RETRIABLE),
+        ("! uncommitted|% end", State.UNCOMMITTED, Outcome.RETRIABLE),
+        ("! uncommitted|% no-start 127", State.UNCOMMITTED, Outcome.IRRECOVERABLE),
+        ("! uncommitted|% said irrecoverable", State.UNCOMMITTED, Outcome.IRRECOVERABLE),
+        ("! uncommitted|% close", State.UNCOMMITTED, Outcome.RETRIABLE),
+        ("! uncommitted|! unknown", State.UNKNOWN, Outcome.IRRECOVERABLE),
+        ("! uncommitted|! unknown|% exit 0", State.UNKNOWN, Outcome.IRRECOVERABLE),
+        ("! uncommitted|! unknown|! committed", State.COMMITTED, Outcome.IRRECOVERABLE),
+        ("! uncommitted|! unknown|! committed|% exit 1", State.COMMITTED, Outcome.IRRECOVERABLE),
+        ("! uncommitted|! unknown|! committed|% said uploaded", State.COMMITTED, Outcome.UPLOADED),
+        ("", State.UNKNOWN, Outcome.IRRECOVERABLE),
+    ],
+)
+def test_what_is_on_disk_decides(lines: str, state: State, outcome: Outcome) -> None:
+    verdict = judge_bytes(HEAD + "".join(f"{each}\n" for each in lines.split("|") if each).encode())
+    assert (verdict.state, verdict.outcome, verdict.told) == (state, outcome, False)
+    assert verdict.meaning
+
+
+@pytest.mark.parametrize("cut", range(len(UPLOADED) + 1))
+def test_a_cut_anywhere_never_claims_too_much(cut: int) -> None:
+    left = UPLOADED[:cut]
+    verdict = judge_bytes(left)
+    sent = b"> commit" in left
+    assert not (sent and verdict.outcome is Outcome.RETRIABLE)
+    assert (verdict.state is State.COMMITTED) == (b"! committed\n" in left)
+    whole_and_untouched = (
+        left.endswith(b"\n") and b"! uncommitted\n" in left and b"! unknown" not in left
+    )
+    assert (verdict.outcome is Outcome.RETRIABLE) == whole_and_untouched
+    assert (verdict.outcome is Outcome.UPLOADED) == (b"% exit 0\n" in left)
+
+
+def test_a_refusal_is_told_from_silence() -> None:
+    asked = HEAD + b"! uncommitted\n! unknown\n"
+    assert "refused" in judge_bytes(asked + b"< refused\n").meaning
+    assert "refused" not in judge_bytes(asked + b"< go-ahead\n").meaning
+    assert judge_bytes(asked + b"< refused\n").outcome is Outcome.IRRECOVERABLE
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["! unknown\n", "! uncommitted\n! committed\n", "! uncommitted\n! uncommitted\n"],
+)
+def test_states_out_of_order_are_an_error(lines: str) -> None:
+    with pytest.raises(TranscriptError, match="states out of order"):
+        judge(parse(HEAD + lines.encode()))
+    assert judge_bytes(HEAD + lines.encode()).state is State.UNKNOWN
+
+
+def test_an_outcome_that_the_journal_does_not_bear_out_is_an_error() -> None:
+    lied = UPLOADED.replace(b"% exit 0\n", b"% exit 1\n")
+    with pytest.raises(TranscriptError, match="its outcome is irrecoverable, but it says uploaded"):
+        judge(parse(lied))
+    assert judge_bytes(lied).outcome is Outcome.IRRECOVERABLE
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_never_retriable(data: bytes) -> None:
+    if b"! uncommitted" not in data:
+        assert judge_bytes(data).outcome is Outcome.IRRECOVERABLE
+    assert judge_bytes(UPLOADED + data).outcome is not Outcome.RETRIABLE
+
+
+def test_every_ending_is_one_that_the_format_knows() -> None:
+    for text, ending in ENDINGS.items():
+        line = parse_line(f"% {text}" if " " in text or text == "end" else f"% {text} 3")
+        assert ending_of(line) is ending
+        assert (State.COMMITTED, ending) in OUTCOMES
+    assert ending_of(parse_line("% timeout")) is None
+    assert ending_of(parse_line("# exit 0")) is None
+    assert set(ENDINGS.values()) == set(Ending)
