@@ -1,0 +1,54 @@
+"""Asks a supervisor: connect, one line there, one line back.
+
+Rule 1: the stunts import this under `python3 -I -S`: builtin modules and wire, no more.
+Rule 2: no answer is a no. Every way of not getting one has its own clause.
+"""
+
+from __future__ import annotations
+
+import _socket
+import posix
+import sys
+
+from gpgshim import wire
+
+SOCKET = "/socket"  #: within a job's directory
+
+
+class NoAnswer(Exception):
+    """There is no answer, and there will be none. The message says what was met instead."""
+
+
+def ask(job: str, word: str, argument: str = "") -> tuple[str, str]:
+    """Ask the supervisor whose job's directory is `job`; (word, argument) of what it answers.
+
+    Waits as long as the supervisor takes. Raises NoAnswer.
+    """
+    path = job + SOCKET
+    try:
+        own = posix.lstat(job)
+        if own.st_uid != posix.geteuid() or own.st_mode & 0o077:
+            raise NoAnswer(f"{job} is not a private directory of this user")
+        peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            peer.connect(path)
+            credentials = peer.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+            uid = int.from_bytes(credentials[4:8], sys.byteorder)
+            if uid != posix.geteuid():
+                raise NoAnswer(f"{path} is served by user id {uid}, not by {posix.geteuid()}")
+            peer.sendall(wire.encode(word, argument))
+            data = b""
+            while not data.endswith(b"\n") and len(data) < wire.LONGEST:
+                more = peer.recv(wire.LONGEST)
+                if not more:
+                    break
+                data += more
+        finally:
+            peer.close()
+        return wire.decode(data, wire.ANSWERS)
+    except FileNotFoundError:
+        raise NoAnswer(f"the job is over: there is no {path}") from None
+    except wire.WireError as error:
+        raise NoAnswer(f"the supervisor at {path} did not answer: {error}") from None
+    except OSError as error:
+        raise NoAnswer(f"the supervisor at {path} cannot be asked: {error.strerror}") from None

@@ -1,0 +1,207 @@
+"""Who is asked for the commitment, and how: nobody, a command, or tag2upload's manager.
+
+Rule 1: an authority is asked at most once, and only after reach() has found it there.
+Rule 2: one answer, whatever happens: go-ahead, refused (certainly not committed), or nobody knows.
+Rule 3: nothing here waits. There is a descriptor to poll, and answer() when it is ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+import shutil
+import signal
+import socket
+from typing import NamedTuple, Protocol
+
+from gpgshim import o2m
+from gpgshim.errors import Misused
+from gpgshim.gate import Event
+from gpgshim.transcript import escape
+
+#: What CPython has changed of a child's signals and a child must not see.
+DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+
+_CONNECT = 10.0  #: seconds that a manager's socket may take to let us in
+
+
+class Answer(NamedTuple):
+    """`line` is the journal's, sigil and all."""
+
+    event: Event
+    line: str
+
+
+class Authority(Protocol):
+    """What the supervisor asks of an authority."""
+
+    def reach(self) -> None:
+        """Make sure that it is there, without telling it anything. Raises OSError."""
+
+    def ask(self) -> None:
+        """Tell it. Raises OSError; it may have heard all the same."""
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when answer() has something to say; after ask()."""
+
+    def answer(self) -> Answer | None:
+        """Its answer; None where that is not complete yet."""
+
+    def give_up(self) -> None:
+        """Stop waiting for it, and end what was started to ask it. Raises nothing."""
+
+
+class Nobody:
+    """No --commit was given: go-ahead, at once. The journal is all that this job wants."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def reach(self) -> None:
+        """There is nobody to be found."""
+
+    def ask(self) -> None:
+        self._fd = os.eventfd(1, os.EFD_CLOEXEC)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def answer(self) -> Answer:
+        os.close(self._fd)
+        return Answer(Event.GO_AHEAD, "< go-ahead")
+
+    def give_up(self) -> None:
+        """Nothing was started."""
+
+
+class Command:
+    """A command: exit 0 is go-ahead, 1 is refused, all else is nobody knows.
+
+    It runs in a process group of its own, with /dev/null for its stdin and stderr for its stdout,
+    and with `environ`.
+    """
+
+    def __init__(self, words: list[str], environ: dict[str, str]) -> None:
+        self._words = words
+        self._environ = environ
+        self._program = ""
+        self.pid = 0
+        self._fd = -1
+
+    def reach(self) -> None:
+        found = shutil.which(self._words[0], path=self._environ.get("PATH", os.defpath))
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, f"there is no command {self._words[0]!r}")
+        self._program = found
+
+    def ask(self) -> None:
+        self.pid = os.posix_spawn(
+            self._program,
+            self._words,
+            self._environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, 2, 1),
+            ],
+            setpgroup=0,
+            setsigdef=DEFAULT_SIGNALS,
+        )
+        self._fd = os.pidfd_open(self.pid)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def answer(self) -> Answer | None:
+        done = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG)
+        if done is None:
+            return None
+        os.close(self._fd)
+        self.pid = 0
+        if done.si_code != os.CLD_EXITED:
+            return Answer(Event.SILENCE, f"< signal {done.si_status}")
+        if done.si_status == 0:
+            return Answer(Event.GO_AHEAD, "< go-ahead")
+        if done.si_status == 1:
+            return Answer(Event.REFUSAL, "< refused")
+        return Answer(Event.SILENCE, f"< exit {done.si_status}")
+
+    def give_up(self) -> None:
+        if self.pid:
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            os.close(self._fd)
+            self.pid = 0
+
+
+class Manager:
+    """tag2upload's manager on a Unix socket, for the exchange about the commitment and no more."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._peer: socket.socket | None = None
+        self._line = b""
+
+    def reach(self) -> None:
+        self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._peer.settimeout(_CONNECT)
+            self._peer.connect(self._path)
+            self._peer.setblocking(False)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"the manager at {self._path}: {error.strerror or error}"
+            ) from error
+
+    def ask(self) -> None:
+        assert self._peer is not None
+        self._peer.sendall(o2m.COMMIT)
+
+    def fileno(self) -> int:
+        assert self._peer is not None
+        return self._peer.fileno()
+
+    def answer(self) -> Answer | None:
+        assert self._peer is not None
+        while not self._line.endswith(b"\n") and len(self._line) < o2m.LONGEST_LINE:
+            try:
+                byte = self._peer.recv(1)  # o2m's rule 1: never ahead
+            except BlockingIOError:
+                return None
+            except OSError:
+                byte = b""
+            if not byte:
+                return Answer(Event.SILENCE, "% eof")
+            self._line += byte
+        said = escape(self._line[:-1].decode("utf-8", "surrogateescape"))
+        return Answer(o2m.answer_to_commit(self._line), f"< {said}")
+
+    def give_up(self) -> None:
+        if self._peer is not None:
+            self._peer.close()
+
+
+def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
+    """The authority that `--commit` names. Raises Misused for a value that names none.
+
+    `environ` is a command's environment.
+    """
+    if commit is None:
+        return Nobody()
+    kind, colon, path = commit.partition(":")
+    if colon and kind == "o2m":
+        if not path or len(os.fsencode(path)) > 107 or "\0" in path:
+            raise Misused(
+                f"--commit {escape(commit)!r}: a socket's path has 1 to 107 bytes;"
+                " nothing was started"
+            )
+        return Manager(os.path.abspath(path))
+    try:
+        words = shlex.split(commit)
+    except ValueError as error:
+        raise Misused(f"--commit {escape(commit)!r}: {error}; nothing was started") from None
+    if not words:
+        raise Misused("--commit: the command is empty; nothing was started")
+    return Command(words, environ)

@@ -1,0 +1,442 @@
+"""The command line: words in, exit status out.
+
+Rule 1: exit statuses are sysexits'; a job's own goes through gate.exit_status and nothing else.
+Rule 2: a message is one line, in one write, on stderr; stdout is for what was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from gpgshim import __version__, argv, ask, explain, jobdir, optable, places, wire
+from gpgshim.authority import DEFAULT_SIGNALS, from_option
+from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
+from gpgshim.gate import Outcome, exit_status
+from gpgshim.journal import Journal, check_job_name
+from gpgshim.show import show as render
+from gpgshim.supervisor import Supervisor, exit_line, wake_on_signals
+from gpgshim.transcript import TranscriptError, parse, quote
+from gpgshim.verdict import Verdict
+
+_PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_PR_SET_CHILD_SUBREAPER = 36
+#: For verbs whose last words are another program's: from the first that is not ours, they all are.
+_WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+def say(text: str) -> None:
+    """One line on stderr, in one write."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"gpgshim: {text}\n".encode("utf-8", "backslashreplace"))
+
+
+def main() -> NoReturn:
+    """The program `gpgshim`."""
+    try:
+        status = cli.main(prog_name="gpgshim", standalone_mode=False)
+    except click.UsageError as error:
+        context = f"{error.ctx.command_path} --help" if error.ctx else "gpgshim --help"
+        say(f"{error.format_message()} (see {context})")
+        status = Misused.status
+    except click.ClickException as error:
+        say(error.format_message())
+        status = Misused.status
+    except GpgshimError as error:
+        say(str(error))
+        status = error.status
+    except (KeyboardInterrupt, click.Abort):
+        status = 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains as it ends
+        status = 128 + signal.SIGPIPE
+    sys.exit(status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="gpgshim %(version)s")
+def cli() -> None:
+    """A commitment gate for signatures.
+
+    A stunt gpg, first on a job's PATH, asks a supervisor before the job's first signature is made.
+    What fails before that has done nothing, and can be tried again.
+    """
+
+
+_JOB = click.option(
+    "--job", metavar="NAME", help="The job's name; its journals are NAME.1, NAME.2 …"
+)
+_COMMIT = click.option(
+    "--commit",
+    metavar="COMMAND|o2m:SOCKET",
+    help="Who is asked before the first signature: a command (exit 0: go ahead; 1: refused, and"
+    " certainly not committed; all else: nobody knows), or tag2upload's manager. Default: nobody,"
+    " and go ahead.",
+)
+_DEADLINE = click.option(
+    "--deadline",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    default=600.0,
+    show_default=True,
+    help="How long the authority may take; after that nobody knows what it believes.",
+)
+_GPG = click.option("--gpg", metavar="PATH", help="The real gpg. Default: the first on PATH.")
+_DGIT = click.option("--dgit", metavar="PATH", help="The real dgit. Default: the first on PATH.")
+
+
+class _Attempt:
+    """What `run` and `supervise` share: one attempt, set up and taken down."""
+
+    def __init__(
+        self,
+        job: str | None,
+        commit: str | None,
+        deadline: float,
+        gpg: str | None,
+        dgit: str | None,
+        command: str | None,
+    ) -> None:
+        # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        environ = dict(os.environ)
+        now = datetime.now(UTC)
+        self.job = check_job_name(job or f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}")
+        search = environ.get("PATH", os.defpath)
+        real = {"gpg": _find_gpg(search, gpg)}
+        if found := places.find_real("dgit", search, dgit):
+            real["dgit"] = found
+        table = _table_of(real["gpg"])
+        base = places.runtime_directory(environ)
+        places.make_private(base)
+        jobdir.sweep(base)
+        self.authority = from_option(commit, environ | {"GPGSHIM_JOB": self.job})
+        self.directory = jobdir.make(base, self.job, table, real)
+        try:
+            self.journal = Journal.create(
+                places.state_directory(environ),
+                self.job,
+                {
+                    "gpg": f"{real['gpg']} {optable.version(table)}",
+                    "authority": commit or "nobody",
+                    **({} if command is None else {"command": command}),
+                    "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+                    "gpgshim": __version__,
+                },
+            )
+            self.supervisor = Supervisor(
+                self.directory, self.journal, self.authority, deadline, ends_told=command is None
+            )
+        except BaseException:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise
+        self.environ = environ | {"PATH": f"{self.directory}/bin:{search}"}
+
+    def report(self, verdict: Verdict) -> None:
+        """The last line that a person sees."""
+        say(f"{self.journal.path.name}: {verdict.outcome}: {verdict.meaning} [{self.journal.path}]")
+
+
+@cli.command(context_settings=_WORDS_OF_ANOTHER)
+@_JOB
+@_COMMIT
+@_DEADLINE
+@_GPG
+@_DGIT
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True, metavar="-- COMMAND…")
+def run(
+    job: str | None,
+    commit: str | None,
+    deadline: float,
+    gpg: str | None,
+    dgit: str | None,
+    command: tuple[str, ...],
+) -> int:
+    """Run COMMAND under a gate of its own.
+
+    The exit status is COMMAND's own, or 75 if it failed and nothing was signed and nobody was
+    asked to commit: it can be tried again. 75 means nothing else, ever.
+
+    \b
+    Example:
+      gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
+    """
+    attempt = _Attempt(job, commit, deadline, gpg, dgit, quote(list(command)))
+    supervisor = attempt.supervisor
+    _become_subreaper()
+    child = 0
+    own = 0
+    signals = wake_on_signals((*_PASSED_ON, signal.SIGCHLD))
+
+    def child_ended() -> str | None:
+        nonlocal own
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if not pid:
+            return None
+        line, own = exit_line(status)
+        return line
+
+    def signalled() -> None:
+        for number in os.read(signals, 4096):
+            if number == signal.SIGCHLD:
+                _reap_orphans({child, getattr(attempt.authority, "pid", 0)})
+                continue
+            with contextlib.suppress(OSError):
+                attempt.journal.note(f"# we got {signal.Signals(number).name}, and pass it on")
+                attempt.journal.note("% close")
+            supervisor.close()
+            os.kill(child, number)
+
+    try:
+        try:
+            found = shutil.which(command[0], path=attempt.environ["PATH"])
+            if found is None:
+                raise FileNotFoundError(2, os.strerror(2))
+            child = os.posix_spawn(found, command, attempt.environ, setsigdef=DEFAULT_SIGNALS)
+        except OSError as error:
+            own = 127 if isinstance(error, FileNotFoundError) else 126
+            say(f"{quote([command[0]])} cannot be run: {error.strerror}")
+            supervisor.end(f"% no-start {own}")
+        else:
+            supervisor.watch(os.pidfd_open(child), child_ended)
+            supervisor.watch(signals, signalled)
+            supervisor.serve()
+        assert supervisor.verdict is not None
+    except Unable as error:
+        raise Unable(f"{error}; the job itself ended with status {own}") from error
+    finally:
+        supervisor.shut()
+        _remove_if_alone(attempt.directory)
+    attempt.report(supervisor.verdict)
+    return exit_status(supervisor.verdict.outcome, own)
+
+
+@cli.command()
+@_JOB
+@_COMMIT
+@_DEADLINE
+@_GPG
+@_DGIT
+@click.option("-D", "--foreground", is_flag=True, help="Do not fork; for systemd (Type=notify).")
+def supervise(
+    job: str | None,
+    commit: str | None,
+    deadline: float,
+    gpg: str | None,
+    dgit: str | None,
+    foreground: bool,
+) -> int:
+    """Be the supervisor of a job that somebody else starts, until `gpgshim close`.
+
+    Prints the line that puts the stunts on PATH, and then goes into the background.
+
+    \b
+    Example:
+      eval "$(gpgshim supervise --commit 'ask-the-release-team')"
+      make release; gpgshim close --status $?
+    """
+    attempt = _Attempt(job, commit, deadline, gpg, dgit, None)
+    supervisor = attempt.supervisor
+    click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")
+    sys.stdout.flush()
+    if not foreground:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+    signals = wake_on_signals(_PASSED_ON)
+    supervisor.watch(signals, lambda: "% end" if os.read(signals, 1) else None)
+    _tell_systemd()
+    try:
+        verdict = supervisor.serve()
+    finally:
+        # Whoever has our PATH still has it: the stunts stay, and say that the job is over.
+        supervisor.shut()
+    attempt.report(verdict)
+    return 0
+
+
+@cli.command()
+@click.option("--status", metavar="N", type=click.IntRange(0, 255), help="How the job ended.")
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+def close(status: int | None, directory: Path | None) -> int:
+    """Close the gate of the job whose stunts are first on PATH, and print its outcome.
+
+    With --status the exit status is as that of `gpgshim run`. DIRECTORY names another job: the
+    directory whose bin is on its PATH.
+
+    \b
+    Example:
+      make release; gpgshim close --status $?
+    """
+    job = directory or _job_on_path()
+    try:
+        answer, told = ask.ask(str(job), wire.END, "" if status is None else str(status))
+    except ask.NoAnswer as error:
+        raise Misconfigured(f"{error}; its journal tells what is true of the job") from None
+    if answer != wire.CLOSED:
+        raise Unable(f"the supervisor of {job} does not close the gate: {told}")
+    state, _, outcome = told.partition(" ")
+    click.echo(outcome)
+    say(f"{outcome} ({state})")
+    return 0 if status is None else exit_status(Outcome(outcome), status)
+
+
+@cli.command("show")
+@click.argument("job", metavar="JOB|FILE")
+def show_job(job: str) -> int:
+    """The story of JOB's last attempt, or of a journal FILE, as a timeline.
+
+    \b
+    Example:
+      gpgshim show 2420
+    """
+    path = _journal_path(job)
+    try:
+        click.echo(
+            render(parse(path.read_bytes()), shutil.get_terminal_size((100, 24)).columns), nl=False
+        )
+    except OSError as error:
+        raise Misused(f"{path} cannot be read: {error.strerror}") from None
+    except TranscriptError as error:
+        raise Malformed(f"{path} is not a journal ({error}): take the job for unknown") from None
+    return 0
+
+
+@cli.command(context_settings=_WORDS_OF_ANOTHER)
+@_GPG
+@click.option("--json-lines", is_flag=True, help="Read cases from stdin, one JSON value a line.")
+@click.option("--explain", "explained", is_flag=True, help="Say how each word was read, and why.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
+def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[str, ...]) -> int:
+    """What would this gpg command line do: sign, pass, or refuse?
+
+    With --json-lines a case is an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}.
+
+    \b
+    Examples:
+      gpgshim classify -- --det f
+      echo '["--clearsign", "f"]' | gpgshim classify --json-lines
+    """
+    if json_lines and words:
+        raise Misused("--json-lines reads its cases from stdin: no words after it")
+    search = os.environ.get("PATH", os.defpath)
+    table = argv.load(_table_of(_find_gpg(search, gpg)))
+    if not json_lines:
+        reading = argv.read(words, table, os.environ, explain.file_in("."))
+        click.echo(
+            explain.reading(reading, table) if explained else reading.verdict, nl=not explained
+        )
+        return 0
+    try:
+        lines = sys.stdin
+        lines.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        explain.classify_json_lines(table, lines, sys.stdout, os.environ, explained)
+    except explain.BadLine as error:
+        raise Malformed(str(error)) from None
+    return 0
+
+
+@cli.command(
+    "explain", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@_GPG
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
+@click.pass_context
+def explain_words(context: click.Context, gpg: str | None, words: tuple[str, ...]) -> int:
+    """How gpg reads a command line: each word, what it is taken for, and the verdict.
+
+    \b
+    Example:
+      gpgshim explain -- --status-fd --sign f
+    """
+    context.invoke(classify, gpg=gpg, json_lines=False, explained=True, words=words)
+    return 0
+
+
+def _journal_path(job: str) -> Path:
+    if "/" in job:
+        return Path(job)
+    directory = places.state_directory(dict(os.environ))
+    path = directory / job
+    if path.exists():
+        return path
+    attempt = 0
+    while (directory / f"{job}.{attempt + 1}").exists():
+        attempt += 1
+    if not attempt:
+        raise Misused(f"there is no journal of a job {job!r} in {directory}")
+    return directory / f"{job}.{attempt}"
+
+
+def _job_on_path() -> Path:
+    for each in os.environ.get("PATH", "").split(":"):
+        gpg = Path(each, "gpg")
+        with contextlib.suppress(OSError):
+            if each.startswith("/") and places.is_stunt(gpg):
+                return gpg.parent.parent
+    raise Misused("no job's stunts are on PATH: eval what `gpgshim supervise` printed, or name one")
+
+
+def _find_gpg(search: str, given: str | None) -> Path:
+    found = places.find_real("gpg", search, given)
+    if found is None:
+        raise Misconfigured(
+            f"there is no gpg on PATH ({search}): install gnupg, or name it with --gpg;"
+            " nothing was started"
+        )
+    return found
+
+
+def _table_of(gpg: Path) -> str:
+    try:
+        return optable.of(str(gpg))
+    except optable.NoTable as error:
+        raise Misconfigured(f"{error}; nothing was started") from error
+
+
+def _become_subreaper() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise Unable(
+            f"cannot become a subreaper: {os.strerror(ctypes.get_errno())}; nothing was started"
+        )
+
+
+def _reap_orphans(known: set[int]) -> None:
+    """Take the statuses of the job's dead orphans; those of `known` are for somebody else."""
+    with contextlib.suppress(ChildProcessError):
+        while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if dead.si_pid in known:
+                return
+            os.waitpid(dead.si_pid, 0)
+
+
+def _remove_if_alone(directory: Path) -> None:
+    """Remove the job's directory, unless something of the job is alive (jobdir's rule 2)."""
+    _reap_orphans(set())
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _tell_systemd() -> None:
+    # sd_notify(3): one datagram; an address that begins with @ is in the abstract namespace.
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+            peer.connect("\0" + address[1:] if address[0] == "@" else address)
+            peer.send(f"READY=1\nMAINPID={os.getpid()}\n".encode())

@@ -1,0 +1,205 @@
+"""A job's private directory: the stunts, and all that they need to find beside themselves.
+
+    JOB/bin/gpg  JOB/bin/dgit     the stunts; JOB/bin goes first on the job's PATH
+    JOB/real/gpg  JOB/real/dgit   links to the real programs
+    JOB/table                     the real gpg's options
+    JOB/socket                    the supervisor; gone when the gate is
+    JOB/gpgshim/  JOB/pyc/        the stunts' code, compiled
+
+Rule 1: nothing in here changes once the job has started, so an upgrade of the package, or of
+python3, cannot give a job half of another version.
+Rule 2: the stunts stay as long as anything of the job is alive. Were they gone, an orphan's PATH
+would lead it to the real gpg.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import marshal
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import CodeType
+
+from gpgshim.errors import Misconfigured, Unable
+
+#: sun_path has 108 bytes, and the last is a NUL.
+LONGEST_SOCKET_PATH = 107
+#: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), line feed included.
+LONGEST_SHEBANG = 255
+
+#: The modules that a stunt may import. tests/test_layers.py holds them to it.
+STUNT_MODULES = (
+    "gpgshim",
+    "gpgshim.shim",
+    "gpgshim.argv",
+    "gpgshim.commands",
+    "gpgshim.ask",
+    "gpgshim.wire",
+    "gpgshim.dgit",
+)
+#: What CPython itself imports from files as it starts under -I -S, and what ours do.
+START_MODULES = ("encodings", "encodings.aliases", "encodings.utf_8", "__future__")
+
+#: CPython ignores SIGPIPE and SIGXFSZ as it starts, and does not say what they were before; the
+#: real gpg has to be given what the caller left. `encodings` is imported before that happens, so
+#: the job's copy of its bytecode begins with this. Seen to hold for CPython 3.11 to 3.14
+#: (tests/test_untouched.py); where it should not, the two signals are put to their defaults.
+PRELUDE = """\
+caller_status = b""
+try:
+    import posix
+    _fd = posix.open("/proc/self/status", posix.O_RDONLY | posix.O_CLOEXEC)
+    caller_status = posix.read(_fd, 4096)
+    posix.close(_fd)
+except OSError:
+    pass
+"""
+
+
+def make(base: Path, job: str, table: str, real: dict[str, Path]) -> Path:
+    """Make the directory of an attempt of `job` under `base`; its path.
+
+    `table` is what gpgshim.argv.load takes; `real` maps the stunts' names to the real programs.
+    Raises Misconfigured where a path is too long for a socket or a script, Unable where the disk
+    does not let us.
+    """
+    try:
+        path = Path(tempfile.mkdtemp(prefix=f"{job[:24]}.", dir=base))
+        try:
+            _check_lengths(path)
+            for name in ("bin", "real", "gpgshim"):
+                (path / name).mkdir()
+            (path / "table").write_text(table, "utf-8", "surrogateescape")
+            for name, program in real.items():
+                (path / "real" / name).symlink_to(program)
+                _write_stunt(path, name)
+            for module in STUNT_MODULES:
+                name = module.partition(".")[2] or "__init__"
+                (path / "gpgshim" / f"{name}.pyc").write_bytes(_bytecode(_code(module)))
+            for module in START_MODULES:
+                _plant(path, module)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise Unable(
+            f"cannot make a directory for job {job} in {base}: {error.strerror};"
+            " nothing was started"
+        ) from error
+    return path
+
+
+def _interpreter() -> str:
+    # A virtual environment's python3 would look for its pyvenv.cfg at every start.
+    return os.path.realpath(sys.executable)
+
+
+def _shebang(path: Path) -> bytes:
+    return f"#!{_interpreter()} -ISBXpycache_prefix={path}/pyc\n".encode()
+
+
+def _check_lengths(path: Path) -> None:
+    socket = len(os.fsencode(path / "socket"))
+    if socket > LONGEST_SOCKET_PATH:
+        raise Misconfigured(
+            f"{path}/socket has {socket} bytes, and a socket's path can have {LONGEST_SOCKET_PATH}:"
+            " set XDG_RUNTIME_DIR to a shorter one; nothing was started"
+        )
+    line = _shebang(path)
+    if len(line) > LONGEST_SHEBANG or _interpreter().split() != [_interpreter()]:
+        raise Misconfigured(
+            f"{_interpreter()!r} is too long for a script's first line, or has a space in it;"
+            " nothing was started"
+        )
+
+
+def stunt_template(name: str) -> Path:
+    """The text of the stunt `name`: beside the package in a checkout, in it when installed."""
+    package = Path(__file__).parent
+    inside = package / "bin" / name
+    return inside if inside.exists() else package.parent / "bin" / name
+
+
+def _write_stunt(path: Path, name: str) -> None:
+    body = stunt_template(name).read_bytes().partition(b"\n")[2]
+    stunt = path / "bin" / name
+    stunt.write_bytes(_shebang(path) + body)
+    stunt.chmod(0o700)
+
+
+def _code(module: str) -> CodeType:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.loader is not None
+    code = spec.loader.get_code(module)  # type: ignore[attr-defined]
+    assert isinstance(code, CodeType)
+    return code
+
+
+def _bytecode(code: CodeType) -> bytes:
+    # PEP 552: a hash-based file, not to be checked against its source.
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
+
+
+def _plant(path: Path, module: str) -> None:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin)
+    if module == "encodings":
+        text = source.read_text("utf-8")
+        code = compile(PRELUDE + text, spec.origin, "exec", dont_inherit=True)
+    else:
+        code = _code(module)
+    cached = Path(f"{path}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_bytes(_bytecode(code))
+
+
+def sweep(base: Path) -> None:
+    """Remove what attempts before us had to leave under `base`, where nothing needs it any more.
+
+    That is: our own directories, a day old, without a supervisor, that no process of ours has in
+    its environment. What cannot be told or removed stays.
+    """
+    long_ago = time.time() - 86400
+    for entry in _own_directories(base):
+        with contextlib.suppress(OSError):
+            if (
+                entry.stat().st_mtime < long_ago
+                and not _is_served(entry)
+                and not _is_on_a_path(entry)
+            ):
+                shutil.rmtree(entry)
+
+
+def _own_directories(base: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return [
+            path
+            for path in base.iterdir()
+            if (path / "gpgshim/shim.pyc").exists() and path.lstat().st_uid == os.geteuid()
+        ]
+    return []
+
+
+def _is_served(job: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        try:
+            peer.connect(os.fsencode(job / "socket"))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+
+def _is_on_a_path(job: Path) -> bool:
+    wanted = os.fsencode(job / "bin")
+    for each in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # another user's, or gone
+            if wanted in each.read_bytes():
+                return True
+    return False

@@ -1,0 +1,147 @@
+"""The journal: one file an attempt, which a person can read while the job runs.
+
+Rule 1: a journal appears whole: the head and the first state are on disk before it has its name.
+Rule 2: sync() has returned, or the line does not count. After a failed sync nothing is written.
+Rule 3: a line that could not be written whole is taken back: only a crash leaves a torn one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gpgshim.errors import Misconfigured, Unable
+from gpgshim.gate import State
+from gpgshim.places import make_private, sync_directory
+from gpgshim.transcript import Line, escape, format_head
+
+_LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path has to fit 107
+
+
+def check_job_name(name: str) -> str:
+    """`name`, if a job may be called so. Raises Misconfigured.
+
+    A name becomes a file name and a line of a head, so it is made of letters, digits and `._+~-`
+    and begins with a letter or a digit.
+    """
+    if not name or len(name) > _LONGEST_NAME:
+        raise Misconfigured(
+            f"a job's name has 1 to {_LONGEST_NAME} characters, not {len(name)};"
+            " nothing was started"
+        )
+    if not (
+        name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "._+~-" for c in name)
+    ):
+        raise Misconfigured(
+            f"{escape(name)!r} cannot be a job's name: letters, digits and ._+~- only,"
+            " a letter or a digit first; nothing was started"
+        )
+    return name
+
+
+class Journal:
+    """An attempt's open journal. `clock` gives seconds; they are written since `create`."""
+
+    def __init__(self, path: Path, fd: int, clock: Callable[[], float]) -> None:
+        self.path = path
+        self._fd = fd
+        self._clock = clock
+        self._began = clock()
+        self._length = os.fstat(fd).st_size
+        self._broken = ""
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        job: str,
+        head: dict[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Journal:
+        """Make the journal of the next attempt of `job`: `directory`/`job`.N, on disk, exclusive.
+
+        `head` goes in after `job` and `attempt`. Raises Unable where that cannot be done, and
+        Misconfigured where others can write to `directory`.
+        """
+        make_private(directory)
+        try:
+            new = directory / f".new.{os.getpid()}"
+            attempt = 1
+            while True:
+                path = directory / f"{job}.{attempt}"
+                # Numbers that are taken are stepped over before anything is written.
+                if os.path.lexists(path):
+                    attempt += 1
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    new.unlink()  # a namesake's that crashed: its process id is ours now
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+                fd = os.open(new, flags, 0o600)
+                try:
+                    text = format_head({"job": job, "attempt": str(attempt), **head})
+                    _write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
+                    os.fsync(fd)
+                    os.link(new, path)
+                    os.unlink(new)
+                    sync_directory(directory)
+                except FileExistsError:
+                    os.close(fd)
+                    continue
+                except BaseException:
+                    os.close(fd)
+                    with contextlib.suppress(OSError):
+                        os.unlink(new)
+                    raise
+                return cls(path, fd, clock)
+        except OSError as error:
+            raise Unable(
+                f"cannot make the journal of job {job} in {directory}: {error.strerror};"
+                " nothing was started"
+            ) from error
+
+    def note(self, line: str) -> None:
+        """Append `line`, which begins with its sigil. Raises OSError, and then it is not there."""
+        self._append(line)
+
+    def sync(self, line: str) -> None:
+        """Append `line` and wait until the disk has it. Raises OSError: it may or may not."""
+        self._append(line)
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            # The kernel forgets what it could not write; a second fsync would lie.
+            self._broken = f"an earlier fsync failed: {error.strerror}"
+            raise
+
+    def read(self) -> bytes:
+        """What the file holds now."""
+        return self.path.read_bytes()
+
+    def close(self) -> None:
+        """Close the file. Nothing more can be appended."""
+        self._broken = "it is closed"
+        os.close(self._fd)
+
+    def _append(self, line: str) -> None:
+        if self._broken:
+            raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
+        sigil, _, text = line.partition(" ")
+        at = self._clock() - self._began
+        data = f"{Line(sigil, text, at) if text else Line('', sigil, at)}\n".encode("ascii")
+        try:
+            _write_all(self._fd, data)
+        except OSError:
+            try:
+                os.ftruncate(self._fd, self._length)
+            except OSError as error:
+                self._broken = f"half a line could not be taken back: {error.strerror}"
+            raise
+        self._length += len(data)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]

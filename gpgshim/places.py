@@ -1,0 +1,112 @@
+"""Where things are: journals, jobs' directories, and the real programs.
+
+Rule 1: a directory that anybody else can write is refused, not used with care.
+Rule 2: a stunt is never taken for the real program, by whatever name or link it is found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from gpgshim.errors import Misconfigured, Unable
+
+#: What a stunt's text contains, and no real program's: the import of its body.
+_STUNT = b"from gpgshim."
+
+
+def state_directory(environ: dict[str, str]) -> Path:
+    """Where journals are: $STATE_DIRECTORY as systemd gives it, else under $XDG_STATE_HOME."""
+    if given := environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    base = environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
+        base = os.path.expanduser("~/.local/state")
+    return Path(base, "gpgshim")
+
+
+def runtime_directory(environ: dict[str, str]) -> Path:
+    """Where jobs' directories are made: $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/gpgshim, or /tmp."""
+    if given := environ.get("RUNTIME_DIRECTORY"):
+        return Path(given.split(":")[0])
+    base = environ.get("XDG_RUNTIME_DIR", "")
+    return Path(base, "gpgshim") if base.startswith("/") else Path("/tmp")
+
+
+def make_private(directory: Path) -> None:
+    """Make `directory`, and what is missing above it, on disk; or check the one that is there.
+
+    Raises Misconfigured where another user owns it or can write to it, Unable where it cannot
+    be made. A sticky directory that all can write, such as /tmp, passes: what is made in it is
+    made by mkdtemp.
+    """
+    try:
+        missing = [directory]
+        while not missing[-1].parent.exists():
+            missing.append(missing[-1].parent)
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir(mode=0o700)
+                sync_directory(each.parent)
+        info = directory.stat()
+    except OSError as error:
+        raise Unable(
+            f"{directory} cannot be made or looked at: {error.strerror}; nothing was started"
+        ) from error
+    if not stat.S_ISDIR(info.st_mode):
+        raise Misconfigured(f"{directory} is not a directory; nothing was started")
+    if info.st_uid not in (0, os.geteuid()):
+        raise Misconfigured(f"{directory} belongs to user id {info.st_uid}; nothing was started")
+    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not info.st_mode & stat.S_ISVTX:
+        raise Misconfigured(
+            f"others can write to {directory} (mode {stat.S_IMODE(info.st_mode):04o});"
+            " nothing was started"
+        )
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the names in `directory` are on disk. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def is_stunt(path: Path) -> bool:
+    """Whether the program at `path` is a stunt of ours. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    return head.startswith(b"#!") and _STUNT in head
+
+
+def find_real(name: str, search: str, given: str | None = None) -> Path | None:
+    """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
+
+    None where `search` has none. Raises Misconfigured where `given` is none, or where what was
+    found is a stunt. A stunt that comes first is
+    not stepped over: it is another job's gate, and going round it must be said aloud.
+    """
+    if given is not None:
+        candidates = [Path(given)]
+    else:
+        candidates = [Path(each, name) for each in search.split(":") if each.startswith("/")]
+    for path in candidates:
+        if not path.is_file() or not os.access(path, os.X_OK):
+            continue
+        try:
+            if is_stunt(path):
+                raise Misconfigured(
+                    f"{path} is a stunt, not the real {name}: name the real one with --{name};"
+                    " nothing was started"
+                )
+        except OSError as error:
+            raise Misconfigured(
+                f"{path} cannot be read: {error.strerror}; nothing was started"
+            ) from error
+        return path.absolute()
+    if given is not None:
+        raise Misconfigured(f"{given} is not a program that can be run; nothing was started")
+    return None

@@ -1,0 +1,125 @@
+"""The stunt gpg: reads gpg's command line, asks if need be, and becomes the real gpg.
+
+Rule 1: what makes no signature is not touched: no socket, no wait, and the real gpg gets argv,
+descriptors, environment and signals as the caller left them.
+Rule 2: all that it needs is found from where it stands. The environment is not asked.
+Rule 3: this runs under `python3 -I -S`; every import is paid for by every call of gpg.
+"""
+
+from __future__ import annotations
+
+import encodings
+import posix
+import sys
+
+from gpgshim import argv
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal  # which has the same, and costs the stunt a lot more
+    from typing import NoReturn
+else:
+    import _signal
+
+REFUSED = 2  #: gpg's own exit status for "it did not work"
+
+#: What stands behind `[GNUPG:] FAILURE`: where, and a libgpg-error code in decimal:
+#: GPG_ERR_SOURCE_GPG (2) << 24 | GPG_ERR_FORBIDDEN (251). See GnuPG's doc/DETAILS.
+FAILURE = b"[GNUPG:] FAILURE gpgshim 33554683\n"
+
+
+def gpg(job: str) -> NoReturn:
+    """Be the stunt gpg of the job whose private directory is `job`."""
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # die of it as gpg would
+    words = sys.argv[1:]
+    try:
+        real = posix.readlink(job + "/real/gpg")
+        table = argv.load(_read(job + "/table"))
+    except (OSError, ValueError) as error:
+        _refuse(f"this gpg belongs to no job that is under way ({error})", None)
+    environ = {
+        name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+        for name, value in posix.environ.items()
+    }
+    reading = argv.read(words, table, environ, _read_if_there)
+    if reading.verdict != argv.PASS:
+        # Only what may sign pays for the socket.
+        from gpgshim import ask, wire
+
+        word = wire.SIGN if reading.verdict == argv.SIGN else wire.DOUBT
+        try:
+            answer, why = ask.ask(job, word)
+        except ask.NoAnswer as error:
+            answer, why = wire.NO, str(error)
+        if answer != wire.GO:
+            _refuse(why, reading.status_fd)
+    try:
+        become(real, ["gpg", *words])
+    except OSError as error:
+        _refuse(f"{real} cannot be run: {error.strerror}", reading.status_fd)
+
+
+def become(real: str, words: list[str]) -> NoReturn:
+    """Exec `real` as if the caller had. `words` is its argv. Raises OSError."""
+    undo_start_up()
+    posix.execv(real, words)
+
+
+def undo_start_up() -> None:
+    """Put back what CPython changed as it started: two signals, and perhaps LC_CTYPE.
+
+    It ignores SIGPIPE and SIGXFSZ, which exec passes on; what the caller had is in what
+    jobdir's prelude noted before. And it sets LC_CTYPE in a C locale (PEP 538).
+    """
+    status: bytes = getattr(encodings, "caller_status", b"")
+    ignored = int(status.partition(b"SigIgn:\t")[2][:16] or b"0", 16)
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        if not ignored >> (number - 1) & 1:
+            _signal.signal(number, _signal.SIG_DFL)
+    if posix.environ.get(b"LC_CTYPE") in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
+        before = _read("/proc/self/environ").split("\0")
+        values = [entry[9:] for entry in before if entry.startswith("LC_CTYPE=")]
+        if values:
+            posix.putenv(b"LC_CTYPE", values[0].encode("utf-8", "surrogateescape"))
+        else:
+            posix.unsetenv(b"LC_CTYPE")
+
+
+def say(text: str) -> None:
+    """One line on stderr, in one write; lost where there is no stderr."""
+    try:
+        posix.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+
+
+def _refuse(why: str, status_fd: int | None) -> NoReturn:
+    say(f"gpg: gpgshim refuses: {why}; nothing was signed by this gpg")
+    if status_fd is not None:
+        try:
+            posix.write(status_fd, FAILURE)
+        except (OSError, OverflowError):
+            pass  # the caller gave us a descriptor that is not open
+    posix._exit(REFUSED)
+
+
+def _read(path: str) -> str:
+    # A FIFO would make us wait, and take from gpg what it holds.
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    try:
+        if posix.fstat(fd).st_mode & 0o170000 != 0o100000:
+            raise OSError(None, "it is not a plain file")
+        data = b""
+        while more := posix.read(fd, 1 << 16):
+            data += more
+    finally:
+        posix.close(fd)
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _read_if_there(path: str) -> str | None:
+    try:
+        return _read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

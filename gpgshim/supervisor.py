@@ -1,0 +1,401 @@
+"""The supervisor: one attempt of one job, its gate's shell.
+
+Rule 1: it decides nothing. Events go through gate.STEPS, and it performs what comes out, in order.
+Rule 2: the outcome is what the journal, read back, says; never what this process remembers.
+Rule 3: one loop waits for everything at once. A peer that is slow, silent or mad delays nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import selectors
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gpgshim import wire
+from gpgshim.authority import Authority
+from gpgshim.errors import Unable
+from gpgshim.gate import OUTCOMES, STEPS, Effect, Event, State
+from gpgshim.journal import Journal
+from gpgshim.transcript import escape, parse_line, quote
+from gpgshim.verdict import Verdict, ending_of, judge_bytes
+
+PATIENCE = 10.0  #: seconds that a peer has for its one line
+LONGEST_CHAIN = 12  #: processes between an asker and us that are named in the journal
+_BACKLOG = 4096  #: connections that the kernel keeps for us; it cuts this at somaxconn
+
+
+class Asker:
+    """A connection to a stunt, or to somebody who pretends to be one."""
+
+    def __init__(self, peer: socket.socket, now: float) -> None:
+        self.peer = peer
+        self.data = b""
+        self.number = 0  # the how-many-eth question this is, from 1; 0 until it has asked
+        self.until = now + PATIENCE
+        self.pid, self.uid, _gid = struct.unpack(
+            "3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        )
+
+    def fileno(self) -> int:
+        return self.peer.fileno()
+
+
+class Supervisor:
+    """Serves `job`, a directory that jobdir made, until something says that the job is over.
+
+    `deadline` is in seconds, for the authority's answer; `clock` gives seconds. With `ends_told`
+    the job is over when a client says so, else only when something that is watched says so.
+    Raises Unable where the socket cannot be made.
+    """
+
+    def __init__(
+        self,
+        job: Path,
+        journal: Journal,
+        authority: Authority,
+        deadline: float,
+        ends_told: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.job = job
+        self.journal = journal
+        self.authority = authority
+        self.deadline = deadline
+        self.ends_told = ends_told
+        self.clock = clock
+        self.state = State.UNCOMMITTED
+        self.why = ""  # why all are refused, once they are
+        self.verdict: Verdict | None = None  # set by end()
+        self._askers: set[Asker] = set()
+        self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
+        self._questions = 0
+        self._until: float | None = None  # when the authority's time is up; only while it is asked
+        self._ends: dict[int, Callable[[], str | None]] = {}
+        self._selector = selectors.DefaultSelector()
+        self._perform = {
+            Effect.REACH: authority.reach,
+            Effect.WRITE_UNKNOWN: lambda: journal.sync(Effect.WRITE_UNKNOWN.value),
+            Effect.SEND_COMMIT: self._send_commit,
+            Effect.WRITE_COMMITTED: lambda: journal.sync(Effect.WRITE_COMMITTED.value),
+            Effect.GRANT: self._grant,
+            Effect.REFUSE: self._refuse,
+        }
+        try:
+            self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._listener.setblocking(False)
+            self._listener.bind(os.fsencode(job / "socket"))
+            self._listener.listen(_BACKLOG)
+        except OSError as error:
+            raise Unable(
+                f"cannot listen at {job}/socket: {error.strerror}; nothing was started"
+            ) from error
+        self._selector.register(self._listener, selectors.EVENT_READ)
+
+    # What the loop waits for.
+
+    def watch(self, fd: int, ended: Callable[[], str | None]) -> None:
+        """Call `ended` whenever `fd` is readable; the journal's line that it gives ends the job."""
+        self._ends[fd] = ended
+        self._selector.register(fd, selectors.EVENT_READ)
+
+    def serve(self) -> Verdict:
+        """Run until the job is over; what is true of it then. Raises Unable (see end)."""
+        _raise_descriptor_limit()
+        while self.verdict is None:
+            ready = self._selector.select(self._time_left())
+            # Those who ask go first: a job that ends at the same moment may have caused them, and
+            # their being refused is to stand in the journal before its end.
+            for key, _ in sorted(ready, key=lambda each: each[0].fd in self._ends):
+                self._handle(key)
+                if self.verdict is not None:
+                    break
+            self._look_at_the_clock()
+        return self.verdict
+
+    def _handle(self, key: selectors.SelectorKey) -> None:
+        if isinstance(key.fileobj, Asker):
+            if key.fileobj in self._askers:
+                self._hear(key.fileobj)
+        elif key.fileobj is self._listener:
+            self._welcome()
+        elif key.fd in self._ends:
+            if line := self._ends[key.fd]():
+                self.end(line)
+        elif self._until is not None:
+            answer = self.authority.answer()
+            if answer is not None:
+                self._answered(answer.event, answer.line)
+
+    def _time_left(self) -> float | None:
+        untils = [asker.until for asker in self._askers if not asker.number]
+        if self._until is not None:
+            untils.append(self._until)
+        return max(0.0, min(untils) - self.clock()) if untils else None
+
+    def _look_at_the_clock(self) -> None:
+        now = self.clock()
+        for asker in [each for each in self._askers if not each.number and each.until <= now]:
+            self._send(asker, wire.NO, "no question came")
+        if self._until is not None and self._until <= now:
+            self.authority_is_silent("% timeout")
+
+    # Peers.
+
+    def _welcome(self) -> None:
+        try:
+            peer, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError:
+            # No descriptors left, most likely. The peer waits in the kernel's queue; so do we.
+            time.sleep(0.01)
+            return
+        peer.setblocking(False)
+        asker = Asker(peer, self.clock())
+        self._askers.add(asker)
+        self._selector.register(asker, selectors.EVENT_READ)
+        if asker.uid != os.geteuid():
+            self._note(f"# user id {asker.uid} (pid {asker.pid}) is not ours, and was sent away")
+            self._send(asker, wire.NO, f"this gate does not serve user id {asker.uid}")
+
+    def _hear(self, asker: Asker) -> None:
+        try:
+            more = asker.peer.recv(wire.LONGEST + 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        if asker.number:
+            # It has asked and waits. Whatever it does now, it does no longer do that.
+            self._waiting.remove(asker)
+            self._note(f"% gone {asker.number}")
+            self._drop(asker)
+            return
+        asker.data += more
+        if more and b"\n" not in asker.data and len(asker.data) <= wire.LONGEST:
+            return
+        try:
+            word, argument = wire.decode(asker.data, wire.REQUESTS)
+        except wire.WireError as error:
+            self._note(f"# pid {asker.pid} made no sense: {escape(str(error))}")
+            self._send(asker, wire.NO, str(error))
+            return
+        if word in (wire.SIGN, wire.DOUBT):
+            self._asked(asker, word)
+        else:
+            self._told_to_close(asker, word, argument)
+
+    def _asked(self, asker: Asker, word: str) -> None:
+        self._questions += 1
+        asker.number = self._questions
+        self._waiting.append(asker)
+        words = read_command_line(asker.pid, self.job)
+        sigil = "$" if word == wire.SIGN else "?"
+        try:
+            self.journal.note(f"{sigil} {quote(words) or 'gpg'}")
+            self.journal.note(f"# {describe_asker(asker.pid)}")
+        except OSError as error:
+            self._fail(error)
+            return
+        if self.state is State.UNCOMMITTED and word == wire.DOUBT:
+            self.why = f"before the commitment, {quote(words)[:200]} is not a command that we know"
+        self.step(Event.ASKED if word == wire.SIGN else Event.DOUBTED)
+
+    def _told_to_close(self, asker: Asker, word: str, argument: str) -> None:
+        if word == wire.END and self.ends_told:
+            line = "% end" if not argument.isdecimal() else f"% exit {int(argument)}"
+            with contextlib.suppress(Unable):
+                self.end(line)
+        else:
+            self._note("% close")
+            self.close()
+        now = self.verdict or judge_bytes(self.journal.read())
+        self._send(asker, wire.CLOSED, f"{now.state} {now.outcome}")
+
+    def _send(self, asker: Asker, word: str, argument: str = "") -> None:
+        # A fresh connection's buffer has room for a line; a peer that is gone is not our concern.
+        with contextlib.suppress(OSError):
+            asker.peer.send(wire.encode(word, argument))
+        self._drop(asker)
+
+    def _drop(self, asker: Asker) -> None:
+        self._askers.discard(asker)
+        self._selector.unregister(asker)
+        asker.peer.close()
+
+    # The gate's effects.
+
+    def step(self, event: Event) -> None:
+        """Give the gate an event, and do what it says."""
+        self.state, effects = STEPS[self.state, event]
+        for effect in effects:
+            try:
+                self._perform[effect]()
+            except OSError as error:
+                self._fail(error)
+                return
+
+    def _fail(self, error: OSError) -> None:
+        text = escape(error.strerror or str(error))
+        self._note(f"% failed {text}")
+        self.why = self.why or f"the supervisor failed: {text}"
+        self.state, effects = STEPS[self.state, Event.FAILED]
+        for effect in effects:
+            assert effect is Effect.REFUSE  # which cannot fail: see test_gate
+            self._refuse()
+
+    def _send_commit(self) -> None:
+        self.journal.note(Effect.SEND_COMMIT.value)
+        self.authority.ask()
+        self._selector.register(self.authority.fileno(), selectors.EVENT_READ)
+        self._until = self.clock() + self.deadline
+
+    def _answered(self, event: Event, line: str) -> None:
+        self._stop_asking()
+        self._note(line)
+        if event is not Event.GO_AHEAD:
+            self.why = f"the authority did not say go-ahead, but {line[2:]!r}"
+        self.step(event)
+
+    def authority_is_silent(self, line: str) -> None:
+        """The authority will not answer; `line` says why."""
+        self._stop_asking()
+        self.authority.give_up()
+        self._note(line)
+        self.why = f"the authority did not answer ({line[2:]})"
+        self.step(Event.SILENCE)
+
+    def _stop_asking(self) -> None:
+        if self._until is not None:
+            self._until = None
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(self.authority.fileno())
+
+    def _grant(self) -> None:
+        while self._waiting:
+            self.journal.note(Effect.GRANT.value)
+            asker = self._waiting.pop(0)
+            self._send(asker, wire.GO)
+
+    def _refuse(self) -> None:
+        while self._waiting:
+            asker = self._waiting.pop(0)
+            why = self.why or "the gate is closed"
+            self._note(f"{Effect.REFUSE.value} {escape(why)}")
+            self._send(asker, wire.NO, why)
+
+    def _note(self, line: str) -> None:
+        # What cannot be noted here changes nothing: the lines that count are not written so.
+        with contextlib.suppress(OSError):
+            self.journal.note(line)
+
+    # The end.
+
+    def close(self) -> None:
+        """Close the gate: from now on nothing is granted. The job may go on."""
+        if self.state is not State.CLOSED:
+            self.why = "the job is over"
+        if self._until is not None:
+            self._stop_asking()
+            self.authority.give_up()
+        self.step(Event.CLOSE)
+
+    def end(self, line: str) -> None:
+        """The job is over, and `line` says how: close the gate and settle the outcome.
+
+        Raises Unable where the disk did not take how it ended and the outcome depends on it.
+        """
+        self._note(line)
+        self.close()
+        seen = judge_bytes(self.journal.read())
+        ending = ending_of(parse_line(line))
+        assert ending is not None
+        self.verdict = seen
+        if OUTCOMES[seen.state, ending] is not seen.outcome:
+            raise Unable(
+                f"{self.journal.path} did not take {line!r},"
+                f" so it says: {seen.outcome}, {seen.meaning}"
+            )
+        with contextlib.suppress(OSError):
+            self.journal.sync(seen.outcome.value)
+
+    def shut(self) -> None:
+        """Take the socket away and close everything. The stunts then say that the job is over."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.job / "socket")
+        for asker in list(self._askers):
+            self._drop(asker)
+        self._listener.close()
+        self._selector.close()
+        self.authority.give_up()
+        self.journal.close()
+
+
+def read_command_line(pid: int, job: Path) -> list[str]:
+    """The words of process `pid`: `gpg …` for a stunt of `job`, all of them for another.
+
+    Empty where there is no such process any more.
+    """
+    try:
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
+    if words[2:3] == [f"{job}/bin/gpg"]:
+        return ["gpg", *words[3:]]
+    return words
+
+
+def describe_asker(pid: int) -> str:
+    """Who asks, for people: process id, working directory, and the programs it runs under."""
+    try:
+        where = escape(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        where = "?"
+    chain: list[str] = []
+    at = pid
+    while len(chain) < LONGEST_CHAIN:
+        try:
+            stat = Path(f"/proc/{at}/stat").read_text("utf-8", "replace")
+        except OSError:
+            break
+        name, _, rest = stat.partition(" (")[2].rpartition(") ")
+        if at != pid:
+            chain.append(f"{escape(name)}[{at}]")
+        at = int(rest.split()[1])
+        if at in (0, 1, os.getpid()):
+            break
+    return f"pid {pid} in {where}" + (f", under {', '.join(chain)}" if chain else "")
+
+
+def _raise_descriptor_limit() -> None:
+    # Only ours: the job was started before this, with its caller's limits.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def exit_line(status: int) -> tuple[str, int]:
+    """(journal line, exit status as a shell has it) for a wait status."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return f"% signal {number}", 128 + number
+    number = os.WEXITSTATUS(status)
+    return f"% exit {number}", number
+
+
+def wake_on_signals(numbers: tuple[signal.Signals, ...]) -> int:
+    """Catch `numbers`; a descriptor from which their bytes can be read, one a signal."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+    return reader
