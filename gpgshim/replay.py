@@ -57,6 +57,8 @@ def replay(transcript: Transcript) -> list[str]:
                     due.append(effect.value)
         elif line.text.startswith("gone ") and line.sigil == "%":
             waiting -= 1
+        elif not line.sigil and due:
+            differences.append(f"{found!r} comes where {due[0]!r} was due")
         elif line.sigil in (">", "!", "="):
             wanted = due.popleft() if due else "nothing"
             if found != wanted and not (wanted == "= no" and found.startswith("= no ")):

@@ -245,7 +245,7 @@ class Supervisor:
     def _fail(self, error: OSError) -> None:
         text = escape(error.strerror or str(error))
         self._note(f"% failed {text}")
-        self.why = self.why or f"the supervisor failed: {text}"
+        self.why = self.why or f"the supervisor cannot go on: {text}"
         self.state, effects = STEPS[self.state, Event.FAILED]
         for effect in effects:
             assert effect is Effect.REFUSE  # which cannot fail: see test_gate

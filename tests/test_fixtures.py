@@ -1,0 +1,257 @@
+"""Does today's gate do what the recorded jobs say: the core alone, and the whole over real sockets?
+
+The same file drives both. Over sockets its input lines are made to happen: `$` starts a real stunt
+with those words, `<` and `%` move a stand-in manager, command or job; then the journal that the
+supervisor wrote has to be the file again. `pytest --rewrite` writes it into the file instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpgshim import wire
+from gpgshim.ask import ask
+from gpgshim.gate import Outcome
+from gpgshim.replay import replay
+from gpgshim.transcript import Line, Transcript, parse, unquote
+from gpgshim.verdict import judge, judge_bytes
+
+CHECKOUT = Path(__file__).parent.parent
+FIXTURES = sorted((CHECKOUT / "fixtures" / "jobs").glob("*.txt"))
+LIMIT = 30.0  #: seconds, for anything that is waited for here
+
+each_fixture = pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+
+
+def test_there_are_fixtures() -> None:
+    assert len(FIXTURES) > 20
+
+
+@each_fixture
+def test_the_core_alone(path: Path) -> None:
+    transcript = parse(path.read_bytes())
+    assert replay(transcript) == []
+    assert judge(transcript).told
+
+
+@each_fixture
+def test_cut_after_every_byte_it_never_claims_too_much(path: Path) -> None:
+    data = path.read_bytes()
+    whole = judge(parse(data))
+    for cut in range(len(data)):
+        left = data[:cut]
+        verdict = judge_bytes(left)
+        if b"\n> commit" in left or not left.endswith(b"\n"):
+            assert verdict.outcome is not Outcome.RETRIABLE
+        if verdict.told:
+            assert verdict == whole
+
+
+@each_fixture
+def test_cut_after_every_line_it_replays(path: Path) -> None:
+    transcript = parse(path.read_bytes())
+    for cut in range(len(transcript.lines)):
+        assert replay(transcript._replace(lines=transcript.lines[:cut])) == []
+
+
+@each_fixture
+def test_a_line_less_or_out_of_place_is_seen(path: Path) -> None:
+    """Can the replay fail? Every output line, left out or said twice, must be noticed."""
+    transcript = parse(path.read_bytes())
+    for at, line in enumerate(transcript.lines):
+        if line.sigil in ("!", ">", "="):
+            before, after = transcript.lines[:at], transcript.lines[at + 1 :]
+            for spoilt in (before + after, (*before, line, line, *after)):
+                assert replay(transcript._replace(lines=spoilt)), f"line {at}: {line}"
+
+
+@each_fixture
+def test_over_real_sockets(path: Path, request: pytest.FixtureRequest) -> None:
+    transcript = parse(path.read_bytes())
+    with tmp_dir() as scratch:
+        lines = Stage(scratch, transcript).play()
+    expected = [line for line in transcript.lines if line.sigil != "#"]
+    if request.config.getoption("--rewrite", default=False):
+        path.write_text(str(transcript._replace(lines=tuple(lines))))
+    else:
+        assert lines == expected
+
+
+@contextlib.contextmanager
+def tmp_dir() -> Iterator[Path]:
+    # A socket's path is short, and pytest's own directories are not.
+    with tempfile.TemporaryDirectory(prefix="gpgshim-") as name:
+        yield Path(name)
+
+
+#: The stand-in job: does what it is told, a line at a time, and tells the process ids it started.
+JOB = """
+import os, signal, subprocess, sys, json
+for line in sys.stdin:
+    word, *rest = json.loads(line)
+    if word == "gpg":
+        print(subprocess.Popen(["gpg", *rest], stdin=subprocess.DEVNULL).pid, flush=True)
+    elif word == "exit":
+        os._exit(int(rest[0]))
+    else:
+        os.kill(os.getpid(), int(rest[0]))
+"""
+
+#: The stand-in command: waits to be told how to end.
+COMMAND = """#!/bin/sh
+read how what <{fifo}
+test "$how" = exit || kill -"$what" $$
+exit "$what"
+"""
+
+#: Where the real gpg should be: a program with its options that makes no signature.
+GPG = """#!/bin/sh
+case $1 in --version|--dump-option-table) exec /usr/bin/gpg "$1";; esac
+exec sleep 0.01
+"""
+
+
+class Stage:
+    """A supervisor, and stand-ins for all that its journal speaks of."""
+
+    def __init__(self, scratch: Path, transcript: Transcript) -> None:
+        self.scratch = scratch
+        self.transcript = transcript
+        self.authority = transcript.head["authority"].replace("@TMP@", str(scratch))
+        self.journal = scratch / "state" / "gpgshim" / "stage.1"
+        self.stunts: list[int] = []
+        self.peer: socket.socket | None = None
+        self.fifo = scratch / "fifo"
+
+    def play(self) -> list[Line]:
+        """Make the inputs happen, one after the other; the journal's lines, without its notes."""
+        with contextlib.ExitStack() as stack:
+            self.listen(stack)
+            self.start(stack)
+            seen = 0
+            for line in self.transcript.lines:
+                if line.sigil == "#":
+                    continue
+                self.make_happen(line)
+                seen += 1
+                self.wait_for(seen, str(line))
+            self.job.wait(LIMIT)
+            return self.read()
+
+    def read(self) -> list[Line]:
+        if not self.journal.exists():
+            return []
+        lines = parse(self.journal.read_bytes()).lines
+        here = str(self.scratch)
+        return [
+            Line(line.sigil, line.text.replace(here, "@TMP@"))
+            for line in lines
+            if line.sigil != "#"
+        ]
+
+    def wait_for(self, count: int, what: str) -> None:
+        """Wait until the journal has `count` lines, the last of them most likely `what`."""
+        until = time.monotonic() + LIMIT
+        while len(lines := self.read()) < count:
+            written = "\n".join(map(str, lines))
+            assert time.monotonic() < until, f"waited in vain for {what!r}; the journal:\n{written}"
+            time.sleep(0.002)
+
+    def listen(self, stack: contextlib.ExitStack) -> None:
+        kind, _, path = self.authority.partition(":")
+        reached = not any(line.text.startswith("failed") for line in self.transcript.lines)
+        self.listener = None
+        if kind == "o2m" and reached:
+            self.listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            self.listener.settimeout(LIMIT)
+            self.listener.bind(path)
+            self.listener.listen()
+        elif reached and self.authority != "nobody":
+            os.mkfifo(self.fifo)
+            command = self.scratch / "command"
+            command.write_text(COMMAND.format(fifo=self.fifo))
+            command.chmod(0o700)
+            self.authority = str(command)
+
+    def start(self, stack: contextlib.ExitStack) -> None:
+        gpg = self.scratch / "gpg"
+        gpg.write_text(GPG)
+        gpg.chmod(0o700)
+        environ = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(self.scratch),
+            "XDG_RUNTIME_DIR": str(self.scratch),
+            "XDG_STATE_HOME": str(self.scratch / "state"),
+            "PYTHONPATH": str(CHECKOUT),
+        }
+        options = ["--job", "stage", "--gpg", str(gpg)]
+        if self.authority != "nobody":
+            options += ["--commit", self.authority]
+        slow = any(line.text == "timeout" for line in self.transcript.lines)
+        options += ["--deadline", "0.3" if slow else str(2 * LIMIT)]
+        command = [sys.executable, "-c", JOB]
+        if any(line.text.startswith("no-start") for line in self.transcript.lines):
+            command = ["no-such-command"]
+        self.job = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "gpgshim", "run", *options, "--", *command],
+                cwd=self.scratch,
+                env=environ,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                process_group=0,
+            )
+        )
+        stack.callback(self.end)
+
+    def end(self) -> None:
+        """Leave nothing running, however the play went."""
+        if self.job.poll() is None:
+            os.killpg(self.job.pid, signal.SIGKILL)
+
+    def tell_job(self, *words: str) -> None:
+        assert self.job.stdin is not None
+        self.job.stdin.write(json.dumps(words) + "\n")
+        self.job.stdin.flush()
+
+    def make_happen(self, line: Line) -> None:
+        """Make an input line happen; an output line only has to come."""
+        word, _, rest = line.text.partition(" ")
+        if line.sigil in ("$", "?"):
+            self.tell_job(*unquote(line.text.replace("@TMP@", str(self.scratch))))
+            assert self.job.stdout is not None
+            self.stunts.append(int(self.job.stdout.readline()))
+        elif line.sigil == ">" and self.listener:
+            self.peer, _ = self.listener.accept()
+            self.peer.settimeout(LIMIT)
+            assert self.peer.recv(100) == f"{line.text}\n".encode()
+        elif line.sigil == "<" and self.peer:
+            self.peer.sendall(f"{line.text}\n".encode())
+        elif line.sigil == "<" and self.fifo.exists():
+            how = {"go-ahead": "exit 0", "refused": "exit 1"}.get(line.text, line.text)
+            self.fifo.write_text(f"{how}\n")
+        elif line.sigil == "%" and word == "eof" and self.peer:
+            self.peer.close()
+        elif line.sigil == "%" and word == "gone":
+            os.kill(self.stunts[int(rest) - 1], signal.SIGKILL)
+        elif line.sigil == "%" and word == "close":
+            sockets = (self.scratch / "gpgshim").glob("stage.*/socket")
+            while not (found := list(sockets)):
+                sockets = (self.scratch / "gpgshim").glob("stage.*/socket")
+            ask(str(found[0].parent), wire.CLOSE)
+        elif line.sigil == "%" and word in ("exit", "signal"):
+            self.tell_job(word, rest)
