@@ -1,0 +1,421 @@
+"""The gate on a real upload, twice: one that fails before it signs anything, and the same again.
+
+1. What is shown with a mark is a claim, checked in the world; one that is not true: exit status 1.
+2. Between dgit and gpg nothing is faked; the archive, the manager and `ssh` round them are ours.
+3. When it is over, what it started is gone and nothing else has changed: claims like the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shlex
+import shutil
+import signal
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim import o2m, show, transcript, verdict
+from gpgshim.transcript import Transcript
+from tests.world.archive import Query
+from tests.world.upload import (
+    NEW,
+    SOURCE,
+    SYSTEM_PATH,
+    Ended,
+    World,
+    WorldError,
+    find_processes,
+    open_world,
+    run_quietly,
+)
+
+EX_UNAVAILABLE, EX_SOFTWARE, EX_TEMPFAIL = 69, 70, 75
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+NEEDS = {  # a program: the Debian package that has it
+    "dgit": "dgit",
+    "debsign": "devscripts",
+    "dpkg-source": "dpkg-dev",
+    "dput": "dput",
+    "git": "git",
+    "gpg": "gnupg",
+    "gpg-agent": "gnupg",
+    "gpgconf": "gnupg",
+    "gpgv": "gpgv",
+}
+
+LATE = "503 file_in_archive/* 1"  # the last thing that dgit asks before it wants signatures
+
+
+class Claim(NamedTuple):
+    """Something to show a person, and whether it is so."""
+
+    true: bool
+    text: str
+
+
+class Attempt(NamedTuple):
+    """What one attempt at the job did, as the world has it; the numbers are this attempt's own."""
+
+    status: int
+    output: str
+    journal: Transcript
+    heard: list[str]  # by the manager
+    signings_before: list[int]  # for each line heard: what the key had signed by then
+    signings: int
+    queries: list[Query]
+    queue: list[str]
+    tags: list[str]
+
+    def count(self, sigil: str, text: str = "") -> int:
+        return sum(
+            line.sigil == sigil and line.text.startswith(text) for line in self.journal.lines
+        )
+
+    @property
+    def seconds(self) -> float:
+        return self.journal.lines[-1].at or 0.0
+
+    @property
+    def commitment(self) -> float | None:
+        """When the job stopped being retriable, in seconds; None: it never did."""
+        return next((line.at for line in self.journal.lines if line[:2] == ("!", "unknown")), None)
+
+
+class Manager(socketserver.ThreadingUnixStreamServer):
+    """The other end of o2m, as far as this needs one: it counts what it is told, and answers."""
+
+    daemon_threads = True
+
+    def __init__(self, world: World, answer: bytes) -> None:
+        self.answer = answer
+        self.path = world.root / "manager"
+        self.world = world
+        self.heard: list[str] = []
+        self.signings: list[int] = []
+        super().__init__(str(self.path), Listener)
+
+
+class Listener(socketserver.StreamRequestHandler):
+    server: Manager
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            self.server.signings.append(self.server.world.count_signings())
+            self.server.heard.append(line.decode(errors="replace").rstrip("\n"))
+            if line == o2m.COMMIT:
+                self.wfile.write(self.server.answer)
+                return
+
+
+@contextlib.contextmanager
+def open_manager(world: World, answer: bytes = o2m.GO_AHEAD) -> Iterator[Manager]:
+    with Manager(world, answer) as manager:
+        thread = threading.Thread(target=manager.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield manager
+        finally:
+            manager.shutdown()
+            thread.join()
+
+
+def find_gpgshim() -> list[str]:
+    script = Path(sys.executable).with_name("gpgshim")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "gpgshim"]
+
+
+def gate(world: World, manager: Manager) -> list[str]:
+    """The gated job, less the name by which gpgshim is found."""
+    options = ["--job", SOURCE, "--commit", f"o2m:{manager.path}"]
+    return ["run", *options, "--", *world.argv]
+
+
+def run_gated(world: World, manager: Manager) -> Ended:
+    env = world.env | {"PYTHONPATH": str(CHECKOUT)}
+    return run_quietly([*find_gpgshim(), *gate(world, manager)], world.oracle, env)
+
+
+def read_journal(world: World, number: int) -> Transcript:
+    path = world.state / "gpgshim" / f"{SOURCE}.{number}"
+    return transcript.parse(path.read_bytes())
+
+
+def run_attempt(world: World, manager: Manager, number: int) -> Attempt:
+    asked, heard, signed = len(world.archive.queries), len(manager.heard), world.count_signings()
+    status, output = run_gated(world, manager)
+    try:
+        journal = read_journal(world, number)
+    except FileNotFoundError as error:
+        raise WorldError(f"{error}; the attempt ended with {status}:\n{output}") from None
+    return Attempt(
+        status,
+        output,
+        journal,
+        manager.heard[heard:],
+        [count - signed for count in manager.signings[heard:]],
+        world.count_signings() - signed,
+        world.archive.queries[asked:],
+        world.list_queue(),
+        world.list_tags(),
+    )
+
+
+def check_failure(attempt: Attempt) -> list[Claim]:
+    """What must be true of the job that failed."""
+    told = verdict.judge(attempt.journal)
+    last = attempt.queries[-1] if attempt.queries else None
+    return [
+        Claim(
+            last is not None and last.fault and "file_in_archive" in last.asked,
+            "dgit had begun its work, and died of the archive's 503",
+        ),
+        Claim(attempt.signings == 0, "the key made no signature: its agent was never asked"),
+        Claim(not attempt.heard, "the manager was told nothing"),
+        Claim(not attempt.queue and not attempt.tags, "nothing was uploaded, nothing pushed"),
+        Claim(
+            (told.outcome, told.told) == ("retriable", True) and attempt.status == EX_TEMPFAIL,
+            "outcome retriable, exit status 75",
+        ),
+    ]
+
+
+def check_success(attempt: Attempt, world: World) -> list[Claim]:
+    """What must be true of the job that was tried again."""
+    told = verdict.judge(attempt.journal)
+    grants = attempt.count("=", "go")
+    words = [f"{line.sigil} {line.text.split()[0]}" for line in attempt.journal.lines if line.text]
+    first = words.index("= go") if "= go" in words else 0
+    try:
+        signed = ", ".join(world.verify_upload())
+    except WorldError as error:
+        verified = Claim(False, f"the upload verifies: {error}")
+    else:
+        verified = Claim(True, f"good signatures of the key's: {signed}")
+    return [
+        Claim(
+            attempt.heard == ["commit-to-public-upload"],
+            f"the manager was told commit-to-public-upload {len(attempt.heard)} time",
+        ),
+        Claim(
+            attempt.signings_before == [0] and "! committed" in words[:first],
+            "before the first signature, and `committed` was on disk by then",
+        ),
+        Claim(
+            attempt.signings == grants > 0,
+            f"{attempt.signings} signatures, {grants} grants: the first waited, the others did not",
+        ),
+        Claim(
+            (told.outcome, told.told) == ("uploaded", True) and attempt.status == 0,
+            "outcome uploaded, exit status 0",
+        ),
+        verified,
+    ]
+
+
+def check_aftermath(root: Path, before: dict[str, object], after: dict[str, object]) -> list[Claim]:
+    changed = sorted(path for path in before | after if before.get(path) != after.get(path))
+    left = list(find_processes(root).values())
+    return [
+        Claim(not root.exists() and not left, f"all that it made and started is gone {left or ''}"),
+        Claim(not changed, f"nothing of your own was touched {changed or ''}"),
+    ]
+
+
+def photograph_home() -> dict[str, object]:
+    """All that a careless upload would leave traces in: path -> what would change."""
+    at_home = [".gnupg", ".gitconfig", ".config/git", ".dput.cf", ".devscripts", ".cache/dgit"]
+    # Some programs ask the user database, whatever HOME says.
+    homes = {Path.home()}
+    with contextlib.suppress(KeyError):
+        homes.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
+    places = [home / name for home in homes for name in at_home]
+    places += [Path.home() / parent / "gpgshim" for parent in (".cache", ".config", ".local/state")]
+    places += [Path(f"/run/user/{os.getuid()}/{name}") for name in ("gnupg", "gpgshim")]
+    for variable in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        places += [Path(value) / "gpgshim" for value in (os.environ.get(variable),) if value]
+    places += [Path(value) for value in (os.environ.get("GNUPGHOME"),) if value]
+    picture: dict[str, object] = {}
+    for place in places:
+        for path in (place, *place.rglob("*")):
+            with contextlib.suppress(OSError):
+                found = path.lstat()
+                picture[str(path)] = (found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns)
+    return picture
+
+
+def find_missing(search: str) -> list[str]:
+    """The Debian packages whose programs are not on the path `search`."""
+    have = {program for program in NEEDS if shutil.which(program, path=search)}
+    return sorted({package for program, package in NEEDS.items() if program not in have})
+
+
+def demand_packages(search: str, may_install: bool) -> None:
+    """Have the Debian packages, or exit with the line that would install them."""
+    missing = find_missing(search)
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    if missing and may_install:
+        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for argv in (["apt-get", "update"], install):
+            print(f"demo: {shlex.join(argv)}", file=sys.stderr, flush=True)
+            subprocess.run([*argv, "-qq"], env=env, stdout=sys.stderr, check=False)
+        missing = find_missing(search)
+    if missing:
+        print(
+            f"demo: needs Debian packages that are not here. As root:\n    {shlex.join(install)}",
+            file=sys.stderr,
+        )
+        sys.exit(EX_UNAVAILABLE)
+
+
+class Page:
+    """What a newcomer sees; colour only where there is a terminal for it."""
+
+    def __init__(self, world: World) -> None:
+        tty = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self.colour = tty and not os.environ.get("NO_COLOR")
+        self.width = shutil.get_terminal_size((100, 24)).columns if tty else 100
+        self.short = {
+            world.archive.url: "http://archive",
+            str(world.root): "@",
+            world.fingerprint: world.fingerprint[-8:],
+        }
+        self.wrong = 0
+
+    def paint(self, code: str, text: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if self.colour and text else text
+
+    def shorten(self, text: str) -> str:
+        for long, short in self.short.items():
+            text = text.replace(long, short)
+        return text
+
+    def cut(self, text: str, width: int) -> str:
+        """The middle goes: what a command is stands first, and what it is about stands last."""
+        if len(text) <= width:
+            return text
+        tail = width // 3
+        return f"{text[: width - tail - 3]} … {text[-tail:]}"
+
+    def say(self, text: str = "", code: str = "") -> None:
+        print(self.paint(code, text) if code else text, flush=True)
+
+    def show_claims(self, claims: list[Claim], output: str = "") -> None:
+        """The claims; and, where one is not true, what the job itself put out."""
+        for claim in claims:
+            mark = self.paint("32", "ok") if claim.true else self.paint("1;31", "NOT TRUE:")
+            self.say(f"  {mark} {self.shorten(claim.text).rstrip()}")
+            self.wrong += not claim.true
+        if output and not all(claim.true for claim in claims):
+            self.say(f"  all that it put out:\n{output}")
+        self.say()
+
+    def show_lines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.say("    " + self.cut(self.shorten(line), self.width - 4))
+        self.say()
+
+    def show_queries(self, queries: list[Query]) -> None:
+        for query in queries:
+            self.say(f"    {query.answer}  {query.asked}", "1;31" if query.fault else "2")
+        self.say()
+
+    def show_journal(self, journal: Transcript) -> None:
+        """As `gpgshim show` does, with this world's long names made short."""
+        lines = [line._replace(text=self.shorten(line.text)) for line in journal.lines]
+        head = {key: journal.head[key] for key in ("job", "attempt", "gpg", "started")}
+        story = show.show(journal._replace(head=head, lines=tuple(lines)), self.width - 2)
+        for text in story.splitlines():
+            found = PAINTED.search(text)
+            self.say(f"  {text}", CODES[found[0].strip()] if found else "")
+        self.say()
+
+    def show_times(self, attempts: dict[str, Attempt]) -> None:
+        """One bar a job: how long it could still be retried, and how long not."""
+        scale = 40 / max(attempt.seconds for attempt in attempts.values())
+        for name, attempt in attempts.items():
+            free = attempt.seconds if attempt.commitment is None else attempt.commitment
+            bar = "-" * round(free * scale) + "#" * round((attempt.seconds - free) * scale)
+            meaning = (
+                f"retriable for all of its {free:.2f} s, and still"
+                if attempt.commitment is None
+                else f"retriable for {free:.2f} s, then no more ({attempt.seconds - free:.2f} s)"
+            )
+            self.say(f"    {name:6}  {bar:41}  {meaning}")
+        self.say()
+
+
+#: What stands out in a journal, and what stands back.
+CODES = {
+    "on disk": "33",
+    "no return": "1;33",
+    "we tell it": "36",
+    "authority": "36",
+    "we answer": "32",
+    "outcome": "1",
+    "pid": "2",
+}
+PAINTED = re.compile(rf" ({'|'.join(CODES)}) ")
+
+
+def telling(output: str) -> list[str]:
+    """The few lines of dgit's output that say how it went."""
+    return re.findall(r"^(?:dgit.*(?:error: fetch|ok:).*|! Push failed.*)$", output, re.MULTILINE)
+
+
+def show_attempt(world: World, manager: Manager, page: Page, number: int) -> Attempt:
+    page.say(f"  $ {page.shorten(shlex.join(['gpgshim', *gate(world, manager)]))}")
+    attempt = run_attempt(world, manager, number)
+    page.show_lines(telling(attempt.output))
+    if any(query.fault for query in attempt.queries):
+        page.say("  what the archive was asked, and said:")
+        page.show_queries(attempt.queries)
+    page.say(f"  $ gpgshim show {SOURCE}.{number}")
+    page.show_journal(attempt.journal)
+    return attempt
+
+
+def show_jobs(world: World, page: Page) -> None:
+    with open_manager(world) as manager:
+        page.say("1. The archive's API answers 503, once, late in the work", "1")
+        failed = show_attempt(world, manager, page, 1)
+        page.show_claims(check_failure(failed), failed.output)
+        page.say("2. The same upload again", "1")
+        again = show_attempt(world, manager, page, 2)
+        page.show_claims(check_success(again, world), again.output)
+    page.say("3. How long it could be tried again, and how long not", "1")
+    page.show_times({"first": failed, "second": again})
+
+
+def main() -> int:
+    demand_packages(SYSTEM_PATH, may_install=os.geteuid() == 0)
+    began = time.monotonic()
+    before = photograph_home()
+    try:
+        with open_world(LATE) as world:
+            page = Page(world)
+            page.say(f"{SOURCE} {NEW}: a real `dgit rpush-source` under the gate, twice", "1")
+            page.say(f"  in a world of its own, {world.root}, from here on: @\n")
+            show_jobs(world, page)
+    except WorldError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return EX_SOFTWARE
+    except KeyboardInterrupt:
+        print("demo: interrupted; all that it made and started is gone", file=sys.stderr)
+        return 128 + signal.SIGINT
+    page.show_claims(check_aftermath(world.root, before, photograph_home()))
+    page.say(f"  {time.monotonic() - began:.1f} s", "2")
+    return 1 if page.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
