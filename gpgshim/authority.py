@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -132,55 +133,85 @@ class Command:
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-            os.close(self._fd)
+            if self._fd >= 0:  # it is not there where ask() failed half way
+                os.close(self._fd)
             self.pid = 0
 
 
 class Manager:
-    """tag2upload's manager on a Unix socket, for the exchange about the commitment and no more."""
+    """tag2upload's manager, at the other end of two descriptors that are not ours alone.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._peer: socket.socket | None = None
+    They are not made non-blocking, because that would change them for oracled's worker too.
+    """
+
+    def __init__(self, reader: int, writer: int) -> None:
+        self._reader = reader
+        self._writer = writer
         self._line = b""
 
     def reach(self) -> None:
-        self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._peer.settimeout(_CONNECT)
-            self._peer.connect(self._path)
-            self._peer.setblocking(False)
-        except OSError as error:
-            raise OSError(
-                error.errno, f"the manager at {self._path}: {error.strerror or error}"
-            ) from error
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        poll.register(self._writer, 0)
+        for fd, seen in poll.poll(0):
+            if fd == self._reader and not seen & select.POLLHUP:
+                raise OSError(errno.EPROTO, "the manager speaks, and was not asked")
+            raise OSError(errno.EPIPE, "the manager has hung up")
 
     def ask(self) -> None:
-        assert self._peer is not None
-        self._peer.sendall(o2m.COMMIT)
+        write_all(self._writer, o2m.COMMIT)
 
     def fileno(self) -> int:
-        assert self._peer is not None
-        return self._peer.fileno()
+        return self._reader
 
     def answer(self) -> Answer | None:
-        assert self._peer is not None
         while not self._line.endswith(b"\n") and len(self._line) < o2m.LONGEST_LINE:
-            try:
-                byte = self._peer.recv(1)  # o2m's rule 1: never ahead
-            except BlockingIOError:
+            if not select.select([self._reader], [], [], 0)[0]:
                 return None
+            try:
+                byte = os.read(self._reader, 1)  # o2m's rule 1: never ahead
             except OSError:
                 byte = b""
             if not byte:
                 return Answer(Event.SILENCE, "% eof")
             self._line += byte
-        said = escape(self._line[:-1].decode("utf-8", "surrogateescape"))
+        said = escape(self._line.removesuffix(b"\n").decode("utf-8", "surrogateescape"))
         return Answer(o2m.answer_to_commit(self._line), f"< {said}")
 
     def give_up(self) -> None:
-        if self._peer is not None:
-            self._peer.close()
+        """The descriptors are somebody else's."""
+
+    def tell(self, lines: list[str]) -> None:
+        """Send whole lines, in one write if the pipe lets us. Raises OSError."""
+        write_all(self._writer, "".join(f"{line}\n" for line in lines).encode())
+
+
+class ManagerAt(Manager):
+    """A manager that listens at a Unix socket; it is called when it is needed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        super().__init__(self._peer.fileno(), self._peer.fileno())
+
+    def reach(self) -> None:
+        try:
+            self._peer.settimeout(_CONNECT)
+            self._peer.connect(self._path)
+            self._peer.setblocking(True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, f"the manager at {self._path}: {reason}") from error
+        super().reach()
+
+    def give_up(self) -> None:
+        self._peer.close()
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of `data`. Raises OSError, and then a part of it may be written."""
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
@@ -197,7 +228,7 @@ def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
                 f"--commit {escape(commit)!r}: a socket's path has 1 to 107 bytes;"
                 " nothing was started"
             )
-        return Manager(os.path.abspath(path))
+        return ManagerAt(os.path.abspath(path))
     try:
         words = shlex.split(commit)
     except ValueError as error:

@@ -7,31 +7,26 @@ Rule 2: a message is one line, in one write, on stderr; stdout is for what was a
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shlex
 import shutil
 import signal
 import socket
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from gpgshim import __version__, argv, ask, explain, jobdir, optable, places, wire
-from gpgshim.authority import DEFAULT_SIGNALS, from_option
+from gpgshim import __version__, argv, ask, explain, places, wire
+from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_signals
+from gpgshim.authority import Authority, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
-from gpgshim.journal import Journal, check_job_name
 from gpgshim.show import show as render
-from gpgshim.supervisor import Supervisor, exit_line, wake_on_signals
 from gpgshim.transcript import TranscriptError, parse, quote
 from gpgshim.verdict import Verdict
 
-_PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-_PR_SET_CHILD_SUBREAPER = 36
 #: For verbs whose last words are another program's: from the first that is not ours, they all are.
 _WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -96,56 +91,14 @@ _GPG = click.option("--gpg", metavar="PATH", help="The real gpg. Default: the fi
 _DGIT = click.option("--dgit", metavar="PATH", help="The real dgit. Default: the first on PATH.")
 
 
-class _Attempt:
-    """What `run` and `supervise` share: one attempt, set up and taken down."""
+def report(attempt: Attempt, verdict: Verdict) -> None:
+    """The last line that a person sees."""
+    journal = attempt.journal.path
+    say(f"{journal.name}: {verdict.outcome}: {verdict.meaning} [{journal}]")
 
-    def __init__(
-        self,
-        job: str | None,
-        commit: str | None,
-        deadline: float,
-        gpg: str | None,
-        dgit: str | None,
-        command: str | None,
-    ) -> None:
-        # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        environ = dict(os.environ)
-        now = datetime.now(UTC)
-        self.job = check_job_name(job or f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}")
-        search = environ.get("PATH", os.defpath)
-        real = {"gpg": _find_gpg(search, gpg)}
-        if found := places.find_real("dgit", search, dgit):
-            real["dgit"] = found
-        table = _table_of(real["gpg"])
-        base = places.runtime_directory(environ)
-        places.make_private(base)
-        jobdir.sweep(base)
-        self.authority = from_option(commit, environ | {"GPGSHIM_JOB": self.job})
-        self.directory = jobdir.make(base, self.job, table, real)
-        try:
-            self.journal = Journal.create(
-                places.state_directory(environ),
-                self.job,
-                {
-                    "gpg": f"{real['gpg']} {optable.version(table)}",
-                    "authority": commit or "nobody",
-                    **({} if command is None else {"command": command}),
-                    "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-                    "gpgshim": __version__,
-                },
-            )
-            self.supervisor = Supervisor(
-                self.directory, self.journal, self.authority, deadline, ends_told=command is None
-            )
-        except BaseException:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            raise
-        self.environ = environ | {"PATH": f"{self.directory}/bin:{search}"}
 
-    def report(self, verdict: Verdict) -> None:
-        """The last line that a person sees."""
-        say(f"{self.journal.path.name}: {verdict.outcome}: {verdict.meaning} [{self.journal.path}]")
+def _authority_of(commit: str | None, job: str | None) -> Authority:
+    return from_option(commit, dict(os.environ) | ({"GPGSHIM_JOB": job} if job else {}))
 
 
 @cli.command(context_settings=_WORDS_OF_ANOTHER)
@@ -172,54 +125,25 @@ def run(
     Example:
       gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
     """
-    attempt = _Attempt(job, commit, deadline, gpg, dgit, quote(list(command)))
+    authority = _authority_of(commit, job)
+    called = commit or "nobody"
+    attempt = Attempt(job, authority, called, quote(list(command)), deadline, gpg, dgit)
     supervisor = attempt.supervisor
-    _become_subreaper()
-    child = 0
-    own = 0
-    signals = wake_on_signals((*_PASSED_ON, signal.SIGCHLD))
-
-    def child_ended() -> str | None:
-        nonlocal own
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if not pid:
-            return None
-        line, own = exit_line(status)
-        return line
-
-    def signalled() -> None:
-        for number in os.read(signals, 4096):
-            if number == signal.SIGCHLD:
-                _reap_orphans({child, getattr(attempt.authority, "pid", 0)})
-                continue
-            with contextlib.suppress(OSError):
-                attempt.journal.note(f"# we got {signal.Signals(number).name}, and pass it on")
-                attempt.journal.note("% close")
-            supervisor.close()
-            os.kill(child, number)
-
     try:
         try:
-            found = shutil.which(command[0], path=attempt.environ["PATH"])
-            if found is None:
-                raise FileNotFoundError(2, os.strerror(2))
-            child = os.posix_spawn(found, command, attempt.environ, setsigdef=DEFAULT_SIGNALS)
+            attempt.start(list(command))
         except OSError as error:
-            own = 127 if isinstance(error, FileNotFoundError) else 126
+            attempt.status = 127 if isinstance(error, FileNotFoundError) else 126
             say(f"{quote([command[0]])} cannot be run: {error.strerror}")
-            supervisor.end(f"% no-start {own}")
-        else:
-            supervisor.watch(os.pidfd_open(child), child_ended)
-            supervisor.watch(signals, signalled)
-            supervisor.serve()
-        assert supervisor.verdict is not None
+            supervisor.finish(f"% no-start {attempt.status}")
+        supervisor.serve()
+        verdict = supervisor.settle()
     except Unable as error:
-        raise Unable(f"{error}; the job itself ended with status {own}") from error
+        raise Unable(f"{error}; the job itself ended with status {attempt.status}") from error
     finally:
-        supervisor.shut()
-        _remove_if_alone(attempt.directory)
-    attempt.report(supervisor.verdict)
-    return exit_status(supervisor.verdict.outcome, own)
+        attempt.end()
+    report(attempt, verdict)
+    return exit_status(verdict.outcome, attempt.status)
 
 
 @cli.command()
@@ -246,7 +170,8 @@ def supervise(
       eval "$(gpgshim supervise --commit 'ask-the-release-team')"
       make release; gpgshim close --status $?
     """
-    attempt = _Attempt(job, commit, deadline, gpg, dgit, None)
+    authority = _authority_of(commit, job)
+    attempt = Attempt(job, authority, commit or "nobody", None, deadline, gpg, dgit)
     supervisor = attempt.supervisor
     click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")
     sys.stdout.flush()
@@ -257,15 +182,16 @@ def supervise(
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-    signals = wake_on_signals(_PASSED_ON)
-    supervisor.watch(signals, lambda: "% end" if os.read(signals, 1) else None)
+    signals = wake_on_signals(PASSED_ON)
+    supervisor.watch(signals, lambda: supervisor.finish("% end"))
     _tell_systemd()
     try:
-        verdict = supervisor.serve()
+        supervisor.serve()
+        verdict = supervisor.settle()
     finally:
         # Whoever has our PATH still has it: the stunts stay, and say that the job is over.
         supervisor.shut()
-    attempt.report(verdict)
+    report(attempt, verdict)
     return 0
 
 
@@ -334,7 +260,7 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
     search = os.environ.get("PATH", os.defpath)
-    table = argv.load(_table_of(_find_gpg(search, gpg)))
+    table = argv.load(table_of(find_gpg(search, gpg)))
     if not json_lines:
         reading = argv.read(words, table, os.environ, explain.file_in("."))
         click.echo(
@@ -389,49 +315,6 @@ def _job_on_path() -> Path:
             if each.startswith("/") and places.is_stunt(gpg):
                 return gpg.parent.parent
     raise Misused("no job's stunts are on PATH: eval what `gpgshim supervise` printed, or name one")
-
-
-def _find_gpg(search: str, given: str | None) -> Path:
-    found = places.find_real("gpg", search, given)
-    if found is None:
-        raise Misconfigured(
-            f"there is no gpg on PATH ({search}): install gnupg, or name it with --gpg;"
-            " nothing was started"
-        )
-    return found
-
-
-def _table_of(gpg: Path) -> str:
-    try:
-        return optable.of(str(gpg))
-    except optable.NoTable as error:
-        raise Misconfigured(f"{error}; nothing was started") from error
-
-
-def _become_subreaper() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise Unable(
-            f"cannot become a subreaper: {os.strerror(ctypes.get_errno())}; nothing was started"
-        )
-
-
-def _reap_orphans(known: set[int]) -> None:
-    """Take the statuses of the job's dead orphans; those of `known` are for somebody else."""
-    with contextlib.suppress(ChildProcessError):
-        while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if dead.si_pid in known:
-                return
-            os.waitpid(dead.si_pid, 0)
-
-
-def _remove_if_alone(directory: Path) -> None:
-    """Remove the job's directory, unless something of the job is alive (jobdir's rule 2)."""
-    _reap_orphans(set())
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _tell_systemd() -> None:

@@ -1,6 +1,7 @@
 """The stunt dgit: runs the real one, and says 75 where its failure left nothing done.
 
 Rule 1: the gate's state decides whether 75 may be said at all; it is closed before it is asked.
+What dgit said comes second, and can only take 75 away.
 Rule 2: it dies as dgit died: of the same signal, or with the same status.
 Rule 3: like the stunt gpg it runs under `python3 -I -S`.
 """
@@ -8,10 +9,11 @@ Rule 3: like the stunt gpg it runs under `python3 -I -S`.
 from __future__ import annotations
 
 import posix
-import sys
+import select
+import time
 
-from gpgshim import ask, wire
-from gpgshim.shim import say, undo_start_up
+from gpgshim import ask, failures, wire
+from gpgshim.shim import caller_words, say, undo_start_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +23,13 @@ else:
     import _signal
 
 TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL; dgit-repos-server takes it for "retriable"
+TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a dgit that exits 75 by itself
+
+LONGEST_TAIL = 1 << 16  #: bytes of what dgit said last that are kept, to look for a reason
 
 #: The subcommands that sign, by dgit(1). The failure of another leaves the job as it was.
 PUSHES = frozenset(
-    ("push", "push-source", "push-built", "rpush", "rpush-source", "rpush-built")
+    (b"push", b"push-source", b"push-built", b"rpush", b"rpush-source", b"rpush-built")
 )  # fmt: skip
 
 #: Signals that somebody may send to us and means for dgit.
@@ -33,27 +38,123 @@ PASSED_ON = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
 
 def dgit(job: str) -> NoReturn:
     """Be the stunt dgit of the job whose private directory is `job`."""
-    words = sys.argv[1:]
+    words = caller_words()
     try:
         real = posix.readlink(job + "/real/dgit")
     except OSError as error:
         say(f"dgit: gpgshim: this dgit belongs to no job that is under way ({error})")
         posix._exit(2)
     undo_start_up()
+    if PUSHES.isdisjoint(words):
+        _become(real, words)
+    # With SIGCHLD ignored, as a caller may leave it, the kernel would throw the status away.
+    left = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    ours, its = _pipe()
     child = posix.fork()
     if not child:
-        try:
-            posix.execv(real, ["dgit", *words])
-        except OSError as error:
-            say(f"dgit: gpgshim: {real} cannot be run: {error.strerror}")
-        posix._exit(127)
+        _signal.signal(_signal.SIGCHLD, left)
+        if its >= 0:
+            if _is_same(1, 2):
+                posix.dup2(its, 1)
+            posix.dup2(its, 2)
+        _become(real, words)
     for number in PASSED_ON:
         if _signal.getsignal(number) != _signal.SIG_IGN:
             _signal.signal(number, lambda got, _frame: posix.kill(child, got))
+    if its >= 0:
+        posix.close(its)
+    said = _listen(job, child, ours)
     _, status = posix.waitpid(child, 0)
-    if status and not PUSHES.isdisjoint(words) and _nothing_was_asked(job):
-        posix._exit(TEMPFAIL)
+    if status and _nothing_was_asked(job):
+        if failures.may_pass(said):
+            posix._exit(TEMPFAIL)
+        say("dgit: gpgshim: nothing was done, but this would fail again: not retriable")
     _die_alike(status)
+
+
+def _become(real: str, words: list[bytes]) -> NoReturn:
+    try:
+        posix.execv(real, [b"dgit", *words])
+    except OSError as error:
+        say(f"dgit: gpgshim: {real} cannot be run: {error.strerror}")
+    posix._exit(127)
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe for dgit's stderr; (-1, -1) where that is a terminal, which dgit shall keep."""
+    try:
+        return (-1, -1) if posix.isatty(2) or not _is_open(2) else posix.pipe2(posix.O_CLOEXEC)
+    except OSError:
+        return -1, -1
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        posix.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _is_same(one: int, other: int) -> bool:
+    # dgit-repos-server gives us one file for both; their lines then keep their order.
+    try:
+        first, second = posix.fstat(one), posix.fstat(other)
+    except OSError:
+        return False
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def _listen(job: str, child: int, ours: int) -> bytes:
+    """Pass on what dgit says until it has ended, and end it in time; what it said last."""
+    until = _until(job)
+    given_up = False
+    ended = posix.pidfd_open(child)
+    poll = select.poll()
+    poll.register(ended, select.POLLIN)
+    if ours >= 0:
+        poll.register(ours, select.POLLIN)
+    said = b""
+    while True:
+        left = None if until is None else max(0.0, until - time.monotonic()) * 1000
+        ready = [fd for fd, _ in poll.poll(left)]
+        if not ready:
+            until = None
+            given_up = _give_up(job, child)
+        elif ours in ready:
+            data = posix.read(ours, LONGEST_TAIL)
+            if not data:
+                poll.unregister(ours)
+            said = (said + data)[-LONGEST_TAIL:]
+            _pass_on(data)
+        else:
+            # The pipe is empty. An orphan may hold it open; dgit has said all.
+            return b"" if given_up else said
+
+
+def _pass_on(data: bytes) -> None:
+    try:
+        while data:
+            data = data[posix.write(2, data) :]
+    except OSError:
+        pass  # nobody listens any more; dgit would have got SIGPIPE, and need not
+
+
+def _until(job: str) -> float | None:
+    try:
+        with open(job + "/until") as file:
+            return float(file.read())
+    except OSError:
+        return None
+
+
+def _give_up(job: str, child: int) -> bool:
+    """dgit-repos-server's alarm is near: end dgit, unless what it has begun is not to be ended."""
+    if not _nothing_was_asked(job):
+        return False
+    say("dgit: gpgshim: the job's time is up, and nothing has been done; dgit is ended")
+    posix.kill(child, _signal.SIGKILL)
+    return True
 
 
 def _nothing_was_asked(job: str) -> bool:
@@ -72,4 +173,5 @@ def _die_alike(status: int) -> NoReturn:
             _signal.signal(number, _signal.SIG_DFL)
         posix.kill(posix.getpid(), number)
         posix._exit(128 + number)  # it is blocked: the shell's way of saying it
-    posix._exit(posix.WEXITSTATUS(status))
+    own = posix.WEXITSTATUS(status)
+    posix._exit(TEMPFAIL_TAKEN if own == TEMPFAIL else own)

@@ -23,6 +23,7 @@ class State(StrEnum):
     COMMITTED = "committed"  # it said go-ahead
     REFUSED = "refused"  # said no once, says no for ever
     CLOSED = "closed"  # the job is over
+    LATE = "late"  # the authority is being told of a signature that went round us
 
 
 #: The durable words, in the order in which a job goes through them, never back.
@@ -39,6 +40,7 @@ class Event(StrEnum):
     SILENCE = "silence"  # no answer will come, or none that we understand
     FAILED = "failed"  # an effect could not be performed
     CLOSE = "close"  # the job is over, or somebody says so
+    BYPASSED = "bypassed"  # the closed job was never granted anything, and says `uploaded`
 
 
 class Effect(StrEnum):
@@ -97,6 +99,20 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.CLOSED, V.SILENCE): (S.CLOSED, ()),
     (S.CLOSED, V.FAILED): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.CLOSE): (S.CLOSED, ()),
+    # A publication is never hidden: the authority hears of it late, and nobody is granted anything.
+    (S.UNCOMMITTED, V.BYPASSED): (S.UNCOMMITTED, ()),  # only a job that is over can say it
+    (S.UNKNOWN, V.BYPASSED): (S.UNKNOWN, ()),
+    (S.COMMITTED, V.BYPASSED): (S.COMMITTED, ()),
+    (S.REFUSED, V.BYPASSED): (S.REFUSED, ()),
+    (S.CLOSED, V.BYPASSED): (S.LATE, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT)),
+    (S.LATE, V.ASKED): (S.LATE, (F.REFUSE,)),
+    (S.LATE, V.DOUBTED): (S.LATE, (F.REFUSE,)),
+    (S.LATE, V.GO_AHEAD): (S.CLOSED, (F.WRITE_COMMITTED,)),
+    (S.LATE, V.REFUSAL): (S.CLOSED, ()),
+    (S.LATE, V.SILENCE): (S.CLOSED, ()),
+    (S.LATE, V.FAILED): (S.CLOSED, (F.REFUSE,)),
+    (S.LATE, V.CLOSE): (S.LATE, ()),  # it is closed
+    (S.LATE, V.BYPASSED): (S.LATE, ()),
 }
 
 

@@ -3,6 +3,7 @@
     JOB/bin/gpg  JOB/bin/dgit     the stunts; JOB/bin goes first on the job's PATH
     JOB/real/gpg  JOB/real/dgit   links to the real programs
     JOB/table                     the real gpg's options
+    JOB/until                     when the stunt dgit gives up, where it has to
     JOB/socket                    the supervisor; gone when the gate is
     JOB/gpgshim/  JOB/pyc/        the stunts' code, compiled
 
@@ -27,6 +28,7 @@ from pathlib import Path
 from types import CodeType
 
 from gpgshim.errors import Misconfigured, Unable
+from gpgshim.transcript import escape
 
 #: sun_path has 108 bytes, and the last is a NUL.
 LONGEST_SOCKET_PATH = 107
@@ -42,6 +44,8 @@ STUNT_MODULES = (
     "gpgshim.ask",
     "gpgshim.wire",
     "gpgshim.dgit",
+    "gpgshim.failures",
+    "gpgshim.failures",
 )
 #: What CPython itself imports from files as it starts under -I -S, and what ours do.
 START_MODULES = ("encodings", "encodings.aliases", "encodings.utf_8", "__future__")
@@ -55,27 +59,32 @@ caller_status = b""
 try:
     import posix
     _fd = posix.open("/proc/self/status", posix.O_RDONLY | posix.O_CLOEXEC)
-    caller_status = posix.read(_fd, 4096)
+    caller_status = posix.read(_fd, 1 << 20)  # 65536 groups fit
     posix.close(_fd)
 except OSError:
     pass
 """
 
 
-def make(base: Path, job: str, table: str, real: dict[str, Path]) -> Path:
+def make(
+    base: Path, job: str, table: str, real: dict[str, Path], until: float | None = None
+) -> Path:
     """Make the directory of an attempt of `job` under `base`; its path.
 
-    `table` is what gpgshim.argv.load takes; `real` maps the stunts' names to the real programs.
+    `table` is what gpgshim.argv.load takes; `real` maps the stunts' names to the real programs;
+    `until` is in seconds on the monotonic clock.
     Raises Misconfigured where a path is too long for a socket or a script, Unable where the disk
     does not let us.
     """
     try:
         path = Path(tempfile.mkdtemp(prefix=f"{job[:24]}.", dir=base))
         try:
-            _check_lengths(path)
+            _check_path(path)
             for name in ("bin", "real", "gpgshim"):
                 (path / name).mkdir()
             (path / "table").write_text(table, "utf-8", "surrogateescape")
+            if until is not None:
+                (path / "until").write_text(f"{until:.3f}\n")
             for name, program in real.items():
                 (path / "real" / name).symlink_to(program)
                 _write_stunt(path, name)
@@ -101,10 +110,16 @@ def _interpreter() -> str:
 
 
 def _shebang(path: Path) -> bytes:
-    return f"#!{_interpreter()} -ISBXpycache_prefix={path}/pyc\n".encode()
+    return f"#!{_interpreter()} -ISBXpycache_prefix={path}/pyc\n".encode("utf-8", "surrogateescape")
 
 
-def _check_lengths(path: Path) -> None:
+def _check_path(path: Path) -> None:
+    if ":" in str(path) or "\n" in str(path):
+        # PATH would be cut at it, and the next gpg on PATH is the real one.
+        raise Misconfigured(
+            f"{escape(str(path))} has a colon or a line feed in it, and cannot stand on PATH:"
+            " set XDG_RUNTIME_DIR to another; nothing was started"
+        )
     socket = len(os.fsencode(path / "socket"))
     if socket > LONGEST_SOCKET_PATH:
         raise Misconfigured(

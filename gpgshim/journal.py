@@ -33,7 +33,7 @@ def check_job_name(name: str) -> str:
             " nothing was started"
         )
     if not (
-        name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "._+~-" for c in name)
+        name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "._+~,-" for c in name)
     ):
         raise Misconfigured(
             f"{escape(name)!r} cannot be a job's name: letters, digits and ._+~- only,"

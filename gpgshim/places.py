@@ -64,6 +64,13 @@ def make_private(directory: Path) -> None:
             f"others can write to {directory} (mode {stat.S_IMODE(info.st_mode):04o});"
             " nothing was started"
         )
+    for above in directory.resolve().parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise Misconfigured(
+                f"everybody can write to {above} (mode {stat.S_IMODE(mode):04o}), and so can put"
+                f" another {directory.name} in its place; nothing was started"
+            )
 
 
 def sync_directory(directory: Path) -> None:

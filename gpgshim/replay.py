@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from gpgshim import o2m
 from gpgshim.gate import STEPS, Effect, Event, State
 from gpgshim.transcript import Line, Transcript, TranscriptError
 from gpgshim.verdict import ending_of, judge
@@ -23,6 +24,7 @@ EVENTS = {
     ("%", "eof"): Event.SILENCE,
     ("%", "failed"): Event.FAILED,
     ("%", "close"): Event.CLOSE,
+    ("%", "bypassed"): Event.BYPASSED,
 }
 
 
@@ -36,35 +38,80 @@ def event_of(line: Line) -> Event | None:
 
 def replay(transcript: Transcript) -> list[str]:
     """The differences, one clause each; empty where today's gate does what the transcript says."""
-    differences: list[str] = []
-    state = State.UNCOMMITTED
-    waiting = 0
-    due = deque(["! uncommitted"])
+    player = _Player(o2m_job=transcript.head.get("authority") == "o2m")
     for line in transcript.lines:
-        event = event_of(line)
-        found = str(line._replace(at=None))
-        if event is not None:
-            if due and event is not Event.FAILED:
-                differences.append(f"{found!r} comes where {due[0]!r} was due")
-            due.clear()
-            waiting += event in (Event.ASKED, Event.DOUBTED)
-            state, effects = STEPS[state, event]
-            for effect in effects:
-                if effect in (Effect.GRANT, Effect.REFUSE):
-                    due.extend([effect.value] * waiting)
-                    waiting = 0
-                elif effect.value:
-                    due.append(effect.value)
-        elif line.text.startswith("gone ") and line.sigil == "%":
-            waiting -= 1
-        elif not line.sigil and due:
-            differences.append(f"{found!r} comes where {due[0]!r} was due")
-        elif line.sigil in (">", "!", "="):
-            wanted = due.popleft() if due else "nothing"
-            if found != wanted and not (wanted == "= no" and found.startswith("= no ")):
-                differences.append(f"{found!r} stands where {wanted!r} was due")
+        player.take(line._replace(at=None))
     try:
         judge(transcript)
     except TranscriptError as error:
-        differences.append(str(error))
-    return differences
+        player.differences.append(str(error))
+    return player.differences
+
+
+class _Player:
+    """Where a replay stands."""
+
+    def __init__(self, o2m_job: bool) -> None:
+        self.differences: list[str] = []
+        self.state = State.UNCOMMITTED
+        self.disk = State.UNKNOWN
+        self.waiting = 0
+        self.due = deque(["! uncommitted"])
+        self.o2m_job = o2m_job  # whether a report is due at the end
+        self.said: list[str] = []
+        self.reply: o2m.Reply | None = None
+
+    def take(self, line: Line) -> None:
+        event = event_of(line)
+        word, _, text = line.text.partition(" ")
+        if line.sigil == "%" and word == "said":
+            self.said.append(text)
+        if event is not None:
+            self.happen(line, event)
+        elif line.sigil == "%" and word == "gone":
+            self.waiting -= 1
+        elif line.sigil == "%" and word == "half":
+            self.said = [word]
+        elif line.sigil in (">", "!", "="):
+            self.compare(line)
+        elif not line.sigil and self.due:
+            self.differ(line)
+
+    def happen(self, line: Line, event: Event) -> None:
+        if self.due and event is not Event.FAILED:
+            self.differ(line)
+        self.due.clear()
+        self.waiting += event in (Event.ASKED, Event.DOUBTED)
+        was_late = self.state is State.LATE
+        self.state, effects = STEPS[self.state, event]
+        for effect in effects:
+            if effect in (Effect.GRANT, Effect.REFUSE):
+                self.due.extend([effect.value] * self.waiting)
+                self.waiting = 0
+            elif effect.value:
+                self.due.append(effect.value)
+        if ending_of(line) and self.o2m_job:
+            self.reply = o2m.REPLIES[self.disk, self.amount()]
+            self.report(late=False)
+        elif was_late and event is Event.GO_AHEAD:
+            self.report(late=True)
+
+    def amount(self) -> o2m.Said:
+        return o2m.Said(self.said[-1]) if self.said else o2m.Said.NOTHING
+
+    def report(self, late: bool) -> None:
+        """A report is due now, unless the authority has to be told of something first."""
+        if self.reply is not None and (self.reply is o2m.Reply.TELL_LATE) is late:
+            report = o2m.parse_report("".join(f"{each}\n" for each in self.said).encode())
+            self.due.extend(f"> {each}" for each in o2m.reply_lines(self.reply, report))
+
+    def compare(self, line: Line) -> None:
+        found = str(line)
+        wanted = self.due.popleft() if self.due else "nothing"
+        if found != wanted and not (wanted == "= no" and found.startswith("= no ")):
+            self.differences.append(f"{found!r} stands where {wanted!r} was due")
+        if line.sigil == "!":
+            self.disk = State(line.text)
+
+    def differ(self, line: Line) -> None:
+        self.differences.append(f"{str(line)!r} comes where {self.due[0]!r} was due")

@@ -27,12 +27,15 @@ REFUSED = 2  #: gpg's own exit status for "it did not work"
 #: GPG_ERR_SOURCE_GPG (2) << 24 | GPG_ERR_FORBIDDEN (251). See GnuPG's doc/DETAILS.
 FAILURE = b"[GNUPG:] FAILURE gpgshim 33554683\n"
 
+_S_IFMT, _S_IFREG = 0o170000, 0o100000  # inode(7): the kind of a file, and a plain one
+
 
 def gpg(job: str) -> NoReturn:
     """Be the stunt gpg of the job whose private directory is `job`."""
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # die of it as gpg would
-    words = sys.argv[1:]
+    raw = caller_words()
+    words = [word.decode("utf-8", "surrogateescape") for word in raw]
     try:
         real = posix.readlink(job + "/real/gpg")
         table = argv.load(_read(job + "/table"))
@@ -55,12 +58,22 @@ def gpg(job: str) -> NoReturn:
         if answer != wire.GO:
             _refuse(why, reading.status_fd)
     try:
-        become(real, ["gpg", *words])
+        become(real, [b"gpg", *raw])
     except OSError as error:
         _refuse(f"{real} cannot be run: {error.strerror}", reading.status_fd)
 
 
-def become(real: str, words: list[str]) -> NoReturn:
+def caller_words() -> list[bytes]:
+    """Our words behind argv[0], byte for byte: in some locales sys.argv does not lead back to them."""
+    count = len(sys.argv) - 1
+    try:
+        return _read_bytes("/proc/self/cmdline").split(b"\0")[:-1][-count:] if count else []
+    except OSError:
+        encoding = sys.getfilesystemencoding()
+        return [word.encode(encoding, "surrogateescape") for word in sys.argv[1:]]
+
+
+def become(real: str, words: list[bytes]) -> NoReturn:
     """Exec `real` as if the caller had. `words` is its argv. Raises OSError."""
     undo_start_up()
     posix.execv(real, words)
@@ -105,21 +118,28 @@ def _refuse(why: str, status_fd: int | None) -> NoReturn:
 
 
 def _read(path: str) -> str:
-    # A FIFO would make us wait, and take from gpg what it holds.
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    return _read_bytes(path).decode("utf-8", "surrogateescape")
+
+
+def _read_bytes(path: str) -> bytes:
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
-        if posix.fstat(fd).st_mode & 0o170000 != 0o100000:
-            raise OSError(None, "it is not a plain file")
         data = b""
         while more := posix.read(fd, 1 << 16):
             data += more
     finally:
         posix.close(fd)
-    return data.decode("utf-8", "surrogateescape")
+    return data
 
 
 def _read_if_there(path: str) -> str | None:
     try:
+        about = posix.stat(path)
+        if about.st_mode & _S_IFMT != _S_IFREG:
+            if about.st_rdev == posix.makedev(1, 3):  # /dev/null
+                return ""
+            # A pipe that was so much as opened here would be another one when gpg comes.
+            raise OSError(22, "not a plain file")
         return _read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None

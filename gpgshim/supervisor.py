@@ -11,7 +11,6 @@ import contextlib
 import os
 import resource
 import selectors
-import signal
 import socket
 import struct
 import time
@@ -72,12 +71,13 @@ class Supervisor:
         self.clock = clock
         self.state = State.UNCOMMITTED
         self.why = ""  # why all are refused, once they are
-        self.verdict: Verdict | None = None  # set by end()
+        self.over = ""  # the journal's line that ended the job, once it is over
+        self._verdict: Verdict | None = None
         self._askers: set[Asker] = set()
         self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
         self._questions = 0
         self._until: float | None = None  # when the authority's time is up; only while it is asked
-        self._ends: dict[int, Callable[[], str | None]] = {}
+        self._watched: dict[int, Callable[[], None]] = {}
         self._selector = selectors.DefaultSelector()
         self._perform = {
             Effect.REACH: authority.reach,
@@ -100,24 +100,37 @@ class Supervisor:
 
     # What the loop waits for.
 
-    def watch(self, fd: int, ended: Callable[[], str | None]) -> None:
-        """Call `ended` whenever `fd` is readable; the journal's line that it gives ends the job."""
-        self._ends[fd] = ended
+    def watch(self, fd: int, handle: Callable[[], None]) -> None:
+        """Call `handle` whenever `fd` is readable, until it is unwatched."""
+        self._watched[fd] = handle
         self._selector.register(fd, selectors.EVENT_READ)
 
-    def serve(self) -> Verdict:
-        """Run until the job is over; what is true of it then. Raises Unable (see end)."""
+    def unwatch(self, fd: int) -> None:
+        """Do not look at `fd` any more."""
+        del self._watched[fd]
+        self._selector.unregister(fd)
+
+    def serve(self) -> None:
+        """Run until something calls finish()."""
         _raise_descriptor_limit()
-        while self.verdict is None:
+        self._loop(lambda: bool(self.over))
+
+    def tell_late(self) -> None:
+        """The closed job says `uploaded`, and was granted nothing: tell the authority, and wait."""
+        self._note("% bypassed")
+        self.step(Event.BYPASSED)
+        self._loop(lambda: self.state is not State.LATE)
+
+    def _loop(self, done: Callable[[], bool]) -> None:
+        while not done():
             ready = self._selector.select(self._time_left())
             # Those who ask go first: a job that ends at the same moment may have caused them, and
             # their being refused is to stand in the journal before its end.
-            for key, _ in sorted(ready, key=lambda each: each[0].fd in self._ends):
+            for key, _ in sorted(ready, key=lambda each: each[0].fd in self._watched):
                 self._handle(key)
-                if self.verdict is not None:
-                    break
+                if done():
+                    return
             self._look_at_the_clock()
-        return self.verdict
 
     def _handle(self, key: selectors.SelectorKey) -> None:
         if isinstance(key.fileobj, Asker):
@@ -125,9 +138,8 @@ class Supervisor:
                 self._hear(key.fileobj)
         elif key.fileobj is self._listener:
             self._welcome()
-        elif key.fd in self._ends:
-            if line := self._ends[key.fd]():
-                self.end(line)
+        elif key.fd in self._watched:
+            self._watched[key.fd]()
         elif self._until is not None:
             answer = self.authority.answer()
             if answer is not None:
@@ -206,17 +218,21 @@ class Supervisor:
             return
         if self.state is State.UNCOMMITTED and word == wire.DOUBT:
             self.why = f"before the commitment, {quote(words)[:200]} is not a command that we know"
+            self.step(Event.DOUBTED)
+            self.why = ""  # it was this one's alone
+            return
         self.step(Event.ASKED if word == wire.SIGN else Event.DOUBTED)
 
     def _told_to_close(self, asker: Asker, word: str, argument: str) -> None:
         if word == wire.END and self.ends_told:
             line = "% end" if not argument.isdecimal() else f"% exit {int(argument)}"
-            with contextlib.suppress(Unable):
-                self.end(line)
+            self.finish(line)
+            with contextlib.suppress(Unable):  # what the journal does say, it says below
+                self.settle()
         else:
             self._note("% close")
             self.close()
-        now = self.verdict or judge_bytes(self.journal.read())
+        now = self._read_verdict()
         self._send(asker, wire.CLOSED, f"{now.state} {now.outcome}")
 
     def _send(self, asker: Asker, word: str, argument: str = "") -> None:
@@ -307,24 +323,41 @@ class Supervisor:
             self.authority.give_up()
         self.step(Event.CLOSE)
 
-    def end(self, line: str) -> None:
-        """The job is over, and `line` says how: close the gate and settle the outcome.
+    def finish(self, line: str) -> None:
+        """The job is over, and `line` says how: close the gate, and let serve() return."""
+        self._note(line)
+        self.over = line
+        self.close()
+
+    def settle(self) -> Verdict:
+        """The outcome of the finished job, on disk and given.
 
         Raises Unable where the disk did not take how it ended and the outcome depends on it.
         """
-        self._note(line)
-        self.close()
-        seen = judge_bytes(self.journal.read())
-        ending = ending_of(parse_line(line))
-        assert ending is not None
-        self.verdict = seen
-        if OUTCOMES[seen.state, ending] is not seen.outcome:
-            raise Unable(
-                f"{self.journal.path} did not take {line!r},"
-                f" so it says: {seen.outcome}, {seen.meaning}"
-            )
-        with contextlib.suppress(OSError):
-            self.journal.sync(seen.outcome.value)
+        if self._verdict is None:
+            seen = self._read_verdict()
+            ending = ending_of(parse_line(self.over))
+            assert ending is not None
+            if OUTCOMES[seen.state, ending] is not seen.outcome:
+                raise Unable(
+                    f"{self.journal.path} did not take {self.over!r},"
+                    f" so it says: {seen.outcome}, {seen.meaning}"
+                )
+            with contextlib.suppress(OSError):
+                self.journal.sync(seen.outcome.value)
+            # A disk that tore the last line tore what it says too.
+            self._verdict = self._read_verdict()
+        return self._verdict
+
+    def durable_state(self) -> State:
+        """The state that is on disk."""
+        return self._read_verdict().state
+
+    def _read_verdict(self) -> Verdict:
+        try:
+            return judge_bytes(self.journal.read())
+        except OSError:
+            return judge_bytes(b"")  # it is gone, and with it what we could have claimed
 
     def shut(self) -> None:
         """Take the socket away and close everything. The stunts then say that the job is over."""
@@ -389,13 +422,3 @@ def exit_line(status: int) -> tuple[str, int]:
         return f"% signal {number}", 128 + number
     number = os.WEXITSTATUS(status)
     return f"% exit {number}", number
-
-
-def wake_on_signals(numbers: tuple[signal.Signals, ...]) -> int:
-    """Catch `numbers`; a descriptor from which their bytes can be read, one a signal."""
-    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in numbers:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda _number, _frame: None)
-    return reader

@@ -47,6 +47,8 @@ class World(NamedTuple):
     failed: bool = False  # an effect could not be performed
     granted: bool = False  # a gpg may sign
     closed: bool = False  # the job is over
+    bypassed: bool = False  # and then it turned out that a signature had gone round the gate
+    late: bool = False  # of which the authority is being told
 
     def check(self) -> None:
         """The promises of DESIGN that are about the gate; they hold at every instruction."""
@@ -60,7 +62,8 @@ class World(NamedTuple):
         """What holds between two events: the gate is in the one state that the facts call for."""
         self.check()
         assert self.gate is (
-            State.CLOSED if self.closed
+            State.LATE if self.late
+            else State.CLOSED if self.closed
             else State.REFUSED if self.failed or self.no
             else State.COMMITTED if self.yes
             else State.UNKNOWN if self.heard
@@ -68,22 +71,25 @@ class World(NamedTuple):
         )  # fmt: skip
         assert not self.waiting or self.gate is State.UNKNOWN, "waits for what cannot come"
         assert (self.disk is State.COMMITTED) == self.yes or self.failed
+        assert self.heard or not self.late
 
 
 def perform(world: World, effect: Effect) -> World:
     """`effect` done. Raises AssertionError where it is out of place."""
     match effect:
         case Effect.REACH:
-            assert world.waiting and world.disk is State.UNCOMMITTED
+            assert (world.waiting or world.late) and world.disk is State.UNCOMMITTED
             return world._replace(reached=True)
         case Effect.WRITE_UNKNOWN:
-            assert world.waiting and world.reached and world.disk is State.UNCOMMITTED
+            assert (world.waiting or world.late) and world.reached
+            assert world.disk is State.UNCOMMITTED
             return world._replace(disk=State.UNKNOWN)
         case Effect.SEND_COMMIT:
             assert world.reached and world.disk is State.UNKNOWN and not world.heard
             return world._replace(heard=True)
         case Effect.WRITE_COMMITTED:
-            assert world.yes and world.disk is State.UNKNOWN and not world.closed
+            assert world.yes and world.disk is State.UNKNOWN
+            assert not world.closed or world.bypassed
             return world._replace(disk=State.COMMITTED)
         case Effect.GRANT:
             assert not world.closed, "3: a grant after the gate has closed"
@@ -114,6 +120,14 @@ def step(world: World, event: Event) -> set[World]:
     answered = event in (Event.GO_AHEAD, Event.REFUSAL, Event.SILENCE)
     if event is Event.CLOSE:
         world = world._replace(closed=True)
+    elif event is Event.BYPASSED and not world.late:
+        # The shell gives this once, when o2m.REPLIES says so: nothing on disk, and it is over.
+        if world.closed and (world.bypassed or world.disk is not State.UNCOMMITTED):
+            return after
+        world = world._replace(bypassed=world.closed, late=world.closed, reached=False)
+    elif answered and world.late:
+        yes = event is Event.GO_AHEAD
+        world = world._replace(late=False, yes=yes, no=not yes)
     elif answered and not world.closed and not world.yes and not world.failed:
         yes = event is Event.GO_AHEAD and world.heard and not world.no
         world = world._replace(yes=yes, no=not yes)
@@ -135,7 +149,7 @@ def step(world: World, event: Event) -> set[World]:
 def fail(world: World) -> set[World]:
     gate, effects = STEPS[world.gate, Event.FAILED]
     row = (world.gate, Event.FAILED)
-    world = world._replace(gate=gate, failed=True)
+    world = world._replace(gate=gate, failed=True, late=False)
     for effect in effects:
         if world.waiting:
             USED.add((row, effect))

@@ -1,0 +1,228 @@
+"""One attempt at a job: set up, started, and taken down.
+
+Rule 1: nothing is started before all that can be found wrong has been looked for.
+Rule 2: what the job leaves alive keeps its stunts; what is gone takes its directory with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gpgshim import __version__, argv, jobdir, optable, places
+from gpgshim.authority import DEFAULT_SIGNALS, Authority
+from gpgshim.errors import Misconfigured, Unable
+from gpgshim.journal import Journal, check_job_name
+from gpgshim.supervisor import Supervisor, exit_line
+
+#: Signals to us that are meant for the job too.
+PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+#: Programs that serve the user, not the job, and outlive it by right. None can get a grant.
+SERVERS = frozenset(("gpg-agent", "scdaemon", "keyboxd", "dirmngr"))
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Attempt:
+    """The attempt of `job` (a name, or None for one that is made up) under `authority`.
+
+    `called` is what the journal calls the authority, `command` what it says of the job; None is a
+    job that somebody else starts. `deadline` is in seconds, `gpg` and `dgit` are paths or None for
+    the first on PATH; `until` (seconds on the monotonic clock) is when the stunt dgit gives up what
+    has not been committed. Raises the errors of what it sets up, and then nothing is left of it.
+    """
+
+    def __init__(
+        self,
+        job: str | None,
+        authority: Authority,
+        called: str,
+        command: str | None,
+        deadline: float,
+        gpg: str | None = None,
+        dgit: str | None = None,
+        until: float | None = None,
+    ) -> None:
+        # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        environ = caller_environ()
+        now = datetime.now(UTC)
+        self.job = check_job_name(job or f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}")
+        search = environ.get("PATH", os.defpath)
+        real = {"gpg": find_gpg(search, gpg)}
+        if found := places.find_real("dgit", search, dgit):
+            real["dgit"] = found
+        table = table_of(real["gpg"])
+        base = places.runtime_directory(environ)
+        places.make_private(base)
+        jobdir.sweep(base)
+        self.authority = authority
+        self.child = 0
+        self.status = 0  # the job's own exit status, as a shell has it, once it has ended
+        self._signals = -1
+        self.directory = jobdir.make(base, self.job, table, real, until)
+        try:
+            head = {
+                "gpg": f"{real['gpg']} {argv.load(table).version}",
+                "authority": called,
+                **({} if command is None else {"command": command}),
+                "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+                "gpgshim": __version__,
+            }
+            self.journal = Journal.create(places.state_directory(environ), self.job, head)
+            self.supervisor = Supervisor(
+                self.directory, self.journal, authority, deadline, ends_told=command is None
+            )
+        except BaseException:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise
+        self.environ = environ | {"PATH": f"{self.directory}/bin:{search}"}
+
+    def start(
+        self,
+        words: list[str],
+        file_actions: Sequence[tuple[int, ...]] = (),
+        ended: Callable[[str], None] | None = None,
+    ) -> None:
+        """Start the job as our child, with signals as they were, and watch for its end.
+
+        `ended` is given the journal's line for that; by default it finishes the job. Raises
+        OSError where the job cannot be started.
+        """
+        self._ended = ended or self.supervisor.finish
+        become_subreaper()
+        found = shutil.which(words[0], path=self.environ["PATH"])
+        if found is None and "/" not in words[0]:
+            raise FileNotFoundError(2, os.strerror(2))
+        # Caught before there is a child, so that none of them can get lost.
+        self._signals = wake_on_signals((*PASSED_ON, signal.SIGCHLD))
+        self.child = os.posix_spawn(
+            found or words[0],
+            words,
+            self.environ,
+            setsigdef=DEFAULT_SIGNALS,
+            file_actions=file_actions,
+        )
+        self._pidfd = os.pidfd_open(self.child)
+        self.supervisor.watch(self._pidfd, self._child_ended)
+        self.supervisor.watch(self._signals, self._signalled)
+
+    def _child_ended(self) -> None:
+        pid, status = os.waitpid(self.child, os.WNOHANG)
+        if pid:
+            self.supervisor.unwatch(self._pidfd)
+            line, self.status = exit_line(status)
+            self._ended(line)
+
+    def _signalled(self) -> None:
+        for number in os.read(self._signals, 4096):
+            if number == signal.SIGCHLD:
+                reap_orphans({self.child, getattr(self.authority, "pid", 0)})
+                continue
+            with contextlib.suppress(OSError):
+                self.journal.note(f"# we got {signal.Signals(number).name}, and pass it on")
+                self.journal.note("% close")
+            self.supervisor.close()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child, number)
+
+    def end(self) -> None:
+        """Take the socket away, and the directory too unless something of the job is alive."""
+        self.supervisor.shut()
+        reap_orphans(set())
+        if all(name in SERVERS for _, name in _descendants(os.getpid())):
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def kill_what_is_left(self) -> list[str]:
+        """Kill every process of the job that still runs; what they were, `name[pid]` each.
+
+        SIGKILL, because the signals that can be blocked may be. It goes on until nobody is left:
+        a process that forks while it is being killed leaves an orphan, which comes to us.
+        """
+        killed: list[str] = []
+        while victims := [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]:
+            for pid, name in victims:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                killed.append(f"{name}[{pid}]")
+            for pid, _ in victims:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+        return killed
+
+
+def caller_environ() -> dict[str, str]:
+    """Our environment as we were given it: in a C locale, CPython sets LC_CTYPE (PEP 538)."""
+    environ = {name: value for name, value in os.environ.items() if name}  # posix_spawn wants one
+    with contextlib.suppress(OSError):
+        given = Path("/proc/self/environ").read_bytes().split(b"\0")
+        if not any(entry.startswith(b"LC_CTYPE=") for entry in given):
+            environ.pop("LC_CTYPE", None)
+    return environ
+
+
+def find_gpg(search: str, given: str | None) -> Path:
+    """The real gpg: `given`, or the first on the PATH `search`. Raises Misconfigured."""
+    found = places.find_real("gpg", search, given)
+    if found is None:
+        raise Misconfigured(
+            f"there is no gpg on PATH ({search}): install gnupg, or name it with --gpg;"
+            " nothing was started"
+        )
+    return found
+
+
+def table_of(gpg: Path) -> str:
+    """The option table of the gpg at this path. Raises Misconfigured."""
+    try:
+        return optable.of(str(gpg))
+    except optable.NoTable as error:
+        raise Misconfigured(f"{error}; nothing was started") from error
+
+
+def become_subreaper() -> None:
+    """Have the job's orphans come to us, not to init. Raises Unable."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        reason = os.strerror(ctypes.get_errno())
+        raise Unable(f"cannot become a subreaper: {reason}; nothing was started")
+
+
+def wake_on_signals(numbers: Sequence[signal.Signals]) -> int:
+    """Catch `numbers`; a descriptor from which their bytes can be read, one a signal."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+    return reader
+
+
+def reap_orphans(known: set[int]) -> None:
+    """Take the statuses of the job's dead orphans; those of `known` are for somebody else."""
+    for pid in children_of(os.getpid()):
+        if pid not in known:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def children_of(pid: int) -> Iterator[int]:
+    """The process ids of `pid`'s children, the dead that nobody has waited for included."""
+    with contextlib.suppress(OSError):
+        for each in Path(f"/proc/{pid}/task").iterdir():
+            yield from map(int, (each / "children").read_text().split())
+
+
+def _descendants(pid: int) -> Iterator[tuple[int, str]]:
+    for child in children_of(pid):
+        with contextlib.suppress(OSError):
+            name = Path(f"/proc/{child}/comm").read_text().strip()
+            yield child, name
+            yield from _descendants(child)

@@ -1,0 +1,220 @@
+"""The stunt dgit-repos-server: the supervisor of one tag2upload job, in oracled's hands.
+
+Rule 1: the real program's arguments, directory, environment and stderr are not touched. Its stdin
+and stdout are pipes to us: it is told go-ahead at once, and what it reports is held.
+Rule 2: the manager is told to commit when a signature is first wanted, and not before.
+Rule 3: once dgit-repos-server is gone, the gate is closed and all that is left of the job is
+killed. Only then does the manager hear the outcome: once, whole, and as o2m.REPLIES says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from gpgshim import o2m, places
+from gpgshim.attempt import Attempt
+from gpgshim.authority import DEFAULT_SIGNALS, Manager, write_all
+from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
+from gpgshim.gate import State
+from gpgshim.transcript import escape, quote
+
+MODE = "--tag2upload12"  #: the one calling convention that we know
+#: What follows it.
+ARGUMENTS = (
+    "ssh", "host", "directory", "virt", "from", "reply-to", "copies", "timeout", "key",
+    "--", "job", "url", "tag", "package", "tagger", "last-attempt-message",
+)  # fmt: skip
+LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
+DEADLINE = 600.0  #: seconds that the manager may take to say go-ahead
+#: How long before dgit-repos-server's alarm the stunt dgit gives up: this part of the time limit,
+#: but no more than so many seconds. What comes after, a mail, takes less.
+EARLIER, EARLIEST = 0.1, 30.0
+
+
+def say(text: str) -> None:
+    """One line on stderr, in one write: it is oracled's journal."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"dgit-repos-server: gpgshim: {text}\n".encode("utf-8", "backslashreplace"))
+
+
+def main() -> NoReturn:
+    """The program `dgit-repos-server`, as oracled starts it."""
+    try:
+        status = serve(sys.argv[1:])
+    except GpgshimError as error:
+        say(str(error))
+        status = error.status
+    sys.exit(status)
+
+
+def serve(words: list[str]) -> int:
+    """Supervise the job that `words` speak of; 0 where the manager has been told its outcome."""
+    real = find_real(os.environ.get("PATH", os.defpath))
+    if MODE not in words:
+        say(f"{escape(quote(words[-1:]))} is not {MODE}: {real} takes over, untouched")
+        become(real, words)
+    arguments = read_arguments(words)
+    manager = Manager(0, 1)
+    attempt = Attempt(
+        arguments["job"],
+        manager,
+        "o2m",
+        quote(["dgit-repos-server", *words]),
+        DEADLINE,
+        until=give_up_at(int(arguments["timeout"]), time.monotonic()),
+    )
+    try:
+        return _Server(attempt, manager).run([str(real), *words])
+    finally:
+        attempt.end()
+
+
+def read_arguments(words: list[str]) -> dict[str, str]:
+    """ARGUMENTS by name. Raises Malformed where they are not as many, or not in their places."""
+    given = words[words.index(MODE) + 1 :]
+    found = dict(zip(ARGUMENTS, given, strict=False))
+    if len(given) != len(ARGUMENTS) or found["--"] != "--" or not found["timeout"].isdecimal():
+        raise Malformed(
+            f"{MODE} is followed by {quote(given)}, which is not how tag2upload-oracled 17.0 calls"
+            " it; nothing was started"
+        )
+    return found
+
+
+def give_up_at(limit: int, now: float) -> float | None:
+    """When the stunt dgit is to give up, for a time limit in seconds; None for 0, which is none."""
+    return now + limit - min(limit * EARLIER, EARLIEST) if limit else None
+
+
+def find_real(search: str) -> Path:
+    """The first dgit-repos-server on the PATH `search` that is no stunt. Raises Misconfigured."""
+    for each in search.split(":"):
+        path = Path(each, "dgit-repos-server")
+        with contextlib.suppress(OSError):
+            # We stand on this PATH ourselves, under more than one name perhaps.
+            if each.startswith("/") and os.access(path, os.X_OK) and not places.is_stunt(path):
+                return path
+    raise Misconfigured(
+        f"there is no real dgit-repos-server on PATH ({search}): install dgit-infrastructure;"
+        " nothing was started"
+    )
+
+
+def become(real: Path, words: list[str]) -> NoReturn:
+    """Exec the real program. Raises Unable."""
+    for number in DEFAULT_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execv(real, ["dgit-repos-server", *words])
+    except OSError as error:
+        raise Unable(f"{real} cannot be run: {error.strerror}") from error
+
+
+class _Server:
+    """The real dgit-repos-server and the two pipes to it."""
+
+    def __init__(self, attempt: Attempt, manager: Manager) -> None:
+        self.attempt = attempt
+        self.supervisor = attempt.supervisor
+        self.manager = manager
+        self._said = b""  # what it has written, its request to commit left out
+        self._told = False  # whether it has its go-ahead
+
+    def run(self, words: list[str]) -> int:
+        its_stdin, self._to_it = os.pipe2(os.O_CLOEXEC)
+        self._from_it, its_stdout = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._from_it, False)
+        pipes = [(os.POSIX_SPAWN_DUP2, its_stdin, 0), (os.POSIX_SPAWN_DUP2, its_stdout, 1)]
+        self.supervisor.watch(self._from_it, self._hear)
+        try:
+            self.attempt.start(words, pipes, self._ended)
+        except OSError as error:
+            self.supervisor.finish("% no-start 126")
+            self.supervisor.settle()
+            raise Unable(f"{words[0]} cannot be run: {error.strerror}") from error
+        os.close(its_stdin)
+        os.close(its_stdout)
+        self.supervisor.serve()
+        return self._reply()
+
+    def _hear(self) -> None:
+        """Take what dgit-repos-server writes; its first line is the request that is not yet due."""
+        while len(self._said) <= LONGEST_REPORT:
+            try:
+                data = os.read(self._from_it, LONGEST_REPORT)
+            except BlockingIOError:
+                break
+            if not data:
+                self.supervisor.unwatch(self._from_it)
+                break
+            self._said += data
+        else:
+            self.supervisor.unwatch(self._from_it)  # it is no report any more; do not read it all
+        if not self._told and self._said.startswith(o2m.COMMIT):
+            self._told = True
+            self._said = self._said.removeprefix(o2m.COMMIT)
+            with contextlib.suppress(OSError):  # it is dead, and will be seen to be
+                write_all(self._to_it, o2m.GO_AHEAD)
+
+    def _ended(self, line: str) -> None:
+        """dgit-repos-server is gone. What it said, and how it went, is how the job ended."""
+        self._hear_the_rest()
+        self.report = o2m.parse_report(self._said)
+        self.amount = o2m.amount_to(self.report, self._said, line == "% exit 0")
+        if self.report is not None and line == "% exit 0":
+            *first, line = [f"% said {escape(each)}" for each in self.report.lines]
+            self._note(first)
+        else:
+            if self.amount is o2m.Said.HALF:
+                self._note(
+                    [f"# it wrote: {escape(self._said.decode('utf-8', 'replace'))}", "% half"]
+                )
+            if line == "% exit 0":
+                line = "% end"  # and nobody says how
+        self.supervisor.finish(line)
+
+    def _hear_the_rest(self) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._hear()
+
+    def _note(self, lines: list[str]) -> None:
+        for line in lines:
+            with contextlib.suppress(OSError):
+                self.attempt.journal.note(line)
+
+    def _reply(self) -> int:
+        if killed := self.attempt.kill_what_is_left():
+            self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
+            say(f"job {self.attempt.job} is over, and this was still running: {', '.join(killed)}")
+        state = self.supervisor.durable_state()
+        reply = o2m.REPLIES[state, self.amount]
+        if reply is o2m.Reply.TELL_LATE:
+            say(
+                f"ALARM: job {self.attempt.job} says {self.amount}, and no signature of it was"
+                " granted: one went round the gate. The manager is told late"
+            )
+            self.supervisor.tell_late()
+            if self.supervisor.durable_state() is not State.COMMITTED:
+                reply = o2m.Reply.DROP
+        lines = o2m.reply_lines(reply, self.report)
+        self._note([f"> {escape(line)}" for line in lines])
+        verdict = self.supervisor.settle()
+        say(
+            f"job {self.attempt.job}: {reply}: {verdict.outcome}: {verdict.meaning}"
+            f" [{self.attempt.journal.path}]"
+        )
+        if not lines:
+            raise Unable(f"job {self.attempt.job}: the manager is told no outcome, and has to look")
+        try:
+            self.manager.tell(lines)
+        except OSError as error:
+            raise Unable(
+                f"job {self.attempt.job}: the manager did not take its outcome: {error.strerror}"
+            ) from error
+        return 0
