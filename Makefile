@@ -12,8 +12,12 @@ help:
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 
-# A venv of another machine, or of a python3 that is gone, is made anew.
+# A venv of another machine, or of a python3 that is gone, is made anew. Debian has the module that
+# makes one in a package of its own.
 $(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { set -x; test `id -u` = 0 \
+	    && apt-get -qq update && apt-get -qq install --yes --no-install-recommends python3-venv; } \
+	    || { echo 'As root: apt-get install python3-venv'; exit 69; }
 	$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@

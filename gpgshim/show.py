@@ -55,7 +55,9 @@ def _event(line: Line, width: int) -> str:
     text = line.text
     room = max(20, width - 24)
     if len(text) > room:
-        text = f"{text[: room - 3]}..."
+        # What a command is stands first, and what it is about stands last: the middle goes.
+        tail = room // 3
+        text = f"{text[: room - tail - 3]}...{text[-tail:]}"
     return f"{clock:>10}  {SPEAKERS[line.sigil]:<10}  {text}"
 
 

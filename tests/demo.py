@@ -14,32 +14,27 @@ import re
 import shlex
 import shutil
 import signal
-import socketserver
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim import o2m, show, transcript, verdict
-from gpgshim.transcript import Transcript
+from gpgshim import show, verdict
+from gpgshim.transcript import Transcript, TranscriptError
 from tests.world.archive import Query
+from tests.world.gated import Attempt, Manager, gate, open_manager, run_attempt
 from tests.world.upload import (
     NEW,
     SOURCE,
     SYSTEM_PATH,
-    Ended,
     World,
     WorldError,
     find_processes,
     open_world,
-    run_quietly,
 )
 
 EX_UNAVAILABLE, EX_SOFTWARE, EX_TEMPFAIL = 69, 70, 75
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 NEEDS = {  # a program: the Debian package that has it
     "dgit": "dgit",
@@ -61,113 +56,6 @@ class Claim(NamedTuple):
 
     true: bool
     text: str
-
-
-class Attempt(NamedTuple):
-    """What one attempt at the job did, as the world has it; the numbers are this attempt's own."""
-
-    status: int
-    output: str
-    journal: Transcript
-    heard: list[str]  # by the manager
-    signings_before: list[int]  # for each line heard: what the key had signed by then
-    signings: int
-    queries: list[Query]
-    queue: list[str]
-    tags: list[str]
-
-    def count(self, sigil: str, text: str = "") -> int:
-        return sum(
-            line.sigil == sigil and line.text.startswith(text) for line in self.journal.lines
-        )
-
-    @property
-    def seconds(self) -> float:
-        return self.journal.lines[-1].at or 0.0
-
-    @property
-    def commitment(self) -> float | None:
-        """When the job stopped being retriable, in seconds; None: it never did."""
-        return next((line.at for line in self.journal.lines if line[:2] == ("!", "unknown")), None)
-
-
-class Manager(socketserver.ThreadingUnixStreamServer):
-    """The other end of o2m, as far as this needs one: it counts what it is told, and answers."""
-
-    daemon_threads = True
-
-    def __init__(self, world: World, answer: bytes) -> None:
-        self.answer = answer
-        self.path = world.root / "manager"
-        self.world = world
-        self.heard: list[str] = []
-        self.signings: list[int] = []
-        super().__init__(str(self.path), Listener)
-
-
-class Listener(socketserver.StreamRequestHandler):
-    server: Manager
-
-    def handle(self) -> None:
-        for line in self.rfile:
-            self.server.signings.append(self.server.world.count_signings())
-            self.server.heard.append(line.decode(errors="replace").rstrip("\n"))
-            if line == o2m.COMMIT:
-                self.wfile.write(self.server.answer)
-                return
-
-
-@contextlib.contextmanager
-def open_manager(world: World, answer: bytes = o2m.GO_AHEAD) -> Iterator[Manager]:
-    with Manager(world, answer) as manager:
-        thread = threading.Thread(target=manager.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield manager
-        finally:
-            manager.shutdown()
-            thread.join()
-
-
-def find_gpgshim() -> list[str]:
-    script = Path(sys.executable).with_name("gpgshim")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "gpgshim"]
-
-
-def gate(world: World, manager: Manager) -> list[str]:
-    """The gated job, less the name by which gpgshim is found."""
-    options = ["--job", SOURCE, "--commit", f"o2m:{manager.path}"]
-    return ["run", *options, "--", *world.argv]
-
-
-def run_gated(world: World, manager: Manager) -> Ended:
-    env = world.env | {"PYTHONPATH": str(CHECKOUT)}
-    return run_quietly([*find_gpgshim(), *gate(world, manager)], world.oracle, env)
-
-
-def read_journal(world: World, number: int) -> Transcript:
-    path = world.state / "gpgshim" / f"{SOURCE}.{number}"
-    return transcript.parse(path.read_bytes())
-
-
-def run_attempt(world: World, manager: Manager, number: int) -> Attempt:
-    asked, heard, signed = len(world.archive.queries), len(manager.heard), world.count_signings()
-    status, output = run_gated(world, manager)
-    try:
-        journal = read_journal(world, number)
-    except FileNotFoundError as error:
-        raise WorldError(f"{error}; the attempt ended with {status}:\n{output}") from None
-    return Attempt(
-        status,
-        output,
-        journal,
-        manager.heard[heard:],
-        [count - signed for count in manager.signings[heard:]],
-        world.count_signings() - signed,
-        world.archive.queries[asked:],
-        world.list_queue(),
-        world.list_tags(),
-    )
 
 
 def check_failure(attempt: Attempt) -> list[Claim]:
@@ -332,7 +220,7 @@ class Page:
     def show_journal(self, journal: Transcript) -> None:
         """As `gpgshim show` does, with this world's long names made short."""
         lines = [line._replace(text=self.shorten(line.text)) for line in journal.lines]
-        head = {key: journal.head[key] for key in ("job", "attempt", "gpg", "started")}
+        head = {key: text for key, text in journal.head.items() if key in HEAD}
         story = show.show(journal._replace(head=head, lines=tuple(lines)), self.width - 2)
         for text in story.splitlines():
             found = PAINTED.search(text)
@@ -341,7 +229,7 @@ class Page:
 
     def show_times(self, attempts: dict[str, Attempt]) -> None:
         """One bar a job: how long it could still be retried, and how long not."""
-        scale = 40 / max(attempt.seconds for attempt in attempts.values())
+        scale = 40 / (max(attempt.seconds for attempt in attempts.values()) or 1)
         for name, attempt in attempts.items():
             free = attempt.seconds if attempt.commitment is None else attempt.commitment
             bar = "-" * round(free * scale) + "#" * round((attempt.seconds - free) * scale)
@@ -353,6 +241,9 @@ class Page:
             self.say(f"    {name:6}  {bar:41}  {meaning}")
         self.say()
 
+
+#: What is shown of a journal's head; the rest stands above it already.
+HEAD = ("job", "attempt", "gpg", "started")
 
 #: What stands out in a journal, and what stands back.
 CODES = {
@@ -373,7 +264,8 @@ def telling(output: str) -> list[str]:
 
 
 def show_attempt(world: World, manager: Manager, page: Page, number: int) -> Attempt:
-    page.say(f"  $ {page.shorten(shlex.join(['gpgshim', *gate(world, manager)]))}")
+    command = shlex.join(["gpgshim", *gate(world, manager)]).replace(" -- ", " -- \\\n      ", 1)
+    page.say(f"  $ {page.shorten(command)}")
     attempt = run_attempt(world, manager, number)
     page.show_lines(telling(attempt.output))
     if any(query.fault for query in attempt.queries):
@@ -406,12 +298,15 @@ def main() -> int:
             page.say(f"{SOURCE} {NEW}: a real `dgit rpush-source` under the gate, twice", "1")
             page.say(f"  in a world of its own, {world.root}, from here on: @\n")
             show_jobs(world, page)
-    except WorldError as error:
+    except (WorldError, TranscriptError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return EX_SOFTWARE
     except KeyboardInterrupt:
         print("demo: interrupted; all that it made and started is gone", file=sys.stderr)
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains as it ends
+        return 128 + signal.SIGPIPE
     page.show_claims(check_aftermath(world.root, before, photograph_home()))
     page.say(f"  {time.monotonic() - began:.1f} s", "2")
     return 1 if page.wrong else 0

@@ -16,8 +16,19 @@ import pytest
 
 from gpgshim import transcript, verdict
 from tests import demo
-from tests.demo import Attempt, Manager, Page
+from tests.demo import Page
 from tests.world.archive import Fault
+from tests.world.gated import (
+    CHECKOUT,
+    Attempt,
+    Manager,
+    find_gpgshim,
+    gate,
+    open_manager,
+    read_journal,
+    run_attempt,
+    run_gated,
+)
 from tests.world.upload import SYSTEM_PATH, World, WorldError, find_processes, open_world
 
 pytestmark = pytest.mark.slow
@@ -50,9 +61,9 @@ def packages() -> None:
 
 @pytest.fixture(scope="module")
 def jobs(packages: None) -> Iterator[Jobs]:
-    with open_world(demo.LATE) as world, demo.open_manager(world) as manager:
-        failed = demo.run_attempt(world, manager, 1)
-        again = demo.run_attempt(world, manager, 2)
+    with open_world(demo.LATE) as world, open_manager(world) as manager:
+        failed = run_attempt(world, manager, 1)
+        again = run_attempt(world, manager, 2)
         yield Jobs(world, manager, failed, again)
 
 
@@ -107,8 +118,8 @@ def test_builder_sees_neither_key_nor_gate(jobs: Jobs) -> None:
 @pytest.mark.parametrize("number", range(1, len(QUERIES) + 1))
 @pytest.mark.parametrize("answer", ["500", "reset"])
 def test_every_query_comes_before_the_commitment(packages: None, answer: str, number: int) -> None:
-    with open_world(f"{answer} * {number}") as world, demo.open_manager(world) as manager:
-        failed = demo.run_attempt(world, manager, 1)
+    with open_world(f"{answer} * {number}") as world, open_manager(world) as manager:
+        failed = run_attempt(world, manager, 1)
         assert [query.asked for query in failed.queries] == list(QUERIES[:number])
         assert failed.queries[-1].fault
         assert (failed.heard, failed.signings, failed.status) == ([], 0, demo.EX_TEMPFAIL)
@@ -117,9 +128,9 @@ def test_every_query_comes_before_the_commitment(packages: None, answer: str, nu
 
 def test_job_that_hangs_and_is_stopped_did_nothing(packages: None) -> None:
     # dgit has no time limit of its own: somebody else has to lose patience.
-    with open_world("hang file_in_archive/*") as world, demo.open_manager(world) as manager:
-        argv = [*demo.find_gpgshim(), *demo.gate(world, manager)]
-        env = world.env | {"PYTHONPATH": str(demo.CHECKOUT)}
+    with open_world("hang file_in_archive/*") as world, open_manager(world) as manager:
+        argv = [*find_gpgshim(), *gate(world, manager)]
+        env = world.env | {"PYTHONPATH": str(CHECKOUT)}
         # No pipes: the builder's side outlives the job, and would keep them open.
         null = subprocess.DEVNULL
         with subprocess.Popen(argv, cwd=world.oracle, env=env, stdout=null, stderr=null) as job:
@@ -128,13 +139,13 @@ def test_job_that_hangs_and_is_stopped_did_nothing(packages: None) -> None:
                 time.sleep(0.01)
             job.terminate()
         assert (job.returncode, manager.heard) == (demo.EX_TEMPFAIL, [])
-        assert demo.read_journal(world, 1).lines[-1].text == "retriable"
+        assert read_journal(world, 1).lines[-1].text == "retriable"
     assert find_processes(world.root) == {}
 
 
 def test_manager_that_hangs_up_leaves_the_job_unknown(packages: None) -> None:
-    with open_world() as world, demo.open_manager(world, answer=b"") as manager:
-        failed = demo.run_attempt(world, manager, 1)
+    with open_world() as world, open_manager(world, answer=b"") as manager:
+        failed = run_attempt(world, manager, 1)
         told = verdict.judge(failed.journal)
         assert (told.state, told.outcome) == ("unknown", "irrecoverable")
         assert (failed.heard, failed.signings) == (["commit-to-public-upload"], 0)
@@ -143,16 +154,16 @@ def test_manager_that_hangs_up_leaves_the_job_unknown(packages: None) -> None:
 
 @pytest.mark.parametrize(("spoil", "signings"), [("server", 2), ("queue", 4)])
 def test_failure_after_a_signature_is_for_good(packages: None, spoil: str, signings: int) -> None:
-    with open_world() as world, demo.open_manager(world) as manager:
+    with open_world() as world, open_manager(world) as manager:
         if spoil == "queue":
             world.queue.rmdir()
         else:
             hook = world.git / "hooks" / "pre-receive"
             hook.write_text("#!/bin/sh\nexit 1\n")
             hook.chmod(0o755)
-        status, output = demo.run_gated(world, manager)
+        status, output = run_gated(world, manager)
         assert status not in (0, demo.EX_TEMPFAIL), output
-        told = verdict.judge(demo.read_journal(world, 1))
+        told = verdict.judge(read_journal(world, 1))
         assert (told.state, told.outcome) == ("committed", "irrecoverable")
         assert manager.heard == ["commit-to-public-upload"]
         assert world.count_signings() - manager.signings[0] == signings
@@ -286,7 +297,7 @@ def test_colour_is_for_terminals(
 def test_demo_itself(packages: None, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.demo"],
-        cwd=demo.CHECKOUT,
+        cwd=CHECKOUT,
         env=os.environ | {"HOME": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -295,7 +306,7 @@ def test_demo_itself(packages: None, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "NOT TRUE" not in done.stdout
     assert "\033" not in done.stdout
-    for said in ("> commit-to-public-upload", "! committed", "retriable", "uploaded", "503"):
+    for said in ("503", "retriable", "commit-to-public-upload", "no return", "uploaded"):
         assert said in done.stdout
     root = re.search(r"/\S+/gpgshim-\w+", done.stdout)
     assert root is not None

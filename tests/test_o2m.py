@@ -1,13 +1,16 @@
-"""Is there exactly one yes in what a manager can say?"""
+"""Is there exactly one yes in what a manager can say, and does it hear nothing but the truth?"""
 
 from __future__ import annotations
+
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpgshim import o2m
-from gpgshim.gate import Event
+from gpgshim.gate import DURABLE, Event, Outcome, State
+from gpgshim.o2m import Reply, Said
 
 
 def test_go_ahead_is_the_only_yes() -> None:
@@ -27,3 +30,78 @@ def test_what_is_nearly_yes_is_not(line: bytes) -> None:
 @given(st.binary(max_size=30))
 def test_all_else_is_nobody_knows(line: bytes) -> None:
     assert (o2m.answer_to_commit(line) is Event.GO_AHEAD) == (line == b"go-ahead\n")
+
+
+REPORT = b"message Uploaded to unstable\nemail reported <1@x>\nuploaded\n"
+
+
+def test_a_report() -> None:
+    report = o2m.parse_report(REPORT)
+    assert report == ("Uploaded to unstable", "reported <1@x>", Outcome.UPLOADED)
+    assert "".join(f"{line}\n" for line in report.lines).encode() == REPORT
+
+
+@pytest.mark.parametrize("cut", range(len(REPORT)))
+def test_a_report_that_is_not_whole_is_none(cut: int) -> None:
+    assert o2m.parse_report(REPORT[:cut]) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        REPORT + b"\n",
+        REPORT + REPORT,
+        REPORT.replace(b"uploaded\n", b"committed\n"),
+        REPORT.replace(b"uploaded\n", b"unsigned\n"),
+        REPORT.replace(b"email reported", b"email sent"),
+        REPORT.replace(b"message ", b"massage "),
+        REPORT.replace(b"email ", b"e-mail "),
+        REPORT.replace(b"stable", b"stab\xffle"),
+        REPORT.replace(b"stable", b"stab\rle"),
+    ],
+)
+def test_a_report_that_is_nearly_one_is_none(data: bytes) -> None:
+    assert o2m.parse_report(data) is None
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_amount_to_something(data: bytes) -> None:
+    for exited_0 in (True, False):
+        report = o2m.parse_report(data)
+        said = o2m.amount_to(report, data, exited_0)
+        assert (said is Said.NOTHING) == (not data)
+        assert said in (Said.NOTHING, Said.HALF) or (report is not None and exited_0)
+
+
+def test_the_table_of_replies_is_total() -> None:
+    assert set(o2m.REPLIES) == set(product(DURABLE, Said))
+
+
+@pytest.mark.parametrize(("state", "said"), product(DURABLE, Said))
+def test_no_reply_says_what_is_not_true(state: State, said: Said) -> None:
+    report = None
+    if said in o2m.OUTCOMES:
+        report = o2m.Report("m", "reported -", Outcome(said))
+    reply = o2m.REPLIES[state, said]
+    lines = o2m.reply_lines(reply, report)
+    outcome = lines[-1] if lines else None
+    assert len(lines) in (0, 3)
+    # Promise 2, and what the connection allows.
+    assert outcome != "retriable" or state is State.UNCOMMITTED
+    assert state is not State.UNKNOWN or outcome is None
+    # A publication is never hidden, and never told before it is committed.
+    if outcome == "uploaded":
+        assert state is State.COMMITTED or reply is Reply.TELL_LATE
+    if said is Said.UPLOADED and state is not State.UNKNOWN:
+        assert outcome == "uploaded"
+    # What the user was told for good is not called retriable afterwards.
+    if said in (Said.IRRECOVERABLE, Said.HALF):
+        assert outcome in ("irrecoverable", None)
+    # What was retriable stays so: that is what all this is for.
+    if state is State.UNCOMMITTED and said in (Said.RETRIABLE, Said.NOTHING):
+        assert outcome == "retriable"
+
+
+def test_a_reply_needs_its_report() -> None:
+    assert o2m.reply_lines(Reply.CORRECT, None) == []
+    assert o2m.reply_lines(Reply.FORWARD, None) == []

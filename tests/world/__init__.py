@@ -1,1 +1,1 @@
-"""Worlds for whole runs: an archive, a builder, a key, a queue; disposable, and real wherever a job can tell."""
+"""Worlds for whole runs: disposable, and real wherever a job could tell the difference."""

@@ -64,7 +64,9 @@ class Ended(NamedTuple):
     output: str
 
 
-def run_quietly(argv: Sequence[str], cwd: Path, env: Mapping[str, str], limit: float = 60) -> Ended:
+def run_quietly(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], limit: float = 300
+) -> Ended:
     """Run to the end, or kill it and all it started; stdout and stderr come as one."""
     with subprocess.Popen(
         argv,
