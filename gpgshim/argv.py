@@ -382,25 +382,22 @@ def take_confs(
 ) -> tuple[list[Taken], Doubt | None]:
     """P2: what the global and then the user's conf file say, and why that may not be all."""
     found: list[Taken] = []
-    doubt: Doubt | None = None
-    system = None
     try:
         system = first([SYSTEM_CONF], file)
         found += take_conf(system[1], system[0], table) if system else []
-    except Doubt as why:
-        doubt = why
+    except Doubt as doubt:
+        return [], doubt  # the user's file too: an [if] without [fi] reaches into it
     try:
         paths = user_confs(taken, table, environ)
         user = first(paths, file)
         found += take_conf(user[1], user[0], table) if user else []
-        # After a global file, 2.2 takes an error in opening the next for a line of the last.
-        read_one = system is not None or doubt is not None
-        warns = not table.exact or (table.version.startswith("2.2.") and read_one)
-        if len(paths) == 1 and not user and not warns:
-            found.append(Taken("--options", fault=f"C1: option file {paths[0]!r} cannot be read"))
-    except Doubt as why:
-        doubt = doubt or why
-    return found, doubt
+    except Doubt as doubt:
+        return found, doubt
+    # After a global file, 2.2 takes an error in opening the next for a bad line of the last.
+    warns = not table.exact or (table.version.startswith("2.2.") and system is not None)
+    if len(paths) == 1 and not user and not warns:
+        found.append(Taken("--options", fault=f"C1: option file {paths[0]!r} cannot be read"))
+    return found, None
 
 
 # --- the verdict ----------------------------------------------------------------------------------
@@ -428,6 +425,7 @@ CHOICES = {
     "force-ownertrust": "undefined never marginal full ultimate",
 }
 # ... a number that is none of these, unless a later one puts it right (the first part: of what) ...
+# (s2k-mode is not here: --openpgp and its like put it right, too)
 RANGES = {
     "completes-needed": ("completes-needed", range(1, 1 << 31)),
     "marginals-needed": ("marginals-needed", range(2, 1 << 31)),
@@ -435,7 +433,6 @@ RANGES = {
     "default-cert-level": ("default-cert-level", range(4)),
     "default-cert-check-level": ("default-cert-level", range(4)),
     "min-cert-level": ("min-cert-level", range(1, 4)),
-    "s2k-mode": ("s2k-mode", (0, 1, 3)),
 }
 # ... and the options that only say what to use in their place.
 GONE = ("print-dane-records", "print-pka-records")
@@ -493,7 +490,7 @@ def name_of(one: Taken) -> str:
     )
 
 
-def stop(taken: Sequence[Taken], table: Table) -> str:
+def stop(taken: Sequence[Taken], table: Table, doubt: Doubt | None) -> str:
     """Why gpg exits while it reads its options, or ""."""
     numbers: dict[str, Taken] = {}
     for one in taken:
@@ -503,6 +500,8 @@ def stop(taken: Sequence[Taken], table: Table) -> str:
         if one.name in RANGES:
             numbers[RANGES[one.name][0]] = one
     for one in numbers.values():
+        if one.where and doubt:
+            continue  # a later file may put it right
         if table.exact and number(one.value or "", one.flags) not in RANGES[one.name][1]:
             return f"V: {one.text} is out of range with {one.value}"
     return ""
@@ -548,7 +547,7 @@ def judge(
     commands = [one for one in taken if one.flags & COMMAND and one.name not in NO_COMMAND]
     unknown = [one for one in commands if one.name not in COMMANDS]
     never = [one for one in commands if one not in unknown and COMMANDS[one.name][0] == NEVER]
-    end = stop(taken, table)
+    end = stop(taken, table, doubt)
     asks_version = any(one.name == "version" for one in taken)
     if (
         table.maker == CHAMELEON

@@ -140,22 +140,24 @@ class Attempt:
         if all(name in SERVERS for _, name in _descendants(os.getpid())):
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def kill_what_is_left(self) -> list[str]:
-        """Kill every process of the job that still runs; what they were, `name[pid]` each.
 
-        SIGKILL, because the signals that can be blocked may be. It goes on until nobody is left:
-        a process that forks while it is being killed leaves an orphan, which comes to us.
-        """
-        killed: list[str] = []
-        while victims := [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]:
-            for pid, name in victims:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+def kill_descendants() -> list[str]:
+    """Kill every process that comes from us, SERVERS excepted; what they were, `name[pid]` each.
+
+    SIGKILL, because the signals that can be blocked may be. It goes on until nobody is left: what
+    forks while it is being killed leaves an orphan, which comes to us, a subreaper.
+    """
+    killed: list[str] = []
+    while victims := [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]:
+        for pid, name in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            if f"{name}[{pid}]" not in killed:
                 killed.append(f"{name}[{pid}]")
-            for pid, _ in victims:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
-        return killed
+        for pid, _ in victims:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+    return killed
 
 
 def caller_environ() -> dict[str, str]:

@@ -176,7 +176,7 @@ class Manager:
                 return Answer(Event.SILENCE, "% eof")
             self._line += byte
         said = escape(self._line.removesuffix(b"\n").decode("utf-8", "surrogateescape"))
-        return Answer(o2m.answer_to_commit(self._line), f"< {said}")
+        return Answer(o2m.answer_to_commit(self._line), f"< {said or '(an empty line)'}")
 
     def give_up(self) -> None:
         """The descriptors are somebody else's."""

@@ -55,6 +55,8 @@ def kind(one: argv.Taken) -> str:
     if one.fault:
         return f"error: {one.fault.partition(': ')[2]}"
     full = "" if one.text.lstrip("-") == one.name else f" {one.name}"
+    if one.name in (*argv.AT_ONCE, "version"):
+        return f"{one.name}: prints and exits"
     what = "option"
     if one.flags & argv.COMMAND and one.name not in argv.NO_COMMAND:
         why = commands.COMMANDS.get(one.name, ("", ""))[1]

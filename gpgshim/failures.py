@@ -26,6 +26,9 @@ ROWS: tuple[tuple[bytes, bool], ...] = (
     (b"Timeout was reached", PASSES),  # curl
     (b"No route to host", PASSES),
     (b"No space left on device", PASSES),
+    (b"Failed to connect to", PASSES),  # curl
+    (b"Failure when receiving data", PASSES),  # curl
+    (b"but git tree differs from orig", FOR_GOOD),  # dgit: quilt mode and tree, both in the tag
     (b"quilt fixup cannot be linear.", FOR_GOOD),  # dgit: tree and patches differ, in the tag
     (b"quilt history linearisation failed", FOR_GOOD),
     (b"quilt fixup required but quilt mode is", FOR_GOOD),

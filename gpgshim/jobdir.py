@@ -110,7 +110,7 @@ def _interpreter() -> str:
 
 
 def _shebang(path: Path) -> bytes:
-    return f"#!{_interpreter()} -ISBXpycache_prefix={path}/pyc\n".encode("utf-8", "surrogateescape")
+    return f"#!{_interpreter()} -ISBXpycache_prefix={path}/pyc\n".encode()
 
 
 def _check_path(path: Path) -> None:
@@ -119,6 +119,11 @@ def _check_path(path: Path) -> None:
         raise Misconfigured(
             f"{escape(str(path))} has a colon or a line feed in it, and cannot stand on PATH:"
             " set XDG_RUNTIME_DIR to another; nothing was started"
+        )
+    if any("\udc80" <= letter <= "\udcff" for letter in str(path)):
+        # It stands in the stunts' first line, and Python reads that as UTF-8.
+        raise Misconfigured(
+            f"{escape(str(path))} is not UTF-8: set XDG_RUNTIME_DIR to another; nothing was started"
         )
     socket = len(os.fsencode(path / "socket"))
     if socket > LONGEST_SOCKET_PATH:

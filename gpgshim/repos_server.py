@@ -5,6 +5,8 @@ and stdout are pipes to us: it is told go-ahead at once, and what it reports is 
 Rule 2: the manager is told to commit when a signature is first wanted, and not before.
 Rule 3: once dgit-repos-server is gone, the gate is closed and all that is left of the job is
 killed. Only then does the manager hear the outcome: once, whole, and as o2m.REPLIES says.
+Rule 4: the supervisor has a keeper, its parent, and each ends the job if the other is killed: a
+job that nobody supervises must not run on into its own retry.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gpgshim import o2m, places
-from gpgshim.attempt import Attempt
+from gpgshim.attempt import Attempt, become_subreaper, kill_descendants
 from gpgshim.authority import DEFAULT_SIGNALS, Manager, write_all
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.gate import State
@@ -45,21 +47,42 @@ def say(text: str) -> None:
 
 def main() -> NoReturn:
     """The program `dgit-repos-server`, as oracled starts it."""
+    words = sys.argv[1:]
     try:
-        status = serve(sys.argv[1:])
+        real = find_real(os.environ.get("PATH", os.defpath))
+        if MODE not in words:
+            say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched")
+            become(real, words)
+        arguments = read_arguments(words)
+        become_subreaper()
+        keeper = os.pidfd_open(os.getpid())
+        # With SIGCHLD ignored, as a caller may leave it, we would not learn how it ended.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        supervisor = os.fork()
+        status = keep(supervisor) if supervisor else serve(real, words, arguments, keeper)
     except GpgshimError as error:
         say(str(error))
         status = error.status
     sys.exit(status)
 
 
-def serve(words: list[str]) -> int:
-    """Supervise the job that `words` speak of; 0 where the manager has been told its outcome."""
-    real = find_real(os.environ.get("PATH", os.defpath))
-    if MODE not in words:
-        say(f"{escape(quote(words[-1:]))} is not {MODE}: {real} takes over, untouched")
-        become(real, words)
-    arguments = read_arguments(words)
+def keep(supervisor: int) -> int:
+    """Wait for the supervisor, and end its job if it cannot do so itself; its exit status."""
+    status = os.waitstatus_to_exitcode(os.waitpid(supervisor, 0)[1])
+    if status >= 0:
+        return status
+    killed = kill_descendants()
+    raise Unable(
+        f"the supervisor was killed by signal {-status}; what was left of its job has been ended:"
+        f" {', '.join(killed) or 'nothing'}; its journal tells what is true of it"
+    )
+
+
+def serve(real: Path, words: list[str], arguments: dict[str, str], keeper: int) -> int:
+    """Supervise the job that `words` speak of; 0 where the manager has been told its outcome.
+
+    `arguments` are the words after MODE by name, `keeper` is a pidfd.
+    """
     manager = Manager(0, 1)
     attempt = Attempt(
         arguments["job"],
@@ -70,7 +93,7 @@ def serve(words: list[str]) -> int:
         until=give_up_at(int(arguments["timeout"]), time.monotonic()),
     )
     try:
-        return _Server(attempt, manager).run([str(real), *words])
+        return _Server(attempt, manager, keeper).run([str(real), *words])
     finally:
         attempt.end()
 
@@ -119,18 +142,21 @@ def become(real: Path, words: list[str]) -> NoReturn:
 class _Server:
     """The real dgit-repos-server and the two pipes to it."""
 
-    def __init__(self, attempt: Attempt, manager: Manager) -> None:
+    def __init__(self, attempt: Attempt, manager: Manager, keeper: int) -> None:
         self.attempt = attempt
         self.supervisor = attempt.supervisor
         self.manager = manager
         self._said = b""  # what it has written, its request to commit left out
         self._told = False  # whether it has its go-ahead
+        self._kept = True  # whether our keeper is there
+        self._keeper = keeper
 
     def run(self, words: list[str]) -> int:
         its_stdin, self._to_it = os.pipe2(os.O_CLOEXEC)
         self._from_it, its_stdout = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._from_it, False)
         pipes = [(os.POSIX_SPAWN_DUP2, its_stdin, 0), (os.POSIX_SPAWN_DUP2, its_stdout, 1)]
+        self.supervisor.watch(self._keeper, self._lose_keeper)
         self.supervisor.watch(self._from_it, self._hear)
         try:
             self.attempt.start(words, pipes, self._ended)
@@ -141,7 +167,20 @@ class _Server:
         os.close(its_stdin)
         os.close(its_stdout)
         self.supervisor.serve()
-        return self._reply()
+        if killed := kill_descendants():
+            self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
+            say(f"job {self.attempt.job} is over, and this was still running: {', '.join(killed)}")
+        return self._reply() if self._kept else self._abandon()
+
+    def _lose_keeper(self) -> None:
+        # The worker has seen it die, and drops the connection: nobody listens to us.
+        self._kept = False
+        self._note(["# our keeper was killed"])
+        self.supervisor.finish("% end")
+
+    def _abandon(self) -> int:
+        verdict = self.supervisor.settle()
+        raise Unable(f"job {self.attempt.job}: our keeper was killed: {verdict.meaning}")
 
     def _hear(self) -> None:
         """Take what dgit-repos-server writes; its first line is the request that is not yet due."""
@@ -189,9 +228,6 @@ class _Server:
                 self.attempt.journal.note(line)
 
     def _reply(self) -> int:
-        if killed := self.attempt.kill_what_is_left():
-            self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
-            say(f"job {self.attempt.job} is over, and this was still running: {', '.join(killed)}")
         state = self.supervisor.durable_state()
         reply = o2m.REPLIES[state, self.amount]
         if reply is o2m.Reply.TELL_LATE:

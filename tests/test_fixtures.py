@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import wire
+from gpgshim import o2m, wire
 from gpgshim.ask import ask
 from gpgshim.gate import Outcome
 from gpgshim.replay import replay
@@ -97,12 +97,19 @@ def tmp_dir() -> Iterator[Path]:
 
 
 #: The stand-in job: does what it is told, a line at a time, and tells the process ids it started.
+#: As dgit-repos-server it begins with its request to commit.
 JOB = """
-import os, signal, subprocess, sys, json
-for line in sys.stdin:
+import json, os, subprocess, sys
+if sys.argv[1:]:
+    print("commit-to-public-upload", flush=True)
+    assert sys.stdin.readline() == "go-ahead\\n"
+pids = open("pids", "w")
+for line in open("control"):
     word, *rest = json.loads(line)
     if word == "gpg":
-        print(subprocess.Popen(["gpg", *rest], stdin=subprocess.DEVNULL).pid, flush=True)
+        print(subprocess.Popen(["gpg", *rest], stdin=subprocess.DEVNULL).pid, file=pids, flush=True)
+    elif word == "say":
+        print(*rest, sep="\\n", flush=True)
     elif word == "exit":
         os._exit(int(rest[0]))
     else:
@@ -122,6 +129,9 @@ case $1 in --version|--dump-option-table) exec /usr/bin/gpg "$1";; esac
 exec sleep 0.01
 """
 
+#: What oracled puts behind --tag2upload12.
+DRS_WORDS = ["s", "h", "d", "v", "f", "r", "c", "0", "KEY", "--", "stage", *"utpg"]
+
 
 class Stage:
     """A supervisor, and stand-ins for all that its journal speaks of."""
@@ -130,9 +140,13 @@ class Stage:
         self.scratch = scratch
         self.transcript = transcript
         self.authority = transcript.head["authority"].replace("@TMP@", str(scratch))
+        self.is_drs = self.authority == "o2m"  # else it is `gpgshim run`
         self.journal = scratch / "state" / "gpgshim" / "stage.1"
         self.stunts: list[int] = []
+        self.report: list[str] = []
         self.peer: socket.socket | None = None
+        self.listener: socket.socket | None = None
+        self.its: socket.socket | None = None
         self.fifo = scratch / "fifo"
 
     def play(self) -> list[Line]:
@@ -144,10 +158,14 @@ class Stage:
             for line in self.transcript.lines:
                 if line.sigil == "#":
                     continue
-                self.make_happen(line)
                 seen += 1
-                self.wait_for(seen, str(line))
-            self.job.wait(LIMIT)
+                if self.make_happen(line):
+                    self.wait_for(seen, str(line))
+            self.supervisor.wait(LIMIT)
+            if self.is_drs and self.peer:
+                told = [x.text for x in self.transcript.lines if x.sigil == ">"]
+                heard = self.peer.makefile().read().splitlines()
+                assert heard == [text for text in told if text not in ASKED]
             return self.read()
 
     def read(self) -> list[Line]:
@@ -170,88 +188,125 @@ class Stage:
             time.sleep(0.002)
 
     def listen(self, stack: contextlib.ExitStack) -> None:
+        for name in ("control", "pids", "fifo"):
+            os.mkfifo(self.scratch / name)
         kind, _, path = self.authority.partition(":")
         reached = not any(line.text.startswith("failed") for line in self.transcript.lines)
-        self.listener = None
-        if kind == "o2m" and reached:
+        if self.is_drs:
+            ours, self.its = socket.socketpair()
+            self.peer = stack.enter_context(ours)
+            if not reached:
+                self.peer.close()
+                self.peer = None
+        elif kind == "o2m" and reached:
             self.listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             self.listener.settimeout(LIMIT)
             self.listener.bind(path)
             self.listener.listen()
         elif reached and self.authority != "nobody":
-            os.mkfifo(self.fifo)
-            command = self.scratch / "command"
-            command.write_text(COMMAND.format(fifo=self.fifo))
-            command.chmod(0o700)
-            self.authority = str(command)
+            self.authority = str(self.write_program("command", COMMAND.format(fifo=self.fifo)))
+
+    def write_program(self, name: str, text: str) -> Path:
+        path = self.scratch / name
+        path.write_text(text)
+        path.chmod(0o700)
+        return path
 
     def start(self, stack: contextlib.ExitStack) -> None:
-        gpg = self.scratch / "gpg"
-        gpg.write_text(GPG)
-        gpg.chmod(0o700)
         environ = {
-            "PATH": "/usr/bin:/bin",
+            "PATH": f"{self.scratch}:/usr/bin:/bin",
             "HOME": str(self.scratch),
             "XDG_RUNTIME_DIR": str(self.scratch),
             "XDG_STATE_HOME": str(self.scratch / "state"),
             "PYTHONPATH": str(CHECKOUT),
         }
-        options = ["--job", "stage", "--gpg", str(gpg)]
-        if self.authority != "nobody":
-            options += ["--commit", self.authority]
-        slow = any(line.text == "timeout" for line in self.transcript.lines)
-        options += ["--deadline", "0.3" if slow else str(2 * LIMIT)]
-        command = [sys.executable, "-c", JOB]
-        if any(line.text.startswith("no-start") for line in self.transcript.lines):
-            command = ["no-such-command"]
-        self.job = stack.enter_context(
+        self.write_program("gpg", GPG)
+        job = self.write_program("dgit-repos-server", f"#!{sys.executable}\n{JOB}")
+        if self.is_drs:
+            command = [sys.executable, str(CHECKOUT / "bin/dgit-repos-server")]
+            command += ["debian", "dir", "keyring,a", "--tag2upload12", *DRS_WORDS, ""]
+        else:
+            command = [sys.executable, "-m", "gpgshim", "run", "--job", "stage"]
+            if self.authority != "nobody":
+                command += ["--commit", self.authority]
+            slow = any(line.text == "timeout" for line in self.transcript.lines)
+            command += ["--deadline", "0.3" if slow else str(2 * LIMIT), "--"]
+            absent = any(line.text.startswith("no-start") for line in self.transcript.lines)
+            command += ["no-such-command" if absent else str(job)]
+        its = self.its.fileno() if self.its else subprocess.DEVNULL
+        self.supervisor = stack.enter_context(
             subprocess.Popen(
-                [sys.executable, "-m", "gpgshim", "run", *options, "--", *command],
+                command,
                 cwd=self.scratch,
                 env=environ,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=its,
+                stdout=its,
                 stderr=subprocess.DEVNULL,
-                text=True,
                 process_group=0,
             )
         )
+        if self.its:
+            self.its.close()
         stack.callback(self.end)
+        if command[-1] != "no-such-command":
+            # In the job's order: each opening waits for the other end's.
+            self.pids = stack.enter_context((self.scratch / "pids").open())
+            self.control = stack.enter_context((self.scratch / "control").open("w"))
 
     def end(self) -> None:
         """Leave nothing running, however the play went."""
-        if self.job.poll() is None:
-            os.killpg(self.job.pid, signal.SIGKILL)
+        if self.supervisor.poll() is None:
+            os.killpg(self.supervisor.pid, signal.SIGKILL)
 
     def tell_job(self, *words: str) -> None:
-        assert self.job.stdin is not None
-        self.job.stdin.write(json.dumps(words) + "\n")
-        self.job.stdin.flush()
+        self.control.write(json.dumps(words) + "\n")
+        self.control.flush()
 
-    def make_happen(self, line: Line) -> None:
-        """Make an input line happen; an output line only has to come."""
+    def make_happen(self, line: Line) -> bool:
+        """Make an input line happen; whether it is to be waited for now."""
         word, _, rest = line.text.partition(" ")
         if line.sigil in ("$", "?"):
             self.tell_job(*unquote(line.text.replace("@TMP@", str(self.scratch))))
-            assert self.job.stdout is not None
-            self.stunts.append(int(self.job.stdout.readline()))
-        elif line.sigil == ">" and self.listener:
-            self.peer, _ = self.listener.accept()
+            self.stunts.append(int(self.pids.readline()))
+        elif line.sigil == ">" and line.text in ASKED and (self.listener or self.peer):
+            if self.listener:
+                self.peer, _ = self.listener.accept()
+            assert self.peer is not None
             self.peer.settimeout(LIMIT)
-            assert self.peer.recv(100) == f"{line.text}\n".encode()
+            assert self.peer.recv(len(line.text) + 1) == f"{line.text}\n".encode()
         elif line.sigil == "<" and self.peer:
             self.peer.sendall(f"{line.text}\n".encode())
-        elif line.sigil == "<" and self.fifo.exists():
+        elif line.sigil == "<" and self.authority.endswith("/command"):
             how = {"go-ahead": "exit 0", "refused": "exit 1"}.get(line.text, line.text)
             self.fifo.write_text(f"{how}\n")
-        elif line.sigil == "%" and word == "eof" and self.peer:
+        elif line.sigil == "%":
+            return self.make_world(word, rest)
+        return True
+
+    def make_world(self, word: str, rest: str) -> bool:
+        if word == "eof" and self.peer:
             self.peer.close()
-        elif line.sigil == "%" and word == "gone":
+            self.peer = None
+        elif word == "gone":
             os.kill(self.stunts[int(rest) - 1], signal.SIGKILL)
-        elif line.sigil == "%" and word == "close":
-            sockets = (self.scratch / "gpgshim").glob("stage.*/socket")
-            while not (found := list(sockets)):
-                sockets = (self.scratch / "gpgshim").glob("stage.*/socket")
+        elif word == "close":
+            while not (found := list((self.scratch / "gpgshim").glob("stage.*/socket"))):
+                time.sleep(0.002)
             ask(str(found[0].parent), wire.CLOSE)
-        elif line.sigil == "%" and word in ("exit", "signal"):
+        elif word in ("exit", "signal"):
             self.tell_job(word, rest)
+        elif word == "end":
+            self.tell_job("exit", "0")
+        elif word == "half":
+            self.tell_job("say", "message a report that is cut off here")
+            return False  # it comes with the exit
+        elif word == "said":
+            self.report.append(rest)
+            if rest in o2m.OUTCOMES:
+                self.tell_job("say", *self.report)
+                self.tell_job("exit", "0")
+            return rest in o2m.OUTCOMES
+        return True
+
+
+ASKED = ("commit-to-public-upload",)  # the lines that wait for an answer

@@ -1,0 +1,257 @@
+"""What does a test need to run gpgshim for real, and leave nothing behind?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import gpgshim
+from gpgshim.replay import replay
+from gpgshim.transcript import Transcript, parse
+from gpgshim.verdict import Verdict, judge_bytes
+
+CHECKOUT = Path(gpgshim.__file__).parent.parent
+GPG = shutil.which("gpg") or "/usr/bin/gpg"
+PATIENCE = 30.0  #: seconds until a wait is a failure; no test is meant to come near it
+
+#: Prints as the real gpg where the option table comes from; signs nothing, and says that it ran.
+STAND_IN = """\
+#!/bin/sh
+case "$1" in --version|--dump-option-table) exec {gpg} "$@";; esac
+echo "$*" >>{root}/signed
+"""
+
+
+def interpreters() -> dict[str, Path]:
+    """Every Python from 3.11 on that is at hand, by version; ours is one."""
+    found = {sys.version.split()[0]: Path(sys.executable)}
+    beside = Path(sys.base_prefix).parent.glob("*/bin/python3.1[1-9]")
+    on_path = (Path(each) for n in range(11, 20) if (each := shutil.which(f"python3.{n}")))
+    for path in (Path("/usr/bin/python3"), *beside, *on_path):
+        with contextlib.suppress(OSError):
+            words = [path, "-c", "import sys; print(sys.version.split()[0])"]
+            version = subprocess.run(words, capture_output=True, text=True).stdout.strip()
+            if version and tuple(map(int, version.split(".")[:2])) >= (3, 11):
+                found.setdefault(version, path)
+    return dict(sorted(found.items()))
+
+
+INTERPRETERS = interpreters()
+
+
+class Done(NamedTuple):
+    """How a program ended. `status` is the shell's way of saying it: 128 + N for signal N."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Key(NamedTuple):
+    """A key without a passphrase, and the log of the agent that has it."""
+
+    home: Path
+    fingerprint: str
+
+    def signings(self) -> int:
+        """How many signatures were ever asked of the agent. It is the judge: gpg only says so."""
+        return (self.home / "agent.log").read_text("utf-8", "replace").count("<- PKSIGN")
+
+
+class Scratch:
+    """One test's own world: short paths, private directories, nothing of the user's."""
+
+    def __init__(self, root: Path, cache: Path, key: Key) -> None:
+        self.root = root
+        self.key = key
+        self.state = root / "state"
+        self.runtime = root / "run"
+        self.signed = root / "signed"
+        self.differences_wanted = False  # set where a journal is meant to be other than the tables
+        for name in ("run", "state", "home"):
+            (root / name).mkdir(0o700)
+        self.env = {
+            "PATH": os.defpath,
+            "HOME": str(root / "home"),
+            "GNUPGHOME": str(key.home),
+            "XDG_RUNTIME_DIR": str(self.runtime),
+            "XDG_STATE_HOME": str(self.state),
+            "XDG_CACHE_HOME": str(cache),
+            "PYTHONPATH": str(CHECKOUT),
+            "LC_CTYPE": "C.UTF-8",
+        }
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
+        """Start `gpgshim words…` with `more` in the environment; it is ended with the test."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gpgshim", *words],
+            env=self.env | more,
+            cwd=self.root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="backslashreplace",
+            start_new_session=True,
+        )
+        self._started.append(process)
+        return process
+
+    def gpgshim(self, *words: str | Path, **more: str) -> Done:
+        """Run `gpgshim words…` to its end."""
+        return finish(self.start(*words, **more))
+
+    def run(self, command: str, *options: str | Path, **more: str) -> Done:
+        """`gpgshim run` of a shell command, as job "j", with the stand-in for the real gpg."""
+        return self.gpgshim("run", *self.options(*options), "--", "sh", "-c", command, **more)
+
+    def start_run(self, command: str, *options: str | Path) -> subprocess.Popen[str]:
+        """The same, under way."""
+        return self.start("run", *self.options(*options), "--", "sh", "-c", command)
+
+    def options(self, *options: str | Path) -> list[str | Path]:
+        """`options`, after those that a run of job "j" with the stand-in has."""
+        gpg = [] if "--gpg" in options else ["--gpg", self.stand_in()]
+        return ["--job", "j", *gpg, *options]
+
+    def stand_in(self) -> Path:
+        """The stand-in gpg: what it was called with is in `signed`."""
+        return self.script("stand-in", STAND_IN.format(gpg=GPG, root=self.root))
+
+    def script(self, name: str, text: str) -> Path:
+        """An executable file."""
+        path = self.root / name
+        if not path.exists():
+            path.write_text(text)
+            path.chmod(0o755)
+        return path
+
+    def fifo(self, name: str) -> Path:
+        """A named pipe: what opens it waits for the other end."""
+        path = self.root / name
+        os.mkfifo(path)
+        return path
+
+    def journals(self) -> list[Path]:
+        """All journals, the oldest first."""
+        found = (self.state / "gpgshim").glob("[!.]*")
+        return sorted(found, key=lambda path: (path.stem, int(path.suffix[1:])))
+
+    def journal(self, at: int = -1) -> Transcript:
+        """A journal; by default the newest."""
+        return parse(self.journals()[at].read_bytes())
+
+    def verdict(self, at: int = -1) -> Verdict:
+        """What is true of the job, by its journal."""
+        return judge_bytes(self.journals()[at].read_bytes())
+
+    def lines(self, at: int = -1) -> list[str]:
+        """A journal's lines without times and notes."""
+        return [str(x._replace(at=None)) for x in self.journal(at).lines if x.sigil != "#"]
+
+    def notes(self, at: int = -1) -> list[str]:
+        """A journal's notes."""
+        return [x.text for x in self.journal(at).lines if x.sigil == "#"]
+
+    def calls(self) -> list[str]:
+        """What the stand-in gpg was called with, a line a call."""
+        return self.signed.read_text("utf-8", "replace").splitlines() if self.signed.exists() else []
+
+    def jobs(self) -> list[Path]:
+        """The jobs' directories that are there."""
+        return sorted((self.runtime / "gpgshim").glob("*"))
+
+    def wait_for_line(self, line: str) -> None:
+        """Return when the newest journal has `line`."""
+
+        def there() -> bool:
+            return bool(self.journals()) and line in self.lines()
+
+        wait_for(there, line)
+
+    def end(self) -> None:
+        """End what was started, replay every journal that was made, and remove it all."""
+        for process in self._started:
+            # What a job has left alive is in its session, and goes with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            with process:
+                """Its pipes are closed, and its status is taken."""
+        try:
+            for path in self.journals():
+                if not self.differences_wanted:
+                    assert replay(parse(path.read_bytes())) == [], path.read_text()
+        finally:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+def finish(process: subprocess.Popen[str]) -> Done:
+    """Wait for the end of a process, and take what it said."""
+    out, err = process.communicate(timeout=PATIENCE)
+    status = process.returncode
+    return Done(status if status >= 0 else 128 - status, out, err)
+
+
+def wait_for(true: Callable[[], bool], what: str) -> None:
+    """Return when `true` is; for what tells nobody that it has happened."""
+    until = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < until, f"{what}: did not come"
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """A Unix socket of our own at `path`, for the part of an authority or of a supervisor."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(PATIENCE)
+        yield listener
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    """The next peer of `listener`."""
+    peer, _ = listener.accept()
+    peer.settimeout(PATIENCE)
+    return peer
+
+
+def read_line(peer: socket.socket) -> bytes:
+    """A line, and not a byte more; less where the peer hangs up."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = peer.recv(1)
+        if not byte:
+            break
+        line += byte
+    return line
+
+
+def short_directory() -> Path:
+    """A new directory whose path leaves room for a socket's."""
+    return Path(tempfile.mkdtemp(prefix="gs.")).resolve()
+
+
+def make_job(python: Path, base: Path, table: str, real: Path) -> Path:
+    """A job's directory as that interpreter makes it, with `real` for the real gpg."""
+    (base / "table").write_text(table)
+    words = "import sys; from pathlib import Path; from gpgshim import jobdir; base = Path(sys.argv[1])\n"
+    words += "table = (base / 'table').read_text()\n"
+    words += "print(jobdir.make(base, 'j', table, {'gpg': Path(sys.argv[2])}))"
+    env = {"PYTHONPATH": str(CHECKOUT)}
+    made = subprocess.run(
+        [python, "-B", "-c", words, base, real], env=env, check=True, capture_output=True, text=True
+    )
+    return Path(made.stdout.strip())
