@@ -1,0 +1,77 @@
+"""Do Debian's own tag2upload programs do with us, and without us, what the scenarios say?
+
+Rule 1: a row's two runs are compared with the row; a gated run must keep the promises besides.
+
+Rule 2: `make e2e` runs this; elsewhere it is skipped, and says so. GPGSHIM_E2E_REPORTS names a
+directory that is to keep the reports, GPGSHIM_E2E_JOBS says how many plays at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.world.root import Report, find_reason_against, play
+from tests.world.scenarios import SCENARIOS, check_promises, matches, summarise
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+GATE = CHECKOUT / "bin/dgit-repos-server"
+
+if not os.environ.get("GPGSHIM_E2E"):
+    pytest.skip("takes a quarter of an hour: `make e2e' runs it", allow_module_level=True)
+if why := find_reason_against():
+    pytest.skip(why, allow_module_level=True)
+
+PLAYS = [(name, "stock") for name, row in SCENARIOS.items() if row.stock] + [
+    (name, "gated") for name in SCENARIOS
+]
+
+
+def play_and_keep(name: str, mode: str, world: Path) -> Report:
+    """Play one scenario in a world of its own, and keep the report where that is wanted."""
+    report = play(name, mode, world)
+    if keep := os.environ.get("GPGSHIM_E2E_REPORTS"):
+        Path(keep).mkdir(parents=True, exist_ok=True)
+        (Path(keep) / f"{name}.{mode}.json").write_text(json.dumps(report, indent=1))
+    return report
+
+
+@pytest.fixture(scope="session")
+def plays(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str], Future[Report]]]:
+    """Every play that is wanted, begun: they wait a lot, so several can share a processor."""
+    wanted = [
+        (str(item.callspec.params["name"]), str(item.callspec.params["mode"]))
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == Path(__file__)
+    ]
+    jobs = int(os.environ.get("GPGSHIM_E2E_JOBS", os.cpu_count() or 1))
+    top = tmp_path_factory.mktemp("worlds")
+    with ThreadPoolExecutor(jobs) as pool:
+        yield {
+            (name, mode): pool.submit(play_and_keep, name, mode, top / f"{mode}-{name}")
+            for name, mode in wanted
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize(("name", "mode"), PLAYS)
+def test_scenario(name: str, mode: str, plays: dict[tuple[str, str], Future[Report]]) -> None:
+    if mode == "gated" and not GATE.exists():
+        pytest.skip(f"there is no {GATE.relative_to(CHECKOUT)}")
+    row = SCENARIOS[name]
+    want = row.stock if mode == "stock" else row.gated
+    assert want is not None
+    report = plays[name, mode].result()
+    story = "\n".join(report["timeline"] + report["oracle_log"])
+    assert report["reached"], f"the job never came to {row.moment!r}\n{story}"
+    got = summarise(report)
+    assert matches(want, got), f"{got}\n{story}"
+    if mode == "gated":
+        assert check_promises(report) == [], story

@@ -1,0 +1,364 @@
+"""Play one scenario for real, inside the sid root, and write down what became of it.
+
+1. Nothing here judges: a report says what happened; tests/test_e2e.py knows what should have.
+2. What is done to a job is done at a moment that the job itself has reached and waits at.
+3. The clock ends a play that waits for ever; it decides nothing else.
+
+Usage, with an empty /world, as the ordinary user: `-m tests.world.play SCENARIO stock|gated`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.world import tag2upload as t2u
+from tests.world.archive import Archive, Fault
+from tests.world.forge import Forge
+from tests.world.manager import Job, Line, Manager, Misdeed
+from tests.world.scenarios import SCENARIOS, Scenario
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FIRST_JOB = 2420
+#: What a job runs at the oracle's, by its command line; the rest there is the workers'.
+JOB_PROCESS = re.compile(
+    r"^t2u processor|--tag2upload12| rpush-source |--detach-sign|--clearsign|debsign"
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, zombies excepted."""
+
+    pid: int
+    parent: int
+    program: str
+    command: str
+    home: str  # says on which host it is
+
+
+def list_processes() -> list[Process]:
+    found = []
+    for proc in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (proc / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state, parent = (proc / "stat").read_text().rpartition(")")[2].split()[:2]
+            program = os.readlink(proc / "exe")
+            home = re.search(rb"(?:^|\0)HOME=([^\0]*)", (proc / "environ").read_bytes())
+        except OSError:  # it has just ended
+            continue
+        if state != "Z":
+            where = home[1].decode() if home else ""
+            found.append(Process(int(proc.name), int(parent), program, command, where))
+    return found
+
+
+def find_job_processes() -> list[Process]:
+    return [
+        process
+        for process in list_processes()
+        if process.home == str(t2u.ORACLE)
+        and JOB_PROCESS.search(process.command)
+        and not process.program.endswith("/ssh")
+    ]
+
+
+def find_processes(role: str) -> list[Process]:
+    """Find whom a deed is about, among those that run."""
+    processes = list_processes()
+    drs = {process.pid for process in processes if process.command.startswith("t2u processor")}
+
+    def plays(process: Process) -> bool:
+        at_oracle = process.home == str(t2u.ORACLE)
+        real, ours = "/perl" in process.program, "/python" in process.program
+        if role == "builder":
+            return process.home == str(t2u.BUILDER) and " remote-push-source" in process.command
+        if role == "d-r-s":  # its child has the same name
+            return process.pid in drs and process.parent not in drs
+        if role in ("dgit", "stunt dgit"):
+            pushes = "/dgit " in process.command and " rpush-source " in process.command
+            return at_oracle and pushes and (real if role == "dgit" else ours)
+        if role == "supervisor":
+            return at_oracle and ours and "--tag2upload12" in process.command
+        if role == "gpg":
+            return process.program.endswith("/gpg") and "--detach-sign" in process.command
+        raise ValueError(role)
+
+    return [process for process in processes if plays(process)]
+
+
+def find_agent() -> int:
+    """Find the oracle's gpg-agent, without whom nothing is signed; its pid."""
+    asked = ("gpg-connect-agent", "GETINFO pid", "/bye")
+    return int(t2u.run(*asked, cwd=t2u.ORACLE, home=t2u.ORACLE).split()[1])
+
+
+def wait_for(holds: Callable[[], object], patience: float) -> bool:
+    """Look until `holds`; False: it did not, in `patience` seconds."""
+    end = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Stage:
+    """One scenario's world while it is played."""
+
+    def __init__(self, scenario: Scenario, mode: str) -> None:
+        self.scenario = scenario
+        self.mode = mode
+        self.events: list[tuple[float, str]] = []
+        self.began = time.monotonic()
+        fingerprint = t2u.make_places()
+        self.made_before = t2u.count_signatures()  # on the key itself
+        self.note(f"the oracle's key is {fingerprint}")
+        self.archive_opened = time.monotonic()
+        self.archive = Archive(
+            t2u.ARCHIVE,
+            {"sid": "unstable", "experimental": "experimental"},
+            [Fault.parse(text) for text in scenario.archive],
+        )
+        self.forge = Forge(t2u.FORGE, [Fault.parse(text) for text in scenario.forge])
+        for home in (t2u.ORACLE, t2u.BUILDER, t2u.PUSH):
+            t2u.write_dgit_config(home, self.archive.api, self.archive.mirror)
+        self.door = t2u.Door(held=list(scenario.held), dead=list(scenario.unreachable))
+        self.door.open()
+        misdeeds = {word: Misdeed(deed) for word, deed in scenario.misdeeds.items()}
+        self.manager = Manager(t2u.WORLD / "o2m.s", misdeeds, self.hear)
+        self.agent_stopped = 0
+        self.frozen: list[int] = []
+
+    def note(self, text: str) -> None:
+        self.events.append((time.monotonic(), text))
+
+    def hear(self, line: Line) -> None:
+        self.note(f"{line.mark} {line.text}")
+        # Before anything of the job can run: its first signature will wait for us at the agent.
+        if (line.mark, line.text.split()[0]) != ("<", "job"):
+            return
+        if self.scenario.moment == "gpg" and not self.agent_stopped:
+            self.agent_stopped = find_agent()
+            os.kill(self.agent_stopped, signal.SIGSTOP)
+        elif self.scenario.moment == "job":
+            self.do(self.scenario.deed)
+
+    def make_jobs(self) -> list[Job]:
+        jobs = []
+        for number in range(self.scenario.jobs):
+            tweak = self.scenario.tweak
+            quilt = tweak in ("quilt", "quilt mismatch")
+            package = t2u.Package(
+                f"probe{number or ''}",
+                "1.0-1" if quilt else "1.0",
+                quilt=quilt,
+                broken=tweak == "quilt mismatch",
+            )
+            package.write()
+            tag = package.push_tag()
+            if tweak == "changelog mismatch":
+                package.change_version("1.1")
+                tag = package.replace_tag(tag, {})
+            elif tweak == "tag mismatch":
+                tag = package.replace_tag(tag, {"version=1.0": "version=1.1"})
+            elif tweak == "tag changed":
+                package.replace_tag(tag, {" release ": " new release "})
+            jobs.append(
+                Job(
+                    id=str(FIRST_JOB + number),
+                    package=package.name,
+                    url=f"{self.forge.url}/{package.repository.name}",
+                    tag=tag,
+                    email=t2u.UPLOADER_ADDRESS,
+                    attempts_left=self.scenario.attempts,
+                )
+            )
+        return jobs
+
+    def tweak(self) -> None:
+        """Make the world otherwise than it should be."""
+        tweak = self.scenario.tweak
+        if tweak == "unknown signer":
+            t2u.export_key(t2u.ORACLE, t2u.ORACLE / "keyrings/other.pgp")
+            os.replace(
+                t2u.ORACLE / "keyrings/other.pgp", t2u.ORACLE / "keyrings/debian-keyring.pgp"
+            )
+        elif tweak == "no queue":
+            t2u.QUEUE.rmdir()
+        elif tweak == "push rejected":
+            (t2u.DISTRO / "suites").write_text("experimental\n")
+        elif tweak == "archive down":
+            self.archive.close()
+        elif tweak == "round the gate":
+            (t2u.ORACLE / ".devscripts").write_text("DEBSIGN_PROGRAM=/usr/bin/gpg\n")
+            t2u.run("git", "config", "--global", "dgit.default.cmd-gpg", "/usr/bin/gpg",
+                    cwd=t2u.ORACLE, home=t2u.ORACLE)  # fmt: skip
+
+    def wait_moment(self) -> bool:
+        """Wait until the job stands where the scenario wants it."""
+        reached: dict[str, Callable[[], object]] = {
+            "archive": lambda: any(query.answer == "hang" for query in list(self.archive.queries)),
+            "door": lambda: self.door.waiting,
+            "gpg": lambda: find_processes("gpg"),
+            "commit": lambda: any(
+                line.text == "commit-to-public-upload" for line in list(self.manager.transcript)
+            ),
+        }
+        moment = reached[self.scenario.moment]
+        wait_for(lambda: moment() or self.manager.finished, self.scenario.patience)
+        return bool(moment())
+
+    def do(self, deed: str) -> None:
+        self.note(f"% {deed}")
+        verb, _, whom = deed.partition(" ")
+        signals = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
+        if verb in signals:
+            for role in whom.split(", "):
+                found = find_processes(role)
+                if not found:
+                    raise RuntimeError(f"there is no {role} to {verb}")
+                for process in found:
+                    self.note(f"% {verb} {process.pid} {process.command}")
+                    os.kill(process.pid, signals[verb])
+                    self.frozen += [process.pid] if verb == "freeze" else []
+        elif deed == "lose the key":
+            shutil.rmtree(t2u.ORACLE / ".gnupg/private-keys-v1.d")
+        elif deed == "probe":
+            self.manager.order("ayt")
+            self.manager.wait_until(
+                lambda manager: any(line.text == "ack" for line in manager.transcript), 30
+            )
+        elif deed:
+            raise ValueError(deed)
+
+    def thaw(self) -> None:
+        for pid in self.frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def let_go(self) -> None:
+        """Who waits at the door or for the agent runs on."""
+        if self.agent_stopped:
+            os.kill(self.agent_stopped, signal.SIGCONT)
+        self.door.release()
+
+    def play(self) -> dict[str, Any]:
+        gate = []
+        if self.mode == "gated":
+            # The deployment: a directory that holds nothing else, first on the oracle's PATH.
+            (t2u.ORACLE / "gate").mkdir()
+            (t2u.ORACLE / "gate/dgit-repos-server").symlink_to(CHECKOUT / "bin/dgit-repos-server")
+            gate.append(t2u.ORACLE / "gate")
+        jobs = self.make_jobs()
+        self.tweak()
+        for job in jobs:
+            self.manager.submit(job)
+        oracle = t2u.start_oracle(gate, self.scenario.workers, self.scenario.timeout)
+        reached = True
+        if self.scenario.moment not in ("", "job"):
+            reached = self.wait_moment()
+            if reached:
+                self.do(self.scenario.deed)
+            if not self.scenario.stay_held:
+                self.let_go()
+        finished = self.manager.wait_until(
+            lambda manager: len(manager.finished) == len(jobs), self.scenario.patience
+        )
+        # Longer than it takes to end; who is there after it would have stayed.
+        time.sleep(1)
+        remain = sorted(process.command for process in find_job_processes())
+        self.note(f"% {len(remain)} processes remain")
+        self.let_go()
+        self.thaw()
+        if any(query.answer == "hang" for query in self.archive.queries):
+            self.archive.close()
+        if finished:
+            wait_for(lambda: not find_job_processes(), 60)
+        oracle.send_signal(signal.SIGTERM)
+        return self.report(jobs, reached, finished, remain)
+
+    def report(
+        self, jobs: list[Job], reached: bool, finished: bool, remain: list[str]
+    ) -> dict[str, Any]:
+        acks = sum(line.text == "ack" for line in self.manager.transcript)
+        probes = 1 + acks  # oracled's, of its key: at its start and at each ayt
+        made = t2u.count_signatures()
+        return {
+            "scenario": self.scenario.name,
+            "mode": self.mode,
+            "deed": self.scenario.deed,
+            "versions": [
+                line
+                for line in Path("/etc/gpgshim-sidroot.packages").read_text().splitlines()
+                if line.split("\t")[0]
+                in ("dgit", "dgit-infrastructure", "devscripts", "gpg", "git")
+            ],
+            "reached": reached,
+            "finished": finished,
+            "seconds": round(time.monotonic() - self.began),
+            "jobs": [
+                {
+                    "id": job.id,
+                    "attempts": [
+                        asdict(attempt) | {"transcript": [str(line) for line in attempt.transcript]}
+                        for attempt in job.attempts
+                    ],
+                }
+                for job in jobs
+            ],
+            "transcript": [str(line) for line in self.manager.transcript],
+            "mails": [asdict(mail) for mail in t2u.read_mails()],
+            "signed": made - self.made_before - probes,
+            "probes": probes,
+            **t2u.list_published(),
+            "remain": remain,
+            "timeline": self.merge_timeline(),
+            "oracle_log": (t2u.WORLD / "oracle.log").read_text(errors="replace").splitlines(),
+            "journals": {
+                str(path.relative_to(t2u.ORACLE)): path.read_text(errors="replace")
+                for path in sorted((t2u.ORACLE / ".local/state/gpgshim").rglob("*"))
+                if path.is_file()
+            },
+        }
+
+    def merge_timeline(self) -> list[str]:
+        """Everything that anybody saw, in one order: what to read when a scenario surprises."""
+        # The archive counts from its own opening, in the same seconds.
+        seen = [(at, text) for at, text in self.events]
+        seen += [
+            (self.archive_opened + query.at, f"archive: {query.answer} {query.asked}")
+            for query in self.archive.queries
+        ]
+        seen += [(call.at, f"ssh {call.host}: {call.command}") for call in self.door.calls]
+        return [f"+{at - self.began:07.3f} {text}" for at, text in sorted(seen)]
+
+
+def main() -> None:
+    name, mode = sys.argv[1:]
+    try:
+        stage = Stage(SCENARIOS[name], mode)
+        report = stage.play()
+        (t2u.WORLD / "report.json").write_text(json.dumps(report, indent=1))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        status = 70
+    # The doubles' threads wait for nobody, and nobody for them: the namespaces end with us.
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
