@@ -1,0 +1,38 @@
+"""The shipped option tables, and a short way to read a command line with them."""
+
+from __future__ import annotations
+
+import shlex
+
+from gpgshim import argv, optable
+
+VERSIONS = ("2.2.40", "2.4.9")
+TABLES = {
+    version: argv.load((optable.SHIPPED / f"gpg-{version}").read_text()) for version in VERSIONS
+}
+OLD, NEW = (TABLES[version] for version in VERSIONS)
+HOME = "/home/u"
+USER_CONF = f"{HOME}/.gnupg/gpg.conf"
+
+
+def made(version: str, maker: str = argv.GNUPG, more: str = "") -> argv.Table:
+    """The table of 2.4.9 under another version or maker, with `more` rows (NAME:NUMBER:FLAGS)."""
+    return argv.Table(version, maker, NEW.text + "".join(f"{row}\n" for row in more.split()))
+
+
+def read(
+    line: str | list[str],
+    table: argv.Table = NEW,
+    files: dict[str, str | OSError] | None = None,
+    environ: dict[str, str] | None = None,
+) -> argv.Reading:
+    """Read `line` (split as a shell would) with these conf files (path -> text) and no others."""
+
+    def file(path: str) -> str | None:
+        text = (files or {}).get(path)
+        if isinstance(text, OSError):
+            raise text
+        return text
+
+    words = shlex.split(line) if isinstance(line, str) else line
+    return argv.read(words, table, {"HOME": HOME} if environ is None else environ, file)

@@ -1,0 +1,96 @@
+"""Does the real gpg do what argv says, on command lines that nobody has thought of?
+
+`make judge SEED=… N=…` tries as many as one likes. Here: a few, always the same, on this machine's
+gpg and on the sid root's; and all the lines that the other tests claim to have been seen on gpg.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gpgshim import argv, optable
+from tests import judge
+from tests.test_argv import CASES
+from tests.test_argv_conf import LINES
+
+N = 2000
+SID = Path(
+    os.environ.get("GPGSHIM_SID_ROOT")
+    or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gpgshim" / "sid-root"
+)
+ROOTS = ["/" if os.geteuid() == 0 else "", str(SID)]
+
+
+def given(root: str, *words: str) -> list[str]:
+    """The judge's options for this root; skips, loudly, where it cannot sit."""
+    gpg = Path(root or "/", "usr/bin/gpg")
+    if not gpg.exists():
+        pytest.skip(f"THE REAL GPG WAS NOT ASKED: there is no {gpg}")
+    if root and os.geteuid() != 0:
+        pytest.skip(f"THE REAL GPG WAS NOT ASKED: only root can enter {root}")
+    return [f"--root={root}", *words]
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=["machine", "sid"])
+def test_no_disagreement_on_generated_command_lines(root: str) -> None:
+    results = judge.hold(judge.options(given(root, "--seed=3", f"--n={N}")))
+    assert [result["shown"] for result in results if "shown" in result] == []
+    counts = Counter(result["finding"] for result in results)
+    assert counts["signed"] > N / 10
+    assert counts["passed"] > N / 10
+    excused = sum(count for finding, count in counts.items() if finding.startswith("excused"))
+    assert excused < N / 10
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=["machine", "sid"])
+def test_what_the_other_tests_say_of_gpg_is_true(root: str) -> None:
+    lines = [judge.Case(shlex.split(line[3:].replace("K", judge.KEY)), {}, {}) for line in CASES]
+    lines += [
+        judge.Case(shlex.split(line.replace("X", judge.KEY)), {}, {".gnupg/gpg.conf": conf})
+        for conf, line, _, _ in LINES
+    ]
+    results = judge.hold(judge.options(given(root)), lines)
+    assert len(results) == len(lines)
+    assert [result["shown"] for result in results if "shown" in result] == []
+
+
+def test_a_disagreement_is_seen() -> None:
+    """The judge's own rules: what agrees, what is excused, and what never is."""
+
+    def found(words: list[str], signed: bool, said: str = "", status: int | str = 0) -> str:
+        table = argv.load((optable.SHIPPED / "gpg-2.4.9").read_text())
+        conf = {"/h/.gnupg/gpg.conf": "[if x]"} if "doubt" in words else {}
+        reading = argv.read(words, table, {"HOME": "/h"}, conf.get)
+        return judge.find(reading, judge.Trial(signed, status, said))
+
+    assert found(["-s"], True) == "signed"
+    assert found(["-k"], False) == "passed"
+    assert found(["-k"], True) == "DISAGREE: signed, and was not asked"
+    assert found(["-s"], False) == "DISAGREE: asked, and had no need"
+    assert found(["-s"], False, "gpg: no default secret key: No secret key\n").startswith("excused")
+    for said in ("gpg: conflicting commands\n", "usage: gpg [options]\n", "gpg: invalid option\n"):
+        assert found(["-s"], False, said + "gpg: No secret key\n").startswith("DISAGREE")
+    assert found(["-s"], False, status="timeout") == "excused: out of time"
+    assert found(["doubt"], False) == "asked in doubt"
+    assert found(["doubt"], True) == "signed"
+    assert found(["--edit-key", "x"], False).startswith("excused")
+
+
+def test_a_case_is_its_seed_and_number() -> None:
+    rows = argv.load((optable.SHIPPED / "gpg-2.4.9").read_text()).rows()
+    once, again = (
+        [judge.case(1, number, rows, "2.4.9", True) for number in range(50)] for _ in range(2)
+    )
+    assert once == again
+    assert once != [judge.case(2, number, rows, "2.4.9", True) for number in range(50)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="this user may run them")
+def test_nothing_is_run_as_root() -> None:
+    with pytest.raises(PermissionError, match="never run as root"):
+        judge.hold(judge.options(["--root="]))
