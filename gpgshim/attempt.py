@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gpgshim import __version__, argv, jobdir, optable, places
+from gpgshim.audit import Witness
 from gpgshim.authority import DEFAULT_SIGNALS, Authority
 from gpgshim.errors import Misconfigured, Unable
 from gpgshim.journal import Journal, check_job_name
@@ -77,8 +78,9 @@ class Attempt:
                 "gpgshim": __version__,
             }
             self.journal = Journal.create(places.state_directory(environ), self.job, head)
+            witness = Witness(self.directory, argv.load(table))
             self.supervisor = Supervisor(
-                self.directory, self.journal, authority, deadline, ends_told=command is None
+                self.directory, self.journal, authority, deadline, witness, command is None
             )
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -44,14 +44,20 @@ class Event(StrEnum):
 
 
 class Effect(StrEnum):
-    """What the shell is to do. The value is the effect's line in the journal, where it has one."""
+    """What the shell is to do. A value with a sigil is the effect's line in the journal."""
 
-    REACH = ""  # make sure that the authority is there, before anything is said or written
+    REACH = "reach"  # make sure that the authority is there, before anything is said or written
+    SYNC = "sync"  # have on disk who asks, and for what
     WRITE_UNKNOWN = "! unknown"
     SEND_COMMIT = "> commit-to-public-upload"
     WRITE_COMMITTED = "! committed"
     GRANT = "= go"  # to all who wait
     REFUSE = "= no"  # to all who wait
+
+    @property
+    def line(self) -> str:
+        """The effect's line in the journal; empty where it has none."""
+        return self.value if self.value[0] in "!>=" else ""
 
 
 S, V, F = State, Event, Effect
@@ -76,8 +82,8 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.UNKNOWN, V.FAILED): (S.REFUSED, (F.REFUSE,)),
     (S.UNKNOWN, V.CLOSE): (S.CLOSED, (F.REFUSE,)),  # an answer that comes now grants nothing
     # After the commitment, nobody waits, and a command that we do not know does no more harm.
-    (S.COMMITTED, V.ASKED): (S.COMMITTED, (F.GRANT,)),
-    (S.COMMITTED, V.DOUBTED): (S.COMMITTED, (F.GRANT,)),
+    (S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT)),
+    (S.COMMITTED, V.DOUBTED): (S.COMMITTED, (F.SYNC, F.GRANT)),
     (S.COMMITTED, V.GO_AHEAD): (S.COMMITTED, ()),
     (S.COMMITTED, V.REFUSAL): (S.COMMITTED, ()),  # too late: gpg may have signed
     (S.COMMITTED, V.SILENCE): (S.COMMITTED, ()),  # it has no more to say to us

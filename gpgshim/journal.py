@@ -106,9 +106,15 @@ class Journal:
         """Append `line`, which begins with its sigil. Raises OSError, and then it is not there."""
         self._append(line)
 
-    def sync(self, line: str) -> None:
-        """Append `line` and wait until the disk has it. Raises OSError: it may or may not."""
-        self._append(line)
+    def sync(self, line: str = "") -> None:
+        """Append `line`, if there is one, and wait until the disk has all that was appended.
+
+        Raises OSError, and then the disk may or may not have it.
+        """
+        if line:
+            self._append(line)
+        elif self._broken:
+            raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
         try:
             os.fsync(self._fd)
         except OSError as error:

@@ -86,10 +86,10 @@ class _Player:
         self.state, effects = STEPS[self.state, event]
         for effect in effects:
             if effect in (Effect.GRANT, Effect.REFUSE):
-                self.due.extend([effect.value] * self.waiting)
+                self.due.extend([effect.line] * self.waiting)
                 self.waiting = 0
-            elif effect.value:
-                self.due.append(effect.value)
+            elif effect.line:
+                self.due.append(effect.line)
         if ending_of(line) and self.o2m_job:
             self.reply = o2m.REPLIES[self.disk, self.amount()]
             self.report(late=False)

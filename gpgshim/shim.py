@@ -64,7 +64,7 @@ def gpg(job: str) -> NoReturn:
 
 
 def caller_words() -> list[bytes]:
-    """Our words behind argv[0], byte for byte: in some locales sys.argv does not lead back to them."""
+    """Our words behind argv[0], byte for byte: in some locales sys.argv has lost them."""
     count = len(sys.argv) - 1
     try:
         return _read_bytes("/proc/self/cmdline").split(b"\0")[:-1][-count:] if count else []

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpgshim import wire
+from gpgshim.audit import Witness
 from gpgshim.authority import Authority
 from gpgshim.errors import Unable
 from gpgshim.gate import OUTCOMES, STEPS, Effect, Event, State
@@ -26,7 +27,6 @@ from gpgshim.transcript import escape, parse_line, quote
 from gpgshim.verdict import Verdict, ending_of, judge_bytes
 
 PATIENCE = 10.0  #: seconds that a peer has for its one line
-LONGEST_CHAIN = 12  #: processes between an asker and us that are named in the journal
 _BACKLOG = 4096  #: connections that the kernel keeps for us; it cuts this at somaxconn
 
 
@@ -60,6 +60,7 @@ class Supervisor:
         journal: Journal,
         authority: Authority,
         deadline: float,
+        witness: Witness,
         ends_told: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,6 +68,7 @@ class Supervisor:
         self.journal = journal
         self.authority = authority
         self.deadline = deadline
+        self.witness = witness
         self.ends_told = ends_told
         self.clock = clock
         self.state = State.UNCOMMITTED
@@ -81,6 +83,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._perform = {
             Effect.REACH: authority.reach,
+            Effect.SYNC: journal.sync,
             Effect.WRITE_UNKNOWN: lambda: journal.sync(Effect.WRITE_UNKNOWN.value),
             Effect.SEND_COMMIT: self._send_commit,
             Effect.WRITE_COMMITTED: lambda: journal.sync(Effect.WRITE_COMMITTED.value),
@@ -208,11 +211,12 @@ class Supervisor:
         self._questions += 1
         asker.number = self._questions
         self._waiting.append(asker)
-        words = read_command_line(asker.pid, self.job)
+        words = self.witness.read_command_line(asker.pid)
         sigil = "$" if word == wire.SIGN else "?"
         try:
             self.journal.note(f"{sigil} {quote(words) or 'gpg'}")
-            self.journal.note(f"# {describe_asker(asker.pid)}")
+            for note in self.witness.describe(asker.pid, words):
+                self.journal.note(note)
         except OSError as error:
             self._fail(error)
             return
@@ -298,7 +302,22 @@ class Supervisor:
         while self._waiting:
             self.journal.note(Effect.GRANT.value)
             asker = self._waiting.pop(0)
+            self._watch_gpg(asker)
             self._send(asker, wire.GO)
+
+    def _watch_gpg(self, asker: Asker) -> None:
+        # The stunt is alive, since it waits for us, and keeps its process id when it becomes gpg.
+        try:
+            gpg = os.pidfd_open(asker.pid)
+        except OSError:
+            return
+
+        def ended() -> None:
+            self.unwatch(gpg)
+            os.close(gpg)
+            self._note(f"# gpg {asker.number} (pid {asker.pid}) has ended")
+
+        self.watch(gpg, ended)
 
     def _refuse(self) -> None:
         while self._waiting:
@@ -369,43 +388,6 @@ class Supervisor:
         self._selector.close()
         self.authority.give_up()
         self.journal.close()
-
-
-def read_command_line(pid: int, job: Path) -> list[str]:
-    """The words of process `pid`: `gpg …` for a stunt of `job`, all of them for another.
-
-    Empty where there is no such process any more.
-    """
-    try:
-        data = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return []
-    words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
-    if words[2:3] == [f"{job}/bin/gpg"]:
-        return ["gpg", *words[3:]]
-    return words
-
-
-def describe_asker(pid: int) -> str:
-    """Who asks, for people: process id, working directory, and the programs it runs under."""
-    try:
-        where = escape(os.readlink(f"/proc/{pid}/cwd"))
-    except OSError:
-        where = "?"
-    chain: list[str] = []
-    at = pid
-    while len(chain) < LONGEST_CHAIN:
-        try:
-            stat = Path(f"/proc/{at}/stat").read_text("utf-8", "replace")
-        except OSError:
-            break
-        name, _, rest = stat.partition(" (")[2].rpartition(") ")
-        if at != pid:
-            chain.append(f"{escape(name)}[{at}]")
-        at = int(rest.split()[1])
-        if at in (0, 1, os.getpid()):
-            break
-    return f"pid {pid} in {where}" + (f", under {', '.join(chain)}" if chain else "")
 
 
 def _raise_descriptor_limit() -> None:

@@ -49,6 +49,7 @@ class World(NamedTuple):
     closed: bool = False  # the job is over
     bypassed: bool = False  # and then it turned out that a signature had gone round the gate
     late: bool = False  # of which the authority is being told
+    unsynced: bool = False  # a question is in the journal, and may not be on disk
 
     def check(self) -> None:
         """The promises of DESIGN that are about the gate; they hold at every instruction."""
@@ -80,20 +81,24 @@ def perform(world: World, effect: Effect) -> World:
         case Effect.REACH:
             assert (world.waiting or world.late) and world.disk is State.UNCOMMITTED
             return world._replace(reached=True)
+        case Effect.SYNC:
+            assert world.unsynced and world.gate is State.COMMITTED, "a needless wait"
+            return world._replace(unsynced=False)
         case Effect.WRITE_UNKNOWN:
             assert (world.waiting or world.late) and world.reached
             assert world.disk is State.UNCOMMITTED
-            return world._replace(disk=State.UNKNOWN)
+            return world._replace(disk=State.UNKNOWN, unsynced=False)
         case Effect.SEND_COMMIT:
             assert world.reached and world.disk is State.UNKNOWN and not world.heard
             return world._replace(heard=True)
         case Effect.WRITE_COMMITTED:
             assert world.yes and world.disk is State.UNKNOWN
             assert not world.closed or world.bypassed
-            return world._replace(disk=State.COMMITTED)
+            return world._replace(disk=State.COMMITTED, unsynced=False)
         case Effect.GRANT:
             assert not world.closed, "3: a grant after the gate has closed"
             assert not world.no and not world.failed, "6: a grant after a no"
+            assert not world.unsynced, "a grant, and the disk does not have for what"
             return world._replace(waiting=0, granted=world.granted or world.waiting > 0)
         case Effect.REFUSE:
             assert world.gate not in (State.UNKNOWN, State.COMMITTED), "a needless no"
@@ -114,7 +119,7 @@ def step(world: World, event: Event) -> set[World]:
     """All that can become of `world`; with a check wherever a crash could leave it."""
     after = set()
     if event in QUESTIONS:
-        world = world._replace(waiting=min(2, world.waiting + 1))
+        world = world._replace(waiting=min(2, world.waiting + 1), unsynced=True)
         if world.gate is not State.UNKNOWN or event is Event.ASKED:
             after |= fail(world)  # the question itself could not be noted
     answered = event in (Event.GO_AHEAD, Event.REFUSAL, Event.SILENCE)

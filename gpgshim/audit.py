@@ -1,0 +1,89 @@
+"""Who asks, and for what bytes: what the journal holds of a signature before it can be made.
+
+Rule 1: the kernel is asked, not the asker: /proc, by the process id that the socket vouches for.
+Rule 2: nothing here waits or reads much. What cannot be known quickly is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from gpgshim import argv
+from gpgshim.transcript import escape, quote
+
+LONGEST_CHAIN = 12  #: processes between an asker and us that are named
+LARGEST_FILE = 64 << 20  #: bytes; a larger one is not hashed, because everybody waits meanwhile
+
+
+class Witness:
+    """Looks at the stunts of one job: `job` is its directory, `table` its gpg's options."""
+
+    def __init__(self, job: Path, table: argv.Table) -> None:
+        self._stunt = f"{job}/bin/gpg"
+        self._table = table
+
+    def read_command_line(self, pid: int) -> list[str]:
+        """The words of process `pid`: `gpg …` for a stunt of the job, all of them for another.
+
+        Empty where there is no such process any more.
+        """
+        try:
+            data = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return []
+        words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
+        return ["gpg", *words[3:]] if words[2:3] == [self._stunt] else words
+
+    def describe(self, pid: int, words: list[str]) -> Iterator[str]:
+        """Notes, a line each: who asks, and what would be signed where it is a file we can read."""
+        yield f"# {describe_asker(pid)}"
+        if words[:1] == ["gpg"]:
+            files = argv.take(words[1:], self._table)[1]
+            for name in files:
+                if digest := hash_file(os.path.join(f"/proc/{pid}/cwd", name)):
+                    yield f"# sha256 {digest} {quote([name])}"
+            if not files and (digest := hash_file(f"/proc/{pid}/fd/0")):
+                yield f"# sha256 {digest} its stdin"
+
+
+def describe_asker(pid: int) -> str:
+    """Process id, working directory, and the programs that `pid` runs under, up to us."""
+    try:
+        where = escape(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        where = "?"
+    chain: list[str] = []
+    at = pid
+    while len(chain) < LONGEST_CHAIN:
+        try:
+            status = Path(f"/proc/{at}/stat").read_text("utf-8", "replace")
+        except OSError:
+            break
+        name, _, rest = status.partition(" (")[2].rpartition(") ")
+        if at != pid:
+            chain.append(f"{escape(name)}[{at}]")
+        at = int(rest.split()[1])
+        if at in (0, 1, os.getpid()):
+            break
+    return f"pid {pid} in {where}" + (f", under {', '.join(chain)}" if chain else "")
+
+
+def hash_file(path: str) -> str:
+    """The SHA-256 of the plain file at `path`, in hex; empty where there is none to be read."""
+    import hashlib  # only a job that signs pays for it
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError):
+        return ""
+    with open(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
+            return ""
+        try:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return ""
