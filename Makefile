@@ -5,11 +5,14 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help venv test lint demo fixtures
+.PHONY: help venv test lint judge demo e2e demo-tag2upload fixtures
 
 help:
 	@echo 'make test      lint, types and tests'
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
+	@echo 'make e2e       Debian sid'\''s own tag2upload, in a root that this builds: stock, and gated'
+	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side'
+	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=)'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 
 # A venv of another machine, or of a python3 that is gone, is made anew. Debian has the module that
@@ -30,10 +33,25 @@ lint: venv
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --cov
+
+# `make judge N=50000 SEED=1`; with ROOT=DIR, the gpg of that root.
+N = 2000
+SEED = 1
+judge: venv
+	$(BIN)/python -m tests.judge --seed $(SEED) --n $(N) $(if $(ROOT),--root $(ROOT))
 
 demo: venv
 	$(BIN)/python -m tests.demo
+
+# The sid root is built once, by root, and kept in the cache directory.
+e2e: venv
+	tests/world/sidroot build
+	GPGSHIM_E2E=1 $(BIN)/pytest tests/test_e2e.py
+
+demo-tag2upload: venv
+	tests/world/sidroot build
+	$(BIN)/python -m tests.world.beside
 
 fixtures: venv
 	$(BIN)/python -m tests.record

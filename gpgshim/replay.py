@@ -28,6 +28,9 @@ EVENTS = {
 }
 
 
+ANSWERS = {Effect.GRANT.line, Effect.REFUSE.line}
+
+
 def event_of(line: Line) -> Event | None:
     """The gate's event that an input line stands for; None for outputs, notes and `% gone`."""
     if ending_of(line):
@@ -78,9 +81,12 @@ class _Player:
             self.differ(line)
 
     def happen(self, line: Line, event: Event) -> None:
-        if self.due and event is not Event.FAILED:
-            self.differ(line)
-        self.due.clear()
+        if event in (Event.ASKED, Event.DOUBTED) and set(self.due) <= ANSWERS:
+            pass  # several can ask before the first is answered
+        else:
+            if self.due and event is not Event.FAILED:
+                self.differ(line)
+            self.due.clear()
         self.waiting += event in (Event.ASKED, Event.DOUBTED)
         was_late = self.state is State.LATE
         self.state, effects = STEPS[self.state, event]

@@ -73,11 +73,18 @@ def test_any_bytes_amount_to_something(data: bytes) -> None:
         assert said in (Said.NOTHING, Said.HALF) or (report is not None and exited_0)
 
 
+def test_a_report_counts_only_with_a_good_exit() -> None:
+    report = o2m.parse_report(REPORT)
+    assert o2m.amount_to(report, REPORT, exited_0=True) is Said.UPLOADED
+    assert o2m.amount_to(report, REPORT, exited_0=False) is Said.HALF
+    assert o2m.amount_to(None, b"", exited_0=False) is Said.NOTHING
+
+
 def test_the_table_of_replies_is_total() -> None:
     assert set(o2m.REPLIES) == set(product(DURABLE, Said))
 
 
-@pytest.mark.parametrize(("state", "said"), product(DURABLE, Said))
+@pytest.mark.parametrize(("state", "said"), list(product(DURABLE, Said)))
 def test_no_reply_says_what_is_not_true(state: State, said: Said) -> None:
     report = None
     if said in o2m.OUTCOMES:
