@@ -43,6 +43,8 @@ class Witness:
         if words[:1] == ["gpg"]:
             files = argv.take(words[1:], self._table)[1]
             for name in files:
+                if name.startswith(("/dev/", "/proc/")):
+                    continue  # what it names is another thing for us
                 if digest := hash_file(os.path.join(f"/proc/{pid}/cwd", name)):
                     yield f"# sha256 {digest} {quote([name])}"
             if not files and (digest := hash_file(f"/proc/{pid}/fd/0")):
@@ -76,14 +78,12 @@ def hash_file(path: str) -> str:
     import hashlib  # only a job that signs pays for it
 
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (OSError, ValueError):
-        return ""
-    with open(fd, "rb") as file:
-        found = os.fstat(fd)
+        found = os.stat(path)
+        # A pipe that was so much as opened here would be another one when gpg comes.
         if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
             return ""
-        try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(fd, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            return ""
+    except (OSError, ValueError):
+        return ""

@@ -23,6 +23,7 @@ from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_sign
 from gpgshim.authority import Authority, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
+from gpgshim.prune import prune_if_due
 from gpgshim.show import show as render
 from gpgshim.transcript import TranscriptError, parse, quote
 from gpgshim.verdict import Verdict
@@ -143,6 +144,7 @@ def run(
     finally:
         attempt.end()
     report(attempt, verdict)
+    prune_if_due(attempt.journal.path.parent)
     return exit_status(verdict.outcome, attempt.status)
 
 
@@ -192,6 +194,7 @@ def supervise(
         # Whoever has our PATH still has it: the stunts stay, and say that the job is over.
         supervisor.shut()
     report(attempt, verdict)
+    prune_if_due(attempt.journal.path.parent)
     return 0
 
 

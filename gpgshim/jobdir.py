@@ -105,8 +105,9 @@ def make(
 
 
 def _interpreter() -> str:
-    # A virtual environment's python3 would look for its pyvenv.cfg at every start.
-    return os.path.realpath(sys.executable)
+    # Not sys.executable, which is found by argv[0] and PATH, and may be another one. Nor a virtual
+    # environment's link to it, which would look for its pyvenv.cfg at every start.
+    return os.path.realpath("/proc/self/exe")
 
 
 def _shebang(path: Path) -> bytes:

@@ -52,6 +52,7 @@ class Journal:
         self._began = clock()
         self._length = os.fstat(fd).st_size
         self._broken = ""
+        self._synced = self._length  # bytes that the disk has
 
     @classmethod
     def create(
@@ -115,8 +116,11 @@ class Journal:
             self._append(line)
         elif self._broken:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
+        if self._synced == self._length:
+            return
         try:
             os.fsync(self._fd)
+            self._synced = self._length
         except OSError as error:
             # The kernel forgets what it could not write; a second fsync would lie.
             self._broken = f"an earlier fsync failed: {error.strerror}"

@@ -96,7 +96,7 @@ class _Player:
                 self.waiting = 0
             elif effect.line:
                 self.due.append(effect.line)
-        if ending_of(line) and self.o2m_job:
+        if ending_of(line) and self.o2m_job and line.text != "unkept":
             self.reply = o2m.REPLIES[self.disk, self.amount()]
             self.report(late=False)
         elif was_late and event is Event.GO_AHEAD:

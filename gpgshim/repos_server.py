@@ -24,6 +24,7 @@ from gpgshim.attempt import Attempt, become_subreaper, kill_descendants
 from gpgshim.authority import DEFAULT_SIGNALS, Manager, write_all
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.gate import State
+from gpgshim.prune import prune_if_due
 from gpgshim.transcript import escape, quote
 
 MODE = "--tag2upload12"  #: the one calling convention that we know
@@ -96,6 +97,7 @@ def serve(real: Path, words: list[str], arguments: dict[str, str], keeper: int) 
         return _Server(attempt, manager, keeper).run([str(real), *words])
     finally:
         attempt.end()
+        prune_if_due(attempt.journal.path.parent)
 
 
 def read_arguments(words: list[str]) -> dict[str, str]:
@@ -175,8 +177,7 @@ class _Server:
     def _lose_keeper(self) -> None:
         # The worker has seen it die, and drops the connection: nobody listens to us.
         self._kept = False
-        self._note(["# our keeper was killed"])
-        self.supervisor.finish("% end")
+        self.supervisor.finish("% unkept")
 
     def _abandon(self) -> int:
         verdict = self.supervisor.settle()

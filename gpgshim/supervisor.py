@@ -78,6 +78,7 @@ class Supervisor:
         self._askers: set[Asker] = set()
         self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
         self._questions = 0
+        self._together: list[Event] = []  # questions that are noted, and not yet put to the gate
         self._until: float | None = None  # when the authority's time is up; only while it is asked
         self._watched: dict[int, Callable[[], None]] = {}
         self._selector = selectors.DefaultSelector()
@@ -126,13 +127,16 @@ class Supervisor:
 
     def _loop(self, done: Callable[[], bool]) -> None:
         while not done():
-            ready = self._selector.select(self._time_left())
+            ready = [key for key, _ in self._selector.select(self._time_left())]
             # Those who ask go first: a job that ends at the same moment may have caused them, and
-            # their being refused is to stand in the journal before its end.
-            for key, _ in sorted(ready, key=lambda each: each[0].fd in self._watched):
-                self._handle(key)
-                if done():
-                    return
+            # their answer is to stand in the journal before its end.
+            for key in ready:
+                if key.fd not in self._watched:
+                    self._handle(key)
+            self._step_together()
+            for key in ready:
+                if key.fd in self._watched and not done():
+                    self._handle(key)
             self._look_at_the_clock()
 
     def _handle(self, key: selectors.SelectorKey) -> None:
@@ -225,7 +229,17 @@ class Supervisor:
             self.step(Event.DOUBTED)
             self.why = ""  # it was this one's alone
             return
-        self.step(Event.ASKED if word == wire.SIGN else Event.DOUBTED)
+        event = Event.ASKED if word == wire.SIGN else Event.DOUBTED
+        if self.state is State.COMMITTED:
+            self._together.append(event)
+        else:
+            self.step(event)
+
+    def _step_together(self) -> None:
+        # After the commitment, questions that came at once share one sync of the disk.
+        together, self._together = self._together, []
+        for event in together:
+            self.step(event)
 
     def _told_to_close(self, asker: Asker, word: str, argument: str) -> None:
         if word == wire.END and self.ends_told:

@@ -46,6 +46,7 @@ WORLD = {
     "signal": "N: the job was killed by this signal",
     "no-start": "N: the job could not be started; the status is env(1)'s",
     "end": "the job is over, and nobody said how it went",
+    "unkept": "our keeper was killed: the job is over, and nobody would hear our report",
     "said": "TEXT: dgit-repos-server's report; its last line is an outcome",
     "half": "that report is not whole, or the exit status belies it",
     "bypassed": "the job says that it uploaded, and was granted nothing",

@@ -43,6 +43,7 @@ ENDINGS = {
     "signal": Ending.PASSING,
     "no-start": Ending.FINAL,  # there is no such command, and there will not be
     "end": Ending.UNTOLD,
+    "unkept": Ending.UNTOLD,
     "said uploaded": Ending.WELL,
     "said retriable": Ending.PASSING,
     "said irrecoverable": Ending.FINAL,

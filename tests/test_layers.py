@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "journal": {"errors", "gate", "places", "transcript"},
     "authority": {"errors", "gate", "o2m", "transcript"},
     "audit": {"argv", "transcript"},
+    "prune": {"verdict"},
     "supervisor": {
         "audit",
         "authority",
@@ -62,7 +63,16 @@ MAY_IMPORT = {
         "places",
         "supervisor",
     },
-    "repos_server": {"attempt", "authority", "errors", "gate", "o2m", "places", "transcript"},
+    "repos_server": {
+        "prune",
+        "attempt",
+        "authority",
+        "errors",
+        "gate",
+        "o2m",
+        "places",
+        "transcript",
+    },
 }
 PURE = (
     "gate",

@@ -1,0 +1,78 @@
+"""Are old journals removed, and only those that nobody has to look at?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gpgshim.prune import EVERY, prune, prune_if_due
+
+NOW = 2e9
+DAY = 86400.0
+TOLD = "job: j\n\n! uncommitted\n% exit 1\nretriable\n"
+UNTOLD = "job: j\n\n! uncommitted\n! unknown\n"
+
+
+def write(directory: Path, name: str, days: float, text: str = TOLD) -> None:
+    path = directory / name
+    path.write_text(text)
+    os.utime(path, (NOW - days * DAY, NOW - days * DAY))
+
+
+def left(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir() if not path.name.startswith(".")}
+
+
+def test_by_age(tmp_path: Path) -> None:
+    write(tmp_path, "old.1", 10)
+    write(tmp_path, "young.1", 1)
+    assert prune(tmp_path, NOW, days=5) == 1
+    assert left(tmp_path) == {"young.1"}
+
+
+def test_by_count(tmp_path: Path) -> None:
+    for number in range(6):
+        write(tmp_path, f"job{number}.1", number)
+    assert prune(tmp_path, NOW, days=100, jobs=4) == 2
+    assert left(tmp_path) == {"job0.1", "job1.1", "job2.1", "job3.1"}
+
+
+@pytest.mark.parametrize("text", [UNTOLD, TOLD[:-4], "", "nonsense", UNTOLD + "uploaded\n"])
+def test_never_one_without_an_outcome_that_is_borne_out(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "job.1", 1000, text)
+    assert prune(tmp_path, NOW, days=5, jobs=0) == 0
+    assert left(tmp_path) == {"job.1"}
+
+
+def test_a_job_goes_whole_or_not_at_all(tmp_path: Path) -> None:
+    write(tmp_path, "a.1", 1000)
+    write(tmp_path, "a.2", 1)
+    write(tmp_path, "b.1", 1000)
+    write(tmp_path, "b.2", 1000, UNTOLD)
+    write(tmp_path, "c.1", 1000)
+    write(tmp_path, "c.2", 999)
+    assert prune(tmp_path, NOW, days=5) == 2
+    assert left(tmp_path) == {"a.1", "a.2", "b.1", "b.2"}
+
+
+def test_nothing_else_is_touched(tmp_path: Path) -> None:
+    for name in ("README", "job", "job.x", ".new.12"):
+        write(tmp_path, name, 1000)
+    (tmp_path / "dir.1").mkdir()
+    (tmp_path / "link.1").symlink_to(tmp_path / "README")
+    assert prune(tmp_path, NOW, days=5) == 0
+    assert left(tmp_path) == {"README", "job", "job.x", "dir.1", "link.1"}
+
+
+def test_once_a_day(tmp_path: Path) -> None:
+    write(tmp_path, "a.1", 1000)
+    assert prune_if_due(tmp_path, NOW) == 1
+    write(tmp_path, "b.1", 1000)
+    assert prune_if_due(tmp_path, NOW + EVERY - 1) == 0
+    assert prune_if_due(tmp_path, NOW + EVERY + 1) == 1
+
+
+def test_a_directory_that_is_not_there_is_no_matter(tmp_path: Path) -> None:
+    assert prune_if_due(tmp_path / "none", NOW) == 0
