@@ -15,6 +15,7 @@ from gpgshim import argv
 from gpgshim.transcript import escape, quote
 
 LONGEST_CHAIN = 12  #: processes between an asker and us that are named
+MOST_KNOWN = 1000  #: callers whose ancestors are remembered
 LARGEST_FILE = 64 << 20  #: bytes; a larger one is not hashed, because everybody waits meanwhile
 
 
@@ -24,22 +25,25 @@ class Witness:
     def __init__(self, job: Path, table: argv.Table) -> None:
         self._stunt = f"{job}/bin/gpg"
         self._table = table
+        self._known: dict[bytes, list[str]] = {}  # ancestors, by id and start time of the child
 
     def read_command_line(self, pid: int) -> list[str]:
         """The words of process `pid`: `gpg …` for a stunt of the job, all of them for another.
 
         Empty where there is no such process any more.
         """
-        try:
-            data = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return []
+        data = read_all(f"/proc/{pid}/cmdline")
         words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
         return ["gpg", *words[3:]] if words[2:3] == [self._stunt] else words
 
     def describe(self, pid: int, words: list[str]) -> Iterator[str]:
         """Notes, a line each: who asks, and what would be signed where it is a file we can read."""
-        yield f"# {describe_asker(pid)}"
+        try:
+            where = escape(os.readlink(f"/proc/{pid}/cwd"))
+        except OSError:
+            where = "?"
+        under = ", ".join(self._ancestors(pid))
+        yield f"# pid {pid} in {where}" + (f", under {under}" if under else "")
         if words[:1] == ["gpg"]:
             files = argv.take(words[1:], self._table)[1]
             for name in files:
@@ -50,27 +54,44 @@ class Witness:
             if not files and (digest := hash_file(f"/proc/{pid}/fd/0")):
                 yield f"# sha256 {digest} its stdin"
 
+    def _ancestors(self, pid: int) -> list[str]:
+        """The programs that `pid` runs under, `name[pid]`, up to us."""
+        status = read_all(f"/proc/{pid}/stat")
+        fields = status.rpartition(b") ")[2].split()  # proc(5): from the third field on
+        if len(fields) < 20:
+            return []
+        parent = int(fields[1])
+        if parent in (0, 1, os.getpid()):
+            return []
+        above = read_all(f"/proc/{parent}/stat")
+        name, _, rest = above.partition(b" (")[2].rpartition(b") ")
+        born = b"%d %b" % (parent, b"".join(rest.split()[19:20]))
+        known = self._known.get(born)
+        if known is None:
+            # A caller that signs much asks much; what it runs under is looked up once.
+            known = self._ancestors(parent)[: LONGEST_CHAIN - 1]
+            if len(self._known) > MOST_KNOWN:
+                self._known.clear()
+            self._known[born] = known
+        return [f"{escape(name.decode('utf-8', 'replace'))}[{parent}]", *known]
 
-def describe_asker(pid: int) -> str:
-    """Process id, working directory, and the programs that `pid` runs under, up to us."""
+
+def read_all(path: str) -> bytes:
+    """What a file under /proc holds; empty where it cannot be read."""
     try:
-        where = escape(os.readlink(f"/proc/{pid}/cwd"))
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        where = "?"
-    chain: list[str] = []
-    at = pid
-    while len(chain) < LONGEST_CHAIN:
-        try:
-            status = Path(f"/proc/{at}/stat").read_text("utf-8", "replace")
-        except OSError:
-            break
-        name, _, rest = status.partition(" (")[2].rpartition(") ")
-        if at != pid:
-            chain.append(f"{escape(name)}[{at}]")
-        at = int(rest.split()[1])
-        if at in (0, 1, os.getpid()):
-            break
-    return f"pid {pid} in {where}" + (f", under {', '.join(chain)}" if chain else "")
+        return b""
+    try:
+        data = more = os.read(fd, 1 << 16)
+        while len(more) == 1 << 16:
+            more = os.read(fd, 1 << 16)
+            data += more
+        return data
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def hash_file(path: str) -> str:

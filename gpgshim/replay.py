@@ -30,6 +30,9 @@ EVENTS = {
 
 ANSWERS = {Effect.GRANT.line, Effect.REFUSE.line}
 
+#: The world's words after which a supervisor of dgit-repos-server tells the manager nothing.
+UNREPORTED = ("unkept", "no-start")
+
 
 def event_of(line: Line) -> Event | None:
     """The gate's event that an input line stands for; None for outputs, notes and `% gone`."""
@@ -96,7 +99,7 @@ class _Player:
                 self.waiting = 0
             elif effect.line:
                 self.due.append(effect.line)
-        if ending_of(line) and self.o2m_job and line.text != "unkept":
+        if ending_of(line) and self.o2m_job and line.text.partition(" ")[0] not in UNREPORTED:
             self.reply = o2m.REPLIES[self.disk, self.amount()]
             self.report(late=False)
         elif was_late and event is Event.GO_AHEAD:

@@ -34,6 +34,7 @@ ARGUMENTS = (
     "--", "job", "url", "tag", "package", "tagger", "last-attempt-message",
 )  # fmt: skip
 LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
+LONGEST_NOTE = 1000  #: bytes of what is no report that the journal shows
 DEADLINE = 600.0  #: seconds that the manager may take to say go-ahead
 #: How long before dgit-repos-server's alarm the stunt dgit gives up: this part of the time limit,
 #: but no more than so many seconds. What comes after, a mail, takes less.
@@ -185,7 +186,7 @@ class _Server:
 
     def _hear(self) -> None:
         """Take what dgit-repos-server writes; its first line is the request that is not yet due."""
-        while len(self._said) <= LONGEST_REPORT:
+        while True:
             try:
                 data = os.read(self._from_it, LONGEST_REPORT)
             except BlockingIOError:
@@ -193,9 +194,8 @@ class _Server:
             if not data:
                 self.supervisor.unwatch(self._from_it)
                 break
-            self._said += data
-        else:
-            self.supervisor.unwatch(self._from_it)  # it is no report any more; do not read it all
+            # What is longer is no report any more; it is read all the same, or the job would hang.
+            self._said = (self._said + data)[: LONGEST_REPORT + 1]
         if not self._told and self._said.startswith(o2m.COMMIT):
             self._told = True
             self._said = self._said.removeprefix(o2m.COMMIT)
@@ -205,16 +205,16 @@ class _Server:
     def _ended(self, line: str) -> None:
         """dgit-repos-server is gone. What it said, and how it went, is how the job ended."""
         self._hear_the_rest()
-        self.report = o2m.parse_report(self._said)
+        too_long = len(self._said) > LONGEST_REPORT
+        self.report = None if too_long else o2m.parse_report(self._said)
         self.amount = o2m.amount_to(self.report, self._said, line == "% exit 0")
         if self.report is not None and line == "% exit 0":
             *first, line = [f"% said {escape(each)}" for each in self.report.lines]
             self._note(first)
         else:
             if self.amount is o2m.Said.HALF:
-                self._note(
-                    [f"# it wrote: {escape(self._said.decode('utf-8', 'replace'))}", "% half"]
-                )
+                wrote = self._said[:LONGEST_NOTE].decode("utf-8", "replace")
+                self._note([f"# it wrote: {escape(wrote)}", "% half"])
             if line == "% exit 0":
                 line = "% end"  # and nobody says how
         self.supervisor.finish(line)

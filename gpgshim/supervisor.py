@@ -77,6 +77,7 @@ class Supervisor:
         self._verdict: Verdict | None = None
         self._askers: set[Asker] = set()
         self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
+        self._gpgs: set[int] = set()  # process ids that were granted, and have not ended
         self._questions = 0
         self._together: list[Event] = []  # questions that are noted, and not yet put to the gate
         self._until: float | None = None  # when the authority's time is up; only while it is asked
@@ -168,21 +169,27 @@ class Supervisor:
     # Peers.
 
     def _welcome(self) -> None:
-        try:
-            peer, _ = self._listener.accept()
-        except BlockingIOError:
-            return
-        except OSError:
-            # No descriptors left, most likely. The peer waits in the kernel's queue; so do we.
-            time.sleep(0.01)
-            return
-        peer.setblocking(False)
-        asker = Asker(peer, self.clock())
-        self._askers.add(asker)
-        self._selector.register(asker, selectors.EVENT_READ)
-        if asker.uid != os.geteuid():
-            self._note(f"# user id {asker.uid} (pid {asker.pid}) is not ours, and was sent away")
-            self._send(asker, wire.NO, f"this gate does not serve user id {asker.uid}")
+        # All who are at the door: who asks together is answered together, after one sync.
+        for _ in range(_BACKLOG):
+            try:
+                peer, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                # No descriptors left, most likely. The others wait in the kernel's queue.
+                time.sleep(0.01)
+                return
+            peer.setblocking(False)
+            asker = Asker(peer, self.clock())
+            self._askers.add(asker)
+            self._selector.register(asker, selectors.EVENT_READ)
+            if asker.uid == os.geteuid():
+                self._hear(asker)
+            else:
+                self._note(
+                    f"# user id {asker.uid} (pid {asker.pid}) is not ours, and was sent away"
+                )
+                self._send(asker, wire.NO, f"this gate does not serve user id {asker.uid}")
 
     def _hear(self, asker: Asker) -> None:
         try:
@@ -321,6 +328,8 @@ class Supervisor:
 
     def _watch_gpg(self, asker: Asker) -> None:
         # The stunt is alive, since it waits for us, and keeps its process id when it becomes gpg.
+        if asker.pid in self._gpgs:
+            return
         try:
             gpg = os.pidfd_open(asker.pid)
         except OSError:
@@ -329,8 +338,10 @@ class Supervisor:
         def ended() -> None:
             self.unwatch(gpg)
             os.close(gpg)
+            self._gpgs.discard(asker.pid)
             self._note(f"# gpg {asker.number} (pid {asker.pid}) has ended")
 
+        self._gpgs.add(asker.pid)
         self.watch(gpg, ended)
 
     def _refuse(self) -> None:
