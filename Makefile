@@ -5,14 +5,16 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help venv test lint judge demo e2e demo-tag2upload fixtures
+.PHONY: help venv test lint judge demo e2e e2e-record demo-tag2upload fixtures crash
 
 help:
 	@echo 'make test      lint, types and tests'
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
 	@echo 'make e2e       Debian sid'\''s own tag2upload, in a root that this builds: stock, and gated'
+	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from what it saw'
 	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side'
 	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=)'
+	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 
 # A venv of another machine, or of a python3 that is gone, is made anew. Debian has the module that
@@ -47,11 +49,21 @@ demo: venv
 # The sid root is built once, by root, and kept in the cache directory.
 e2e: venv
 	tests/world/sidroot build
-	GPGSHIM_E2E=1 $(BIN)/pytest tests/test_e2e.py
+	GPGSHIM_E2E=1 GPGSHIM_E2E_REPORTS=build/e2e $(BIN)/pytest tests/test_e2e.py
+
+# From what `make e2e` saw: the table in TAG2UPLOAD.md, and the journals in fixtures/tag2upload.
+e2e-record: venv
+	$(BIN)/python -m tests.world.table build/e2e
+	$(BIN)/python -m tests.world.record build/e2e
 
 demo-tag2upload: venv
 	tests/world/sidroot build
 	$(BIN)/python -m tests.world.beside
+
+crash: venv
+	$(BIN)/python -um tests.crash
+	$(BIN)/python -um tests.crash --fail
+	$(BIN)/python -um tests.crash --spoil all
 
 fixtures: venv
 	$(BIN)/python -m tests.record

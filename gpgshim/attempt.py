@@ -140,7 +140,8 @@ class Attempt:
         self.supervisor.shut()
         reap_orphans(set())
         if all(name in SERVERS for _, name in _descendants(os.getpid())):
-            shutil.rmtree(self.directory, ignore_errors=True)
+            with contextlib.suppress(OSError):  # even so, it does not ignore what fstat says
+                shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def kill_descendants() -> list[str]:

@@ -65,7 +65,12 @@ def make_private(directory: Path) -> None:
             " nothing was started"
         )
     for above in directory.resolve().parents:
-        mode = above.stat().st_mode
+        try:
+            mode = above.stat().st_mode
+        except OSError as error:
+            raise Unable(
+                f"{above} cannot be looked at: {error.strerror}; nothing was started"
+            ) from error
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise Misconfigured(
                 f"everybody can write to {above} (mode {stat.S_IMODE(mode):04o}), and so can put"

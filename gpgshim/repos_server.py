@@ -177,8 +177,10 @@ class _Server:
 
     def _lose_keeper(self) -> None:
         # The worker has seen it die, and drops the connection: nobody listens to us.
-        self._kept = False
-        self.supervisor.finish("% unkept")
+        self.supervisor.unwatch(self._keeper)  # it would be readable for ever
+        if not self.supervisor.over:
+            self._kept = False
+            self.supervisor.finish("% unkept")
 
     def _abandon(self) -> int:
         verdict = self.supervisor.settle()
@@ -246,7 +248,7 @@ class _Server:
             f"job {self.attempt.job}: {reply}: {verdict.outcome}: {verdict.meaning}"
             f" [{self.attempt.journal.path}]"
         )
-        if not lines:
+        if not lines or lines[-1] != verdict.outcome:  # a torn last line takes the outcome with it
             raise Unable(f"job {self.attempt.job}: the manager is told no outcome, and has to look")
         try:
             self.manager.tell(lines)

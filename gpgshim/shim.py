@@ -48,8 +48,10 @@ def gpg(job: str) -> NoReturn:
     reading = argv.read(words, table, environ, _read_if_there)
     if reading.verdict != argv.PASS:
         # Only what may sign pays for the socket.
-        from gpgshim import ask, wire
-
+        try:
+            from gpgshim import ask, wire
+        except (ImportError, OSError) as error:
+            _refuse(f"this gpg cannot ask ({error})", reading.status_fd)
         word = wire.SIGN if reading.verdict == argv.SIGN else wire.DOUBT
         try:
             answer, why = ask.ask(job, word)

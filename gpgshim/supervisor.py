@@ -107,8 +107,8 @@ class Supervisor:
 
     def watch(self, fd: int, handle: Callable[[], None]) -> None:
         """Call `handle` whenever `fd` is readable, until it is unwatched."""
-        self._watched[fd] = handle
         self._selector.register(fd, selectors.EVENT_READ)
+        self._watched[fd] = handle
 
     def unwatch(self, fd: int) -> None:
         """Do not look at `fd` any more."""
@@ -179,10 +179,14 @@ class Supervisor:
                 # No descriptors left, most likely. The others wait in the kernel's queue.
                 time.sleep(0.01)
                 return
-            peer.setblocking(False)
-            asker = Asker(peer, self.clock())
+            try:
+                peer.setblocking(False)
+                asker = Asker(peer, self.clock())
+                self._selector.register(asker, selectors.EVENT_READ)
+            except OSError:
+                peer.close()  # too many are watched, most likely; no answer is a no
+                return
             self._askers.add(asker)
-            self._selector.register(asker, selectors.EVENT_READ)
             if asker.uid == os.geteuid():
                 self._hear(asker)
             else:
@@ -341,8 +345,12 @@ class Supervisor:
             self._gpgs.discard(asker.pid)
             self._note(f"# gpg {asker.number} (pid {asker.pid}) has ended")
 
+        try:
+            self.watch(gpg, ended)
+        except OSError:
+            os.close(gpg)  # its end is not noted; it waits for its answer all the same
+            return
         self._gpgs.add(asker.pid)
-        self.watch(gpg, ended)
 
     def _refuse(self) -> None:
         while self._waiting:
@@ -362,7 +370,8 @@ class Supervisor:
         """Close the gate: from now on nothing is granted. The job may go on."""
         if self.state is not State.CLOSED:
             self.why = "the job is over"
-        if self._until is not None:
+        # What the authority is told late goes on: the gate was closed before it began.
+        if self._until is not None and self.state is not State.LATE:
             self._stop_asking()
             self.authority.give_up()
         self.step(Event.CLOSE)

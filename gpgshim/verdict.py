@@ -17,7 +17,8 @@ from gpgshim.transcript import Line, Transcript, TranscriptError, parse
 class Verdict(NamedTuple):
     """`state` is a durable one; `told` is whether the journal itself holds the outcome.
 
-    `refused` is whether the authority said no in so many words: it has not committed.
+    `refused` is whether the authority said no in so many words: it has not committed. `bypassed` is
+    whether a signature went round the gate, and no commitment followed.
     """
 
     state: State
@@ -25,15 +26,20 @@ class Verdict(NamedTuple):
     outcome: Outcome
     told: bool
     refused: bool = False
+    bypassed: bool = False
 
     @property
     def meaning(self) -> str:
         """What a person should know, in one clause."""
+        if self.bypassed:
+            return BYPASSED
         return REFUSED if self.refused else MEANINGS[self.state, self.outcome]
 
 
 #: The meaning of an unknown state that is none: it was asked, so it is not called retriable.
 REFUSED = "the authority refused: it has not committed, and nothing was signed"
+#: Another: the gate saw nothing, and the job says that it uploaded.
+BYPASSED = "unknown: a signature went round the gate; check with the authority what it believes"
 
 
 #: The world's words that end a job -> how it ended. `exit` and `said` look at their argument.
@@ -66,8 +72,9 @@ def judge(transcript: Transcript) -> Verdict:
     if states != list(DURABLE[: len(states)]):
         raise TranscriptError(f"states out of order: {', '.join(states)}")
     state = states[-1] if states else State.UNKNOWN
-    if transcript.torn and state is State.UNCOMMITTED:
-        state = State.UNKNOWN
+    bypassed = Line("%", "bypassed") in (line._replace(at=None) for line in transcript.lines)
+    if (transcript.torn or bypassed) and state is State.UNCOMMITTED:
+        state = State.UNKNOWN  # a job that went round the gate is never called unsigned
     endings = [end for end in map(ending_of, transcript.lines) if end]
     ending = endings[-1] if endings else Ending.UNTOLD
     outcome = OUTCOMES[state, ending]
@@ -77,7 +84,8 @@ def judge(transcript: Transcript) -> Verdict:
     refused = state is State.UNKNOWN and Line("<", "refused") in (
         line._replace(at=None) for line in transcript.lines
     )
-    return Verdict(state, ending, outcome, bool(told), refused)
+    bypassed = bypassed and state is State.UNKNOWN
+    return Verdict(state, ending, outcome, bool(told), refused, bypassed)
 
 
 def judge_bytes(data: bytes) -> Verdict:

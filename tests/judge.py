@@ -646,16 +646,17 @@ def hold(given: argparse.Namespace, cases: list[Case] | None = None) -> list[dic
                 base = stack.enter_context(tempfile.TemporaryDirectory(prefix="judge-"))
                 command.append(f"--base={base}")
             command += ["--cases"] if cases else []
-            child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            children.append(stack.enter_context(child))
+            # To a file: a pipe would fill, and its writer wait, while another's is read.
+            found = stack.enter_context(tempfile.TemporaryFile("w+"))
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=found, text=True)
+            children.append((stack.enter_context(child), found))
             assert child.stdin
             json.dump(cases or [], child.stdin)
             child.stdin.close()
-        for child in children:
-            assert child.stdout
-            results += map(json.loads, child.stdout)
+        for child, found in children:
+            child.wait()
+            found.seek(0)
+            results += map(json.loads, found)
     if len(results) != given.n:
         raise RuntimeError(f"the judge died: {len(results)} findings for {given.n} cases")
     return results

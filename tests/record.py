@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.transcript import Line, Transcript, parse
-from tests.demo import LATE, open_manager, read_journal, run_gated
+from tests.demo import LATE
+from tests.world.gated import open_manager, read_journal, run_gated
 from tests.world.upload import open_world
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "jobs"

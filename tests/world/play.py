@@ -74,23 +74,34 @@ def find_job_processes() -> list[Process]:
     ]
 
 
+def is_ours(process: Process) -> bool:
+    """Whether it is the stunt dgit-repos-server: a keeper, or a supervisor."""
+    return (
+        "/python" in process.program
+        and process.home == str(t2u.ORACLE)
+        and "--tag2upload12" in process.command
+    )
+
+
 def find_processes(role: str) -> list[Process]:
     """Find whom a deed is about, among those that run."""
     processes = list_processes()
     drs = {process.pid for process in processes if process.command.startswith("t2u processor")}
 
+    ours = {process.pid for process in processes if is_ours(process)}
+
     def plays(process: Process) -> bool:
         at_oracle = process.home == str(t2u.ORACLE)
-        real, ours = "/perl" in process.program, "/python" in process.program
+        program = "/perl" if role == "dgit" else "/python"
         if role == "builder":
             return process.home == str(t2u.BUILDER) and " remote-push-source" in process.command
         if role == "d-r-s":  # its child has the same name
             return process.pid in drs and process.parent not in drs
         if role in ("dgit", "stunt dgit"):
             pushes = "/dgit " in process.command and " rpush-source " in process.command
-            return at_oracle and pushes and (real if role == "dgit" else ours)
-        if role == "supervisor":
-            return at_oracle and ours and "--tag2upload12" in process.command
+            return at_oracle and pushes and program in process.program
+        if role in ("keeper", "supervisor"):  # both are our dgit-repos-server; one forks the other
+            return process.pid in ours and (process.parent in ours) is (role == "supervisor")
         if role == "gpg":
             return process.program.endswith("/gpg") and "--detach-sign" in process.command
         raise ValueError(role)
@@ -123,7 +134,8 @@ class Stage:
         self.events: list[tuple[float, str]] = []
         self.began = time.monotonic()
         fingerprint = t2u.make_places()
-        self.made_before = t2u.count_signatures()  # on the key itself
+        self.used_before = t2u.count_key_uses()  # for the key itself
+        self.used_by: dict[str, int] = {}  # at each commitment: how often jobs had used the key
         self.note(f"the oracle's key is {fingerprint}")
         self.archive_opened = time.monotonic()
         self.archive = Archive(
@@ -146,6 +158,8 @@ class Stage:
 
     def hear(self, line: Line) -> None:
         self.note(f"{line.mark} {line.text}")
+        if (line.mark, line.text) == (">", "commit-to-public-upload"):
+            self.used_by[str(line)] = self.count_uses()  # the manager has not answered yet
         # Before anything of the job can run: its first signature will wait for us at the agent.
         if (line.mark, line.text.split()[0]) != ("<", "job"):
             return
@@ -154,6 +168,14 @@ class Stage:
             os.kill(self.agent_stopped, signal.SIGSTOP)
         elif self.scenario.moment == "job":
             self.do(self.scenario.deed)
+
+    def count_probes(self) -> int:
+        """Oracled's, of its key: at its start and at each ayt."""
+        return 1 + sum(line.text == "ack" for line in list(self.manager.transcript))
+
+    def count_uses(self) -> int:
+        """How often the key was used so far, the probes left out."""
+        return t2u.count_key_uses().asked - self.used_before.asked - self.count_probes()
 
     def make_jobs(self) -> list[Job]:
         jobs = []
@@ -225,14 +247,17 @@ class Stage:
         verb, _, whom = deed.partition(" ")
         signals = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
         if verb in signals:
+            found = []
             for role in whom.split(", "):
-                found = find_processes(role)
-                if not found:
+                found += (played := find_processes(role))
+                if not played:
                     raise RuntimeError(f"there is no {role} to {verb}")
+            # Several are stopped first: none of them is to see another's end.
+            for number in (*[signal.SIGSTOP] * ("," in whom), signals[verb]):
                 for process in found:
-                    self.note(f"% {verb} {process.pid} {process.command}")
-                    os.kill(process.pid, signals[verb])
-                    self.frozen += [process.pid] if verb == "freeze" else []
+                    self.note(f"% {number.name} {process.pid} {process.command}")
+                    os.kill(process.pid, number)
+            self.frozen += [process.pid for process in found] if verb == "freeze" else []
         elif deed == "lose the key":
             shutil.rmtree(t2u.ORACLE / ".gnupg/private-keys-v1.d")
         elif deed == "probe":
@@ -276,9 +301,8 @@ class Stage:
         finished = self.manager.wait_until(
             lambda manager: len(manager.finished) == len(jobs), self.scenario.patience
         )
-        # Longer than it takes to end; who is there after it would have stayed.
-        time.sleep(1)
-        remain = sorted(process.command for process in find_job_processes())
+        # Ours have told the outcome as their last act, and are ending; nothing else may be alive.
+        remain = sorted(process.command for process in find_job_processes() if not is_ours(process))
         self.note(f"% {len(remain)} processes remain")
         self.let_go()
         self.thaw()
@@ -292,9 +316,8 @@ class Stage:
     def report(
         self, jobs: list[Job], reached: bool, finished: bool, remain: list[str]
     ) -> dict[str, Any]:
-        acks = sum(line.text == "ack" for line in self.manager.transcript)
-        probes = 1 + acks  # oracled's, of its key: at its start and at each ayt
-        made = t2u.count_signatures()
+        probes = self.count_probes()
+        signed = t2u.count_key_uses().made - self.used_before.made - probes
         return {
             "scenario": self.scenario.name,
             "mode": self.mode,
@@ -320,8 +343,10 @@ class Stage:
             ],
             "transcript": [str(line) for line in self.manager.transcript],
             "mails": [asdict(mail) for mail in t2u.read_mails()],
-            "signed": made - self.made_before - probes,
+            "signed": signed,
             "probes": probes,
+            "used": self.count_uses(),
+            "used_by": self.used_by,
             **t2u.list_published(),
             "remain": remain,
             "timeline": self.merge_timeline(),

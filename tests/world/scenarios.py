@@ -7,9 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from gpgshim.gate import State
+from gpgshim.replay import replay
+from gpgshim.transcript import Transcript, TranscriptError, parse
+from gpgshim.verdict import judge
 
 PRECHECK = "push.dgit.debian.org *policy-client-query*"  # the last step before the first signature
 GIT_PUSH = "push.dgit.debian.org git-receive-pack*"  # its first after it
@@ -47,7 +52,7 @@ class Scenario:
     jobs: int = 1
     workers: int = 1
     timeout: int = 0  # d-r-s's own, in seconds; 0: none
-    patience: int = 180
+    patience: int = 240
 
 
 UPLOADED = Want("+uploaded", 4, "git queue", "uploaded")
@@ -56,6 +61,7 @@ GIVEN_UP = Want("+irrecoverable", told="irrecoverable")  # the manager had been 
 REFUSED = Want("irrecoverable", told="irrecoverable")
 TOO_LATE = Want("+irrecoverable", 1, told="irrecoverable")  # the tag was signed
 LOST = Want("+lost")
+LOST_AND_RETRIED = Want("lost +uploaded", 4, "git queue", "uploaded")
 UNANSWERED = Want("+lost", told="irrecoverable")  # by d-r-s; to the manager it is lost
 
 
@@ -74,7 +80,7 @@ def _rows() -> list[Scenario]:
     ]  # fmt: skip
     rows += [
         row("archive-slow", "the archive never answers a query, and the job runs out of time",
-            GIVEN_UP, RETRIED, archive=("hang * 2",), moment="archive", stay_held=True, timeout=40),
+            GIVEN_UP, RETRIED, archive=("hang * 2",), moment="archive", stay_held=True, timeout=75),
         row("archive-refused", "nobody listens at the archive",
             GIVEN_UP, Want("retriable retriable", told="failed"), tweak="archive down"),
         row("archive-reset", "the archive hangs up on a query",
@@ -110,19 +116,19 @@ def _rows() -> list[Scenario]:
             Want("+irrecoverable", 4, "git", "irrecoverable"),
             Want("+irrecoverable", 4, "git", "irrecoverable"),
             # dgit tries dput again and again, for ten minutes: it is the clock that ends this one.
-            tweak="no queue", timeout=40),
+            tweak="no queue", timeout=120),
         # The git server does not care who has given up.
         row("timeout-after", "the job runs out of time after the first signature",
             Want("+irrecoverable", 1, None, "irrecoverable"),
             Want("+irrecoverable", 1, None, "irrecoverable"),
-            held=(GIT_PUSH,), moment="door", stay_held=True, timeout=40),
+            held=(GIT_PUSH,), moment="door", stay_held=True, timeout=75),
         # It signs a tag of which the manager and the uploader have heard that there is none.
         row("orphan", "the job runs out of time while dgit is stuck; then dgit goes on",
             Want("+irrecoverable", 1, "", "irrecoverable"), RETRIED,
-            held=(PRECHECK,), moment="door", deed="freeze dgit", timeout=40),
+            held=(PRECHECK,), moment="door", deed="freeze dgit", timeout=75),
         row("fence", "likewise, and our dgit is stuck too: it is d-r-s that gives up, by its alarm",
             None, REFUSED,
-            held=(PRECHECK,), moment="door", deed="freeze dgit, stunt dgit", timeout=40),
+            held=(PRECHECK,), moment="door", deed="freeze dgit, stunt dgit", timeout=75),
         row("two-workers", "two jobs at once, and the first archive query fails",
             Want("+irrecoverable | +uploaded", 4, "git queue", "irrecoverable uploaded"),
             Want("+uploaded | retriable +uploaded", 8, "git queue", "uploaded uploaded"),
@@ -140,33 +146,48 @@ def _rows() -> list[Scenario]:
     rows.append(
         row("manager-silence", "at the commitment the manager never answers",
             Want("+unfinished"), UNANSWERED,
-            misdeeds={"go-ahead": "silence"}, timeout=40, patience=80)
+            misdeeds={"go-ahead": "silence"}, timeout=75, patience=130)
     )  # fmt: skip
     # The killed leave others behind, who sign or publish or are killed in their turn: None.
+    later = Want("+irrecoverable", None, None, "irrecoverable")
+    ended = Want("+lost")  # whoever of the two is left ends the job, and d-r-s says nothing more
     killed = {
-        "dgit": ((GIVEN_UP, RETRIED), Want("+irrecoverable", None, None, "irrecoverable")),
-        "builder": ((GIVEN_UP, RETRIED), Want("+irrecoverable", None, None, "irrecoverable")),
-        "d-r-s": ((LOST, RETRIED), Want("+lost", None, None)),
-        "supervisor": (
-            (None, Want("lost +uploaded", 4, "git queue", "uploaded")),
-            Want("+lost", None, None, None),
+        "dgit": ((GIVEN_UP, RETRIED), (later, later), (later, later)),
+        "builder": ((GIVEN_UP, RETRIED), (later, later), (later, later)),
+        "d-r-s": (
+            (LOST, RETRIED),
+            (Want("+lost", None, None), ended),
+            (Want("+lost", None, None), Want("+lost", 1, None)),
         ),
-    }
-    for whom, (before, later) in killed.items():
-        stock = None if whom == "supervisor" else later
+        "supervisor": (
+            (None, LOST_AND_RETRIED), (None, ended), (None, Want("+lost", 1, None)),
+        ),
+        "keeper": (
+            (None, LOST_AND_RETRIED), (None, ended), (None, Want("+lost", 1, None)),
+        ),
+        # Nobody is left to end the job. It can still not sign unless it has been granted that.
+        "keeper, supervisor": (
+            (None, Want("lost +uploaded", 4, "git queue", None)),
+            (None, Want("+lost", 1, None, None)),
+            (None, Want("+lost", 1, None, None)),
+        ),
+    }  # fmt: skip
+    for whom, (before, at, after) in killed.items():
+        name = "both" if "," in whom else whom
+        story = "keeper and supervisor are killed at once" if "," in whom else f"{whom} is killed"
         rows += [
-            row(f"kill-{whom}-before", f"{whom} is killed before the first signature", *before,
+            row(f"kill-{name}-before", f"{story}, before the first signature", *before,
                 archive=("hang * 2",), moment="archive", deed=f"kill {whom}"),
-            row(f"kill-{whom}-at", f"{whom} is killed while gpg makes the first signature",
-                stock, later, moment="gpg", deed=f"kill {whom}"),
-            row(f"kill-{whom}-after", f"{whom} is killed after the first signature",
-                stock, later, held=(GIT_PUSH,), moment="door", deed=f"kill {whom}"),
+            row(f"kill-{name}-at", f"{story}, while gpg makes the first signature", *at,
+                moment="gpg", deed=f"kill {whom}"),
+            row(f"kill-{name}-after", f"{story}, after the first signature", *after,
+                held=(GIT_PUSH,), moment="door", deed=f"kill {whom}"),
         ]  # fmt: skip
-    rows.append(
-        row("kill-supervisor-asking", "the supervisor is killed while it asks the manager",
-            None, Want("+lost", told=None),
-            misdeeds={"go-ahead": "silence"}, moment="commit", deed="kill supervisor")
-    )  # fmt: skip
+    rows += [
+        row(f"kill-{whom}-asking", f"{whom} is killed while the manager is asked", None, ended,
+            misdeeds={"go-ahead": "silence"}, moment="commit", deed=f"kill {whom}")
+        for whom in ("supervisor", "keeper")
+    ]  # fmt: skip
     return rows
 
 
@@ -199,29 +220,121 @@ def matches(want: Want, got: Want) -> bool:
 
 def check_promises(report: Mapping[str, Any]) -> list[str]:
     """List what a gated run has done that none may do, whatever was wrong with the world."""
-    broken = []
+    journals = read_journals(report)
+    return [
+        *_check_words(report),
+        *_check_signatures(report, journals),
+        *(text for name in journals for text in _check_journal(report, name, journals[name])),
+    ]
+
+
+def read_journals(report: Mapping[str, Any]) -> dict[str, Transcript]:
+    """The journals of a gated run, by job and attempt: `2420.1`."""
+    named = {path.rpartition("/")[2]: text for path, text in report["journals"].items()}
+    return {name: parse(text.encode()) for name, text in named.items() if name[0] != "."}
+
+
+def is_unsupervised(report: Mapping[str, Any]) -> bool:
+    """Whether keeper and supervisor were killed at once, so that nobody could end the job."""
+    return bool(report["deed"] == "kill keeper, supervisor")
+
+
+def count_grants(journal: Transcript) -> int:
+    """How many gpgs were let through."""
+    return sum((line.sigil, line.text) == ("=", "go") for line in journal.lines)
+
+
+def _list_attempts(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The manager's attempts, named as their journals are."""
+    return {
+        f"{job['id']}.{number}": attempt
+        for job in report["jobs"]
+        for number, attempt in enumerate(job["attempts"], 1)
+    }
+
+
+def _check_signatures(
+    report: Mapping[str, Any], journals: Mapping[str, Transcript]
+) -> Iterator[str]:
+    """No use of the key that was not granted, and none before the manager was asked."""
+    attempts = _list_attempts(report)
+    granted = {name: count_grants(journal) for name, journal in journals.items()}
+    if report["scenario"] == "round-the-gate":
+        if not any("ALARM" in line for line in report["oracle_log"]):
+            yield "a signature went round the gate, and there was no alarm"
+        if not any(line.text == "bypassed" for each in journals.values() for line in each.lines):
+            yield "a signature went round the gate, and no journal says so"
+        return
+    if report["used"] > sum(granted.values()):
+        yield f"the key was used {report['used']} times, and {sum(granted.values())} were granted"
+    told = {}  # by attempt: when it was told go-ahead, by the manager's clock
+    for name, attempt in attempts.items():
+        for line in attempt["transcript"]:
+            if line.endswith(" < go-ahead"):
+                told[name] = line
+    for name, attempt in attempts.items():
+        if granted.get(name) and name not in told:
+            yield f"{name}: a gpg was let through, and the manager had not said go-ahead"
+        for line in attempt["transcript"]:
+            if line.endswith(" > commit-to-public-upload"):
+                # With one job at a time there is nobody else.
+                others = sum(granted.get(it, 0) for it in told if it != name and told[it] < line)
+                if report["used_by"][line] > others:
+                    yield f"{name}: the key had been used before the manager was asked"
+
+
+def _check_journal(report: Mapping[str, Any], name: str, journal: Transcript) -> Iterator[str]:
+    """The journal of an attempt alone tells what the manager got."""
+    yield from (f"{name}: {difference}" for difference in replay(journal))
+    try:
+        verdict = judge(journal)
+    except TranscriptError:
+        return  # the replay has said it
+    attempt = _list_attempts(report).get(name)
+    if attempt is None:
+        yield f"{name} is the journal of no attempt that the manager knows of"
+        return
+    asked = any(line.endswith(" > commit-to-public-upload") for line in attempt["transcript"])
+    lost = "irrecoverable" if asked else "retriable"
+    if verdict.outcome != (lost if attempt["outcome"] == "lost" else attempt["outcome"]):
+        yield f"{name} says {verdict.outcome}, and the manager got {attempt['outcome']}"
+    if asked is (verdict.state is State.UNCOMMITTED):
+        yield f"{name} says {verdict.state}, but that the manager was asked is {asked}"
+    if not verdict.told and "supervisor" not in report["deed"]:
+        yield f"{name} holds no outcome"
+
+
+def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
+    """What was said to the manager, and to the uploader, agree with each other."""
     attempts = [attempt for job in report["jobs"] for attempt in job["attempts"]]
-    said = [line.split(" ", 1)[1] for line in report["transcript"]]
-    if report["signed"] and "< go-ahead" not in said:
-        broken.append("there is a signature that the manager has not allowed")
+    names = sorted(read_journals(report))
+    if names != sorted(_list_attempts(report)):
+        yield f"the attempts are {sorted(_list_attempts(report))}, the journals {names}"
     for attempt in attempts:
         lines = [line.split(" ", 1)[1] for line in attempt["transcript"]]
         if "> commit-to-public-upload" in lines and attempt["outcome"] == "retriable":
-            broken.append("retriable was said after the manager had been asked")
+            yield "retriable was said after the manager had been asked"
         if any(line.startswith("> email reported") for line in lines):
             id_ = attempt["email"].split()[1]
             mail = [mail for mail in report["mails"] if mail["id"] == id_]
             status = "failed" if attempt["outcome"] == "retriable" else attempt["outcome"]
             if [m["status"] for m in mail if "uploader@" in m["to"]] != [status]:
-                broken.append(f"the uploader was not told {status}, but the manager was")
+                yield f"the uploader was not told {status}, but the manager was"
+    if is_unsupervised(report):
+        return  # d-r-s is an orphan: it runs on, and sends what mails it likes
     outcomes = {attempt["outcome"] for attempt in attempts}
     told = {mail["status"] for mail in report["mails"] if "uploader@" in mail["to"]}
     if "irrecoverable" in told and not outcomes & {"irrecoverable", "lost"}:
-        broken.append("the uploader was told that it is over, and nobody else was")
+        yield "the uploader was told that it is over, and nobody else was"
     for job in report["jobs"]:
-        ids = {mail["status"] for mail in report["mails"] if f" {job['id']}]" in mail["subject"]}
+        ids = [
+            mail["status"]
+            for mail in report["mails"]
+            if f" {job['id']}]" in mail["subject"] and "uploader@" in mail["to"]
+        ]
+        if len(ids) > 1:
+            yield f"the uploader was told of one job: {', '.join(ids)}"
         if job["attempts"][-1]["outcome"] == "uploaded" and "irrecoverable" in ids:
-            broken.append("the uploader was told irrecoverable of what has been uploaded")
-    if report["remain"] and report["deed"] != "kill supervisor":  # its fence dies with it
-        broken.append("something of the job runs on after its outcome")
-    return broken
+            yield "the uploader was told irrecoverable of what has been uploaded"
+    if report["remain"]:
+        yield "something of the job runs on after its outcome"

@@ -1,44 +1,100 @@
-"""The table of what comes of each scenario, from the reports of real runs: Markdown on stdout.
+"""The table of what comes of each scenario, from the reports of real runs: Markdown.
 
-`python -m tests.world.table DIRECTORY`, where DIRECTORY is what GPGSHIM_E2E_REPORTS named.
+`python -m tests.world.table DIRECTORY`, where DIRECTORY is what GPGSHIM_E2E_REPORTS named, writes
+it into TAG2UPLOAD.md, between the two lines that say so.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tests.world.scenarios import SCENARIOS, Want, summarise
+from gpgshim.verdict import judge
+from tests.world.scenarios import SCENARIOS, read_journals
+
+PAGE = Path(__file__).parents[2] / "TAG2UPLOAD.md"
+BEGIN = "<!-- the table: written by `python -m tests.world.table`, from here -->\n"
+END = "<!-- to here -->\n"
+HEAD = (
+    "| what happens | stock: manager | stock: uploader | stock: signed, public"
+    " | gated: manager | gated: uploader | gated: signed, public | gated: journal |\n"
+    f"|{' --- |' * 8}\n"
+)
 
 
-def describe(got: Want) -> str:
-    """Say it in a cell."""
-    jobs = [
-        job.replace(" ", ", then ").replace("+", "committed: ") for job in got.attempts.split(" | ")
-    ]
-    parts = [" / ".join(jobs)]
-    parts.append(f"{got.signed} signed" if got.signed else "nothing signed")
-    if got.published:
-        parts.append("in " + got.published.replace(" ", " and "))
-    parts.append(f"uploader told {got.told}" if got.told else "uploader told nothing")
-    return "; ".join(parts)
+def describe_manager(report: Mapping[str, Any]) -> str:
+    """What it got: each job's attempts in their order."""
+    jobs = []
+    for job in report["jobs"]:
+        attempts = [
+            ("**C** " if attempt["committed"] else "") + (attempt["outcome"] or "unfinished")
+            for attempt in job["attempts"]
+        ]
+        jobs.append(", then ".join(attempts))
+    return " / ".join(sorted(jobs))
+
+
+def describe_mails(report: Mapping[str, Any]) -> str:
+    """What the uploader was told; the list gets a copy, and each attempt's start and failure."""
+    told = [mail["status"] for mail in report["mails"] if "uploader@" in mail["to"]]
+    failed = sum(
+        mail["status"] not in ("starting", "uploaded") and "uploader@" not in mail["to"]
+        for mail in report["mails"]
+    )
+    words = ", ".join(sorted(told)) or "nothing"
+    return words + (f" (list: {failed} failed)" if failed else "")
+
+
+def describe_world(report: Mapping[str, Any]) -> str:
+    """What was signed, and what can be seen from outside."""
+    places = [what for what, things in (("git", "refs"), ("queue", "queue")) if report[things]]
+    return f"{report['signed']}, {' and '.join(places) or 'no'}"
+
+
+def describe_journals(report: Mapping[str, Any]) -> str:
+    """The durable state and the outcome of each attempt; in brackets where it has to be derived."""
+    cells = []
+    for _, journal in sorted(read_journals(report).items()):
+        verdict = judge(journal)
+        outcome = verdict.outcome if verdict.told else f"({verdict.outcome})"
+        late = any(line.text == "bypassed" for line in journal.lines)
+        cells.append(f"{verdict.state}: {outcome}" + (", bypassed" if late else ""))
+    return "; ".join(cells)
 
 
 def write_table(directory: Path) -> str:
     """Write a row for each scenario that has a report; a mode without one is `-`."""
-    lines = ["| what happens | stock | gated |", "| --- | --- | --- |"]
+    lines = [HEAD]
+    count: Counter[str] = Counter()
     for name, row in SCENARIOS.items():
-        cells = []
+        cells = [f"{row.story} (`{name}`)"]
         for mode in ("stock", "gated"):
             path = directory / f"{name}.{mode}.json"
-            cells.append(
-                describe(summarise(json.loads(path.read_text()))) if path.exists() else "-"
-            )
-        if cells != ["-", "-"]:
-            lines.append(f"| {row.story} | {cells[0]} | {cells[1]} |")
-    return "\n".join(lines) + "\n"
+            describe = [describe_manager, describe_mails, describe_world]
+            describe += [describe_journals] * (mode == "gated")
+            if path.exists():
+                report = json.loads(path.read_text())
+                cells += [each(report) for each in describe]
+                count[mode] += 1
+            else:
+                cells += ["-"] * len(describe)
+        lines.append(f"| {' | '.join(cells)} |\n")
+    lines.append(f"\n{count['stock']} runs of stock 17.0, {count['gated']} gated ones.\n")
+    return "".join(lines)
+
+
+def insert(page: str, table: str) -> str:
+    """`page` with `table` between its two lines. Raises ValueError where they are not there."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{PAGE.name} does not have the lines between which the table goes")
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(write_table(Path(sys.argv[1])))
+    PAGE.write_text(insert(PAGE.read_text(), write_table(Path(sys.argv[1]))))

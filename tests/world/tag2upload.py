@@ -130,18 +130,26 @@ def read_mails() -> list[Mail]:
     return mails
 
 
-def count_signatures() -> int:
-    """Count the signatures that the oracle's key has made, whoever asked: probes are among them."""
-    signed = 0
-    asked: set[str] = set()
+@dataclass(frozen=True)
+class KeyUses:
+    """How often the oracle's agent was asked to sign, by whomever: oracled's probes too."""
+
+    asked: int = 0
+    made: int = 0
+
+
+def count_key_uses() -> KeyUses:
+    asked = made = 0
+    pending: set[str] = set()  # channels
     for line in (ORACLE / ".gnupg/agent.log").read_text(errors="replace").splitlines():
         channel, _, what = line.partition("DBG: ")[2].partition(" ")
         if what.startswith("<- PKSIGN"):
-            asked.add(channel)
-        elif channel in asked and what.startswith(("-> OK", "-> ERR")):
-            asked.discard(channel)
-            signed += what.startswith("-> OK")
-    return signed
+            pending.add(channel)
+            asked += 1
+        elif channel in pending and what.startswith(("-> OK", "-> ERR")):
+            pending.discard(channel)
+            made += what.startswith("-> OK")
+    return KeyUses(asked, made)
 
 
 def list_published() -> dict[str, list[str]]:
