@@ -31,6 +31,16 @@ SERVERS = frozenset(("gpg-agent", "scdaemon", "keyboxd", "dirmngr"))
 _PR_SET_CHILD_SUBREAPER = 36
 
 
+@contextlib.contextmanager
+def own_umask() -> Iterator[None]:
+    """Whatever the caller's umask is, what we make is ours alone, and we can use it."""
+    given = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(given)  # which the job shall have
+
+
 class Attempt:
     """The attempt of `job` (a name, or None for one that is made up) under `authority`.
 
@@ -40,6 +50,7 @@ class Attempt:
     has not been committed. Raises the errors of what it sets up, and then nothing is left of it.
     """
 
+    @own_umask()
     def __init__(
         self,
         job: str | None,

@@ -106,7 +106,8 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     else:
         candidates = [Path(each, name) for each in search.split(":") if each.startswith("/")]
     for path in candidates:
-        if not path.is_file() or not os.access(path, os.X_OK):
+        # Not path.is_file(), which raises for what is in a directory that we may not search.
+        if not os.path.isfile(path) or not os.access(path, os.X_OK):
             continue
         try:
             if is_stunt(path):

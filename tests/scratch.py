@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import socket
@@ -39,7 +40,7 @@ def interpreters() -> dict[str, Path]:
     on_path = (Path(each) for n in range(11, 20) if (each := shutil.which(f"python3.{n}")))
     for path in (Path("/usr/bin/python3"), *beside, *on_path):
         with contextlib.suppress(OSError):
-            words = [path, "-c", "import sys; print(sys.version.split()[0])"]
+            words = [str(path), "-c", "import sys; print(sys.version.split()[0])"]
             version = subprocess.run(words, capture_output=True, text=True).stdout.strip()
             if version and tuple(map(int, version.split(".")[:2])) >= (3, 11):
                 found.setdefault(version, path)
@@ -95,7 +96,7 @@ class Scratch:
     def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
         """Start `gpgshim words…` with `more` in the environment; it is ended with the test."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "gpgshim", *words],
+            [sys.executable, "-m", "gpgshim", *map(str, words)],
             env=self.env | more,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
@@ -122,7 +123,7 @@ class Scratch:
 
     def options(self, *options: str | Path) -> list[str | Path]:
         """`options`, after those that a run of job "j" with the stand-in has."""
-        gpg = [] if "--gpg" in options else ["--gpg", self.stand_in()]
+        gpg: list[str | Path] = [] if "--gpg" in options else ["--gpg", self.stand_in()]
         return ["--job", "j", *gpg, *options]
 
     def stand_in(self) -> Path:
@@ -166,7 +167,9 @@ class Scratch:
 
     def calls(self) -> list[str]:
         """What the stand-in gpg was called with, a line a call."""
-        return self.signed.read_text("utf-8", "replace").splitlines() if self.signed.exists() else []
+        return (
+            self.signed.read_text("utf-8", "replace").splitlines() if self.signed.exists() else []
+        )
 
     def jobs(self) -> list[Path]:
         """The jobs' directories that are there."""
@@ -211,6 +214,35 @@ def wait_for(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.005)
 
 
+def hear(fifo: Path) -> str:
+    """All that the next writer of a named pipe says. One that never comes is a failure."""
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        said = b""
+        while True:
+            assert select.select([fd], [], [], PATIENCE)[0], f"nobody writes to {fifo.name}"
+            with contextlib.suppress(BlockingIOError):
+                more = os.read(fd, 4096)
+                said += more
+                if not more:
+                    return said.decode()
+    finally:
+        os.close(fd)
+
+
+def tell(fifo: Path) -> None:
+    """Let the reader of a named pipe go on. One that never comes is a failure."""
+
+    def is_read() -> bool:
+        try:
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
+    wait_for(is_read, f"a reader of {fifo.name}")
+
+
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
     """A Unix socket of our own at `path`, for the part of an authority or of a supervisor."""
@@ -247,9 +279,13 @@ def short_directory() -> Path:
 def make_job(python: Path, base: Path, table: str, real: Path) -> Path:
     """A job's directory as that interpreter makes it, with `real` for the real gpg."""
     (base / "table").write_text(table)
-    words = "import sys; from pathlib import Path; from gpgshim import jobdir; base = Path(sys.argv[1])\n"
-    words += "table = (base / 'table').read_text()\n"
-    words += "print(jobdir.make(base, 'j', table, {'gpg': Path(sys.argv[2])}))"
+    words = """\
+import sys
+from pathlib import Path
+from gpgshim import jobdir
+base, real = map(Path, sys.argv[1:])
+print(jobdir.make(base, "j", (base / "table").read_text(), {"gpg": real}))
+"""
     env = {"PYTHONPATH": str(CHECKOUT)}
     made = subprocess.run(
         [python, "-B", "-c", words, base, real], env=env, check=True, capture_output=True, text=True

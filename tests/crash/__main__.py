@@ -1,0 +1,381 @@
+"""Makes the points, runs them on all cores, and prints the counts. See the package's docstring."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.gate import Outcome
+from gpgshim.verdict import judge_bytes
+from tests.crash.calls import FAILS, NEVER_FAIL, errors_of, is_private, name_of
+from tests.crash.spoils import SPOILS, Case
+from tests.crash.tracer import (
+    CAN_TAMPER,
+    FSYNC,
+    FTRUNCATE,
+    READ,
+    RECVFROM,
+    SENDTO,
+    WRITE,
+    Call,
+    Deed,
+    Target,
+)
+from tests.crash.world import COMMIT, FACES, JOBS, Attempt, Base, World, end_of, faults, run_point
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+BIRTHS = (56, 57, 58, 435)  #: clone, fork, vfork, clone3
+
+
+class Point(NamedTuple):
+    """One thing that is done to one job."""
+
+    face: str
+    job: str
+    target: Target
+    deed: Deed
+    shown: str
+
+
+class Ran(NamedTuple):
+    """What came of a point."""
+
+    point: Point
+    done: bool
+    end: str
+    second: str
+    faults: list[str]
+
+
+class Watched(NamedTuple):
+    """A job to which nothing was done."""
+
+    face: str
+    job: str
+    attempt: Attempt
+    calls: dict[Target, list[Call]]
+    root: str  # where it ran
+    own: dict[Target, int]  # the index of each one's first call that has to do with this job
+
+
+def watch(base: Base, face: str, job: str) -> Watched:
+    """Run a job to its end, and see all that ours do. AssertionError where that has faults."""
+    root = Path(tempfile.mkdtemp(dir=base.root))
+    world = World(base, root, face, job)
+    attempt = world.attempt(1, None, Deed())
+    wrong = faults(attempt, face, "")
+    assert not wrong, f"{face}, {job}, and nothing was done to it: {wrong}: {attempt.said}"
+    calls = attempt.seen.calls
+    own = {}
+    for target, made in calls.items():
+        # The keeper's first is that it looks for the real program.
+        theirs = (f"{root}/", f"{base.tools}/")
+        own[target] = next((n for n, call in enumerate(made) if call.name.startswith(theirs)), 0)
+    shutil.rmtree(root)
+    return Watched(face, job, attempt, calls, f"{root}/", own)
+
+
+def power_cuts(watched: Watched) -> tuple[int, list[str]]:
+    """What would the disk hold, had the power failed at each of the supervisor's calls?
+
+    Only what was synced counts, of the file and of its name. The number of points, and faults.
+    """
+    made = watched.calls[Target("supervisor", 1)]
+    journal = watched.attempt.journal
+    assert journal is not None
+    length = synced = 0
+    named = asked = granted = False
+    found = []
+    for at, call in enumerate(made, 1):
+        sends = call.number in (WRITE, SENDTO) and not call.name.startswith("/")
+        asked = asked or (sends and call.data.startswith(COMMIT.encode()))
+        granted = granted or (sends and call.data.startswith(b"gpgshim/1 go"))
+        if "/state/gpgshim" in call.name and call.result >= 0:
+            if call.number == WRITE:
+                length += call.result
+            elif call.number == FTRUNCATE:
+                length = call.arguments[1]
+            elif call.number == FSYNC and call.name.endswith("/state/gpgshim"):
+                named = named or length > 0
+            elif call.number == FSYNC:
+                synced = length
+        verdict = judge_bytes(journal[:synced] if named else b"")
+        lines = journal[:synced].split(b"\n")[:-1] if named else []
+        states = [line.rpartition(b"! ")[2] for line in lines if b"! " in line]
+        shown = f"power cut at the supervisor's call {at}, {name_of(call.number)}"
+        if asked and b"unknown" not in states:
+            found.append(f"{shown}: asked, and `! unknown` would not be on disk")
+        if granted and b"committed" not in states:
+            found.append(f"{shown}: granted, and `! committed` would not be on disk")
+        if (asked or granted) and verdict.outcome is Outcome.RETRIABLE:
+            found.append(f"{shown}: asked, and the disk would say retriable")
+    assert length == len(journal), "not all writes to the journal were seen"
+    return len(made), found
+
+
+def phase(watched: Watched, target: Target) -> int:
+    """Where the part begins that depends on what the job does: after its last birth."""
+    made = watched.calls[target]
+    return max((at for at, call in enumerate(made) if call.number in BIRTHS), default=0)
+
+
+def can_be_half(call: Call) -> bool:
+    """Whether it writes, and might write less: a pipe takes PIPE_BUF bytes whole, or not at all."""
+    whole = call.name.startswith("pipe:") and call.result <= select.PIPE_BUF
+    return CAN_TAMPER and call.number in (WRITE, SENDTO) and call.result > 1 and not whole
+
+
+def kills(watched: Watched, every: bool) -> Iterator[Point]:
+    """Rule 1 and rule 2: a kill at each call, and one in the middle of each write."""
+    for target, made in watched.calls.items():
+        start = 0 if watched.job == "signs" else phase(watched, target)
+        if watched.job != "signs" and target.role not in ("supervisor", "stunt dgit"):
+            continue
+        for at, call in enumerate(made):
+            before = made[at - 1] if at else None
+            if at >= start and (every or before is None or not is_private(before)):
+                deed = Deed("kill", at + 1)
+                yield Point(watched.face, watched.job, target, deed, name_of(call.number))
+            if at >= start and can_be_half(call):
+                deed = Deed("tear", at + 1)
+                yield Point(watched.face, watched.job, target, deed, f"half of {call.data[:30]!r}")
+
+
+def failures(watched: Watched, every: bool) -> Iterator[Point]:
+    """Each call that has to do with the job fails once: with each of its errors, or in turns."""
+    for target, made in watched.calls.items():
+        count: Counter[int] = Counter()
+        turn: Counter[int] = Counter()
+        for at, call in enumerate(made):
+            count[call.number] += 1
+            if at < watched.own[target]:
+                continue
+            assert call.number in FAILS or call.number in NEVER_FAIL, f"call {call.number}: add it"
+            errors = errors_of(call, watched.root)
+            turn[call.number] += 1
+            chosen = errors if every or not errors else [errors[turn[call.number] % len(errors)]]
+            deeds = [Deed("fail", count[call.number], call.number, each) for each in chosen]
+            inside = call.name.startswith("/")
+            if can_be_half(call):
+                deeds.append(Deed("short", count[call.number], call.number))
+                if inside and call.number == WRITE:
+                    deeds.append(Deed("full", count[call.number], call.number))
+            if call.number in (READ, RECVFROM) and call.result > 1 and not inside:
+                deeds.append(Deed("short", count[call.number], call.number))
+            for deed in deeds:
+                error = f" = {os.strerror(deed.error)}" if deed.error else f" {deed.what}"
+                shown = f"{name_of(call.number)}{error} {call.name} {call.data[:30]!r}"
+                yield Point(watched.face, watched.job, target, deed, shown)
+
+
+def resynced(calls: Iterable[Call]) -> list[str]:
+    """After a failed fsync of a file: a second one, or anything more written to it?"""
+    failed: set[str] = set()
+    found = []
+    for call in calls:
+        if call.name in failed and call.result >= 0 and call.number in (FSYNC, WRITE):
+            found.append(
+                f"{name_of(call.number)} of {call.name} after a failed fsync: {call.data!r}"
+            )
+        if call.number == FSYNC and call.result < 0 and not os.path.isdir(call.name):
+            failed.add(call.name)
+    return found
+
+
+_BASE: list[Base] = []  #: a worker's
+
+
+def work(point: Point) -> Ran:
+    """Run one point, in a worker."""
+    base = _BASE[0]
+    root = Path(tempfile.mkdtemp(prefix="w", dir=base.root))
+    first, wrong, second = run_point(base, root, point.face, point.job, point.target, point.deed)
+    if point.deed.what in ("fail", "full", "short"):
+        wrong = [*wrong, *resynced(first.seen.calls.get(point.target, []))]
+    return Ran(point, first.seen.done, end_of(first), second, wrong)
+
+
+def prepare(base: Base) -> None:
+    """Make a worker of this process: one that gives way to whoever else needs the machine."""
+    _BASE.append(base)
+    os.nice(5)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # they are for the one who counts
+
+
+def run_points(base: Base, points: list[Point], workers: int) -> Iterator[Ran]:
+    """Run all points; what came of them, as they come."""
+    pool = ProcessPoolExecutor(workers, get_context("fork"), prepare, (base,))
+    with pool:
+        try:
+            yield from pool.map(work, points, chunksize=2)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def beyond(base: Base, watched: Watched) -> Iterator[Ran]:
+    """The calls after the last that was seen, until one survives: a run may make a few more."""
+    _BASE[:] = [base]
+    for target, made in watched.calls.items():
+        at, done = len(made), True
+        while done:
+            at += 1
+            point = Point(watched.face, watched.job, target, Deed("kill", at), "beyond")
+            ran = work(point)
+            done = ran.done
+            yield ran
+
+
+def until_interrupted(found: Iterable[Ran]) -> Iterator[Ran]:
+    """All of `found`; an interrupt ends it, and what was counted by then is told."""
+    try:
+        yield from found
+    except KeyboardInterrupt:
+        print("INTERRUPTED: not all points were made")
+
+
+def report(found: Iterable[Ran], calls: dict[tuple[str, str, Target], int]) -> tuple[int, int]:
+    """Print a table of what came of all points; how many there were, and how many had faults."""
+    kinds: dict[tuple[str, str, str], Counter[str]] = {}
+    seconds: Counter[str] = Counter()
+    deeds: Counter[str] = Counter()
+    total = bad = 0
+    for ran in until_interrupted(found):
+        point = ran.point
+        total += ran.done
+        seconds[ran.second] += 1
+        deeds[point.deed.what] += ran.done
+        row = kinds.setdefault((point.face, point.job, str(point.target)), Counter())
+        row[ran.end if ran.done else "(survived)"] += 1
+        if ran.faults:
+            bad += 1
+            deed = f"{point.deed.what} at {point.deed.at}"
+            for each in ran.faults:
+                where = f"{point.face}, {point.job}, {point.target}, {deed}, {point.shown}"
+                print(f"FAULT {where}: {each}")
+            sys.stdout.flush()
+    for (face, job, name), row in kinds.items():
+        number = next((n for (f, j, t), n in calls.items() if (f, j, str(t)) == (face, job, name)))
+        print(f"{face:12} {job:6} {name:18} {number:5} calls  {sum(row.values()):5} points")
+        for kind, count in row.most_common():
+            print(f"{'':40} {count:5}  {kind}")
+    print("second attempts:", ", ".join(f"{n} {what}" for what, n in seconds.most_common()))
+    print("done:", ", ".join(f"{n} {what}" for what, n in deeds.most_common()))
+    return total, bad
+
+
+def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
+    """Whether the harness sees a spoil. It stops at the first point that does."""
+    base = Base(root, CHECKOUT, case.spoil)
+    try:
+        watched = watch(base, case.face, case.job)
+    except AssertionError as error:
+        print(f"seen  {name}: {str(error)[:150]}")
+        return True
+    if case.how == "power":
+        _, found = power_cuts(watched)
+        print(f"{'seen ' if found else 'MISSED'} {name}: {found[:1]}")
+        return bool(found)
+    make = failures if case.how == "fail" else kills
+    points = [p for p in make(watched, False) if p.target.role == case.role]
+    if case.how == "fail":
+        points = [p for p in points if p.deed.number in (WRITE, FSYNC) and "/state/" in p.shown]
+    tried = 0
+    # From the end: what counts in a job comes after Python has started.
+    for ran in run_points(base, points[::-1], workers):
+        tried += 1
+        if ran.faults:
+            point = ran.point
+            where = f"{point.target}, {point.deed.what} at {point.deed.at}, {point.shown}"
+            print(f"seen  {name}: {where}: {ran.faults[0][:100]}")
+            return True
+    print(f"MISSED {name}: {tried} points")
+    return False
+
+
+def main() -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--process", help="supervisor, keeper, 'stunt gpg', 'stunt dgit', newborn")
+    parser.add_argument("--face", choices=FACES, help="gpgshim run, or the stunt dgit-repos-server")
+    parser.add_argument("--fail", action="store_true", help="calls fail, instead of processes")
+    parser.add_argument("--every", action="store_true", help="leave out nothing that is the same")
+    parser.add_argument("--sample", type=int, metavar="N", help="N points of each kind, by --seed")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--spoil", metavar="NAME", help="spoil the code, and see whether it shows")
+    options = parser.parse_args()
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupt, signal.default_int_handler)
+    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    root = Path(tempfile.mkdtemp(prefix="crash.", dir=shared)).resolve()
+    began = time.monotonic()
+    try:
+        if options.spoil:
+            names = list(SPOILS) if options.spoil == "all" else [options.spoil]
+            seen = []
+            for number, name in enumerate(names):
+                (root / str(number)).mkdir()
+                seen.append(spoilt(name, SPOILS[name], root / str(number), options.workers))
+            print(f"{sum(seen)} of {len(seen)} spoils seen in {time.monotonic() - began:.0f} s")
+            return 0 if all(seen) else 1
+        return crash(root, options)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def crash(root: Path, options: argparse.Namespace) -> int:
+    """Run what was asked for, and print it."""
+    began = time.monotonic()
+    base = Base(root, CHECKOUT)
+    points: list[Point] = []
+    calls: dict[tuple[str, str, Target], int] = {}
+    bad = cuts = 0
+    watches = []
+    for face in FACES if options.face is None else [options.face]:
+        # What happens after a call has failed is much the same however dgit would have ended.
+        for job in JOBS[:1] if options.fail else JOBS:
+            watched = watch(base, face, job)
+            watches.append(watched)
+            calls |= {(face, job, target): len(made) for target, made in watched.calls.items()}
+            if CAN_TAMPER and not options.fail:
+                count, found = power_cuts(watched)
+                cuts += count
+                bad += len(found)
+                print("".join(f"FAULT {each}\n" for each in found), end="")
+            if options.fail:
+                points += failures(watched, options.every)
+            else:
+                points += kills(watched, options.every)
+    if options.process:
+        points = [p for p in points if p.target.role == options.process]
+    if options.sample:
+        points = random.Random(options.seed).sample(points, min(options.sample, len(points)))
+        print(f"a sample, by seed {options.seed}")
+    results = run_points(base, points, options.workers)
+    if not options.fail and not options.sample and not options.process:
+        rest = (beyond(base, watched) for watched in watches if watched.job == "signs")
+        results = chain(results, chain.from_iterable(rest))
+    print(f"{len(points)} points", flush=True)
+    total, wrong = report(results, calls)
+    bad += wrong
+    print(f"{total} points, {cuts} power cuts, {bad} faults, {time.monotonic() - began:.0f} s")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

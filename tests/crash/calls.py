@@ -1,0 +1,193 @@
+"""x86-64's system calls, as far as we make any: what they do to the world, and how they can fail.
+
+Rule 1: a call is private if nobody but its process could tell whether it was made, once the process
+is dead. Death closes descriptors, so to open for reading, to close and to duplicate are private.
+A wait is not: the others go on in the meantime. What is not in PRIVATE is not private.
+Rule 2: an error is in FAILS if a kernel, a disk, a peer or a limit can plausibly give it. What a
+sane kernel never says (EFAULT, EBADF of what we have just opened) is not.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from tests.crash.tracer import CAN_TAMPER, CLOSE, READ, WRITE, Call
+
+_IOCTL, _FCNTL, _OPENAT, _PRLIMIT = 16, 72, 257, 302
+_F_SETFL = 4
+_CLOEXEC_IOCTLS = (0x5401, 0x5450, 0x5451)  # TCGETS, FIONCLEX, FIOCLEX
+
+#: Calls that are private whatever their arguments are.
+PRIVATE = {
+    3: "close",
+    4: "stat",
+    5: "fstat",
+    6: "lstat",
+    8: "lseek",
+    9: "mmap",  # nobody of ours maps anything shared
+    10: "mprotect",
+    11: "munmap",
+    12: "brk",
+    13: "rt_sigaction",
+    14: "rt_sigprocmask",
+    17: "pread64",
+    21: "access",
+    25: "mremap",
+    28: "madvise",
+    32: "dup",
+    33: "dup2",
+    39: "getpid",
+    41: "socket",
+    51: "getsockname",
+    55: "getsockopt",
+    63: "uname",
+    79: "getcwd",
+    89: "readlink",
+    97: "getrlimit",
+    99: "sysinfo",
+    102: "getuid",
+    104: "getgid",
+    107: "geteuid",
+    108: "getegid",
+    110: "getppid",
+    131: "sigaltstack",
+    157: "prctl",
+    158: "arch_prctl",
+    186: "gettid",
+    202: "futex",  # one thread each
+    204: "sched_getaffinity",
+    217: "getdents64",
+    218: "set_tid_address",
+    228: "clock_gettime",
+    233: "epoll_ctl",
+    262: "newfstatat",
+    267: "readlinkat",
+    269: "faccessat",
+    273: "set_robust_list",
+    291: "epoll_create1",
+    292: "dup3",
+    293: "pipe2",
+    318: "getrandom",
+    332: "statx",
+    334: "rseq",
+    434: "pidfd_open",
+    436: "close_range",
+    439: "faccessat2",
+}
+
+
+def is_private(call: Call) -> bool:
+    """Rule 1."""
+    if not CAN_TAMPER:
+        return False
+    if call.number in PRIVATE:
+        return True
+    first, second, third = call.arguments[:3]
+    if call.number == READ:  # of a file; of a pipe or a socket it takes something away
+        return call.name.startswith("/") and not call.name.startswith("/dev/")
+    if call.number == _OPENAT:
+        return not third & (os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_RDWR)
+    if call.number == _FCNTL:
+        return second != _F_SETFL
+    if call.number == _IOCTL:
+        return second in _CLOEXEC_IOCTLS
+    return call.number == _PRLIMIT and first == 0
+
+
+E = errno
+
+#: number -> (name, the errors that it is made to give). Every call is made to fail once with each.
+FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
+    0: ("read", (E.EIO, E.EINTR)),
+    1: ("write", (E.ENOSPC, E.EIO, E.EPIPE, E.EINTR, E.EDQUOT)),
+    3: ("close", (E.EIO,)),  # of a file on disk; see errors_of
+    5: ("fstat", (E.EIO, E.ENOMEM)),
+    7: ("poll", (E.ENOMEM, E.EINTR)),
+    8: ("lseek", (E.EINVAL,)),
+    9: ("mmap", (E.ENOMEM,)),
+    11: ("munmap", (E.ENOMEM,)),
+    12: ("brk", (E.ENOMEM,)),
+    21: ("access", (E.EACCES,)),
+    23: ("select", (E.ENOMEM, E.EINTR)),
+    41: ("socket", (E.EMFILE, E.ENOMEM, E.EACCES)),
+    42: ("connect", (E.ECONNREFUSED, E.EAGAIN, E.EACCES, E.EINTR)),
+    44: ("sendto", (E.EPIPE, E.ECONNRESET, E.ENOMEM, E.EINTR)),
+    45: ("recvfrom", (E.ECONNRESET, E.ENOMEM, E.EINTR)),
+    49: ("bind", (E.EACCES, E.ENOSPC, E.EADDRINUSE)),
+    50: ("listen", (E.EADDRINUSE, E.ENOMEM)),
+    55: ("getsockopt", (E.ENOMEM,)),
+    56: ("clone", (E.EAGAIN, E.ENOMEM)),
+    57: ("fork", (E.EAGAIN, E.ENOMEM)),
+    58: ("vfork", (E.EAGAIN, E.ENOMEM)),
+    59: ("execve", (E.ENOMEM, E.EACCES, E.ENOENT)),
+    61: ("wait4", (E.EINTR,)),
+    62: ("kill", (E.ESRCH, E.EPERM)),
+    72: ("fcntl", (E.ENOMEM,)),
+    74: ("fsync", (E.EIO, E.ENOSPC)),
+    76: ("truncate", (E.EIO,)),
+    77: ("ftruncate", (E.EIO, E.EINTR)),
+    79: ("getcwd", (E.ENOENT,)),
+    82: ("rename", (E.EIO, E.ENOSPC, E.EACCES)),
+    83: ("mkdir", (E.EIO, E.ENOSPC, E.EACCES)),
+    84: ("rmdir", (E.EIO, E.EACCES, E.EBUSY)),
+    86: ("link", (E.EIO, E.ENOSPC, E.EPERM)),
+    87: ("unlink", (E.EIO, E.EACCES)),
+    88: ("symlink", (E.EIO, E.ENOSPC)),
+    89: ("readlink", (E.EACCES, E.ENOENT)),
+    90: ("chmod", (E.EIO, E.EPERM)),
+    91: ("fchmod", (E.EIO, E.EPERM)),
+    157: ("prctl", (E.EINVAL,)),
+    217: ("getdents64", (E.EIO, E.ENOENT)),
+    232: ("epoll_wait", (E.EINTR,)),
+    233: ("epoll_ctl", (E.ENOMEM, E.ENOSPC)),
+    247: ("waitid", (E.EINTR,)),
+    257: ("openat", (E.EMFILE, E.EACCES, E.ENOSPC, E.ENOENT, E.EIO)),
+    258: ("mkdirat", (E.EIO, E.ENOSPC)),
+    262: ("newfstatat", (E.EIO, E.EACCES, E.ENOMEM)),
+    263: ("unlinkat", (E.EIO, E.EACCES)),
+    264: ("renameat", (E.EIO, E.ENOSPC)),
+    265: ("linkat", (E.EIO, E.ENOSPC, E.EPERM)),
+    266: ("symlinkat", (E.EIO, E.ENOSPC)),
+    267: ("readlinkat", (E.EACCES, E.ENOENT)),
+    268: ("fchmodat", (E.EIO, E.EPERM)),
+    269: ("faccessat", (E.EACCES,)),
+    270: ("pselect6", (E.ENOMEM, E.EINTR)),
+    280: ("utimensat", (E.EACCES, E.EIO)),
+    281: ("epoll_pwait", (E.EINTR,)),
+    288: ("accept4", (E.EMFILE, E.ENFILE, E.ECONNABORTED, E.EINTR)),
+    291: ("epoll_create1", (E.EMFILE, E.ENOMEM)),
+    293: ("pipe2", (E.EMFILE, E.ENFILE)),
+    302: ("prlimit64", (E.EPERM,)),
+    318: ("getrandom", (E.EINTR,)),
+    332: ("statx", (E.EIO, E.EACCES)),
+    434: ("pidfd_open", (E.EMFILE, E.ENOMEM)),
+    435: ("clone3", (E.EAGAIN, E.ENOMEM)),
+    439: ("faccessat2", (E.EACCES,)),
+}
+
+#: Signals' bookkeeping, the loader's and libc's own: no kernel refuses these to a living process.
+NEVER_FAIL = frozenset(
+    (10, 13, 14, 15, 16, 17, 24, 25, 28, 33, 39, 51, 60, 63, 96, 97, 99, 102, 104, 107, 108, 110,
+     131, 158, 186, 202, 204, 218, 228, 231, 273, 334, 436)
+)  # fmt: skip
+
+
+#: What a pipe or a socket gives, where a file gives what is in FAILS.
+STREAMS = {READ: (E.ECONNRESET, E.EINTR), WRITE: (E.EPIPE, E.EINTR, E.ECONNRESET)}
+
+
+def errors_of(call: Call, world: str) -> tuple[int, ...]:
+    """The errors that this call is made to give, for a job in the directory `world`. Rule 2."""
+    if call.number == CLOSE and not call.name.startswith(world):
+        return ()  # only a disk is still at work at close()
+    if call.number in STREAMS and not call.name.startswith("/"):
+        errors = STREAMS[call.number]
+        is_socket = call.name.startswith("socket:")
+        return tuple(each for each in errors if is_socket or each != E.ECONNRESET)
+    return FAILS[call.number][1] if call.number in FAILS else ()
+
+
+def name_of(number: int) -> str:
+    """For people."""
+    return FAILS[number][0] if number in FAILS else PRIVATE.get(number, f"call {number}")

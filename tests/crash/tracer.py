@@ -1,0 +1,348 @@
+"""Runs a program and all that comes of it under ptrace(2), and stops one process at one call.
+
+Rule 1: a call is met before it has happened. What is killed there has not made it, and has made
+all the calls before; to the rest of the world nothing lies between two calls.
+Rule 2: only the target is slowed down. The others are followed for their births, execs and ends.
+Rule 3: it is over when everybody is gone. Who is not, after PATIENCE, is the finding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+PATIENCE = 60  #: seconds until a run that does not end is a failure; none comes near it
+
+#: Registers can only be written where we know their places: kills work everywhere, the rest here.
+CAN_TAMPER = platform.machine() == "x86_64"
+
+_TRACEME, _CONT, _SYSCALL = 0, 7, 24
+_POKEUSER, _SETOPTIONS, _GETEVENTMSG, _GET_SYSCALL_INFO = 6, 0x4200, 0x4201, 0x420E
+#: SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL: nobody outlives a harness that is interrupted.
+_OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100000
+_EVENT_EXEC = 4
+_ENTRY, _EXIT = 1, 2
+_WALL = 0x40000000
+_RAX, _RDX, _ORIG_RAX = 10 * 8, 12 * 8, 15 * 8
+
+#: What is looked at more closely, by number; other machines have other numbers, and no tampering.
+READ, WRITE, CLOSE, SENDTO, RECVFROM, FSYNC, FTRUNCATE, LINK = 0, 1, 3, 44, 45, 74, 77, 86
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+_libc.ptrace.restype = ctypes.c_long
+
+
+class _Info(ctypes.Structure):
+    # ptrace(2), struct ptrace_syscall_info; the union's two members that we read, as words.
+    _fields_ = (
+        ("op", ctypes.c_uint8),
+        ("pad", ctypes.c_uint8 * 3),
+        ("arch", ctypes.c_uint32),
+        ("instruction_pointer", ctypes.c_uint64),
+        ("stack_pointer", ctypes.c_uint64),
+        ("words", ctypes.c_uint64 * 8),
+    )
+
+
+class Call(NamedTuple):
+    """A system call of a target. `name` is what the descriptor is, `data` what was written."""
+
+    number: int
+    arguments: tuple[int, ...]
+    result: int
+    name: str
+    data: bytes
+
+
+class Target(NamedTuple):
+    """The `which`-th process (from 1) that plays `role`."""
+
+    role: str
+    which: int
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.which}"
+
+
+class Deed(NamedTuple):
+    """What happens at the `at`-th call (from 1) of the target; of all, or of those of `number`.
+
+    `what`: "kill" it there; "tear": half is written, and it is killed at its next call; "fail" with
+    `error`; "short": half is written, or one byte read, and it goes on; "full": half is written,
+    and every later write to that file fails with ENOSPC. "" is nothing: the run is watched.
+    """
+
+    what: str = ""
+    at: int = 0
+    number: int = -1
+    error: int = 0
+
+
+class Seen(NamedTuple):
+    """What became of a run. Statuses are as in os.waitstatus_to_exitcode."""
+
+    status: int
+    done: bool  # whether the deed was done
+    calls: dict[Target, list[Call]]
+    ends: list[tuple[Target, int]]
+    alive: list[str]  # who still lived when the first process had ended by itself
+
+
+class Stuck(Exception):
+    """A run that did not end. The message says who was left."""
+
+
+def _ptrace(request: int, pid: int, address: int = 0, data: int = 0) -> int:
+    done: int = _libc.ptrace(request, pid, address, data)
+    if done < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return done
+
+
+class _Process:
+    """One that we follow."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self.target: Target | None = None
+        self.traced = False
+        self.entry: tuple[int, tuple[int, ...], str, bytes] | None = None
+
+
+class Tracer:
+    """Follows a program. `role_of` names a process by its words once it has exec'd, "" for no role.
+
+    `first` is the role of the program itself; a child that has not exec'd yet is `forks` of its
+    parent's role, if it has one.
+    """
+
+    def __init__(
+        self,
+        first: str,
+        forks: dict[str, str],
+        role_of: Callable[[list[str]], str],
+        target: Target | None,
+        deed: Deed,
+    ) -> None:
+        self._first = first
+        self._forks = forks
+        self._role_of = role_of
+        self._target = target
+        self._deed = deed
+        self._done = False
+        self._count = 0
+        self._full = ""  # the file that takes no more
+        self._fate = ""  # what to do at the exit of the call under way, or at the next entry
+        self._processes: dict[int, _Process] = {}
+        self._which: dict[str, int] = {}
+        self._calls: dict[Target, list[Call]] = {}
+        self._ends: list[tuple[Target, int]] = []
+        self._alive: list[str] = []
+        self._root = 0
+
+    def start(
+        self, words: Sequence[str], environ: dict[str, str], directory: Path, fds: Sequence[int]
+    ) -> None:
+        """Start it, stopped before its first instruction, with `fds` for its 0, 1 and 2."""
+        self._root = os.fork()
+        if not self._root:
+            try:
+                os.chdir(directory)
+                for number, fd in enumerate(fds):
+                    os.dup2(fd, number)
+                os.setsid()
+                for signaled in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+                    signal.signal(signaled, signal.SIG_DFL)  # as a shell leaves them
+                _ptrace(_TRACEME, 0)
+                os.execve(words[0], list(words), environ)
+            finally:
+                os._exit(99)
+
+    def follow(self) -> Seen:
+        """Let it run, do the deed, and wait until nobody is left. Raises Stuck."""
+        old = signal.signal(signal.SIGALRM, _raise_stuck)
+        signal.alarm(PATIENCE)
+        try:
+            return self._follow()
+        except Stuck:
+            left = [describe(pid) for pid in self._processes]
+            for pid in self._processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    os.waitpid(-1, _WALL)
+            raise Stuck(f"still running: {', '.join(left)}") from None
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, old)
+
+    def _follow(self) -> Seen:
+        status = 0
+        while True:
+            try:
+                pid, raw = os.waitpid(-1, _WALL)
+            except ChildProcessError:
+                break
+            if not os.WIFSTOPPED(raw):
+                code = os.waitstatus_to_exitcode(raw)
+                process = self._processes.pop(pid, None)
+                if process is not None and process.target is not None:
+                    self._ends.append((process.target, code))
+                if pid == self._root:
+                    status = code
+                    if code >= 0:
+                        self._alive = [x for x in map(describe, self._processes) if x]
+                continue
+            # One that is being killed may be gone before we have said a word.
+            with contextlib.suppress(ProcessLookupError):
+                self._stopped(pid, raw)
+        return Seen(status, self._done, self._calls, self._ends, self._alive)
+
+    def _stopped(self, pid: int, raw: int) -> None:
+        number, event = os.WSTOPSIG(raw), raw >> 16
+        process = self._processes.get(pid)
+        deliver = 0
+        if process is None:
+            process = self._born(pid)
+        elif number == signal.SIGTRAP | 0x80:
+            self._at_call(pid, process)
+        elif event == _EVENT_EXEC:
+            self._play(process, self._role_of(words_of(pid)))
+        elif not event:
+            deliver = number
+        _ptrace(_SYSCALL if process.traced else _CONT, pid, 0, deliver)
+
+    def _born(self, pid: int) -> _Process:
+        process = self._processes[pid] = _Process("")
+        if pid == self._root:
+            _ptrace(_SETOPTIONS, pid, 0, _OPTIONS)
+            self._play(process, self._first)
+        else:
+            parent = self._processes.get(parent_of(pid))
+            self._play(process, self._forks.get(parent.role, "") if parent else "")
+        return process
+
+    def _play(self, process: _Process, role: str) -> None:
+        process.role = role
+        process.target = None
+        process.traced = False
+        process.entry = None
+        if role:
+            which = self._which[role] = self._which.get(role, 0) + 1
+            process.target = Target(role, which)
+            process.traced = self._target in (None, process.target)
+
+    def _at_call(self, pid: int, process: _Process) -> None:
+        info = _Info()
+        _ptrace(_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.addressof(info))
+        assert process.target is not None
+        if info.op == _ENTRY:
+            number = info.words[0]
+            if self._deed.what == "kill":  # the many: no more is looked at than has to be
+                process.entry = (number, (), "", b"")
+            else:
+                process.entry = look(pid, number, tuple(info.words[1:7]))
+            if self._target is not None:
+                self._meet(pid, *process.entry)
+        elif process.entry is not None:
+            result = ctypes.c_int64(info.words[0]).value
+            if self._fate == "fail":
+                self._fate = ""
+                _poke(pid, _RAX, -self._deed.error)
+                result = -self._deed.error
+            elif self._fate == "full":
+                _poke(pid, _RAX, -errno.ENOSPC)
+                result = -errno.ENOSPC
+                self._fate = ""
+            number, arguments, name, data = process.entry
+            calls = self._calls.setdefault(process.target, [])
+            calls.append(Call(number, arguments, result, name, data))
+            process.entry = None
+
+    def _meet(
+        self, pid: int, number: int, arguments: tuple[int, ...], name: str, data: bytes
+    ) -> None:
+        deed = self._deed
+        if self._fate == "kill":
+            os.kill(pid, signal.SIGKILL)
+            return
+        if self._full and number == WRITE and name == self._full:
+            _poke(pid, _ORIG_RAX, -1)
+            self._fate = "full"
+        if self._done or (deed.number >= 0 and number != deed.number):
+            return
+        self._count += 1
+        if self._count != deed.at:
+            return
+        self._done = True
+        if deed.what == "kill":
+            os.kill(pid, signal.SIGKILL)
+        elif deed.what == "fail":
+            self._fate = "fail"
+            if number != CLOSE:  # which closes even when it fails
+                _poke(pid, _ORIG_RAX, -1)
+        elif deed.what in ("short", "tear", "full"):
+            less = arguments[2] // 2 if number in (WRITE, SENDTO) else 1
+            _poke(pid, _RDX, less)
+            self._fate = "kill" if deed.what == "tear" else ""
+            self._full = name if deed.what == "full" else ""
+
+
+def look(
+    pid: int, number: int, arguments: tuple[int, ...]
+) -> tuple[int, tuple[int, ...], str, bytes]:
+    """A call under way: its number and arguments, what its descriptor is, and what it writes."""
+    name, data = "", b""
+    if CAN_TAMPER and number in (READ, WRITE, CLOSE, SENDTO, RECVFROM, FSYNC, FTRUNCATE):
+        with contextlib.suppress(OSError):
+            name = os.readlink(f"/proc/{pid}/fd/{arguments[0]}")
+        if number in (WRITE, SENDTO):
+            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+                memory.seek(arguments[1])
+                data = memory.read(min(arguments[2], 1 << 16))
+    return number, arguments, name, data
+
+
+def words_of(pid: int) -> list[str]:
+    """The command line of a process."""
+    data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
+
+
+def parent_of(pid: int) -> int:
+    """Whose child it is."""
+    stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    return int(stat.rpartition(") ")[2].split()[1])
+
+
+def describe(pid: int) -> str:
+    """`words[pid]` of one that lives; "" for the dead, and those that wait to be buried."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(") ")[2][0]
+        return "" if state in "ZX" else f"{' '.join(words_of(pid))}[{pid}]"
+    except OSError:
+        return ""
+
+
+def _poke(pid: int, register: int, value: int) -> None:
+    _ptrace(_POKEUSER, pid, register, value & (1 << 64) - 1)
+
+
+def _raise_stuck(_number: int, _frame: FrameType | None) -> None:
+    raise Stuck
+
+
+if not sys.platform.startswith("linux"):
+    raise ImportError("ptrace as it is used here is Linux's")

@@ -1,0 +1,440 @@
+"""One whole job in a world of its own: real sockets, pipes, files and processes of ours, and
+stand-ins for what is not ours. And what must be true of it afterwards, whatever was done to it.
+
+Rule 1: a stand-in writes down what it saw when it saw it: the gpg copies the journal as it is when
+a signature is made, the manager as it is when it hears a line.
+Rule 2: faults() is told nothing of what was done to the job, only which process it was done to.
+Rule 3: the second attempt is the first one's judge too: nothing may be in its way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.gate import TEMPFAIL, Outcome, State
+from gpgshim.repos_server import ARGUMENTS, MODE
+from gpgshim.transcript import Line, TranscriptError, parse
+from gpgshim.verdict import Verdict, judge, judge_bytes
+from tests.crash.tracer import Deed, Seen, Stuck, Target, Tracer
+
+COMMIT = "commit-to-public-upload"
+
+GPG = """\
+#!/bin/sh
+case "$1" in --version|--dump-option-table) exec {gpg} "$@";; esac
+for journal in "$WORLD"/state/gpgshim/[!.]*; do last=$journal; done
+exec cat "$last" >"$WORLD/signed/$ATTEMPT.$$"
+"""
+
+DGIT = """\
+#!/bin/sh
+case $JOB in early) echo 'gave HTTP code 500' >&2; exit 255;; esac
+gpg --detach-sign a || exit 255
+gpg --clearsign b || exit 255
+case $JOB in late) exit 255;; esac
+"""
+
+REPOS_SERVER = """\
+#!/bin/sh
+echo commit-to-public-upload
+read -r answer || exit 1
+dgit rpush-source HOST:DIR
+case $? in
+0) printf 'message done\\nemail reported id\\nuploaded\\n';;
+75) printf 'message again\\nemail unreported id\\nretriable\\n';;
+*) printf 'message failed\\nemail reported id\\nirrecoverable\\n';;
+esac
+"""
+
+#: What the stand-in for dgit does: signs twice; fails before that; fails after it.
+JOBS = ("signs", "early", "late")
+FACES = ("run", "repos-server")
+
+
+class Spoil(NamedTuple):
+    """A fault put into a copy of the code: `old` becomes `new` in `file`."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Base:
+    """What all worlds share: a copy of the code, which nobody edits under us, and stand-ins."""
+
+    def __init__(self, root: Path, checkout: Path, spoil: Spoil | None = None) -> None:
+        self.root = root
+        self.code = root / "code"
+        self.tools = root / "tools"
+        for name in ("gpgshim", "bin"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(checkout / name, self.code / name, ignore=ignored)
+        if spoil is not None:
+            file = self.code / spoil.file
+            text = file.read_text()
+            assert text.count(spoil.old) == 1, f"{spoil.file} does not hold {spoil.old!r} once"
+            file.write_text(text.replace(spoil.old, spoil.new))
+        words = [sys.executable, "-m", "compileall", "-q", str(self.code / "gpgshim")]
+        subprocess.run(words, check=True)
+        self.tools.mkdir()
+        gpg = shutil.which("gpg") or "/usr/bin/gpg"
+        for name, text in (
+            ("gpg", GPG.format(gpg=gpg)),
+            ("dgit", DGIT),
+            ("dgit-repos-server", REPOS_SERVER),
+        ):
+            (self.tools / name).write_text(text)
+            (self.tools / name).chmod(0o755)
+
+
+class Manager:
+    """A manager that says go-ahead, and writes down what it heard, and what was on disk then."""
+
+    def __init__(self, world: World, attempt: int, face: str) -> None:
+        self._world = world
+        self._attempt = attempt
+        self.heard: list[tuple[str, bytes]] = []
+        self.fds: tuple[int, int] = (-1, -1)  # the job's stdin and stdout
+        self._stop, self._told_to_stop = os.pipe()
+        self._ours: list[int] = []
+        self._listener: socket.socket | None = None
+        if face == "run":
+            self._listener = socket.socket(socket.AF_UNIX)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(world.root / "manager")
+            self._listener.bind(str(world.root / "manager"))
+            self._listener.listen()
+            null = os.open(os.devnull, os.O_RDWR)
+            self.fds = (null, null)
+        else:
+            its_stdin, to_it = os.pipe()
+            from_it, its_stdout = os.pipe()
+            self.fds = (its_stdin, its_stdout)
+            self._ours = [from_it, to_it]
+        self._thread = threading.Thread(target=self._serve)
+
+    def start(self) -> None:
+        """Listen from now on; after the fork of the job, because a thread does not survive that."""
+        for fd in set(self.fds):
+            os.close(fd)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Nobody is left to say anything: read what is still there, and stop."""
+        os.close(self._told_to_stop)
+        self._thread.join()
+        for fd in (self._stop, *self._ours):
+            os.close(fd)
+        if self._listener is not None:
+            self._listener.close()
+
+    def _serve(self) -> None:
+        if self._listener is None:
+            return self._talk(*self._ours)
+        door = self._listener.fileno()
+        while door in select.select([door, self._stop], [], [])[0]:
+            peer, _ = self._listener.accept()
+            with peer:
+                self._talk(peer.fileno(), peer.fileno())
+        return None
+
+    def _talk(self, reader: int, writer: int) -> None:
+        line = b""
+        while True:
+            if reader not in select.select([reader, self._stop], [], [])[0]:
+                break
+            try:
+                byte = os.read(reader, 1)
+            except OSError:
+                break
+            if not byte:
+                break
+            line += byte
+            if byte != b"\n":
+                continue
+            text, line = line[:-1].decode("utf-8", "replace"), b""
+            self.heard.append((text, self._world.newest()))
+            if text == COMMIT:
+                with contextlib.suppress(OSError):
+                    os.write(writer, b"go-ahead\n")
+        if line:
+            self.heard.append((f"half a line: {line!r}", self._world.newest()))
+
+
+class Attempt(NamedTuple):
+    """What one attempt at the job left behind."""
+
+    seen: Seen
+    heard: list[tuple[str, bytes]]
+    said: str
+    journal: bytes | None
+    name: str
+    verdict: Verdict
+    signed: list[bytes]
+
+
+class World:
+    """A job's own world, under `base`; it goes when the job has been looked at."""
+
+    def __init__(self, base: Base, root: Path, face: str, job: str) -> None:
+        self.base = base
+        self.root = root
+        self.face = face
+        self.job = job
+        for name in ("run", "state", "home", "cache", "signed"):
+            (root / name).mkdir(mode=0o700, parents=True)
+        self.environ = {
+            "PATH": f"{base.tools}:{os.defpath}",
+            "HOME": str(root / "home"),
+            "XDG_RUNTIME_DIR": str(root / "run"),
+            "XDG_STATE_HOME": str(root / "state"),
+            "XDG_CACHE_HOME": str(root / "cache"),
+            "PYTHONPATH": str(base.code),
+            "PYTHONNOUSERSITE": "1",
+            "WORLD": str(root),
+        }
+
+    def words(self) -> list[str]:
+        """The program, as its user or oracled starts it."""
+        if self.face == "run":
+            words = [sys.executable, "-m", "gpgshim", "run", "--job", "j"]
+            words += ["--commit", f"o2m:{self.root}/manager"]
+            return [*words, "--", "dgit", "rpush-source", "HOST:DIR"]
+        values = {"timeout": "3600", "job": "j", "--": "--", "last-attempt-message": ""}
+        server = self.base.code / "bin/dgit-repos-server"
+        arguments = [values.get(name, name) for name in ARGUMENTS]
+        return [sys.executable, "-I", str(server), MODE, *arguments]
+
+    def journals(self) -> list[Path]:
+        """All journals, the oldest first."""
+        found = (self.root / "state/gpgshim").glob("[!.]*")
+        return sorted(found, key=lambda path: int(path.suffix[1:]))
+
+    def newest(self) -> bytes:
+        """What the newest journal holds now."""
+        found = self.journals()
+        return found[-1].read_bytes() if found else b""
+
+    def role_of(self, words: list[str]) -> str:
+        """Which of our programs a process is; "" for a stand-in."""
+        for role, name in (("stunt gpg", "gpg"), ("stunt dgit", "dgit")):
+            if words[2:3] and words[2].startswith(f"{self.root}/run/") and (
+                words[2].endswith(f"/bin/{name}")
+            ):  # fmt: skip
+                return role
+        return ""
+
+    def attempt(self, number: int, target: Target | None, deed: Deed) -> Attempt:
+        """One attempt, with `deed` done to `target`; with neither, all of ours are watched."""
+        before = len(self.journals())
+        job = self.job if number == 1 else "signs"
+        environ = self.environ | {"ATTEMPT": str(number), "JOB": job}
+        first = "supervisor" if self.face == "run" else "keeper"
+        forks = {"keeper": "supervisor", "supervisor": "newborn", "stunt dgit": "newborn of dgit"}
+        tracer = Tracer(first, forks, self.role_of, target, deed)
+        errors = self.root / f"stderr.{number}"
+        manager = Manager(self, number, self.face)
+        with errors.open("wb") as stderr:
+            tracer.start(self.words(), environ, self.root, (*manager.fds, stderr.fileno()))
+            manager.start()
+            try:
+                seen = tracer.follow()
+            finally:
+                manager.end()
+        made = self.journals()[before:]
+        assert len(made) <= 1, f"one attempt made {len(made)} journals"
+        data = made[0].read_bytes() if made else None
+        return Attempt(
+            seen,
+            manager.heard,
+            errors.read_text("utf-8", "replace"),
+            data,
+            made[0].name if made else "",
+            judge_bytes(b"" if data is None else data),
+            [path.read_bytes() for path in sorted((self.root / "signed").glob(f"{number}.*"))],
+        )
+
+    def age(self) -> None:
+        """Make all that is in the runtime directory two days old, so that it may be swept."""
+        long_ago = time.time() - 2 * 86400
+        for path in (self.root / "run/gpgshim").glob("*"):
+            os.utime(path, (long_ago, long_ago))
+
+    def left(self) -> list[str]:
+        """Jobs' directories that sweep() knows for ours, and that nobody will ever take away."""
+        found = (self.root / "run/gpgshim").glob("*")
+        return [path.name for path in found if (path / "gpgshim/shim.pyc").exists()]
+
+
+def end_of(attempt: Attempt) -> str:
+    """What an attempt came to, in a word or two."""
+    if attempt.journal is None:
+        return "not begun"
+    verdict = attempt.verdict
+    return f"{verdict.state}, {verdict.outcome}{'' if verdict.told else ' (not written)'}"
+
+
+def lines_of(journal: bytes) -> list[Line]:
+    """The lines of a journal, a torn one left out; none of what is no journal."""
+    with contextlib.suppress(TranscriptError):
+        return list(parse(journal).lines)
+    return []
+
+
+def has(journal: bytes, state: State) -> bool:
+    """Whether a journal holds this state, in a line that is whole."""
+    return any((line.sigil, line.text) == ("!", state) for line in lines_of(journal))
+
+
+def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
+    """What is wrong with an attempt in which the process `killed` (a role, or "") was killed."""
+    found: list[str] = []
+    seen, verdict, journal = attempt.seen, attempt.verdict, attempt.journal
+
+    def wrong(true: object, what: str) -> None:
+        if true:
+            found.append(what)
+
+    asked = [on_disk for line, on_disk in attempt.heard if line == COMMIT]
+    # Promise 1, by what the gpg itself saw.
+    wrong(any(not has(each, State.COMMITTED) for each in attempt.signed), "SIGNED UNCOMMITTED")
+    wrong(attempt.signed and not asked, "SIGNED, and the manager has not heard")
+    wrong(any(not has(each, State.UNKNOWN) for each in asked), "ASKED before `! unknown`")
+    wrong(len(asked) > 1, "the manager was asked twice")
+    # Promise 2: by us, by the stunt dgit, to the manager, and by the journal.
+    mine = seen.status if killed != first_role(face) else None
+    if asked or attempt.signed:
+        wrong(mine == TEMPFAIL, "75 after the manager had heard")
+        wrong(verdict.outcome is Outcome.RETRIABLE, "the journal says retriable after commit")
+        wrong(any(line == "retriable" for line, _ in attempt.heard), "RETRIABLE after commit")
+        for target, status in seen.ends:
+            wrong(target.role == "stunt dgit" and status == TEMPFAIL, "dgit says 75 after commit")
+    # Promise 5: one outcome, the journal's.
+    if journal is not None:
+        try:
+            judge(parse(journal))
+        except TranscriptError as error:
+            wrong(True, f"the journal does not read: {error}")
+        outcomes = [line.text for line in lines_of(journal) if not line.sigil]
+        wrong(len(outcomes) > 1, f"outcomes in the journal: {outcomes}")
+    if face == "run":
+        said = [x for x in attempt.said.splitlines() if x.startswith(f"gpgshim: {attempt.name}: ")]
+        wrong(len(said) > 1, "the outcome is said twice")
+        # Who cannot read the journal back says `unknown`, and not what is remembered.
+        doubts = said and ": irrecoverable: unknown: " in said[0]
+        wrong(
+            said and not doubts and f": {verdict.outcome}: " not in said[0],
+            f"said {said}, not {verdict}",
+        )
+        if mine is not None:
+            retriable = journal is not None and verdict.outcome is Outcome.RETRIABLE
+            wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
+            wrong(mine != TEMPFAIL and retriable and said, f"{mine}, and it is retriable")
+            wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
+    else:
+        told = [line for line, _ in attempt.heard if line != COMMIT]
+        wrong(len(told) not in (0, 3), f"half a report: {told}")
+        if len(told) == 3:
+            wrong(told[2] != verdict.outcome, f"the manager heard {told[2]}, and it is {verdict}")
+        wrong(mine == 0 and len(told) != 3, "exit 0, and the manager heard no outcome")
+    # Nobody may be left when the caller goes on to the next job.
+    wrong(mine is not None and seen.alive, f"left running: {seen.alive}")
+    found += tracebacks(attempt.said)
+    return found
+
+
+def tracebacks(said: str) -> list[str]:
+    """Tracebacks out of a function of ours: an error that nobody thought of.
+
+    Where no module could be imported, that is Python's to say; none of our functions had begun.
+    """
+    found = []
+    for text in said.split("Traceback (most recent call last):\n")[1:]:
+        frames = re.findall(r'^  File "(.*)", line (\d+), in (.*)$', text, re.MULTILINE)
+        error = next((x for x in text.splitlines() if x[:1].strip()), "")
+        ours = [each for each in frames if "gpgshim" in each[0] and each[2] != "<module>"]
+        if ours:
+            path, line, function = ours[-1]
+            found.append(f"a traceback: {path.rpartition('/')[2]}:{line} in {function}: {error}")
+    return found
+
+
+def first_role(face: str) -> str:
+    """Who is the caller's own child."""
+    return "supervisor" if face == "run" else "keeper"
+
+
+def faults_of_second(world: World, first: Attempt, second: Attempt) -> list[str]:
+    """What was in the way of a second attempt, to which nothing was done."""
+    found = [f"second attempt: {each}" for each in faults(second, world.face, "")]
+    if second.seen.status != 0 or second.verdict.outcome is not Outcome.UPLOADED:
+        found.append(f"second attempt: {second.seen.status}, {end_of(second)}: {second.said}")
+    if len(second.signed) != 2:
+        found.append(f"second attempt: {len(second.signed)} signatures")
+    if world.left():
+        found.append(f"never taken away: {world.left()}")
+    if len(world.journals()) != (first.journal is not None) + 1:
+        found.append(f"journals: {world.journals()}")
+    return found
+
+
+#: Remains that a second attempt has been made upon, and how it went; of this process.
+_TRIED: dict[str, tuple[list[str], str]] = {}
+
+
+def remains_of(root: Path) -> str:
+    """What an attempt has left on disk, less what differs between two runs of the same."""
+    found = []
+    for top in ("run", "state", "cache"):
+        for path in sorted((root / top).rglob("*")):
+            kind = "/" if path.is_dir() else "=" if path.is_socket() else ""
+            name = re.sub(
+                r"/j\.[a-z0-9_]{8}(?=/|$)|(?<=new\.)\d+$", "", str(path.relative_to(root))
+            )
+            name = re.sub(r"(?<=\.table-)\w+", "", name)
+            text = ""
+            if top == "state" and path.is_file():
+                data = path.read_text("utf-8", "replace").replace(str(root), "")
+                text = re.sub(r"(?m)^\+[\d.]+|\[\d+\]|\bpid \d+|^started: .*$", "", data)
+            size = path.stat().st_size if path.is_file() and not text else 0
+            found.append(f"{name}{kind} {size} {text}")
+    return "\n".join(found)
+
+
+def run_point(
+    base: Base, root: Path, face: str, job: str, target: Target | None, deed: Deed
+) -> tuple[Attempt, list[str], str]:
+    """Do `deed` to `target` in a world of its own; the attempt, what is wrong, how a second went.
+
+    The second attempt is made in any case: an operator who has asked the manager may want it. It
+    depends on nothing but what the first has left, so the same remains are tried once.
+    """
+    world = World(base, root, face, job)
+    try:
+        first = world.attempt(1, target, deed)
+        killed = target.role if target and deed.what in ("kill", "tear") and first.seen.done else ""
+        found = faults(first, face, killed)
+        remains = f"{face}\n{remains_of(root)}"
+        if remains not in _TRIED:
+            world.age()
+            second = world.attempt(2, Target("nobody", 1), Deed())
+            _TRIED[remains] = (faults_of_second(world, first, second), end_of(second))
+        wrong, end = _TRIED[remains]
+        return first, found + wrong, end
+    except Stuck as error:
+        nothing = Seen(-1, True, {}, [], [])
+        lost = Attempt(nothing, [], "", None, "", judge_bytes(b""), [])
+        return lost, [f"STUCK: {error}"], "not made"
+    finally:
+        shutil.rmtree(root, ignore_errors=True)

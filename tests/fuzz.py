@@ -1,0 +1,407 @@
+"""Can any bytes at all make a program of ours lie, hang, grow, or show a traceback?
+
+`python -m tests.fuzz --n 1000000` tries so many inputs in all; a few thousand are tried in CI.
+
+Rule 1: a target has one documented error, and any other exception is a failure. So is a yes.
+Rule 2: inputs come from hypothesis, mostly true ones spoilt, since bytes at random do not come far;
+from each of them come a few more, spoilt further by a random number generator that it seeds.
+Rule 3: limits are the kernel's: address space and processor time. What hangs or grows is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import resource
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from gpgshim import argv, o2m, wire
+from gpgshim.audit import Witness
+from gpgshim.authority import Answer
+from gpgshim.commands import COMMANDS
+from gpgshim.gate import DURABLE, OUTCOMES, Event, Outcome, State
+from gpgshim.journal import Journal
+from gpgshim.replay import replay
+from gpgshim.show import show
+from gpgshim.supervisor import Supervisor
+from gpgshim.transcript import TranscriptError, parse
+from gpgshim.verdict import judge_bytes
+
+PACKAGE = Path(argv.__file__).parent
+FIXTURES = PACKAGE.parent / "fixtures"
+MEMORY = 2 << 30  #: bytes of address space
+SECONDS_AN_INPUT = 0.05  #: of processor time, on average; a hang is far above
+
+TABLE = sorted((PACKAGE / "tables").glob("gpg-*"))[-1].read_text()
+LOADED = argv.load(TABLE)
+JOURNALS = [path.read_bytes() for path in sorted(FIXTURES.rglob("*.txt"))[:80]]
+
+
+TOKENS = (b"\n", b"\0", b"\xff", b" ", b"! committed\n", b"go", b"\r", b"\x1b[2J", b"9", b":")
+
+
+def spoil(data: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
+    """`data` with pieces of it replaced."""
+    for at, length, new in cuts:
+        at %= len(data) + 1
+        data = data[:at] + new + data[at + length :]
+    return data
+
+
+def spoilt(*true: bytes) -> st.SearchStrategy[bytes]:
+    """Bytes that are nearly right, beside those that are not."""
+    odd = st.sampled_from(TOKENS)
+    cut = st.tuples(st.integers(0, 1 << 16), st.integers(0, 40), st.binary(max_size=6) | odd)
+    cuts = st.lists(cut, max_size=3)
+    return st.builds(spoil, st.sampled_from(true), cuts) | st.binary(max_size=200)
+
+
+WORD = spoilt(
+    *(b"gpgshim/1 %s\n" % word.encode() for word in wire.REQUESTS + wire.ANSWERS),
+    b"gpgshim/1 end 75\n",
+    b"gpgshim/1 no " + b"x" * 5000 + b"\n",
+)
+
+
+def fuzz_wire(data: bytes) -> None:
+    """Both directions: only a line that begins as a go does is one."""
+    for words in (wire.REQUESTS, wire.ANSWERS):
+        try:
+            word, argument = wire.decode(data, words)
+        except wire.WireError as error:
+            assert len(str(error)) < 500
+            continue
+        assert data.startswith(f"gpgshim/1 {word}".encode()) and word in words
+        assert wire.decode(wire.encode(word, argument), words)[0] == word
+
+
+REPORT = b"message Uploaded to unstable\nemail reported <1@x>\nuploaded\n"
+
+
+def fuzz_o2m(data: bytes) -> None:
+    """One line is a yes, and a report is whole or none."""
+    assert (o2m.answer_to_commit(data) is Event.GO_AHEAD) == (data == b"go-ahead\n")
+    report = o2m.parse_report(data)
+    for exited_0 in (True, False):
+        amount = o2m.amount_to(report, data, exited_0)
+        for state in DURABLE:
+            lines = o2m.reply_lines(o2m.REPLIES[state, amount], report)
+            assert len(lines) in (0, 3)
+            assert "retriable" not in lines[2:] or state is State.UNCOMMITTED
+            assert not any("\n" in line for line in lines)
+
+
+def fuzz_journal(data: bytes) -> None:
+    """Any bytes have a verdict; those that are no journal are never called harmless."""
+    verdict = judge_bytes(data)
+    assert verdict.outcome is OUTCOMES[verdict.state, verdict.ending]
+    assert verdict.meaning
+    try:
+        transcript = parse(data)
+    except TranscriptError as error:
+        assert len(str(error)) < 1000
+        assert verdict.outcome is Outcome.IRRECOVERABLE
+        return
+    if b"! unknown\n" in data.replace(b"\r", b"") and verdict.state is State.UNCOMMITTED:
+        assert not any(line.sigil == "!" and line.text == "unknown" for line in transcript.lines)
+    replay(transcript)
+    with contextlib.suppress(TranscriptError):
+        assert show(transcript).isascii()
+
+
+def fuzz_table(data: bytes) -> None:
+    """A table that is none is a ValueError, at once or when a row of it is read."""
+    with contextlib.suppress(ValueError):
+        table = argv.load(data.decode("utf-8", "surrogateescape"))
+        argv.read(["--sign", "-o", "x", "--det", "f"], table, {}, lambda _path: None)
+
+
+def fuzz_command_line(words: list[str], conf: str) -> None:
+    """Any words have a verdict and a reason, and a status descriptor that is one or none."""
+    read = argv.read(words, LOADED, {"HOME": "/h"}, lambda path: conf if "/h/" in path else None)
+    assert read.verdict in (argv.SIGN, argv.PASS, argv.REFUSE)
+    assert read.reason
+    assert read.status_fd is None or read.status_fd >= 0
+
+
+NAMES = [name for name, _, _ in LOADED.rows()]
+COMMAND_LINES = st.lists(
+    st.sampled_from(["--", "-", "--sign", "-sa", "-b", "-u", "X", "--status-fd", "1", "", "0x9"])
+    | st.builds(
+        lambda name, cut, value: f"--{name[:cut]}{value}",
+        st.sampled_from([*NAMES, *COMMANDS]),
+        st.integers(1, 30),
+        st.sampled_from(["", "=", "=1", "=x", "=-1", "=99999999999999999999"]),
+    )
+    | st.text(max_size=12)
+    | st.binary(max_size=8).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+    max_size=6,
+)
+CONFS = st.sampled_from(["", "sign\n", "[if]\n", "batch\nstatus-fd 2\n"]) | st.text(max_size=40)
+
+#: Target -> (what it is given, how much of all inputs it gets: of 1000).
+TARGETS: dict[Callable[..., None], tuple[tuple[st.SearchStrategy[object], ...], int]] = {
+    fuzz_wire: ((WORD,), 230),
+    fuzz_o2m: (
+        (spoilt(REPORT, b"go-ahead\n", REPORT.replace(b"uploaded\n", b"retriable\n")),),
+        230,
+    ),
+    fuzz_journal: ((spoilt(*JOURNALS, b"job: j\n\n! uncommitted\n"),), 200),
+    fuzz_table: ((spoilt(TABLE.encode(), TABLE[:400].encode()),), 100),
+    fuzz_command_line: ((COMMAND_LINES, CONFS), 230),
+}
+OVER_SOCKETS = 10  #: of 1000: to a real supervisor, and to a real stunt's end, half each
+
+
+FURTHER = 19  #: inputs that are made of each of hypothesis's
+
+
+def further(inputs: tuple[object, ...]) -> Iterator[tuple[object, ...]]:
+    """`inputs`, and then FURTHER others that are a little off it; the same ones each time."""
+    yield inputs
+    source = random.Random(repr(inputs))
+    one, *rest = inputs
+    for _ in range(FURTHER):
+        if isinstance(one, bytes):
+            new = source.choice((b"", source.randbytes(source.randrange(4)), *TOKENS))
+            at = source.randrange(len(one) + 1)
+            yield one[:at] + new + one[at + source.randrange(8) :], *rest
+        else:
+            assert isinstance(one, list)
+            words = [*one, source.choice(("--" + source.choice(NAMES), "-s", "--", "x"))]
+            source.shuffle(words)
+            yield words, *rest
+
+
+def run_target(target: Callable[..., None], count: int) -> int:
+    """Give `target` so many inputs; how many it had. Raises what it raises."""
+    done = 0
+
+    def counted(inputs: tuple[object, ...]) -> None:
+        nonlocal done
+        for each in further(inputs):
+            done += 1
+            try:
+                target(*each)
+            except Exception as error:
+                error.add_note(f"input {done}: {each!r}")
+                raise
+
+    strategies, _ = TARGETS[target]
+    while done < count:
+        before = done
+        run = settings(
+            max_examples=min((count - done) // (FURTHER + 1) + 1, 5_000),
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+        )(given(st.tuples(*strategies))(counted))
+        run()
+        assert done > before
+    return done
+
+
+class Never:
+    """An authority that says no by silence, so that no grant could be right."""
+
+    def reach(self) -> None:
+        raise OSError(111, "there is nobody")
+
+    def ask(self) -> None:
+        raise AssertionError("it was asked without having been reached")
+
+    def fileno(self) -> int:
+        return -1
+
+    def answer(self) -> Answer | None:
+        return None
+
+    def give_up(self) -> None:
+        """Nothing was begun."""
+
+
+class Target:
+    """A real supervisor of a job without a job, in a thread, on a real socket."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.journal = Journal.create(root / "state", "fuzz", {})
+        self.supervisor = Supervisor(
+            root, self.journal, Never(), 5.0, Witness(root, LOADED), ends_told=False
+        )
+        reader, self._writer = os.pipe()
+        self.supervisor.watch(reader, lambda: self.supervisor.finish("% end"))
+        self.thread = threading.Thread(target=self.supervisor.serve)
+        self.thread.start()
+
+    def say(self, data: bytes) -> bytes:
+        """What is answered to `data`."""
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(60)
+            peer.connect(str(self.root / "socket"))
+            with contextlib.suppress(OSError):
+                peer.sendall(data)
+                peer.shutdown(socket.SHUT_WR)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                while more := peer.recv(1 << 16):
+                    answer += more
+            return answer
+
+    def end(self) -> None:
+        os.write(self._writer, b"x")
+        self.thread.join(60)
+        assert not self.thread.is_alive(), "the supervisor hangs"
+        self.supervisor.settle()
+        self.supervisor.shut()
+
+
+def over_sockets(count: int, root: Path) -> int:
+    """So many lines to a real supervisor: each is answered with no more than a no."""
+    target = Target(root)
+    done = 0
+
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(WORD)
+    def say(data: bytes) -> None:
+        nonlocal done
+        done += 1
+        answer = target.say(data)
+        assert len(answer) <= wire.LONGEST
+        if answer:
+            word, _ = wire.decode(answer, wire.ANSWERS)
+            assert word in (wire.NO, wire.CLOSED)
+
+    try:
+        say()
+    finally:
+        target.end()
+    data = target.journal.path.read_bytes()
+    assert b"= go" not in data
+    verdict = judge_bytes(data)
+    assert verdict.state is State.UNCOMMITTED and verdict.told
+    assert not replay(parse(data)), "its own journal does not replay"
+    return done
+
+
+class Answers:
+    """A supervisor that sends whatever bytes it is given, for a real stunt's ask()."""
+
+    def __init__(self, root: Path) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(root / "socket"))
+        self.listener.listen()
+        self.root = root
+
+    def ask(self, data: bytes) -> str:
+        """What ask.ask makes of `data` for an answer: go, no, closed, or "" for NoAnswer."""
+        from gpgshim import ask
+
+        def answer() -> None:
+            with self.listener.accept()[0] as peer, contextlib.suppress(OSError):
+                peer.recv(4096)
+                peer.sendall(data)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            return ask.ask(str(self.root), wire.SIGN)[0]
+        except ask.NoAnswer as error:
+            assert "\n" not in str(error)
+            return ""
+        finally:
+            thread.join(60)
+
+
+def to_stunts(count: int, root: Path) -> int:
+    """So many answers to a stunt: what is no go is not taken for one."""
+    supervisor = Answers(root)
+    done = 0
+
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(WORD)
+    def hear(data: bytes) -> None:
+        nonlocal done
+        done += 1
+        went = supervisor.ask(data) == wire.GO
+        # One line of which the word is go: nothing else at all.
+        one_line = data.count(b"\n") == 1 and data.endswith(b"\n") and len(data) <= wire.LONGEST
+        assert went == (one_line and data[:-1].isascii() and data[:-1].split(b" ")[:2] == GO)
+
+    with supervisor.listener:
+        hear()
+    return done
+
+
+GO = [b"gpgshim/1", b"go"]
+
+
+def limit(count: int) -> None:
+    """What hangs or grows without bound is killed by the kernel."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    seconds = int(120 + count * SECONDS_AN_INPUT)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+
+
+def run_all(count: int) -> int:
+    """Share `count` inputs among all targets; how many there were."""
+    total = 0
+    for target, (_, share) in TARGETS.items():
+        began = time.monotonic()
+        done = run_target(target, max(1, count * share // 1000))
+        total += done
+        print(f"{target.__name__}: {done} inputs, {time.monotonic() - began:.0f} s", flush=True)
+    for each in (over_sockets, to_stunts):
+        began = time.monotonic()
+        root = Path(tempfile.mkdtemp(prefix="gs."))
+        try:
+            done = each(max(1, count * OVER_SOCKETS // 2000), root)
+        finally:
+            shutil.rmtree(root)
+        total += done
+        print(f"{each.__name__}: {done} inputs, {time.monotonic() - began:.0f} s", flush=True)
+    return total
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--n", type=int, default=1_000_000, help="inputs in all")
+    count = parser.parse_args().n
+    limit(count)
+    total = run_all(count)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(f"{total} inputs in all; peak memory {peak} MB; nothing granted")
+    return 0
+
+
+def in_a_process(count: int) -> subprocess.CompletedProcess[str]:
+    """The same under its limits, in a process of its own."""
+    words = [sys.executable, "-m", "tests.fuzz", "--n", str(count)]
+    env = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    print(shlex.join(words))
+    return subprocess.run(words, env=env, capture_output=True, text=True, cwd=PACKAGE.parent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

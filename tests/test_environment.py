@@ -1,0 +1,393 @@
+"""Does an environment that is made to mislead change a verdict, or reach gpg through us?
+
+The supervisor's side; what the stunt leaves alone is in test_untouched. `gpgshim run` is started in
+each environment, with a job that fails first and one that signs: 75 and a grant are what they would
+be at home, the journal says so, and gpg has no descriptor and no variable of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpgshim import optable
+from gpgshim.gate import Outcome
+from tests.scratch import GPG, PATIENCE, Done, Scratch, listening, make_job, short_directory
+
+#: Says how gpg was started: its descriptors, umask, ignored signals and environment.
+LOOKING = """\
+#!/bin/sh
+case "$1" in --version|--dump-option-table) exec {gpg} "$@";; esac
+ls /proc/$$/fd | sort -n | tr '\\n' ' ' >{root}/fds
+umask >{root}/umask
+env >{root}/env
+echo "$*" >>{root}/signed
+"""
+SIGN = "gpg -s f"
+
+
+def begin(
+    scratch: Scratch, command: str, prepare: Callable[[], object] = lambda: None, **env: str
+) -> Done:
+    """`gpgshim run` of a shell command, after `prepare` in its process, with `env` added."""
+    gpg = scratch.script("looking", LOOKING.format(gpg=GPG, root=scratch.root))
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "gpgshim",
+        "run",
+        "--job",
+        "j",
+        "--gpg",
+        gpg,
+        "--",
+        "/bin/sh",
+    ]
+    done = subprocess.run(
+        [*words, "-c", command],
+        env=scratch.env | env,
+        cwd=scratch.root,
+        preexec_fn=prepare,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE * 4,
+        text=True,
+        errors="backslashreplace",
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def assert_as_at_home(
+    scratch: Scratch, prepare: Callable[[], object] = lambda: None, said: bool = True, **env: str
+) -> None:
+    """Both verdicts are as they always are, and gpg has nothing of ours."""
+    done = begin(scratch, "exit 3", prepare, **env)
+    assert done.status == 75, done.err
+    assert scratch.verdict().outcome is Outcome.RETRIABLE
+    done = begin(scratch, SIGN, prepare, **env)
+    assert done.status == 0, done.err
+    assert scratch.verdict().outcome is Outcome.UPLOADED
+    assert scratch.calls() == ["-s f"]
+    assert scratch.lines()[1:4] == ["$ gpg -s f", "! unknown", "> commit-to-public-upload"]
+    if said:
+        assert "uploaded" in done.err
+    assert "Traceback" not in done.err
+    kept = dict(
+        x.split("=", 1) for x in (scratch.root / "env").read_text().splitlines() if "=" in x
+    )
+    mine = scratch.env | env
+    shell_s = {"PWD", "OLDPWD", "_", "SHLVL"}
+    strange = {name for name in kept if name not in mine and name not in shell_s}
+    assert strange == set()
+    assert {name: kept[name] for name in mine if name in kept and name != "PATH"} == {
+        name: value for name, value in mine.items() if name in kept and name != "PATH"
+    }
+    assert kept["PATH"].endswith(mine["PATH"]), (
+        "PATH has our directory first, and is not else changed"
+    )
+    for directory in scratch.jobs():
+        raise AssertionError(f"{directory} was left behind")
+
+
+def close(*fds: int) -> Callable[[], None]:
+    def prepare() -> None:
+        for fd in fds:
+            os.close(fd)
+
+    return prepare
+
+
+def open_many() -> None:
+    null = os.open("/dev/null", os.O_RDONLY)
+    for fd in range(10, 1010):
+        os.dup2(null, fd, inheritable=True)
+
+
+def limit(what: int, most: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(what, (most, most))
+
+
+def ignore_sigchld() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def block_all() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+PREPARED: dict[str, Callable[[], object]] = {
+    "umask 0": lambda: os.umask(0),
+    "umask 0777": lambda: os.umask(0o777),
+    "SIGCHLD ignored": ignore_sigchld,
+    "all signals blocked": block_all,
+    "few descriptors": limit(resource.RLIMIT_NOFILE, 24),
+    "small files": limit(resource.RLIMIT_FSIZE, 1 << 20),
+    "little memory": limit(resource.RLIMIT_AS, 256 << 20),
+    "no core files": limit(resource.RLIMIT_CORE, 0),
+}
+
+
+@pytest.mark.parametrize("how", PREPARED)
+def test_supervisor_in_an_odd_process(scratch: Scratch, how: str) -> None:
+    assert_as_at_home(scratch, PREPARED[how])
+    if how.startswith("umask"):
+        # gpg has its caller's; what we made is ours to read, and nobody else's.
+        assert int((scratch.root / "umask").read_text(), 8) == int(how.split()[1], 8)
+        for path in scratch.journals():
+            assert path.stat().st_mode & 0o077 == 0
+            assert path.stat().st_mode & 0o400
+
+
+@pytest.mark.parametrize("fds", [(0,), (1,), (2,), (0, 1), (0, 1, 2)], ids=str)
+def test_supervisor_without_standard_descriptors(scratch: Scratch, fds: tuple[int, ...]) -> None:
+    # What it opens gets their numbers; none of that may go to gpg as its stdin, or be written to.
+    assert_as_at_home(scratch, close(*fds), said=2 not in fds)
+    seen = set((scratch.root / "fds").read_text().split())
+    assert not seen & {str(fd) for fd in fds if fd != 1} or seen <= {"0", "1", "2", "10", "255"}
+
+
+def test_supervisor_with_a_thousand_descriptors(scratch: Scratch) -> None:
+    gpg = scratch.script("looking", LOOKING.format(gpg=GPG, root=scratch.root))
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "gpgshim",
+        "run",
+        "--job",
+        "j",
+        "--gpg",
+        gpg,
+        "--",
+        "gpg",
+        "-s",
+    ]
+    done = subprocess.run(
+        words, env=scratch.env, cwd=scratch.root, preexec_fn=open_many, close_fds=False,
+        capture_output=True, timeout=PATIENCE * 4,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # They are the caller's, and gpg has all of them, and no other.
+    seen = set(map(int, (scratch.root / "fds").read_text().split()))
+    assert set(range(11, 1010)) <= seen
+    assert seen - set(range(11)) - set(range(10, 1010)) == set()
+
+
+ENVIRONMENTS = {
+    "PYTHON*": {
+        "PYTHONSTARTUP": "/dev/zero",
+        "PYTHONINSPECT": "",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPYCACHEPREFIX": "/nonexistent",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONOPTIMIZE": "2",
+    },
+    "LD_*": {
+        "LD_LIBRARY_PATH": "/nonexistent::.:",
+        "LD_BIND_NOW": "1",
+    },
+    "no LC_CTYPE": {"LC_CTYPE": ""},
+    "LC_ALL=C": {"LC_ALL": "C"},
+    "TMPDIR": {"TMPDIR": "/nonexistent", "TMP": "/nonexistent"},
+    "SHELL and IFS": {"SHELL": "/nonexistent", "IFS": "/g", "ENV": "/nonexistent", "CDPATH": "/"},
+    "POSIXLY_CORRECT": {"POSIXLY_CORRECT": "1"},
+    "job's own": {"GPGSHIM_JOB": "/nonexistent", "NOTIFY_SOCKET": "/nonexistent"},
+    "home": {"HOME": "/nonexistent"},
+    "no home": {"HOME": ""},
+    "relative home": {"HOME": "."},
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_supervisor_in_an_odd_environment(scratch: Scratch, name: str) -> None:
+    assert_as_at_home(scratch, lambda: None, True, **ENVIRONMENTS[name])
+
+
+@pytest.mark.parametrize(
+    "path", ["{}", ":{}", "{}:", ".:{}", "::{}::", "bin:{}", "{}:/nonexistent"]
+)
+def test_path_with_relative_and_empty_entries(scratch: Scratch, path: str) -> None:
+    # A gpg that stands in the working directory is not the real one, and not run.
+    for place in (scratch.root, scratch.root / "bin"):
+        place.mkdir(exist_ok=True)
+        (place / "gpg").write_text("#!/bin/sh\necho wrong >>signed\n")
+        (place / "gpg").chmod(0o755)
+    done = begin(scratch, SIGN, PATH=path.format(os.defpath.strip(":")))
+    assert done.status == 0, done.err
+    assert scratch.calls() == ["-s f"]
+
+
+def test_stunt_that_is_twice_on_path(scratch: Scratch) -> None:
+    done = begin(scratch, f'PATH="${{PATH%%:*}}:$PATH:${{PATH%%:*}}"; {SIGN}; {SIGN}')
+    assert done.status == 0
+    assert scratch.calls() == ["-s f", "-s f"]
+    assert scratch.lines().count("! committed") == 1
+    assert scratch.lines().count("= go") == 2
+
+
+def test_supervisor_in_a_deleted_directory(scratch: Scratch) -> None:
+    gone = short_directory()
+
+    def prepare() -> None:
+        os.chdir(gone)
+        gone.rmdir()
+
+    done = begin(scratch, SIGN, prepare)
+    assert done.status == 0, done.err
+    assert scratch.calls() == ["-s f"]
+    assert scratch.verdict().outcome is Outcome.UPLOADED
+
+
+def test_preloaded_nonsense_is_the_linker_s_to_say(scratch: Scratch) -> None:
+    done = begin(scratch, SIGN, LD_PRELOAD="/nonexistent.so")
+    assert done.status == 0
+    assert scratch.calls() == ["-s f"]
+    others = [x for x in done.err.splitlines() if "ld.so" not in x]
+    assert len(others) == 1 and others[0].startswith("gpgshim: j.1: uploaded")
+
+
+def test_no_process_can_be_started(scratch: Scratch) -> None:
+    if not os.geteuid():
+        pytest.skip("RLIMIT_NPROC does not bind root")
+    done = begin(scratch, SIGN, limit(resource.RLIMIT_NPROC, 1))
+    assert done.status in (74, 75, 78)
+    assert "Traceback" not in done.err
+    assert scratch.calls() == []
+
+
+@pytest.mark.parametrize("most", [3, 5, 8, 12])
+def test_too_few_descriptors(scratch: Scratch, most: int) -> None:
+    done = begin(scratch, SIGN, limit(resource.RLIMIT_NOFILE, most))
+    # Python itself may not start; what does start says what is wrong, and signs whole or not.
+    if done.status == 0:
+        assert scratch.calls() == ["-s f"]
+        assert scratch.verdict().outcome is Outcome.UPLOADED
+    else:
+        assert scratch.calls() == []
+        assert done.status != 75 or scratch.verdict().outcome is Outcome.RETRIABLE
+
+
+@pytest.mark.parametrize("most", [0, 10, 300])
+def test_files_that_may_not_grow(scratch: Scratch, most: int) -> None:
+    begin(scratch, "true")  # the option table is kept by now
+    done = begin(scratch, SIGN, limit(resource.RLIMIT_FSIZE, most))
+    assert done.status not in (0, -signal.SIGXFSZ), done.err
+    assert "Traceback" not in done.err
+    assert scratch.calls() == []
+
+
+# Directories and sockets that are not what they seem.
+
+
+@pytest.fixture
+def job(scratch: Scratch) -> Path:
+    return make_job(Path(sys.executable), scratch.runtime, optable.fresh(GPG), scratch.stand_in())
+
+
+GO = b"gpgshim/1 go\n"
+
+
+def call(scratch: Scratch, gpg: Path) -> Done:
+    done = subprocess.run([gpg, "-s", "f"], env=scratch.env, capture_output=True, timeout=PATIENCE)
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o701, 0o710, 0o705, 0o770])
+def test_stunt_in_a_directory_that_others_can_enter(scratch: Scratch, job: Path, mode: int) -> None:
+    job.chmod(mode)
+    with listening(job / "socket"):
+        done = call(scratch, job / "bin/gpg")
+    assert done.status == 2
+    assert "is not a private directory" in done.err
+    assert scratch.calls() == []
+
+
+def test_stunt_in_a_directory_that_is_a_link(scratch: Scratch, job: Path) -> None:
+    # lstat(2): a link is 0777, so that what it leads to, which could change, is never trusted.
+    link = scratch.root / "link"
+    link.symlink_to(job)
+    with listening(job / "socket"):
+        done = call(scratch, link / "bin/gpg")
+    assert done.status == 2
+    assert "is not a private directory" in done.err
+    assert scratch.calls() == []
+
+
+def test_stunt_in_a_directory_of_somebody_else(scratch: Scratch, job: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a directory to another user")
+    os.chown(job, 65534, 65534)
+    with listening(job / "socket"):
+        done = call(scratch, job / "bin/gpg")
+    assert done.status == 2
+    assert "is not a private directory" in done.err
+    assert scratch.calls() == []
+
+
+@pytest.mark.parametrize("dead", [True, False], ids=["its own socket", "a link to the live one"])
+def test_copied_job(scratch: Scratch, job: Path, dead: bool) -> None:
+    """A whole JOB copied: its own socket is dead. With a link to the live one, it is that job's.
+
+    Whoever can make such a link is the same user, and could as well call the live stunt itself.
+    The supervisor decides as it always does, and journals who asked. So the link is harmless; what
+    matters is that no copy is granted by itself, and nothing without a line in the journal.
+    """
+    fifo, ready = scratch.fifo("go"), scratch.fifo("ready")
+    process = scratch.start_run(f"echo >{ready}; cat {fifo} >/dev/null; {SIGN}")
+    ready.read_text()
+    live = next(each for each in scratch.jobs() if each != job)
+    copy = scratch.root / "copy"
+    subprocess.run(["cp", "-r", live, copy], check=True)
+    (copy / "socket").unlink(missing_ok=True)
+    if not dead:
+        (copy / "socket").symlink_to(live / "socket")
+    done = call(scratch, copy / "bin/gpg")
+    before = scratch.lines()
+    if dead:
+        assert (done.status, scratch.calls()) == (2, [])
+        assert before == ["! uncommitted"]
+    else:
+        assert "! committed" in before, "it was granted, and the journal has nothing of it"
+        assert scratch.calls() == ["-s f"]
+    fifo.write_text("")
+    assert process.wait(PATIENCE) == 0
+    # After the end the copy is as dead as the job.
+    calls = scratch.calls()
+    assert call(scratch, copy / "bin/gpg").status == 2
+    assert scratch.calls() == calls
+
+
+@pytest.mark.parametrize("which", ["run", "state"])
+def test_directory_that_is_a_link_to_somebody_else_s(scratch: Scratch, which: str) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a directory to another user")
+    theirs = scratch.root / "theirs"
+    theirs.mkdir(0o755)
+    os.chown(theirs, 65534, 65534)
+    (scratch.root / which / "gpgshim").symlink_to(theirs)
+    done = begin(scratch, "touch started")
+    assert done.status == 78
+    assert "belongs to user id 65534" in done.err
+    assert list(theirs.iterdir()) == []
+    assert not (scratch.root / "started").exists()
+    (scratch.root / which / "gpgshim").unlink()
+
+
+def test_what_is_made_is_private(scratch: Scratch) -> None:
+    done = begin(scratch, 'stat -c %a "${PATH%%/bin:*}" >mode', lambda: os.umask(0))
+    assert done.status == 0, done.err
+    assert (scratch.root / "mode").read_text() == "700\n"
+    assert [path.stat().st_mode & 0o777 for path in scratch.journals()] == [0o600]

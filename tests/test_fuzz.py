@@ -1,0 +1,33 @@
+"""Do a few thousand odd inputs, over true sockets too, get no more than a no?
+
+The million is `make fuzz`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from gpgshim import argv, wire
+from tests import fuzz
+
+
+def test_a_few_thousand_inputs_under_limits() -> None:
+    done = fuzz.in_a_process(5000)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "nothing granted" in done.stdout
+    assert int(done.stdout.split(" inputs in all")[0].split()[-1]) >= 5000
+
+
+def test_a_decoder_that_lets_anything_through_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lax(data: bytes, words: tuple[str, ...]) -> tuple[str, str]:
+        return words[0], ""
+
+    monkeypatch.setattr(wire, "decode", lax)
+    with pytest.raises(AssertionError):
+        fuzz.run_target(fuzz.fuzz_wire, 200)
+
+
+def test_a_reader_that_trips_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(argv, "number", lambda text, flags=0: int(text))
+    with pytest.raises(ValueError, match="invalid literal"):
+        fuzz.run_target(fuzz.fuzz_command_line, 5000)

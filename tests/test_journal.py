@@ -1,0 +1,188 @@
+"""Is what the journal says there, and nothing else, when the disk does not do as it is told?
+
+The journal by itself; what a whole job does when its journal fails is in test_faults.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_mock import MockerFixture
+
+from gpgshim.errors import Misconfigured, Unable
+from gpgshim.gate import State
+from gpgshim.journal import Journal, check_job_name
+from gpgshim.transcript import parse
+from gpgshim.verdict import judge_bytes
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+BROKEN = OSError(errno.EIO, "Input/output error")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal.create(tmp_path, "j", {}, clock=iter(range(100)).__next__)
+    yield made
+    made.close()
+
+
+def text(journal: Journal) -> str:
+    return journal.read().decode()
+
+
+HEAD = "job: j\nattempt: 1\n\n! uncommitted\n"
+
+
+def test_lines_and_times(journal: Journal) -> None:
+    journal.note("$ gpg -s")
+    journal.sync("! unknown")
+    journal.note("retriable")
+    assert text(journal) == HEAD + "+1.000 $ gpg -s\n+2.000 ! unknown\n+3.000 retriable\n"
+    assert [line.at for line in parse(journal.read()).lines] == [None, 1, 2, 3]
+
+
+def test_it_appears_whole(tmp_path: Path, mocker: MockerFixture) -> None:
+    # When it gets its name, it is on disk already, and the name is, before create returns.
+    order: list[str] = []
+    fsync, link = os.fsync, os.link
+
+    def note_fsync(fd: int) -> None:
+        order.append(os.readlink(f"/proc/self/fd/{fd}").rpartition("/")[2])
+        fsync(fd)
+
+    def note_link(old: Path, new: Path) -> None:
+        assert judge_bytes(old.read_bytes()).state is State.UNCOMMITTED
+        order.append("link")
+        link(old, new)
+
+    mocker.patch("os.fsync", note_fsync)
+    mocker.patch("os.link", note_link)
+    directory = tmp_path / "new/state"
+    Journal.create(directory, "j", {}).close()
+    made, linked, named = order[-3:]
+    assert order[:-3] == [tmp_path.name, "new"]  # the names of the directories themselves
+    assert made.startswith(".new.")
+    assert (linked, named) == ("link", "state")
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.link", "os.write", "os.open", "os.unlink"])
+def test_it_does_not_appear(tmp_path: Path, mocker: MockerFixture, call: str) -> None:
+    mocker.patch(call, side_effect=FULL)
+    with pytest.raises(Unable, match="No space left on device; nothing was started"):
+        Journal.create(tmp_path, "j", {})
+    mocker.stopall()
+    for path in tmp_path.iterdir():
+        # Where it got its name before the failure, it is one that says nothing was done.
+        assert judge_bytes(path.read_bytes()).outcome == "retriable"
+    for fd in Path("/proc/self/fd").iterdir():  # no descriptor has leaked
+        with contextlib.suppress(FileNotFoundError):
+            assert tmp_path not in fd.readlink().parents
+
+
+def test_a_namesake_comes_first(tmp_path: Path, mocker: MockerFixture) -> None:
+    link = os.link
+
+    def steal(old: Path, new: Path) -> None:
+        mocker.stopall()
+        new.write_text("another's")
+        link(old, new)
+
+    mocker.patch("os.link", steal)
+    journal = Journal.create(tmp_path, "j", {})
+    assert journal.path.name == "j.2"
+    assert parse(journal.read()).head["attempt"] == "2"
+    assert (tmp_path / "j.1").read_text() == "another's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["j.1", "j.2"]
+    journal.close()
+
+
+def test_what_a_crash_left_is_stepped_over(tmp_path: Path) -> None:
+    (tmp_path / f".new.{os.getpid()}").write_text("half a hea")
+    (tmp_path / "j.1").symlink_to("nonexistent")
+    journal = Journal.create(tmp_path, "j", {})
+    assert journal.path.name == "j.2"
+    journal.close()
+
+
+def test_failed_fsync_is_the_last_word(journal: Journal, mocker: MockerFixture) -> None:
+    mocker.patch("os.fsync", side_effect=BROKEN)
+    with pytest.raises(OSError, match="Input/output error"):
+        journal.sync("! unknown")
+    mocker.stopall()
+    # The kernel has forgotten what it could not write; a second fsync would say that all is well.
+    for write in (journal.note, journal.sync):
+        with pytest.raises(
+            OSError, match=r"nothing more is written to .*: an earlier fsync failed"
+        ):
+            write("! committed")
+    assert "committed\n" not in text(journal).removeprefix(HEAD)
+    assert judge_bytes(journal.read()).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("written", range(12))
+def test_half_a_line_is_taken_back(journal: Journal, mocker: MockerFixture, written: int) -> None:
+    write = os.write
+    mocker.patch(
+        "os.write", side_effect=[write(journal._fd, b"+1.000 ! unknown\n"[:written]), FULL]
+    )
+    if not written:
+        mocker.patch("os.write", side_effect=FULL)
+    with pytest.raises(OSError, match="No space"):
+        journal.sync("! unknown")
+    mocker.stopall()
+    assert text(journal) == HEAD
+    journal.note("% exit 1")  # there is room again
+    assert judge_bytes(journal.read()).outcome == "retriable"
+
+
+def test_short_writes_are_gone_on_with(journal: Journal, mocker: MockerFixture) -> None:
+    write = os.write
+    mocker.patch("os.write", lambda fd, data: write(fd, data[:1]))
+    journal.sync("! unknown")
+    mocker.stopall()
+    assert text(journal) == HEAD + "+1.000 ! unknown\n"
+
+
+def test_half_a_line_that_stays(journal: Journal, mocker: MockerFixture) -> None:
+    write = os.write
+    mocker.patch("os.write", side_effect=[write(journal._fd, b"+1.0"), FULL])
+    mocker.patch("os.ftruncate", side_effect=BROKEN)
+    with pytest.raises(OSError, match="No space"):
+        journal.note("$ gpg -s")
+    mocker.stopall()
+    with pytest.raises(OSError, match="half a line could not be taken back"):
+        journal.note("% exit 1")
+    assert text(journal) == HEAD + "+1.0"
+    assert judge_bytes(journal.read()).state is State.UNKNOWN
+
+
+def test_closed(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, "j", {})
+    journal.close()
+    for write in (journal.note, journal.sync):
+        with pytest.raises(OSError, match="it is closed"):
+            write("% exit 1")
+    assert text(journal) == HEAD
+
+
+def test_head_is_escaped(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, "j", {"command": "a\n! committed\n\x1b[31m é \udcff"})
+    assert parse(journal.read()).head["command"] == "a\\n! committed\\n\\x1b[31m \\xc3\\xa9 \\xff"
+    assert judge_bytes(journal.read()).state is State.UNCOMMITTED
+    journal.close()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\n", "-a", "é", "a b", "a\0", "x" * 121])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(Misconfigured, match="nothing was started"):
+        check_job_name(name)
+
+
+@pytest.mark.parametrize("name", ["1", "a.b_c+d~e-f", "x" * 120])
+def test_names_that_are(name: str) -> None:
+    assert check_job_name(name) == name
