@@ -5,7 +5,7 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help venv test lint judge demo e2e e2e-record demo-tag2upload fixtures crash
+.PHONY: help venv test lint judge demo e2e e2e-record demo-tag2upload fixtures proof crash model fuzz
 
 help:
 	@echo 'make test      lint, types and tests'
@@ -14,6 +14,9 @@ help:
 	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from what it saw'
 	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side'
 	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=)'
+	@echo 'make proof     the quick part of the next three, and misleading environments'
+	@echo 'make model     explore every state of all who take part, and every mutant of the tables'
+	@echo 'make fuzz      N= inputs to all that reads what others wrote'
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 
@@ -59,6 +62,16 @@ e2e-record: venv
 demo-tag2upload: venv
 	tests/world/sidroot build
 	$(BIN)/python -m tests.world.beside
+
+# What takes longer than one wants to wait for at each change.
+proof: venv
+	$(BIN)/pytest tests/proof
+
+model: venv
+	$(BIN)/python -um tests.model
+
+fuzz: venv
+	$(BIN)/python -um tests.fuzz --n $(N)
 
 crash: venv
 	$(BIN)/python -um tests.crash

@@ -150,16 +150,16 @@ def _until(job: str) -> float | None:
 
 def _give_up(job: str, child: int) -> bool:
     """dgit-repos-server's alarm is near: end dgit, unless what it has begun is not to be ended."""
-    if not _nothing_was_asked(job):
+    if not _nothing_was_asked(job, wire.GIVE_UP):
         return False
     say("dgit: gpgshim: the job's time is up, and nothing has been done; dgit is ended")
     posix.kill(child, _signal.SIGKILL)
     return True
 
 
-def _nothing_was_asked(job: str) -> bool:
+def _nothing_was_asked(job: str, request: str = wire.CLOSE) -> bool:
     try:
-        answer, state = ask.ask(job, wire.CLOSE)
+        answer, state = ask.ask(job, request)
     except ask.NoAnswer as error:
         say(f"dgit: gpgshim: {error}; the job is not called retriable")
         return False

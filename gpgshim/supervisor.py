@@ -258,6 +258,9 @@ class Supervisor:
             self.finish(line)
             with contextlib.suppress(Unable):  # what the journal does say, it says below
                 self.settle()
+        elif word == wire.GIVE_UP and self.state not in (State.UNCOMMITTED, State.CLOSED):
+            self._send(asker, wire.OPEN)
+            return
         else:
             self._note("% close")
             self.close()

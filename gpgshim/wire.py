@@ -12,15 +12,17 @@ LONGEST = 4096  #: bytes, line feed included
 SIGN = "sign"  #: may this gpg, which would sign, be run?
 DOUBT = "doubt"  #: may this gpg, of whose command we know nothing, be run?
 CLOSE = "close"  #: close the gate, and say what the journal says
+GIVE_UP = "give-up"  #: close the gate, but only if nobody has asked yet
 END = "end"  #: the same, and the job is over; the argument is its exit status, if that is known
-REQUESTS = (SIGN, DOUBT, CLOSE, END)
+REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END)
 
 GO = "go"  #: yes
 NO = "no"  #: no; the argument says why
 CLOSED = (
     "closed"  #: the answer to CLOSE and END; the argument are the durable state and the outcome
 )
-ANSWERS = (GO, NO, CLOSED)
+OPEN = "open"  #: the answer to GIVE_UP where the gate was not closed
+ANSWERS = (GO, NO, CLOSED, OPEN)
 
 VERSION = "gpgshim/1"
 

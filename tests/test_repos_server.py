@@ -473,8 +473,9 @@ def test_dgit_that_is_stuck_is_ended_in_time(worker: Worker, scratch: Scratch) -
 
 
 def test_dgit_that_has_signed_is_left_alone(worker: Worker, scratch: Scratch) -> None:
-    worker.install("gpg -s f; sleep 1.5", "dgit", DGIT)  # past the stunt's deadline
-    worker.start(f"dgit rpush-source x && {UPLOADED}", timeout="1")
+    # The second signature is wanted past the stunt's deadline, and still granted.
+    worker.install("gpg -s f && sleep 5 && gpg --yes -s f", "dgit", DGIT)
+    worker.start(f"dgit rpush-source x && {UPLOADED}", timeout="5")
     assert worker.hear() == COMMIT
     worker.say("go-ahead\n")
     assert worker.rest() == HEARD_UPLOADED

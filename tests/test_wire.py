@@ -35,8 +35,8 @@ def test_any_argument_makes_one_line(argument: str) -> None:
         (b"gpgshim/1 \xff\n", "not ASCII"),
         (b"gpgshim/2 go\n", "speaks 'gpgshim/2', not gpgshim/1"),
         (b"GET / HTTP/1.0\n", "speaks 'GET', not gpgshim/1"),
-        (b"gpgshim/1 gone\n", "sent 'gone', not one of go, no, closed"),
-        (b"gpgshim/1\n", "sent '', not one of go, no, closed"),
+        (b"gpgshim/1 gone\n", "sent 'gone', not one of go, no, closed, open"),
+        (b"gpgshim/1\n", "sent '', not one of go, no, closed, open"),
         (b"\n", "speaks '', not gpgshim/1"),
     ],
 )

@@ -30,11 +30,12 @@ from tests.crash.tracer import Deed, Seen, Stuck, Target, Tracer
 
 COMMIT = "commit-to-public-upload"
 
+#: The signature is made by the rename: one that is killed before that has made none.
 GPG = """\
 #!/bin/sh
 case "$1" in --version|--dump-option-table) exec {gpg} "$@";; esac
 for journal in "$WORLD"/state/gpgshim/[!.]*; do last=$journal; done
-exec cat "$last" >"$WORLD/signed/$ATTEMPT.$$"
+cat "$last" >"$WORLD/signed/new.$$" && exec mv "$WORLD/signed/new.$$" "$WORLD/signed/$ATTEMPT.$$"
 """
 
 DGIT = """\
