@@ -117,7 +117,11 @@ def _listen(job: str, child: int, ours: int) -> bytes:
     said = b""
     while True:
         left = None if until is None else max(0.0, until - time.monotonic()) * 1000
-        ready = [fd for fd, _ in poll.poll(left)]
+        try:
+            ready = [fd for fd, _ in poll.poll(left)]
+        except OSError:
+            time.sleep(0.01)  # no memory, most likely; dgit goes on, and is to be listened to
+            continue
         if not ready:
             until = None
             given_up = _give_up(job, child)

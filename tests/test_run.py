@@ -462,7 +462,7 @@ def test_attempts_at_the_same_moment(scratch: Scratch) -> None:
     assert [finish(process).status for process in processes] == [75] * 6
     assert [path.name for path in scratch.journals()] == [f"j.{n}" for n in range(1, 7)]
     assert [scratch.journal(n).head["attempt"] for n in range(6)] == list("123456")
-    assert list((scratch.state / "gpgshim").glob(".*")) == []
+    assert list((scratch.state / "gpgshim").glob(".new*")) == []
 
 
 def test_readable_while_the_job_runs(scratch: Scratch) -> None:

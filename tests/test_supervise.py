@@ -99,8 +99,10 @@ def test_close_twice(shell: Shell, scratch: Scratch) -> None:
 
 def test_close_at_the_same_moment(shell: Shell, scratch: Scratch) -> None:
     processes = [scratch.start("close", "--status", "1", shell.job) for _ in range(4)]
-    statuses = sorted(finish(process).status for process in processes)
-    assert statuses == [75, 78, 78, 78]
+    # Whoever is at the door is told the same; whoever comes later finds the job over.
+    statuses = [finish(process).status for process in processes]
+    assert 75 in statuses
+    assert set(statuses) <= {75, 78}
     assert scratch.lines() == ["! uncommitted", "% exit 1", "retriable"]
 
 
