@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -355,6 +355,10 @@ def excuse(said: str) -> str:
     return ""
 
 
+#: Options that send what gpg says to a file.
+LOGS = ("log-file", "logger-file")
+
+
 class Trial(NamedTuple):
     """What gpg did: made a signature; its exit status; what it said, wherever it was told to."""
 
@@ -529,8 +533,8 @@ class Court:
         environ = self.environ | {name: self.named(value) for name, value in one.environ.items()}
         return [self.named(word) for word in one.words], environ
 
-    def run(self, words: list[str], environ: dict[str, str]) -> Trial:
-        """Run the real gpg, and see whether an agent signed."""
+    def run(self, words: list[str], environ: dict[str, str], logs: Iterable[str] = ()) -> Trial:
+        """Run the real gpg, and see whether an agent signed. It may log to the files `logs`."""
         with (
             open(self.home / ".stdin", "rb") as stdin,
             tempfile.TemporaryFile() as stdout,
@@ -555,8 +559,9 @@ class Court:
             for stream in (stderr, stdout):  # it may have been told to log to stdout, or to a file
                 stream.seek(0)
                 said += stream.read(1 << 14).decode("utf-8", "replace")
-        with contextlib.suppress(OSError):
-            said += (self.home / "lg").read_text(errors="replace")
+        for log in logs:
+            with contextlib.suppress(OSError, ValueError):
+                said += (self.home / log).read_text(errors="replace")
         return Trial(sum(self.signatures(ring) for ring in self.rings) > 0, status, said)
 
     def signatures(self, ring: Path) -> int:
@@ -616,7 +621,8 @@ def sit(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 one = case(given.seed, number, rows, table.version, court.system)
             words, environ = court.prepare(one)
             reading = argv.read(words, table, environ, explain.file_in(str(court.home)))
-            trial = court.run(words, environ)
+            logs = [one.value or "" for one in reading.taken if one.name in LOGS]
+            trial = court.run(words, environ, logs)
             finding = find(reading, trial)
             result: dict[str, Any] = {"finding": finding, "version": table.version}
             if finding.startswith(("DISAGREE", given.show)):
