@@ -123,9 +123,15 @@ class Attempt:
             setsigdef=DEFAULT_SIGNALS,
             file_actions=file_actions,
         )
-        self._pidfd = os.pidfd_open(self.child)
-        self.supervisor.watch(self._pidfd, self._child_ended)
-        self.supervisor.watch(self._signals, self._signalled)
+        try:
+            self._pidfd = os.pidfd_open(self.child)
+            self.supervisor.watch(self._pidfd, self._child_ended)
+            self.supervisor.watch(self._signals, self._signalled)
+        except OSError:
+            # A job that we cannot watch must not run: we would call it not started.
+            os.kill(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+            raise
 
     def _child_ended(self) -> None:
         pid, status = os.waitpid(self.child, os.WNOHANG)

@@ -13,6 +13,10 @@ import pytest
 from tests.scratch import GPG, Key, Scratch, short_directory
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="write fixtures as they are played")
+
+
 @pytest.fixture(scope="session")
 def session() -> Iterator[Path]:
     """A directory that the tests of a session share."""
