@@ -9,12 +9,16 @@ Rule 2: the number that counts is the ratio; milliseconds are of this machine, a
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+from gpgshim import jobdir
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "gpgshim" / "tables" / "gpg-2.4.9"
@@ -26,12 +30,15 @@ CALLS = {
     "a verification (git)": "--keyid-format=long --status-fd=1 --verify F -",
     "an abbreviation (oracled)": "--list-secret --with-colons",
 }
-START = [shutil.which("python3", path="/usr/bin") or sys.executable, "-I", "-S", "-c"]
-# A stunt that classifies nothing has the package, and one that does imports, loads and reads too.
+# As in a job: the stunts' code is compiled, in the job's directory.
+JOB = jobdir.make(Path(tempfile.mkdtemp()), "bench", "", {"gpg": Path("/bin/true")})
+START = [os.path.realpath(sys.executable), f"-ISBXpycache_prefix={JOB}/pyc", "-c"]
+# A stunt that classifies nothing has the package and a module in it (wire, as small as they come);
+# one that does imports argv and commands, loads the table and reads besides.
 STUNT = f"""
 import __future__, sys
-sys.path.insert(0, {str(ROOT)!r})
-import gpgshim
+sys.path.insert(0, {str(JOB)!r})
+import gpgshim.wire
 """
 INSIDE = f"""{STUNT}
 import time
@@ -77,6 +84,7 @@ def main() -> None:
             first, second = (statistics.median(column) for column in zip(*inner[name], strict=True))
             row += f" {first * 1e3:7.3f} ms {second * 1e3:8.3f} ms"
         print(row)
+    shutil.rmtree(JOB.parent)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,15 @@ def test_a_refusal_is_told_from_silence() -> None:
     assert judge_bytes(asked + b"< refused\n").outcome is Outcome.IRRECOVERABLE
 
 
+def test_a_job_that_went_round_the_gate_is_not_called_harmless() -> None:
+    bypassed = HEAD + b"! uncommitted\n% said uploaded\n% bypassed\n"
+    verdict = judge_bytes(bypassed + b"% failed the manager has hung up\n")
+    assert (verdict.state, verdict.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+    assert "went round the gate" in verdict.meaning
+    told = judge_bytes(bypassed + b"! unknown\n< go-ahead\n! committed\n")
+    assert (told.outcome, told.bypassed) == (Outcome.UPLOADED, False)
+
+
 @pytest.mark.parametrize(
     "lines",
     ["! unknown\n", "! uncommitted\n! committed\n", "! uncommitted\n! uncommitted\n"],
