@@ -255,7 +255,8 @@ class Supervisor:
     def _told_to_close(self, asker: Asker, word: str, argument: str) -> None:
         if word == wire.END and self.ends_told:
             line = "% end" if not argument.isdecimal() else f"% exit {int(argument)}"
-            self.finish(line)
+            if not self.over:  # several may say so at once; the first is believed
+                self.finish(line)
             with contextlib.suppress(Unable):  # what the journal does say, it says below
                 self.settle()
         elif word == wire.GIVE_UP and self.state not in (State.UNCOMMITTED, State.CLOSED):
