@@ -71,7 +71,8 @@ class Attempt:
         real = {"gpg": find_gpg(search, gpg)}
         if found := places.find_real("dgit", search, dgit):
             real["dgit"] = found
-        table = table_of(real["gpg"])
+        text = table_of(real["gpg"])
+        table = argv.load(text)
         base = places.runtime_directory(environ)
         places.make_private(base)
         jobdir.sweep(base)
@@ -79,17 +80,17 @@ class Attempt:
         self.child = 0
         self.status = 0  # the job's own exit status, as a shell has it, once it has ended
         self._signals = -1
-        self.directory = jobdir.make(base, self.job, table, real, until)
+        self.directory = jobdir.make(base, self.job, text, real, until)
         try:
             head = {
-                "gpg": f"{real['gpg']} {argv.load(table).version}",
+                "gpg": f"{real['gpg']} {table.version}",
                 "authority": called,
                 **({} if command is None else {"command": command}),
                 "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
                 "gpgshim": __version__,
             }
             self.journal = Journal.create(places.state_directory(environ), self.job, head)
-            witness = Witness(self.directory, argv.load(table))
+            witness = Witness(self.directory, table)
             self.supervisor = Supervisor(
                 self.directory, self.journal, authority, deadline, witness, command is None
             )

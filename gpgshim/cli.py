@@ -279,9 +279,7 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
     return 0
 
 
-@cli.command(
-    "explain", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
-)
+@cli.command("explain", context_settings=_WORDS_OF_ANOTHER)
 @_GPG
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
 @click.pass_context

@@ -45,7 +45,6 @@ STUNT_MODULES = (
     "gpgshim.wire",
     "gpgshim.dgit",
     "gpgshim.failures",
-    "gpgshim.failures",
 )
 #: What CPython itself imports from files as it starts under -I -S, and what ours do.
 START_MODULES = ("encodings", "encodings.aliases", "encodings.utf_8", "__future__")

@@ -98,8 +98,8 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
 
     None where `search` has none. Raises Misconfigured where `given` is none, or where what was
-    found is a stunt. A stunt that comes first is
-    not stepped over: it is another job's gate, and going round it must be said aloud.
+    found is a stunt. A stunt that comes first is not stepped over: it is another job's gate, and
+    going round it must be said aloud.
     """
     if given is not None:
         candidates = [Path(given)]
