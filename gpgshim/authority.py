@@ -18,6 +18,7 @@ import socket
 from typing import NamedTuple, Protocol
 
 from gpgshim import o2m
+from gpgshim.descriptors import write_all
 from gpgshim.errors import Misused
 from gpgshim.gate import Event
 from gpgshim.transcript import escape
@@ -206,12 +207,6 @@ class ManagerAt(Manager):
 
     def give_up(self) -> None:
         self._peer.close()
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write all of `data`. Raises OSError, and then a part of it may be written."""
-    while data:
-        data = data[os.write(fd, data) :]
 
 
 def from_option(commit: str | None, environ: dict[str, str]) -> Authority:

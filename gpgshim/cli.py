@@ -23,6 +23,7 @@ from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_sign
 from gpgshim.authority import Authority, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
+from gpgshim.journal import next_attempt
 from gpgshim.prune import prune_if_due
 from gpgshim.show import show as render
 from gpgshim.transcript import TranscriptError, parse, quote
@@ -301,9 +302,7 @@ def _journal_path(job: str) -> Path:
     path = directory / job
     if path.exists():
         return path
-    attempt = 0
-    while (directory / f"{job}.{attempt + 1}").exists():
-        attempt += 1
+    attempt = next_attempt(directory, job) - 1
     if not attempt:
         raise Misused(f"there is no journal of a job {job!r} in {directory}")
     return directory / f"{job}.{attempt}"

@@ -2,7 +2,7 @@
 
 Rule 1: a journal appears whole: the head and the first state are on disk before it has its name.
 Rule 2: sync() has returned, or the line does not count. After a failed sync nothing is written.
-Rule 3: a line that could not be written whole is taken back: only a crash leaves a torn one.
+Rule 3: what could not be written whole is taken back: only a crash leaves a torn line.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gpgshim.descriptors import write_all
 from gpgshim.errors import Misconfigured, Unable
 from gpgshim.gate import State
 from gpgshim.places import make_private, sync_directory
@@ -42,6 +43,24 @@ def check_job_name(name: str) -> str:
     return name
 
 
+def next_attempt(directory: Path, job: str) -> int:
+    """The number of the next attempt of `job`: there is no journal of it, and one of that before.
+
+    A job with thousands of attempts costs a dozen looks more than one with one.
+    """
+
+    def is_taken(attempt: int) -> bool:
+        return os.path.lexists(f"{directory}/{job}.{attempt}")
+
+    taken, free = 0, 1
+    while is_taken(free):
+        taken, free = free, free * 2
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        taken, free = (middle, free) if is_taken(middle) else (taken, middle)
+    return free
+
+
 class Journal:
     """An attempt's open journal. `clock` gives seconds; they are written since `create`."""
 
@@ -69,27 +88,23 @@ class Journal:
         """
         make_private(directory)
         try:
-            new = directory / f".new.{os.getpid()}"
-            attempt = 1
+            # Not our process id: others may have the same in a container of their own.
+            new = directory / f".new.{os.urandom(8).hex()}"
             while True:
+                attempt = next_attempt(directory, job)
                 path = directory / f"{job}.{attempt}"
-                # Numbers that are taken are stepped over before anything is written.
-                if os.path.lexists(path):
-                    attempt += 1
-                    continue
-                with contextlib.suppress(FileNotFoundError):
-                    new.unlink()  # a namesake's that crashed: its process id is ours now
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)
                 try:
                     text = format_head({"job": job, "attempt": str(attempt), **head})
-                    _write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
+                    write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
                     os.fsync(fd)
                     os.link(new, path)
                     os.unlink(new)
                     sync_directory(directory)
-                except FileExistsError:
+                except FileExistsError:  # another attempt has taken the number meanwhile
                     os.close(fd)
+                    os.unlink(new)
                     continue
                 except BaseException:
                     os.close(fd)
@@ -103,9 +118,24 @@ class Journal:
                 " nothing was started"
             ) from error
 
-    def note(self, line: str) -> None:
-        """Append `line`, which begins with its sigil. Raises OSError, and then it is not there."""
-        self._append(line)
+    def note(self, *lines: str) -> None:
+        """Append `lines`, each of which begins with its sigil, in one write.
+
+        Raises OSError, and then none of them is there.
+        """
+        if self._broken:
+            raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
+        at = self._clock() - self._began
+        data = "".join(f"{_line(line, at)}\n" for line in lines).encode("ascii")
+        try:
+            write_all(self._fd, data)
+        except OSError:
+            try:
+                os.ftruncate(self._fd, self._length)
+            except OSError as error:
+                self._broken = f"half a line could not be taken back: {error.strerror}"
+            raise
+        self._length += len(data)
 
     def sync(self, line: str = "") -> None:
         """Append `line`, if there is one, and wait until the disk has all that was appended.
@@ -113,7 +143,7 @@ class Journal:
         Raises OSError, and then the disk may or may not have it.
         """
         if line:
-            self._append(line)
+            self.note(line)
         elif self._broken:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
         if self._synced == self._length:
@@ -135,23 +165,7 @@ class Journal:
         self._broken = "it is closed"
         os.close(self._fd)
 
-    def _append(self, line: str) -> None:
-        if self._broken:
-            raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
-        sigil, _, text = line.partition(" ")
-        at = self._clock() - self._began
-        data = f"{Line(sigil, text, at) if text else Line('', sigil, at)}\n".encode("ascii")
-        try:
-            _write_all(self._fd, data)
-        except OSError:
-            try:
-                os.ftruncate(self._fd, self._length)
-            except OSError as error:
-                self._broken = f"half a line could not be taken back: {error.strerror}"
-            raise
-        self._length += len(data)
 
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+def _line(line: str, at: float) -> Line:
+    sigil, _, text = line.partition(" ")
+    return Line(sigil, text, at) if text else Line("", sigil, at)

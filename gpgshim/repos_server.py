@@ -21,7 +21,8 @@ from typing import NoReturn
 
 from gpgshim import o2m, places
 from gpgshim.attempt import Attempt, become_subreaper, kill_descendants
-from gpgshim.authority import DEFAULT_SIGNALS, Manager, write_all
+from gpgshim.authority import DEFAULT_SIGNALS, Manager
+from gpgshim.descriptors import write_all
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.gate import State
 from gpgshim.prune import prune_if_due

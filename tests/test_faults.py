@@ -25,8 +25,7 @@ from tests.scratch import Done, Scratch
 
 WRITES = (
     "the journal itself",
-    "$ gpg -s f",
-    "# who asks",
+    "$ gpg -s f, and who asks",
     "! unknown",
     "> commit-to-public-upload",
     "< go-ahead",

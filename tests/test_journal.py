@@ -16,7 +16,7 @@ from pytest_mock import MockerFixture
 
 from gpgshim.errors import Misconfigured, Unable
 from gpgshim.gate import State
-from gpgshim.journal import Journal, check_job_name
+from gpgshim.journal import Journal, check_job_name, next_attempt
 from gpgshim.transcript import parse
 from gpgshim.verdict import judge_bytes
 
@@ -186,3 +186,65 @@ def test_names_that_are_none(name: str) -> None:
 @pytest.mark.parametrize("name", ["1", "a.b_c+d~e-f", "x" * 120])
 def test_names_that_are(name: str) -> None:
     assert check_job_name(name) == name
+
+
+def test_lines_that_belong_together_are_written_together(
+    journal: Journal, mocker: MockerFixture
+) -> None:
+    write = mocker.patch("os.write", side_effect=os.write)
+    journal.note("$ gpg -s", "# pid 1 in /", "= go")
+    assert write.call_count == 1
+    assert text(journal) == HEAD + "+1.000 $ gpg -s\n+1.000 # pid 1 in /\n+1.000 = go\n"
+    journal.note()
+    assert text(journal).count("\n") == 7
+
+
+@pytest.mark.parametrize("written", [0, 5, 16, 20, 30])
+def test_what_was_written_together_is_taken_back_together(
+    journal: Journal, mocker: MockerFixture, written: int
+) -> None:
+    write = os.write
+    lines = b"+1.000 $ gpg -s\n+1.000 # pid 1 in /\n"
+    mocker.patch("os.write", side_effect=[write(journal._fd, lines[:written]) or 0, FULL])
+    if not written:
+        mocker.patch("os.write", side_effect=FULL)
+    with pytest.raises(OSError, match="No space"):
+        journal.note("$ gpg -s", "# pid 1 in /")
+    mocker.stopall()
+    assert text(journal) == HEAD
+    journal.note("% exit 1")
+    assert judge_bytes(journal.read()).outcome == "retriable"
+
+
+def test_another_with_our_process_id(tmp_path: Path, mocker: MockerFixture) -> None:
+    # Two containers share the directory, and each has a process of that number.
+    mocker.patch("os.getpid", return_value=7)
+    link, others = os.link, list[Journal]()
+
+    def come_between(old: Path, new: Path) -> None:
+        mocker.patch("os.link", link)
+        others.append(Journal.create(tmp_path, "j", {}))
+        link(old, new)
+
+    mocker.patch("os.link", come_between)
+    ours = Journal.create(tmp_path, "j", {})
+    (other,) = others
+    ours.note("# ours")
+    other.note("# the other's")
+    assert (ours.path.name, other.path.name) == ("j.2", "j.1")
+    assert "attempt: 2" in text(ours)
+    assert text(ours).endswith("# ours\n")
+    assert "attempt: 1" in text(other)
+    assert text(other).endswith("# the other's\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["j.1", "j.2"]
+    ours.close()
+    other.close()
+
+
+@pytest.mark.parametrize("attempts", [*range(40), 1000, 1023, 1024, 1025])
+def test_number_of_the_next_attempt(tmp_path: Path, mocker: MockerFixture, attempts: int) -> None:
+    for number in range(1, attempts + 1):
+        (tmp_path / f"j.{number}").touch()
+    look = mocker.patch("os.path.lexists", side_effect=os.path.lexists)
+    assert next_attempt(tmp_path, "j") == attempts + 1
+    assert look.call_count <= 2 * attempts.bit_length() + 1

@@ -34,12 +34,13 @@ MAY_IMPORT = {
     "dgit": {"ask", "failures", "shim", "wire"},
     # the supervisor's tree
     "errors": set(),
+    "descriptors": set(),
     "explain": {"argv", "commands"},
     "optable": {"argv"},
     "places": {"errors"},
     "jobdir": {"errors", "places", "transcript"},
-    "journal": {"errors", "gate", "places", "transcript"},
-    "authority": {"errors", "gate", "o2m", "transcript"},
+    "journal": {"descriptors", "errors", "gate", "places", "transcript"},
+    "authority": {"descriptors", "errors", "gate", "o2m", "transcript"},
     "audit": {"argv", "transcript"},
     "prune": {"verdict"},
     "supervisor": {
@@ -67,6 +68,7 @@ MAY_IMPORT = {
         "prune",
         "attempt",
         "authority",
+        "descriptors",
         "errors",
         "gate",
         "o2m",
