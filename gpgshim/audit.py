@@ -6,6 +6,7 @@ Rule 2: nothing here waits or reads much. What cannot be known quickly is left o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from gpgshim.transcript import escape, quote
 
 LONGEST_CHAIN = 12  #: processes between an asker and us that are named
 MOST_KNOWN = 1000  #: callers whose ancestors are remembered
-LARGEST_FILE = 64 << 20  #: bytes; a larger one is not hashed, because everybody waits meanwhile
+#: Of one question, so many files and so many bytes are hashed, because everybody waits meanwhile.
+MOST_FILES, MOST_BYTES = 100, 64 << 20
+_AT_ONCE = 1 << 18  #: bytes that are read and hashed at once
 
 
 class Witness:
@@ -38,21 +41,21 @@ class Witness:
 
     def describe(self, pid: int, words: list[str]) -> Iterator[str]:
         """Notes, a line each: who asks, and what would be signed where it is a file we can read."""
+        cwd = f"/proc/{pid}/cwd"
         try:
-            where = escape(os.readlink(f"/proc/{pid}/cwd"))
+            where = escape(os.readlink(cwd))
         except OSError:
             where = "?"
         under = ", ".join(self._ancestors(pid))
         yield f"# pid {pid} in {where}" + (f", under {under}" if under else "")
         if words[:1] == ["gpg"]:
-            files = argv.take(words[1:], self._table)[1]
-            for name in files:
-                if name.startswith(("/dev/", "/proc/")):
-                    continue  # what it names is another thing for us
-                if digest := hash_file(os.path.join(f"/proc/{pid}/cwd", name)):
-                    yield f"# sha256 {digest} {quote([name])}"
-            if not files and (digest := hash_file(f"/proc/{pid}/fd/0")):
-                yield f"# sha256 {digest} its stdin"
+            names = argv.take(words[1:], self._table)[1]
+            # What a name in these two directories means is another thing for us.
+            files = [name for name in names if not name.startswith(("/dev/", "/proc/"))]
+            paths = {quote([name]): os.path.join(cwd, name) for name in files[:MOST_FILES]}
+            yield from _hash_files(paths if names else {"its stdin": f"/proc/{pid}/fd/0"})
+            if len(files) > MOST_FILES:
+                yield f"# {len(files) - MOST_FILES} more files were not looked at"
 
     def _ancestors(self, pid: int) -> list[str]:
         """The programs that `pid` runs under, `name[pid]`, up to us."""
@@ -94,17 +97,37 @@ def read_all(path: str) -> bytes:
         os.close(fd)
 
 
-def hash_file(path: str) -> str:
-    """The SHA-256 of the plain file at `path`, in hex; empty where there is none to be read."""
+def _hash_files(paths: dict[str, str]) -> Iterator[str]:
+    """A note for each plain file that can be read; `paths` are by what the file is called."""
+    room = MOST_BYTES
+    for called, path in paths.items():
+        with contextlib.suppress(OSError, ValueError):
+            # A pipe that was so much as opened here would be another one when gpg comes.
+            if stat.S_ISREG(os.stat(path).st_mode):
+                digest, read = hash_file(path, room)
+                room -= read
+                yield f"# sha256 {digest} {called}" if digest else f"# {called} is too much to hash"
+
+
+def hash_file(path: str, most: int) -> tuple[str, int]:
+    """The SHA-256 of the file at `path`, in hex, and how many bytes were read for it.
+
+    It is empty, and nothing more is read, where there are more than `most`. Raises OSError, and
+    ValueError for a path with a NUL in it.
+    """
     import hashlib  # only a job that signs pays for it
 
+    hashed = hashlib.sha256()
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
-        found = os.stat(path)
-        # A pipe that was so much as opened here would be another one when gpg comes.
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
-            return ""
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(fd, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        return ""
+        if os.fstat(fd).st_size > most:
+            return "", 0
+        read = 0
+        while more := os.read(fd, _AT_ONCE):
+            read += len(more)
+            if read > most:
+                return "", read  # it grows as we read
+            hashed.update(more)
+        return hashed.hexdigest(), read
+    finally:
+        os.close(fd)

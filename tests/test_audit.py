@@ -1,0 +1,89 @@
+"""Does the journal say who asks, and for which bytes, and does finding that out stay short?
+
+The asker is the test itself: what /proc says of it is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gpgshim import argv, audit, optable
+from gpgshim.audit import Witness, hash_file
+from tests.scratch import GPG
+
+
+@pytest.fixture
+def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Witness:
+    monkeypatch.chdir(tmp_path)
+    return Witness(tmp_path, argv.load(optable.of(GPG, {})))
+
+
+def notes(witness: Witness, *files: str) -> list[str]:
+    first, *others = witness.describe(os.getpid(), ["gpg", "-b", *files])
+    assert first.startswith(f"# pid {os.getpid()} in {Path.cwd()}, under ")
+    assert f"[{os.getppid()}]" in first
+    return others
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_each_file_has_its_digest(witness: Witness, tmp_path: Path) -> None:
+    Path("a").write_bytes(b"one")
+    Path("a b").write_bytes(b"")
+    (tmp_path / "c").write_bytes(b"x" * 1_000_000)
+    assert notes(witness, "a", "a b", f"{tmp_path}/c", "nonexistent", ".", "nul\0") == [
+        f"# sha256 {digest(b'one')} a",
+        f"# sha256 {digest(b'')} 'a b'",
+        f"# sha256 {digest(b'x' * 1_000_000)} {tmp_path}/c",
+    ]
+
+
+def test_many_large_files_are_not_all_hashed(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "MOST_BYTES", 1000)
+    for name, size in (("a", 600), ("b", 401), ("c", 400), ("d", 1)):
+        Path(name).write_bytes(b"x" * size)
+    assert notes(witness, "a", "b", "c", "d") == [
+        f"# sha256 {digest(b'x' * 600)} a",
+        "# b is too much to hash",
+        f"# sha256 {digest(b'x' * 400)} c",
+        "# d is too much to hash",
+    ]
+
+
+def test_ten_of_the_largest_cost_as_much_as_one(witness: Witness) -> None:
+    # Sparse, so that reading them is all there is to it.
+    names = [f"f{number}" for number in range(10)]
+    for name in names:
+        with open(name, "wb") as file:
+            file.truncate(audit.MOST_BYTES)
+    began = time.process_time()
+    assert sum("sha256" in note for note in notes(witness, names[0])) == 1
+    one = time.process_time() - began
+    began = time.process_time()
+    assert sum("sha256" in note for note in notes(witness, *names)) == 1
+    assert time.process_time() - began < 3 * one
+
+
+def test_no_end_of_names(witness: Witness) -> None:
+    names = [f"f{number}" for number in range(audit.MOST_FILES + 7)]
+    for name in names:
+        Path(name).touch()
+    *hashed, last = notes(witness, *names)
+    assert len(hashed) == audit.MOST_FILES
+    assert last == "# 7 more files were not looked at"
+
+
+def test_a_file_that_grows_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    # /proc/self/maps says that it has no bytes, and has thousands.
+    monkeypatch.setattr(audit, "_AT_ONCE", 100)
+    assert os.stat("/proc/self/maps").st_size == 0
+    assert hash_file("/proc/self/maps", 250) == ("", 300)
