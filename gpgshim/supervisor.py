@@ -23,8 +23,8 @@ from gpgshim.authority import Authority
 from gpgshim.errors import Unable
 from gpgshim.gate import OUTCOMES, STEPS, Effect, Event, State
 from gpgshim.journal import Journal
-from gpgshim.transcript import escape, parse_line, quote
-from gpgshim.verdict import Verdict, ending_of, judge_bytes
+from gpgshim.transcript import TranscriptError, escape, parse, parse_line, quote
+from gpgshim.verdict import Verdict, ending_of, judge, judge_bytes
 
 PATIENCE = 10.0  #: seconds that a peer has for its one line
 _BACKLOG = 4096  #: connections that the kernel keeps for us; it cuts this at somaxconn
@@ -227,11 +227,9 @@ class Supervisor:
         asker.number = self._questions
         self._waiting.append(asker)
         words = self.witness.read_command_line(asker.pid)
-        sigil = "$" if word == wire.SIGN else "?"
+        asks = f"{'$' if word == wire.SIGN else '?'} {quote(words) or 'gpg'}"
         try:
-            self.journal.note(f"{sigil} {quote(words) or 'gpg'}")
-            for note in self.witness.describe(asker.pid, words):
-                self.journal.note(note)
+            self.journal.note(asks, *self.witness.describe(asker.pid, words))
         except OSError as error:
             self._fail(error)
             return
@@ -247,10 +245,12 @@ class Supervisor:
             self.step(event)
 
     def _step_together(self) -> None:
-        # After the commitment, questions that came at once share one sync of the disk.
+        # After the commitment, questions that came at once share one sync of the disk: the first
+        # step answers all who wait, and then there is nothing left to be answered or synced.
         together, self._together = self._together, []
         for event in together:
-            self.step(event)
+            if self._waiting:
+                self.step(event)
 
     def _told_to_close(self, asker: Asker, word: str, argument: str) -> None:
         if word == wire.END and self.ends_told:
@@ -265,7 +265,7 @@ class Supervisor:
         else:
             self._note("% close")
             self.close()
-        now = self._read_verdict()
+        now = self._verdict or self._read_verdict()
         self._send(asker, wire.CLOSED, f"{now.state} {now.outcome}")
 
     def _send(self, asker: Asker, word: str, argument: str = "") -> None:
@@ -328,9 +328,9 @@ class Supervisor:
                 self._selector.unregister(self.authority.fileno())
 
     def _grant(self) -> None:
-        while self._waiting:
-            self.journal.note(Effect.GRANT.value)
-            asker = self._waiting.pop(0)
+        self.journal.note(*[Effect.GRANT.value] * len(self._waiting))
+        granted, self._waiting = self._waiting, []
+        for asker in granted:
             self._watch_gpg(asker)
             self._send(asker, wire.GO)
 
@@ -389,10 +389,11 @@ class Supervisor:
     def settle(self) -> Verdict:
         """The outcome of the finished job, on disk and given.
 
-        Raises Unable where the disk did not take how it ended and the outcome depends on it.
+        Raises Unable where the journal cannot be read back, and where the disk did not take how the
+        job ended and the outcome depends on it.
         """
         if self._verdict is None:
-            seen = self._read_verdict()
+            seen = self._read_back()
             ending = ending_of(parse_line(self.over))
             assert ending is not None
             if OUTCOMES[seen.state, ending] is not seen.outcome:
@@ -403,7 +404,7 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 self.journal.sync(seen.outcome.value)
             # A disk that tore the last line tore what it says too.
-            self._verdict = self._read_verdict()
+            self._verdict = self._read_back()
         return self._verdict
 
     def durable_state(self) -> State:
@@ -412,9 +413,19 @@ class Supervisor:
 
     def _read_verdict(self) -> Verdict:
         try:
-            return judge_bytes(self.journal.read())
-        except OSError:
+            return self._read_back()
+        except Unable:
             return judge_bytes(b"")  # it is gone, and with it what we could have claimed
+
+    def _read_back(self) -> Verdict:
+        try:
+            return judge(parse(self.journal.read()))
+        except (OSError, TranscriptError) as error:
+            now = judge_bytes(b"")
+            raise Unable(
+                f"{self.journal.path} cannot be read back"
+                f" ({getattr(error, 'strerror', None) or error}): {now.outcome}: {now.meaning}"
+            ) from error
 
     def shut(self) -> None:
         """Take the socket away and close everything. The stunts then say that the job is over."""

@@ -490,19 +490,22 @@ def test_readable_while_the_job_runs(scratch: Scratch) -> None:
     ],
     ids=["gone", "empty", "nonsense", "impossible", "torn", "directory"],
 )
+@pytest.mark.parametrize("status", [0, 1])
 def test_what_is_no_journal_is_never_retriable(
-    scratch: Scratch, spoil: Callable[[Path], object]
+    scratch: Scratch, spoil: Callable[[Path], object], status: int
 ) -> None:
     fifo = scratch.fifo("fifo")
-    process = scratch.start_run(f"echo >{fifo}; cat {fifo}; exit 1")
+    process = scratch.start_run(f"echo >{fifo}; cat {fifo}; exit {status}")
     hear(fifo)
     path = scratch.journals()[0]
     spoil(path)
     scratch.differences_wanted = True
     tell(fifo)
     done = finish(process)
-    assert done.status == 1
+    assert done.status == 74
+    assert f"{path} cannot be read back (" in done.err
     assert "irrecoverable: unknown" in done.err
+    assert f"the job itself ended with status {status}" in done.err
     assert "Traceback" not in done.err
     if path.is_dir():
         path.rmdir()

@@ -107,7 +107,7 @@ SPOILS = {
     "the outcome is what is remembered": Case(
         Spoil(
             "gpgshim/supervisor.py",
-            "            self._verdict = self._read_verdict()\n",
+            "            self._verdict = self._read_back()\n",
             "            self._verdict = seen._replace(outcome=OUTCOMES[S_, ending])\n".replace(
                 "S_", "State.UNCOMMITTED"
             ),
