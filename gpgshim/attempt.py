@@ -186,8 +186,10 @@ def caller_environ() -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if name}  # posix_spawn wants one
     with contextlib.suppress(OSError):
         given = Path("/proc/self/environ").read_bytes().split(b"\0")
-        if not any(entry.startswith(b"LC_CTYPE=") for entry in given):
-            environ.pop("LC_CTYPE", None)
+        values = [os.fsdecode(entry[9:]) for entry in given if entry.startswith(b"LC_CTYPE=")]
+        environ.pop("LC_CTYPE", None)
+        if values:
+            environ["LC_CTYPE"] = values[0]
     return environ
 
 

@@ -166,8 +166,10 @@ class Manager:
         return self._reader
 
     def answer(self) -> Answer | None:
+        poll = select.poll()  # not select(2), which cannot look at a descriptor above 1023
+        poll.register(self._reader, select.POLLIN)
         while not self._line.endswith(b"\n") and len(self._line) < o2m.LONGEST_LINE:
-            if not select.select([self._reader], [], [], 0)[0]:
+            if not poll.poll(0):
                 return None
             try:
                 byte = os.read(self._reader, 1)  # o2m's rule 1: never ahead

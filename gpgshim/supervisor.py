@@ -259,7 +259,7 @@ class Supervisor:
                 self.finish(line)
             with contextlib.suppress(Unable):  # what the journal does say, it says below
                 self.settle()
-        elif word == wire.GIVE_UP and self.state not in (State.UNCOMMITTED, State.CLOSED):
+        elif word == wire.GIVE_UP and self.state in (State.UNKNOWN, State.COMMITTED):
             self._send(asker, wire.OPEN)
             return
         else:

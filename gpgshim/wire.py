@@ -12,7 +12,7 @@ LONGEST = 4096  #: bytes, line feed included
 SIGN = "sign"  #: may this gpg, which would sign, be run?
 DOUBT = "doubt"  #: may this gpg, of whose command we know nothing, be run?
 CLOSE = "close"  #: close the gate, and say what the journal says
-GIVE_UP = "give-up"  #: close the gate, but only if nobody has asked yet
+GIVE_UP = "give-up"  #: close the gate, unless there was a grant or there may be one
 END = "end"  #: the same, and the job is over; the argument is its exit status, if that is known
 REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END)
 

@@ -24,12 +24,12 @@ SIGN = "gpg -s f"
 class Job:
     """A job under way that waits, and its socket."""
 
-    def __init__(self, scratch: Scratch) -> None:
+    def __init__(self, scratch: Scratch, *options: str) -> None:
         self.scratch = scratch
         self.fifo = scratch.fifo("go")
         ready = scratch.fifo("ready")
         command = f"echo >{ready}; cat {self.fifo} >/dev/null; {SIGN}"
-        self.process = scratch.start_run(command)
+        self.process = scratch.start_run(command, *options)
         hear(ready)
         (self.directory,) = scratch.jobs()
 
@@ -160,6 +160,31 @@ def test_peer_that_closes_the_gate(job: Job) -> None:
     done = job.go_on()
     assert done.status == 75
     assert job.scratch.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("commit", "asked", "answer"),
+    [
+        ("true", False, b"closed uncommitted retriable"),
+        ("/nonexistent", True, b"closed uncommitted retriable"),  # refused: there will be no grant
+        ("false", True, b"closed unknown irrecoverable"),
+        ("sleep 1000", True, b"open"),
+        ("true", True, b"open"),
+    ],
+)
+def test_peer_that_gives_up(scratch: Scratch, commit: str, asked: bool, answer: bytes) -> None:
+    job = Job(scratch, "--commit", commit)
+    with job.connect() as first, job.connect() as second:
+        if asked:
+            first.sendall(b"gpgshim/1 sign\n")
+            if commit.startswith("sleep"):
+                scratch.wait_for_line("> commit-to-public-upload")
+            else:
+                assert first.recv(4096)
+        second.sendall(b"gpgshim/1 give-up\n")
+        assert second.recv(100) == b"gpgshim/1 " + answer + b"\n"
+        # Where it was closed, who asks now is refused; where it was not, nothing has changed.
+        assert ("% close" in scratch.lines()) == answer.startswith(b"closed")
 
 
 @pytest.mark.parametrize("argument", [b"0", b"9" * 4000, b"-1", b"x", b"", "²".encode()])
