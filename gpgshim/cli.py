@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import click
 
-from gpgshim import __version__, argv, ask, explain, places, wire
+from gpgshim import __version__, argv, ask, config, explain, places, wire
 from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_signals
 from gpgshim.authority import Authority, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
@@ -85,12 +85,15 @@ _DEADLINE = click.option(
     "--deadline",
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True, max=1e6),
-    default=600.0,
-    show_default=True,
-    help="How long the authority may take; after that nobody knows what it believes.",
+    help="How long the authority may take; after that nobody knows what it believes. Default: 600.",
 )
 _GPG = click.option("--gpg", metavar="PATH", help="The real gpg. Default: the first on PATH.")
 _DGIT = click.option("--dgit", metavar="PATH", help="The real dgit. Default: the first on PATH.")
+
+
+def settings_for(**given: object) -> config.Settings:
+    """What is in force for a command line that gives these; None is not given."""
+    return config.load(os.environ, given).settings
 
 
 def report(attempt: Attempt, verdict: Verdict) -> None:
@@ -113,7 +116,7 @@ def _authority_of(commit: str | None, job: str | None) -> Authority:
 def run(
     job: str | None,
     commit: str | None,
-    deadline: float,
+    deadline: float | None,
     gpg: str | None,
     dgit: str | None,
     command: tuple[str, ...],
@@ -127,9 +130,10 @@ def run(
     Example:
       gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
     """
-    authority = _authority_of(commit, job)
-    called = commit or "nobody"
-    attempt = Attempt(job, authority, called, quote(list(command)), deadline, gpg, dgit)
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit)
+    authority = _authority_of(now.commit, job)
+    called = now.commit or "nobody"
+    attempt = Attempt(job, authority, called, quote(list(command)), now.deadline, now.gpg, now.dgit)
     supervisor = attempt.supervisor
     try:
         try:
@@ -145,7 +149,7 @@ def run(
     finally:
         attempt.end()
     report(attempt, verdict)
-    prune_if_due(attempt.journal.path.parent)
+    prune_if_due(attempt.journal.path.parent, days=now.keep_days, jobs=now.keep_jobs)
     return exit_status(verdict.outcome, attempt.status)
 
 
@@ -159,7 +163,7 @@ def run(
 def supervise(
     job: str | None,
     commit: str | None,
-    deadline: float,
+    deadline: float | None,
     gpg: str | None,
     dgit: str | None,
     foreground: bool,
@@ -173,8 +177,10 @@ def supervise(
       eval "$(gpgshim supervise --commit 'ask-the-release-team')"
       make release; gpgshim close --status $?
     """
-    authority = _authority_of(commit, job)
-    attempt = Attempt(job, authority, commit or "nobody", None, deadline, gpg, dgit)
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit)
+    authority = _authority_of(now.commit, job)
+    called = now.commit or "nobody"
+    attempt = Attempt(job, authority, called, None, now.deadline, now.gpg, now.dgit)
     supervisor = attempt.supervisor
     click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")
     sys.stdout.flush()
@@ -195,7 +201,7 @@ def supervise(
         # Whoever has our PATH still has it: the stunts stay, and say that the job is over.
         supervisor.shut()
     report(attempt, verdict)
-    prune_if_due(attempt.journal.path.parent)
+    prune_if_due(attempt.journal.path.parent, days=now.keep_days, jobs=now.keep_jobs)
     return 0
 
 
@@ -264,7 +270,7 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
     search = os.environ.get("PATH", os.defpath)
-    table = argv.load(table_of(find_gpg(search, gpg)))
+    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg)))
     if not json_lines:
         reading = argv.read(words, table, os.environ, explain.file_in("."))
         click.echo(
@@ -292,6 +298,23 @@ def explain_words(context: click.Context, gpg: str | None, words: tuple[str, ...
       gpgshim explain -- --status-fd --sign f
     """
     context.invoke(classify, gpg=gpg, json_lines=False, explained=True, words=words)
+    return 0
+
+
+@cli.command("config")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+def show_config(as_json: bool) -> int:
+    """The settings in force, and where each comes from, as a file that would say the same.
+
+    They are read from /etc/gpgshim/gpgshim.toml, then from gpgshim/gpgshim.toml under
+    $XDG_CONFIG_HOME (default: ~/.config), and the command line of each verb wins over both.
+
+    \b
+    Example:
+      gpgshim config
+    """
+    now = config.load(os.environ)
+    click.echo(config.show_json(now) if as_json else config.show(now), nl=False)
     return 0
 
 

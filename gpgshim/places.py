@@ -57,13 +57,27 @@ def make_private(directory: Path) -> None:
         ) from error
     if not stat.S_ISDIR(info.st_mode):
         raise Misconfigured(f"{directory} is not a directory; nothing was started")
+    check_ours(directory, info)
+    check_above(directory)
+
+
+def check_ours(path: Path, info: os.stat_result) -> None:
+    """Raises Misconfigured where another user owns `path` or can write to it.
+
+    A sticky directory that all can write, such as /tmp, passes.
+    """
     if info.st_uid not in (0, os.geteuid()):
-        raise Misconfigured(f"{directory} belongs to user id {info.st_uid}; nothing was started")
-    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not info.st_mode & stat.S_ISVTX:
+        raise Misconfigured(f"{path} belongs to user id {info.st_uid}; nothing was started")
+    sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
+    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
         raise Misconfigured(
-            f"others can write to {directory} (mode {stat.S_IMODE(info.st_mode):04o});"
+            f"others can write to {path} (mode {stat.S_IMODE(info.st_mode):04o});"
             " nothing was started"
         )
+
+
+def check_above(directory: Path) -> None:
+    """Raises Misconfigured where everybody can put another directory in the place of this one."""
     for above in directory.resolve().parents:
         try:
             mode = above.stat().st_mode

@@ -21,7 +21,9 @@ EVERY = 86400.0  #: seconds between two looks
 _STAMP = ".pruned"
 
 
-def prune_if_due(directory: Path, now: float | None = None) -> int:
+def prune_if_due(
+    directory: Path, now: float | None = None, days: float = DAYS, jobs: int = JOBS
+) -> int:
     """prune(), unless it was done in the last day. Raises nothing; how many were removed."""
     now = time.time() if now is None else now
     stamp = directory / _STAMP
@@ -31,7 +33,7 @@ def prune_if_due(directory: Path, now: float | None = None) -> int:
     with contextlib.suppress(OSError):
         stamp.touch()
         os.utime(stamp, (now, now))
-        return prune(directory, now)
+        return prune(directory, now, days, jobs)
     return 0
 
 

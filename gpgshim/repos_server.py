@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim import o2m, places
+from gpgshim import config, o2m, places
 from gpgshim.attempt import Attempt, become_subreaper, kill_descendants
 from gpgshim.authority import DEFAULT_SIGNALS, Manager
 from gpgshim.descriptors import write_all
@@ -36,7 +36,6 @@ ARGUMENTS = (
 )  # fmt: skip
 LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
 LONGEST_NOTE = 1000  #: bytes of what is no report that the journal shows
-DEADLINE = 600.0  #: seconds that the manager may take to say go-ahead
 #: How long before dgit-repos-server's alarm the stunt dgit gives up: this part of the time limit,
 #: but no more than so many seconds. What comes after, a mail, takes less.
 EARLIER, EARLIEST = 0.1, 30.0
@@ -56,13 +55,19 @@ def main() -> NoReturn:
         if MODE not in words:
             say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched")
             become(real, words)
+        # A wrong setting ends the worker's connection, as all else that is wrong with the machine:
+        # the manager has heard no commitment and may give the job out again, and oracled waits
+        # before it starts another worker. A report of our own, `retriable`, would be worse: the
+        # worker would take the next job at once, and a machine that can do none would use up the
+        # attempts of all. To run without what was set, a commit or a time limit, would be a guess.
+        settings = config.load(os.environ).settings
         arguments = read_arguments(words)
         become_subreaper()
         keeper = os.pidfd_open(os.getpid())
         # With SIGCHLD ignored, as a caller may leave it, we would not learn how it ended.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         supervisor = os.fork()
-        status = keep(supervisor) if supervisor else serve(real, words, arguments, keeper)
+        status = keep(supervisor) if supervisor else serve(real, words, arguments, settings, keeper)
     except GpgshimError as error:
         say(str(error))
         status = error.status
@@ -81,7 +86,13 @@ def keep(supervisor: int) -> int:
     )
 
 
-def serve(real: Path, words: list[str], arguments: dict[str, str], keeper: int) -> int:
+def serve(
+    real: Path,
+    words: list[str],
+    arguments: dict[str, str],
+    settings: config.Settings,
+    keeper: int,
+) -> int:
     """Supervise the job that `words` speak of; 0 where the manager has been told its outcome.
 
     `arguments` are the words after MODE by name, `keeper` is a pidfd.
@@ -92,14 +103,17 @@ def serve(real: Path, words: list[str], arguments: dict[str, str], keeper: int) 
         manager,
         "o2m",
         quote(["dgit-repos-server", *words]),
-        DEADLINE,
+        settings.deadline,
+        settings.gpg,
+        settings.dgit,
         until=give_up_at(int(arguments["timeout"]), time.monotonic()),
     )
     try:
         return _Server(attempt, manager, keeper).run([str(real), *words])
     finally:
         attempt.end()
-        prune_if_due(attempt.journal.path.parent)
+        directory = attempt.journal.path.parent
+        prune_if_due(directory, days=settings.keep_days, jobs=settings.keep_jobs)
 
 
 def read_arguments(words: list[str]) -> dict[str, str]:

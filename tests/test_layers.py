@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "authority": {"descriptors", "errors", "gate", "o2m", "transcript"},
     "audit": {"argv", "transcript"},
     "prune": {"verdict"},
+    "config": {"errors", "places", "prune", "transcript"},
     "supervisor": {
         "audit",
         "authority",
@@ -65,6 +66,7 @@ MAY_IMPORT = {
         "supervisor",
     },
     "repos_server": {
+        "config",
         "prune",
         "attempt",
         "authority",
