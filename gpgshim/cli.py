@@ -318,6 +318,32 @@ def show_config(as_json: bool) -> int:
     return 0
 
 
+@cli.command()
+@_GPG
+@click.option("--json", "in_json", is_flag=True, help="Tell it as one JSON object.")
+def doctor(gpg: str | None, in_json: bool) -> int:
+    """Look at this machine as it is, and say what to mend.
+
+    A line a check: `ok`, `mend`, or `-` for what is only to be known, or does not apply. Nothing is
+    changed; a trial signature is made where there is one secret key, without asking for a PIN, and
+    thrown away. On tag2upload's oracle run it as the oracle's user. The exit status is 0, or 78 if
+    something is to be mended.
+
+    \b
+    With --json: {"doctor": 1, "gpgshim": VERSION, "oracle": BOOL, "environment": WHOSE,
+    "result": "ok"|"mend", "checks": [{"name", "looks_at", "why", "result": "ok"|"note"|"mend",
+    "found": [LINE…], "todo": [LINE…]}…]}. None of these will go, or change its meaning.
+
+    \b
+    Examples:
+      gpgshim doctor
+      gpgshim doctor --json | grep -c '"result": "mend"'
+    """
+    from gpgshim.doctor import main as examine
+
+    return examine(gpg, in_json)
+
+
 def _journal_path(job: str) -> Path:
     if "/" in job:
         return Path(job)

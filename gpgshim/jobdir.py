@@ -191,7 +191,7 @@ def sweep(base: Path) -> None:
         with contextlib.suppress(OSError):
             if (
                 entry.stat().st_mtime < long_ago
-                and not _is_served(entry)
+                and not is_served(entry)
                 and not _is_on_a_path(entry)
             ):
                 shutil.rmtree(entry)
@@ -207,7 +207,8 @@ def _own_directories(base: Path) -> list[Path]:
     return []
 
 
-def _is_served(job: Path) -> bool:
+def is_served(job: Path) -> bool:
+    """Whether the job whose directory this is has its supervisor. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         try:
             peer.connect(os.fsencode(job / "socket"))

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "verdict": {"gate", "transcript"},
     "replay": {"gate", "o2m", "transcript", "verdict"},
     "show": {"gate", "transcript", "verdict"},
+    "diagnosis": {"argv", "o2m"},
     # the stunt's tree
     "ask": {"wire"},
     "shim": {"argv", "ask", "wire"},
@@ -77,6 +78,22 @@ MAY_IMPORT = {
         "places",
         "transcript",
     },
+    # the doctor's: looks at all of it
+    "rehearsal": {"o2m"},
+    "oracle": {"diagnosis", "errors", "places", "repos_server"},
+    "doctor": {
+        "argv",
+        "attempt",
+        "commands",
+        "diagnosis",
+        "errors",
+        "explain",
+        "jobdir",
+        "optable",
+        "oracle",
+        "places",
+        "rehearsal",
+    },
 }
 PURE = (
     "gate",
@@ -89,6 +106,7 @@ PURE = (
     "verdict",
     "replay",
     "show",
+    "diagnosis",
 )
 
 #: What pure modules may import beside each other.

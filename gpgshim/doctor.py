@@ -1,0 +1,563 @@
+"""`gpgshim doctor`: looks at the machine as it is, and says what to mend.
+
+Rule 1: a check is a row of CHECKS: it looks, and diagnosis.py says what that means. One that cannot
+look has not passed.
+Rule 2: what it makes it removes, signatures too. What stays is a table of options in the cache, and
+gpg's own agent, where that was not there before.
+Rule 3: the real gpg is called by its path, never by PATH, which may lead to a stunt; and inside a
+job no trial signature is made, because it would go round that job's gate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from gpgshim import __version__, argv, diagnosis, jobdir, optable, oracle, places, rehearsal
+from gpgshim.attempt import caller_environ, find_gpg, kill_descendants, own_umask, table_of
+from gpgshim.commands import COMMANDS
+from gpgshim.diagnosis import Finding, Result, mend, note
+from gpgshim.errors import GpgshimError, Misconfigured
+from gpgshim.explain import file_in
+
+SECONDS = 20.0  #: how long a program that we ask may take
+TRIAL_SECONDS = 30.0  #: how long a trial signature may take: a token can be slow
+
+#: The longest name of a job that is in its directory's.
+TRIAL_JOB = "gpgshim-doctor-trial-job"
+
+
+class Machine:
+    """What is looked at, each thing once. `gpg` is the real one as a user gave it, or None.
+
+    `environ` is the environment that jobs have: oracled's, where it can be seen, else our own.
+    """
+
+    def __init__(self, gpg: str | None = None) -> None:
+        self.own = caller_environ()
+        search = self.own.get("PATH", os.defpath)
+        self._given = gpg
+        self.oracled = oracle.find_program("tag2upload-oracled", search)
+        self.is_oracle = bool(self.oracled or oracle.find_real(search))
+        self.sources = oracle.sources(self.own) if self.is_oracle else []
+        self.environ: Mapping[str, str] = self.own
+        self.seen_as = "this process"
+        if self.sources:
+            self.seen_as, self.environ, _ = self.sources[0]
+        self.search = self.environ.get("PATH", os.defpath)
+
+    @cached_property
+    def stunts(self) -> list[diagnosis.Stunt]:
+        """The stunts gpg and dgit on our own PATH: where there are some, we are inside of a job."""
+        found = []
+        for path in oracle.stunts_on(self.own.get("PATH", os.defpath)):
+            job = path.parent.parent
+            served = False
+            with contextlib.suppress(OSError):
+                served = jobdir.is_served(job)
+            is_job = (job / "table").exists()
+            found.append(diagnosis.Stunt(str(path), str(job) if is_job else "", served))
+        return found
+
+    @cached_property
+    def gpg(self) -> Path:
+        """The real gpg. Raises Misconfigured."""
+        return find_gpg(self.search, self._given)
+
+    @cached_property
+    def table_text(self) -> str:
+        """Its option table, as text. Raises Misconfigured."""
+        return table_of(self.gpg)
+
+    @cached_property
+    def table(self) -> argv.Table:
+        return argv.load(self.table_text)
+
+    @cached_property
+    def server(self) -> Path | None:
+        """Debian's dgit-repos-server."""
+        return oracle.find_real(self.search) or oracle.find_real(self.own.get("PATH", os.defpath))
+
+    @cached_property
+    def gnupg_home(self) -> Path:
+        """GnuPG's home, for calls without --homedir."""
+        given = self.environ.get("GNUPGHOME")
+        return Path(given or f"{self.environ.get('HOME', '/nonexistent')}/.gnupg")
+
+    @cached_property
+    def keys(self) -> list[diagnosis.Key]:
+        """The secret keys, as python-gnupg lists them. Raises as that does, and TimeoutError."""
+        if not self.gnupg_home.is_dir():
+            return []  # gpg would make it
+        with time_limit(SECONDS):
+            listed = self.gnupg().list_keys(True)
+        return [
+            diagnosis.Key(each["fingerprint"], len(each["subkeys"]), _token(each["token"]))
+            for each in listed
+        ]
+
+    def gnupg(self, *options: str) -> Any:
+        """python-gnupg on the real gpg, in the environment of jobs."""
+        import gnupg  # type: ignore[import-untyped]
+
+        logging.getLogger("gnupg").setLevel(logging.CRITICAL + 1)  # it logs tracebacks
+        return gnupg.GPG(
+            gpgbinary=str(self.gpg), env=dict(self.environ), options=[*options] or None
+        )
+
+    def ask(self, *words: str, search: str | None = None) -> str:
+        """What a program prints, in the environment of jobs. Raises OSError, SubprocessError."""
+        return subprocess.run(
+            words,
+            cwd="/",
+            env={**self.environ, **({} if search is None else {"PATH": search})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=True,
+        ).stdout.decode("utf-8", "backslashreplace")
+
+
+def _token(field: str) -> str:
+    # doc/DETAILS, field 15: a serial number, `#` for a key that is not there, `+` for one that is.
+    return "" if field in ("", "+", "#") else field
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in here when the time is up; what was started in here is then ended."""
+
+    def ring(_number: int, _frame: object) -> None:
+        raise TimeoutError(f"no end after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except TimeoutError:
+        kill_descendants()
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# --- the looks ------------------------------------------------------------------------------------
+
+
+def look_at_gpg(machine: Machine) -> Finding:
+    table = machine.table
+    unknown = [
+        name
+        for name, _, flags in table.rows()
+        if flags & argv.COMMAND and name not in {*COMMANDS, *argv.NO_COMMAND, *argv.NOT_IN_CONF}
+    ]
+    return diagnosis.gpg(str(machine.gpg), table.version, table.maker, table.exact, unknown)
+
+
+def look_at_conf(machine: Machine) -> Finding:
+    taken, doubt = argv.take_confs([], machine.table, machine.environ, file_in("/"))
+    lines = [
+        diagnosis.ConfLine(each.where, each.text, each.fault)
+        for each in taken
+        if each.fault or (each.flags & argv.COMMAND and each.name not in argv.NO_COMMAND)
+    ]
+    return diagnosis.conf(lines, str(doubt or ""))
+
+
+def look_at_keys(machine: Machine) -> Finding:
+    return diagnosis.keys(machine.is_oracle, str(machine.gnupg_home), machine.keys)
+
+
+def try_key(machine: Machine) -> Finding:
+    if machine.stunts:
+        return note("not tried: we are inside of a job, and it would go round its gate")
+    if len(machine.keys) != 1:
+        return note(f"not tried: {len(machine.keys)} secret keys")
+    key = machine.keys[0]
+    began = time.monotonic()
+    try:
+        # With `error` nobody is asked for a PIN or a passphrase: gpg-agent has it, or fails.
+        with time_limit(TRIAL_SECONDS):
+            gnupg = machine.gnupg("--pinentry-mode", "error")
+            made = gnupg.sign("A trial signature of gpgshim doctor.", keyid=key.fingerprint)
+            good = bool(made.data) and gnupg.verify(made.data).valid
+    except TimeoutError:
+        return diagnosis.trial(key, diagnosis.Trial(False, "", TRIAL_SECONDS, True))
+    said = [line for line in str(made.stderr).split("\n") if line.startswith("gpg: ")]
+    complaint = said[-1].removeprefix("gpg: ") if said else "it says nothing"
+    return diagnosis.trial(key, diagnosis.Trial(good, complaint, time.monotonic() - began))
+
+
+def look_at_stunts(machine: Machine) -> Finding:
+    return diagnosis.stunts(machine.stunts)
+
+
+def try_job(machine: Machine) -> Finding:
+    """Make a job's directory where jobs have theirs, and run the stunt that is in it."""
+    base = places.runtime_directory(dict(machine.environ))
+    was_there = base.exists()
+    with own_umask():
+        places.make_private(base)
+        directory = jobdir.make(base, TRIAL_JOB, machine.table_text, {"gpg": machine.gpg})
+    try:
+        said = machine.ask(f"{directory}/bin/gpg", "--version")
+        complaint = (
+            "" if said == machine.ask(str(machine.gpg), "--version") else f"it said {said!r}"
+        )
+    except OSError as error:
+        complaint = f"a stunt in {base} cannot be run: {error.strerror} (noexec?)"
+    except subprocess.SubprocessError as error:
+        complaint = f"a stunt in {base} does not run: {error}"
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        if not was_there:
+            with contextlib.suppress(OSError):
+                base.rmdir()
+    return diagnosis.trial_job(str(base), complaint)
+
+
+#: As debsign does it; after each file that sets it, where and what.
+_DEBSIGN_PROGRAM = """\
+DEBSIGN_PROGRAM=
+for file in /etc/devscripts.conf ~/.devscripts; do
+    before=$DEBSIGN_PROGRAM
+    [ -r $file ] && . $file >/dev/null
+    [ "$DEBSIGN_PROGRAM" = "$before" ] || where=$file
+done
+printf '%s\\0%s' "$where" "$DEBSIGN_PROGRAM"
+"""
+
+
+def look_at_debsign(machine: Machine) -> Finding:
+    if not oracle.find_program("debsign", machine.search):
+        return note("there is no debsign")
+    where, _, program = machine.ask("bash", "-c", _DEBSIGN_PROGRAM).partition("\0")
+    return diagnosis.debsign(program, where)
+
+
+def look_at_git(machine: Machine) -> Finding:
+    if not oracle.find_program("git", machine.search):
+        return note("there is no git")
+    # A repository that is none: only the user's and the machine's settings are wanted.
+    listed = machine.ask("git", "--git-dir=/dev/null", "config", "--list", "--show-origin", "-z")
+    parts = listed.split("\0")
+    return diagnosis.git(
+        diagnosis.Setting(origin, *_key_and_value(setting))
+        for origin, setting in zip(parts[::2], parts[1::2], strict=False)
+    )
+
+
+def _key_and_value(setting: str) -> tuple[str, str]:
+    key, _, value = setting.partition("\n")
+    return key, value
+
+
+def look_at_gpgme(machine: Machine) -> Finding:
+    if not oracle.find_program("gpgconf", machine.search):
+        return note("there is no gpgconf, so gpgme finds no gpg")
+    rows = [line.split(":") for line in machine.ask("gpgconf", "--list-components").splitlines()]
+    path = next((row[2] for row in rows if row[0] == "gpg" and len(row) > 2), "")
+    return diagnosis.gpgme(path, str(machine.gpg))
+
+
+def look_at_others(machine: Machine) -> Finding:
+    found = {
+        name: str(path)
+        for name in diagnosis.OTHERS
+        if (path := oracle.find_program(name, machine.search))
+    }
+    builds = oracle.find_program("dpkg-buildpackage", machine.search) is not None
+    return diagnosis.others(machine.is_oracle, builds, found)
+
+
+def look_at_signals(machine: Machine) -> Finding:
+    blocked = [_name(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())]
+    parent = os.getppid()
+    # What we were given ourselves cannot be seen any more: CPython ignores SIGPIPE as it starts.
+    ignored = _in_mask(_status(parent).get("SigIgn", "0"))
+    of_us = diagnosis.signals("this process", sorted(blocked), _called(parent), ignored)
+    return diagnosis.all_of([of_us, *map(_signals_of, machine.sources)], of_us)
+
+
+def _signals_of(source: oracle.Source) -> Finding:
+    if source.pid is None:
+        return Finding(Result.OK, ())
+    status = _status(source.pid)
+    ignored = _in_mask(status.get("SigIgn", "0"))
+    blocked = _in_mask(status.get("SigBlk", "0"))
+    return diagnosis.signals(source.name, blocked, source.name, ignored)
+
+
+def _status(pid: int) -> dict[str, str]:
+    """/proc/PID/status; empty where it cannot be read."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines()
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return {}
+
+
+def _called(pid: int) -> str:
+    return f"{_status(pid).get('Name', '?')}[{pid}]"
+
+
+def _in_mask(mask: str) -> list[str]:
+    return [_name(number) for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1]
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
+def look_at_state(machine: Machine) -> Finding:
+    return diagnosis.state_directory(_look_at_place(places.state_directory(dict(machine.environ))))
+
+
+def look_at_runtime(machine: Machine) -> Finding:
+    directory = places.runtime_directory(dict(machine.environ))
+    return diagnosis.runtime_directory(_look_at_place(directory))
+
+
+def look_at_cache(machine: Machine) -> Finding:
+    directory = optable.cache_directory(dict(machine.environ))
+    return diagnosis.cache_directory(_look_at_place(directory) if directory else None)
+
+
+def _look_at_place(path: Path) -> diagnosis.Place:
+    there = next(each for each in (path, *path.parents) if each.exists())
+    fault = ""
+    try:
+        # Where it is there, nothing is made of it; where it is not, what is above must let us.
+        if there == path:
+            places.make_private(path)
+        if not os.access(there, os.W_OK | os.X_OK):
+            fault = f"{path} cannot be made: {there} cannot be written to"
+            fault = f"{path} cannot be written to" if there == path else fault
+    except GpgshimError as error:
+        fault = _words(error)
+    disk = os.statvfs(there)
+    names = disk.f_favail if disk.f_files else None
+    volatile = _kind_of_disk(there) in ("tmpfs", "ramfs")
+    return diagnosis.Place(
+        str(path), there == path, fault, volatile, disk.f_bavail * disk.f_frsize, names
+    )
+
+
+def _kind_of_disk(path: Path) -> str:
+    """The file system's type, by proc_pid_mountinfo(5); "" where it is not to be told."""
+    number = path.stat().st_dev
+    wanted = f"{os.major(number)}:{os.minor(number)}"
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
+            before, _, after = line.partition(" - ")
+            if before.split()[2] == wanted:
+                return after.split()[0]
+    return ""
+
+
+def look_at_versions(machine: Machine) -> Finding:
+    if machine.oracled is None or machine.server is None:
+        missing = "tag2upload-oracled" if machine.oracled is None else "dgit-repos-server"
+        return mend(f"there is no {missing}", "install dgit-infrastructure")
+    return diagnosis.versions(*oracle.read_versions(machine.oracled, machine.server))
+
+
+def rehearse(machine: Machine) -> Finding:
+    if machine.server is None:
+        return mend("there is no dgit-repos-server", "install dgit-infrastructure")
+    return diagnosis.rehearsal(*rehearsal.rehearse(machine.server))
+
+
+def look_at_deployment(machine: Machine) -> Finding:
+    findings = [diagnosis.deployment(oracle.deployment(each)) for each in machine.sources]
+    return diagnosis.all_of(
+        findings,
+        mend(
+            "nothing is known of the oracle's environment: of this user no tag2upload-oracled runs,"
+            " no user manager answers, and nothing in environment.d sets PATH",
+            "run gpgshim doctor as the oracle's user; to deploy it, see TAG2UPLOAD.md",
+        ),
+    )
+
+
+def look_at_variables(machine: Machine) -> Finding:
+    own = oracle.Source("this process", machine.own)
+    findings = [diagnosis.variables(each.name, each.environ) for each in machine.sources or [own]]
+    return diagnosis.all_of(findings, findings[0])
+
+
+def look_at_unit(machine: Machine) -> Finding:
+    return diagnosis.unit(oracle.unit(machine.own))
+
+
+class Check(NamedTuple):
+    """A check. `oracle`: it is about tag2upload's oracle, and does not apply elsewhere."""
+
+    name: str
+    looks_at: str
+    why: str
+    look: Callable[[Machine], Finding]
+    oracle: bool = False
+
+
+CHECKS = (
+    Check("gpg", "the real gpg, its version and its table of options",
+          "a command line is read by the table of the very gpg that runs", look_at_gpg),
+    Check("gpg.conf", "/etc/gnupg/gpg.conf and the user's",
+          "a command in it is in every call: what does not sign would, or fail", look_at_conf),
+    Check("secret key", "the secret keys that gpg has",
+          "oracled wants one, and says so at its start only", look_at_keys),
+    Check("trial signature", "a signature with that key, which is thrown away",
+          "after the commitment a failure is final", try_key),
+    Check("stunts", "stunts gpg and dgit on PATH",
+          "they belong to a job; anywhere else they refuse", look_at_stunts),
+    Check("trial job", "a job's directory, and its stunt, run",
+          "a stunt that cannot be run is stepped over, to the real gpg", try_job),
+    Check("debsign", "DEBSIGN_PROGRAM in /etc/devscripts.conf and ~/.devscripts",
+          "debsign then signs round the gate", look_at_debsign),
+    Check("git", "gpg.program, gpg.format, dgit*.cmd-gpg and their like, outside of repositories",
+          "git or dgit then signs round the gate", look_at_git),
+    Check("gpgme", "the gpg that gpgconf names",
+          "gpgme asks gpgconf and not PATH: what uses it signs round the gate", look_at_gpgme),
+    Check("other programs", "gpg2, gpg-sq, sq and programs for sop on PATH",
+          "what signs with them signs round the gate", look_at_others),
+    Check("signals", "signals that are blocked or ignored here",
+          "dgit does not start without SIGPIPE and SIGCHLD", look_at_signals),
+    Check("state directory", "where journals are kept: its owner, mode and disk",
+          "without a journal no job runs", look_at_state),
+    Check("runtime directory", "where jobs have their directories: its owner, mode and disk",
+          "without one no job runs", look_at_runtime),
+    Check("cache directory", "where tables of options are kept",
+          "it saves a tenth of a second a job", look_at_cache),
+    Check("versions", "the versions of oracled, of its protocol and of dgit-repos-server",
+          "with a protocol that we do not know, jobs are not gated", look_at_versions, True),
+    Check("retriable", "the installed dgit-repos-server, run with a dgit that exits 75",
+          "it says retriable by an accident of perl's, and retries hang on it", rehearse, True),
+    Check("deployment", "the PATH of oracled, and DGIT_REPOS_SERVER_TEST",
+          "our dgit-repos-server must come before Debian's, and no stunt gpg", look_at_deployment,
+          True),
+    Check("environment", "variables of oracled's that lead its jobs elsewhere",
+          "a job that does not call dgit by PATH has no stunt dgit", look_at_variables, True),
+    Check("unit", "the file and the drop-ins of tag2upload-oracled.service",
+          "if it is not Debian's own, oracled calls itself `testing`, and gets no jobs",
+          look_at_unit, True),
+)  # fmt: skip
+
+
+def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tuple[Check, Finding]]:
+    """Every check, one after the other, with what it found. Raises nothing."""
+    for check in checks:
+        if check.oracle and not machine.is_oracle:
+            yield check, note("not an oracle: there is no dgit-infrastructure")
+            continue
+        try:
+            finding = check.look(machine)
+        except GpgshimError as error:
+            finding = mend(_words(error), f"put that right: {check.looks_at}")
+        except subprocess.CalledProcessError as error:
+            finding = mend(
+                f"{error.cmd[0]} ended with {error.returncode}", f"see what it says: {error.cmd[0]}"
+            )
+        except ImportError as error:
+            finding = mend(f"{error.name} is not installed", f"install python3-{error.name}")
+        # Whatever goes wrong while one thing is looked at, the others are still to be looked at.
+        except Exception as error:
+            words = str(error).strip().split("\n")[0] or type(error).__name__
+            finding = mend(f"could not be looked at: {words}", f"look yourself: {check.looks_at}")
+        yield check, finding
+
+
+def _words(error: GpgshimError) -> str:
+    return str(error).removesuffix("; nothing was started")
+
+
+# --- the telling ----------------------------------------------------------------------------------
+
+
+def main(gpg: str | None, in_json: bool) -> int:
+    """The verb: examine the machine, and tell on stdout; the exit status, 0 or 78."""
+    machine = Machine(gpg)
+    results = []
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    if not in_json:
+        click.echo(f"gpgshim {__version__}; jobs have the environment of {machine.seen_as}")
+    for check, finding in examine(machine):
+        results.append((check, finding))
+        if not in_json:
+            click.echo(told(check, finding, colour))
+    to_mend = count_to_mend(results)
+    if in_json:
+        click.echo(as_json(machine, results))
+    else:
+        click.echo(f"{to_mend or 'nothing'} to mend, of {len(results)} checks")
+    return Misconfigured.status if to_mend else 0
+
+
+MARKS = {Result.OK: "ok", Result.NOTE: "-", Result.MEND: "mend"}
+COLOURS = {Result.OK: "32", Result.NOTE: "2", Result.MEND: "1;31"}  # SGR: green, dim, bold red
+_WIDTH = max(len(check.name) for check in CHECKS)
+
+
+def told(check: Check, finding: Finding, colour: bool) -> str:
+    """A check in lines for people: the mark, its name, and what it found; then what to do."""
+    mark = f"{MARKS[finding.result]:4}"
+    if colour:
+        mark = f"\x1b[{COLOURS[finding.result]}m{mark}\x1b[m"
+    margin = " " * (_WIDTH + 8)
+    first, *rest = finding.found or ("",)
+    lines = [f"{mark}  {check.name:{_WIDTH}}  {first}", *(margin + line for line in rest)]
+    if finding.result is Result.MEND:
+        lines.append(f"{margin}why: {check.why}")
+    lines += [f"{margin}do:  {line}" for line in finding.todo]
+    return "\n".join(lines)
+
+
+def as_json(machine: Machine, results: Sequence[tuple[Check, Finding]]) -> str:
+    """The whole of it as JSON; what is in it stays, and more may come:
+
+    {"doctor": 1, "gpgshim": VERSION, "oracle": BOOL, "environment": WHOSE, "result": R, "checks":
+    [{"name", "looks_at", "why", "result": R, "found": [LINE…], "todo": [LINE…]}…]}, where R is
+    "ok", "note" or "mend"; the R of the whole is "ok" or "mend".
+    """
+    checks = [
+        {
+            "name": check.name,
+            "looks_at": check.looks_at,
+            "why": check.why,
+            "result": finding.result,
+            "found": finding.found,
+            "todo": finding.todo,
+        }
+        for check, finding in results
+    ]
+    whole = {
+        "doctor": 1,
+        "gpgshim": __version__,
+        "oracle": machine.is_oracle,
+        "environment": machine.seen_as,
+        "result": Result.MEND if count_to_mend(results) else Result.OK,
+        "checks": checks,
+    }
+    return json.dumps(whole, indent=1)
+
+
+def count_to_mend(results: Sequence[tuple[Check, Finding]]) -> int:
+    return sum(finding.result is Result.MEND for _, finding in results)

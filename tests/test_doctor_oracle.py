@@ -1,0 +1,52 @@
+"""Does the doctor see what is wrong with an oracle, and nothing wrong with one that is right?
+
+The programs are Debian's, in the sid root, and oracled runs: tests/world/doctored.py has the
+oracles, each spoilt in one way.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.world.doctored import ORACLES
+from tests.world.root import SIDROOT, find_reason_against
+
+if why := find_reason_against():
+    pytest.skip(why, allow_module_level=True)
+
+
+def examine(name: str, world: Path) -> tuple[int, dict[str, Any]]:
+    """The doctor's exit status, and what it says, in the world of the oracle of this name."""
+    world.mkdir()
+    done = subprocess.run(
+        [SIDROOT, "enter", world, "env", "-C", "/checkout", "PYTHONDONTWRITEBYTECODE=1",
+         "python3", "-m", "tests.world.doctored", name, "--json"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stdout and not done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_oracle(name: str, tmp_path: Path) -> None:
+    status, told = examine(name, tmp_path / "world")
+    assert told["oracle"]
+    to_mend = {each["name"]: each for each in told["checks"] if each["result"] == "mend"}
+    assert set(to_mend) == ORACLES[name][1], json.dumps(to_mend, indent=1)
+    assert all(each["found"] and each["todo"] for each in to_mend.values())
+    assert status == (78 if to_mend else 0)
+    assert told["result"] == ("mend" if to_mend else "ok")
+
+
+def test_a_good_oracle_passes_every_check_that_can_be_made(tmp_path: Path) -> None:
+    _, told = examine("good", tmp_path / "world")
+    assert told["environment"].startswith("tag2upload-oracled[")
+    # gpgme has no way to be gated; who started the doctor ignores SIGPIPE, being Python.
+    results = {each["name"]: each["result"] for each in told["checks"]}
+    notes = {name for name, result in results.items() if result != "ok"}
+    assert notes == {"gpgme", "signals"}
