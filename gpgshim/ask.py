@@ -6,7 +6,6 @@ Rule 2: no answer is a no. Every way of not getting one has its own clause.
 
 from __future__ import annotations
 
-import _socket
 import posix
 import sys
 
@@ -26,6 +25,8 @@ def ask(job: str, word: str, argument: str = "") -> tuple[str, str]:
     """
     path = job + SOCKET
     try:
+        import _socket  # here, because a stunt that does not ask need not pay for it
+
         own = posix.lstat(job)
         if own.st_uid != posix.geteuid() or own.st_mode & 0o077:
             raise NoAnswer(f"{job} is not a private directory of this user")
@@ -46,6 +47,8 @@ def ask(job: str, word: str, argument: str = "") -> tuple[str, str]:
         finally:
             peer.close()
         return wire.decode(data, wire.ANSWERS)
+    except ImportError as error:
+        raise NoAnswer(f"there is no way to ask ({error})") from None
     except FileNotFoundError:
         raise NoAnswer(f"the job is over: there is no {path}") from None
     except wire.WireError as error:

@@ -5,7 +5,8 @@
     JOB/table                     the real gpg's options
     JOB/until                     when the stunt dgit gives up, where it has to
     JOB/socket                    the supervisor; gone when the gate is
-    JOB/gpgshim/  JOB/pyc/        the stunts' code, compiled
+    JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for dgit
+    JOB/pyc/                      what CPython itself imports as it starts, compiled
 
 Rule 1: nothing in here changes once the job has started, so an upgrade of the package, or of
 python3, cannot give a job half of another version.
@@ -24,6 +25,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType
 
@@ -35,33 +37,43 @@ LONGEST_SOCKET_PATH = 107
 #: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), line feed included.
 LONGEST_SHEBANG = 255
 
-#: The modules that a stunt may import. tests/test_layers.py holds them to it.
-STUNT_MODULES = (
+_GPG = (
+    "__future__",
     "gpgshim",
-    "gpgshim.shim",
-    "gpgshim.argv",
     "gpgshim.commands",
-    "gpgshim.ask",
+    "gpgshim.argv",
     "gpgshim.wire",
-    "gpgshim.dgit",
-    "gpgshim.failures",
+    "gpgshim.ask",
+    "gpgshim.shim",
 )
-#: What CPython itself imports from files as it starts under -I -S, and what ours do.
-START_MODULES = ("encodings", "encodings.aliases", "encodings.utf_8", "__future__")
+#: A stunt's modules, each after those that it imports. All are in one file, and executed before the
+#: stunt decides anything: finding them one by one costs more than all that they do.
+STUNT_MODULES = {
+    "gpg": _GPG,
+    "dgit": (*_GPG, "gpgshim.failures", "gpgshim.dgit"),
+}
+#: What CPython itself imports from files as it starts under -I -S.
+START_MODULES = ("encodings.aliases", "encodings.utf_8", "encodings")
 
 #: CPython ignores SIGPIPE and SIGXFSZ as it starts, and does not say what they were before; the
 #: real gpg has to be given what the caller left. `encodings` is imported before that happens, so
-#: the job's copy of its bytecode begins with this. Seen to hold for CPython 3.11 to 3.14
+#: its bytecode in JOB/pyc is this. Seen to hold for CPython 3.11 to 3.14
 #: (tests/test_untouched.py); where it should not, the two signals are put to their defaults.
+#: The last lines are START_MODULES as they are, so that CPython need not look for the other two.
 PRELUDE = """\
+import marshal
+import posix
+import sys
 caller_status = b""
 try:
-    import posix
     _fd = posix.open("/proc/self/status", posix.O_RDONLY | posix.O_CLOEXEC)
-    caller_status = posix.read(_fd, 1 << 20)  # 65536 groups fit
+    while _more := posix.read(_fd, 1 << 14):
+        caller_status += _more
     posix.close(_fd)
 except OSError:
     pass
+for _name, _code in marshal.loads({modules!r}):
+    exec(_code, vars(sys.modules.setdefault(_name, type(sys)(_name))))
 """
 
 
@@ -79,7 +91,7 @@ def make(
         path = Path(tempfile.mkdtemp(prefix=f"{job[:24]}.", dir=base))
         try:
             _check_path(path)
-            for name in ("bin", "real", "gpgshim"):
+            for name in ("bin", "real", "code"):
                 (path / name).mkdir()
             (path / "table").write_text(table, "utf-8", "surrogateescape")
             if until is not None:
@@ -87,11 +99,7 @@ def make(
             for name, program in real.items():
                 (path / "real" / name).symlink_to(program)
                 _write_stunt(path, name)
-            for module in STUNT_MODULES:
-                name = module.partition(".")[2] or "__init__"
-                (path / "gpgshim" / f"{name}.pyc").write_bytes(_bytecode(_code(module)))
-            for module in START_MODULES:
-                _plant(path, module)
+            _plant_prelude(path)
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
@@ -151,6 +159,26 @@ def _write_stunt(path: Path, name: str) -> None:
     stunt = path / "bin" / name
     stunt.write_bytes(_shebang(path) + body)
     stunt.chmod(0o700)
+    # An interpreter of another version, which marshals otherwise, looks for another name.
+    code = path / "code" / f"{name}.{sys.implementation.cache_tag}"
+    code.write_bytes(_marshal(STUNT_MODULES[name]))
+
+
+def _plant_prelude(path: Path) -> None:
+    spec = importlib.util.find_spec("encodings")
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin)
+    text = PRELUDE.format(modules=_marshal(START_MODULES))
+    code = compile(text, "gpgshim's prelude", "exec", dont_inherit=True)
+    # PEP 552: a hash-based file, not to be checked against its source.
+    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
+    cached = Path(f"{path}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(head + marshal.dumps(code))
+
+
+def _marshal(modules: Iterable[str]) -> bytes:
+    return marshal.dumps([(module, _code(module)) for module in modules])
 
 
 def _code(module: str) -> CodeType:
@@ -159,25 +187,6 @@ def _code(module: str) -> CodeType:
     code = spec.loader.get_code(module)  # type: ignore[attr-defined]
     assert isinstance(code, CodeType)
     return code
-
-
-def _bytecode(code: CodeType) -> bytes:
-    # PEP 552: a hash-based file, not to be checked against its source.
-    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
-
-
-def _plant(path: Path, module: str) -> None:
-    spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None
-    source = Path(spec.origin)
-    if module == "encodings":
-        text = source.read_text("utf-8")
-        code = compile(PRELUDE + text, spec.origin, "exec", dont_inherit=True)
-    else:
-        code = _code(module)
-    cached = Path(f"{path}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    cached.write_bytes(_bytecode(code))
 
 
 def sweep(base: Path) -> None:
@@ -202,7 +211,7 @@ def _own_directories(base: Path) -> list[Path]:
         return [
             path
             for path in base.iterdir()
-            if (path / "gpgshim/shim.pyc").exists() and path.lstat().st_uid == os.geteuid()
+            if (path / "code").is_dir() and path.lstat().st_uid == os.geteuid()
         ]
     return []
 

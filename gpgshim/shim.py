@@ -3,7 +3,8 @@
 Rule 1: what makes no signature is not touched: no socket, no wait, and the real gpg gets argv,
 descriptors, environment and signals as the caller left them.
 Rule 2: all that it needs is found from where it stands. The environment is not asked.
-Rule 3: this runs under `python3 -I -S`; every import is paid for by every call of gpg.
+Rule 3: this runs under `python3 -I -S`; every import is paid for by every call of gpg. A module
+of ours has to be in jobdir.STUNT_MODULES.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import encodings
 import posix
 import sys
 
-from gpgshim import argv
+from gpgshim import argv, ask, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +48,6 @@ def gpg(job: str) -> NoReturn:
     }
     reading = argv.read(words, table, environ, _read_if_there)
     if reading.verdict != argv.PASS:
-        # Only what may sign pays for the socket.
-        try:
-            from gpgshim import ask, wire
-        except (ImportError, OSError) as error:
-            _refuse(f"this gpg cannot ask ({error})", reading.status_fd)
         word = wire.SIGN if reading.verdict == argv.SIGN else wire.DOUBT
         try:
             answer, why = ask.ask(job, word)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import gpgshim
 from gpgshim import jobdir
+from tests.scratch import INTERPRETERS, make_job, short_directory
 
 PACKAGE = Path(gpgshim.__file__).parent
 MODULES = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
@@ -112,19 +114,37 @@ PURE = (
 #: What pure modules may import beside each other.
 HARMLESS = {"__future__", "enum", "typing", "collections", "collections.abc"}
 
-#: All that a stunt has loaded when it becomes the real gpg, and why. Nothing may be added unseen.
+#: All that a stunt has loaded when it becomes the real program, beside what the same interpreter
+#: loads for an empty script; and why. Nothing may be added unseen.
 STUNT_LOADS = {
-    "gpgshim": "the package",
     "__future__": "annotations that are not evaluated",
-    "gpgshim.shim": "the stunt",
-    "gpgshim.argv": "reads the command line",
+    "gpgshim": "the package",
     "gpgshim.commands": "what each command does",
-}
-STUNT_LOADS_TO_ASK = {
+    "gpgshim.argv": "reads the command line",
+    "gpgshim.wire": "the format of question and answer",
     "gpgshim.ask": "the conversation",
-    "gpgshim.wire": "its format",
-    "_socket": "the socket",
+    "gpgshim.shim": "the stunt gpg",
 }
+DGIT_LOADS = {
+    **STUNT_LOADS,
+    "select": "waits for dgit's end, and for what it says",
+    "gpgshim.failures": "what in dgit's words is no use to try again",
+    "gpgshim.dgit": "the stunt dgit",
+}
+
+ASK = """\
+try:
+    sys.modules["gpgshim.ask"].ask(job, "sign")
+except sys.modules["gpgshim.ask"].NoAnswer:
+    pass
+"""
+
+SAY_WHAT_IS_LOADED = """\
+import sys
+for name, module in list(sys.modules.items()):
+    spec = getattr(module, "__spec__", None)
+    print(name, getattr(spec, "cached", None))
+"""
 
 
 def imports_of(path: Path) -> set[str]:
@@ -162,21 +182,47 @@ def test_the_core_is_pure(module: str) -> None:
     assert theirs <= HARMLESS
 
 
-def loaded_by(statement: str, tmp_path: Path) -> set[str]:
-    """Modules that `statement` makes a stunt's interpreter load."""
-    real = {"gpg": Path("/bin/true")}
-    job = jobdir.make(tmp_path, "j", "", real)
-    program = (
-        f"import sys; sys.path.insert(0, {str(job)!r}); before = set(sys.modules); {statement};"
-        " print(' '.join(set(sys.modules) - before))"
-    )
-    command = [sys.executable, f"-ISBXpycache_prefix={job}/pyc", "-c", program]
-    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+@pytest.fixture(scope="module", params=INTERPRETERS)
+def job(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The directory of a job, made by each interpreter that is at hand."""
+    base = short_directory()
+    yield make_job(INTERPRETERS[request.param], base, "", Path("/bin/true"))
+    shutil.rmtree(base)
 
 
-def test_what_the_stunt_loads(tmp_path: Path) -> None:
-    builtin = {"posix", "_signal", "encodings", "sys"}
-    assert loaded_by("import gpgshim.shim", tmp_path) - builtin == set(STUNT_LOADS)
-    loaded = loaded_by("import gpgshim.shim, gpgshim.ask", tmp_path) - builtin
-    assert loaded == set(STUNT_LOADS) | set(STUNT_LOADS_TO_ASK)
-    assert {n for n in loaded if n.startswith("gpgshim")} <= set(jobdir.STUNT_MODULES)
+def loaded_by(job: Path, stunt: str, instead: str) -> dict[str, str]:
+    """The modules of a stunt that does `instead` of its last line, and where they are cached."""
+    head, *body, last = (job / "bin" / stunt).read_text().splitlines()
+    assert last == "be(job)"
+    script = job / "bin" / f"{stunt}.as-far-as-this"
+    script.write_text("\n".join([head, *(body if instead else []), instead, SAY_WHAT_IS_LOADED]))
+    script.chmod(0o700)
+    return said_by([script])
+
+
+def said_by(command: list[str | Path]) -> dict[str, str]:
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return dict(line.split(" ", 1) for line in said.splitlines())
+
+
+@pytest.mark.parametrize(("stunt", "expected"), [("gpg", STUNT_LOADS), ("dgit", DGIT_LOADS)])
+def test_what_a_stunt_loads(job: Path, stunt: str, expected: dict[str, str]) -> None:
+    empty = loaded_by(job, stunt, "")
+    ready = loaded_by(job, stunt, "pass")
+    assert ready.keys() - empty.keys() == expected.keys()
+    asked = loaded_by(job, stunt, ASK)
+    assert asked.keys() - ready.keys() == {"_socket"}
+
+
+def test_what_cpython_loads_as_it_starts_is_the_job_s_own(job: Path) -> None:
+    in_a_job = loaded_by(job, "gpg", "")
+    python = (job / "bin/gpg").read_text()[2:].partition(" ")[0]
+    script = job / "script"
+    script.write_text(SAY_WHAT_IS_LOADED)
+    without = said_by([python, "-ISB", script])
+    assert in_a_job.keys() == without.keys()
+    from_files = {name for name, cached in without.items() if cached != "None"}
+    assert from_files == set(jobdir.START_MODULES)
+    found = {name: cached for name, cached in in_a_job.items() if cached != "None"}
+    assert found.keys() == {"encodings"}
+    assert found["encodings"].startswith(f"{job}/pyc/") and Path(found["encodings"]).exists()

@@ -12,13 +12,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from gpgshim import jobdir, optable
+from gpgshim import jobdir, optable, places
 from tests.scratch import (
     CHECKOUT,
     GPG,
@@ -33,6 +34,7 @@ from tests.scratch import (
 )
 
 FAILURE = "[GNUPG:] FAILURE gpgshim 33554683\n"
+CODE = f"code/gpg.{sys.implementation.cache_tag}"
 SIGN = ("--detach-sign", "--output", "made", "-")
 
 
@@ -126,9 +128,23 @@ def open_to_all(job: Path) -> None:
         (lambda job: (job / "real/gpg").unlink(), "belongs to no job that is under way"),
         (lambda job: (job / "table").unlink(), "belongs to no job that is under way"),
         (lambda job: os.truncate(job / "table", 1000), "belongs to no job that is under way"),
-        (lambda job: shutil.rmtree(job / "gpgshim"), "stands in no job's directory"),
+        (lambda job: shutil.rmtree(job / "code"), "stands in no job's directory"),
+        (lambda job: os.truncate(job / CODE, 20_000), "stands in no job's directory"),
+        (lambda job: os.truncate(job / CODE, 0), "stands in no job's directory"),
+        (lambda job: (job / CODE).write_bytes(b"\0" * 100), "stands in no job's directory"),
     ],
-    ids=["gone", "killed", "open", "no link", "no table", "torn table", "no code"],
+    ids=[
+        "gone",
+        "killed",
+        "open",
+        "no link",
+        "no table",
+        "torn table",
+        "no code",
+        "torn code",
+        "empty code",
+        "no list",
+    ],
 )
 def test_without_a_supervisor(
     scratch: Scratch, job: Path, prepare: Callable[[Path], None], why: str
@@ -355,6 +371,22 @@ def test_stunt_that_stands_elsewhere(scratch: Scratch, job: Path, how: str) -> N
         words = [Path("/usr/bin/env"), Path("python3"), Path("-B"), CHECKOUT / "bin/gpg"]
     done = subprocess.run([*words, *SIGN], env=scratch.env, capture_output=True, text=True)
     assert_refused(scratch, Done(done.returncode, done.stdout, done.stderr), "job")
+
+
+def test_stunt_with_the_longest_first_line_is_known_for_one(scratch: Scratch, job: Path) -> None:
+    for name in ("gpg", "dgit"):
+        body = jobdir.stunt_template(name).read_bytes().partition(b"\n")[2]
+        longest = scratch.root / "longest"
+        longest.write_bytes(b"#!".ljust(jobdir.LONGEST_SHEBANG, b"x") + b"\n" + body)
+        assert places.is_stunt(longest)
+
+
+@pytest.mark.parametrize("version", INTERPRETERS)
+def test_run_by_another_interpreter(scratch: Scratch, job: Path, version: str) -> None:
+    # Code is marshalled otherwise by each minor version of CPython; reading it could do anything.
+    done = call(scratch, INTERPRETERS[version], "-ISB", str(job / "bin/gpg"), *SIGN)
+    ours = sys.version_info[:2] == tuple(map(int, version.split(".")[:2]))
+    assert_refused(scratch, done, "the job is over" if ours else "stands in no job's directory")
 
 
 @pytest.mark.parametrize("cwd", ["bin", ".", "real"])

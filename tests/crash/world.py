@@ -275,7 +275,7 @@ class World:
     def left(self) -> list[str]:
         """Jobs' directories that sweep() knows for ours, and that nobody will ever take away."""
         found = (self.root / "run/gpgshim").glob("*")
-        return [path.name for path in found if (path / "gpgshim/shim.pyc").exists()]
+        return [path.name for path in found if (path / "code").is_dir()]
 
 
 def end_of(attempt: Attempt) -> str:
