@@ -7,9 +7,7 @@ Rule 2: what the job leaves alive keeps its stunts; what is gone takes its direc
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -95,7 +93,7 @@ class Attempt:
                 self.directory, self.journal, authority, deadline, witness, command is None
             )
         except BaseException:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            _remove(self.directory)
             raise
         self.environ = environ | {"PATH": f"{self.directory}/bin:{search}"}
 
@@ -110,6 +108,8 @@ class Attempt:
         `ended` is given the journal's line for that; by default it finishes the job. Raises
         OSError where the job cannot be started.
         """
+        import shutil
+
         self._ended = ended or self.supervisor.finish
         become_subreaper()
         found = shutil.which(words[0], path=self.environ["PATH"])
@@ -158,8 +158,14 @@ class Attempt:
         self.supervisor.shut()
         reap_orphans(set())
         if all(name in SERVERS for _, name in _descendants(os.getpid())):
-            with contextlib.suppress(OSError):  # even so, it does not ignore what fstat says
-                shutil.rmtree(self.directory, ignore_errors=True)
+            _remove(self.directory)
+
+
+def _remove(directory: Path) -> None:
+    import shutil
+
+    with contextlib.suppress(OSError):  # even so, it does not ignore what fstat says
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def kill_descendants() -> list[str]:
@@ -214,6 +220,8 @@ def table_of(gpg: Path) -> str:
 
 def become_subreaper() -> None:
     """Have the job's orphans come to us, not to init. Raises Unable."""
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         reason = os.strerror(ctypes.get_errno())

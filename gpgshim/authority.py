@@ -12,7 +12,6 @@ import errno
 import os
 import select
 import shlex
-import shutil
 import signal
 import socket
 from typing import NamedTuple, Protocol
@@ -93,6 +92,8 @@ class Command:
         self._fd = -1
 
     def reach(self) -> None:
+        import shutil
+
         found = shutil.which(self._words[0], path=self._environ.get("PATH", os.defpath))
         if found is None:
             raise FileNotFoundError(errno.ENOENT, f"there is no command {self._words[0]!r}")

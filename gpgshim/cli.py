@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 import socket
 import sys
@@ -18,14 +17,13 @@ from typing import NoReturn
 
 import click
 
-from gpgshim import __version__, argv, ask, config, explain, places, wire
+from gpgshim import __version__, argv, ask, config, places, wire
 from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_signals
 from gpgshim.authority import Authority, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
 from gpgshim.journal import next_attempt
 from gpgshim.prune import prune_if_due
-from gpgshim.show import show as render
 from gpgshim.transcript import TranscriptError, parse, quote
 from gpgshim.verdict import Verdict
 
@@ -240,6 +238,10 @@ def show_job(job: str) -> int:
     Example:
       gpgshim show 2420
     """
+    import shutil
+
+    from gpgshim.show import show as render
+
     path = _journal_path(job)
     try:
         click.echo(
@@ -267,6 +269,8 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
       gpgshim classify -- --det f
       echo '["--clearsign", "f"]' | gpgshim classify --json-lines
     """
+    from gpgshim import explain
+
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
     search = os.environ.get("PATH", os.defpath)

@@ -1,20 +1,17 @@
 """Gets the option table of the very gpg that will be run, and keeps it.
 
 Rule 1: the table is that gpg's own print; a shipped one serves a gpg of that version that cannot.
-Rule 2: what is kept serves the same file only (path, size, mtime), and only if nobody else could
-have written it.
+Rule 2: what is kept serves the same file only (device, inode, size, mtime), and only if nobody else
+could have written it.
 Rule 3: a cache that cannot be read or written costs time, and is never an error.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import stat
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,6 +96,8 @@ def render(who: Gpg, printed: str) -> str:
 
 def run(gpg: str, word: str) -> str:
     """What this gpg prints on stdout. Raises NoTable."""
+    import subprocess
+
     try:
         done = subprocess.run(
             [gpg, word],
@@ -132,12 +131,12 @@ def cache_directory(environ: dict[str, str]) -> Path | None:
 def key(gpg: str) -> str:
     """The name of the kept table: it changes when the file behind `gpg` does. Raises NoTable."""
     try:
-        real = os.path.realpath(gpg)
-        about = os.stat(real)
+        about = os.stat(gpg)
     except OSError as problem:
         raise NoTable(f"{gpg}: {problem.strerror}") from problem
-    what = f"{real}\0{about.st_size}\0{about.st_mtime_ns}"
-    return "table-" + hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    # Not a digest: hashlib takes longer to load than all else that is done here.
+    what = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+    return "table-" + "-".join(f"{number:x}" for number in what)
 
 
 def read_own(path: Path) -> str | None:
@@ -157,6 +156,8 @@ def read_own(path: Path) -> str | None:
 
 def write(path: Path, text: str) -> None:
     """Put `text` at `path` whole, or leave things as they are."""
+    import tempfile
+
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd, name = tempfile.mkstemp(prefix=".table-", dir=path.parent)

@@ -1,0 +1,62 @@
+"""Is a supervisor light enough for every job to have one: in what it loads, and in memory?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.scratch import PATIENCE, Scratch
+
+#: What is loaded only where it is used, and where that is. Each takes milliseconds to load.
+LATER = {
+    "ctypes": "run: a subreaper, which is prctl(2)",
+    "hashlib": "the first signature: what is signed",
+    "json": "machine output",
+    "random": "tempfile",
+    "shutil": "run: looks for the command; the end: removes the job's directory",
+    "subprocess": "a gpg that is met for the first time: its option table",
+    "tempfile": "that table, which is kept",
+    "gpgshim.explain": "for people",
+    "gpgshim.show": "for people",
+    "gnupg": "doctor",
+    "logging": "gnupg",
+    "importlib.metadata": "nobody",
+}
+
+#: Says what it has loaded when it is ready, that is, when it begins to wait.
+LIST = """
+import os, sys
+from gpgshim import cli, supervisor
+def ready(self):
+    os.write(2, " ".join(sys.modules).encode())
+    os._exit(0)
+supervisor.Supervisor.serve = ready
+cli.main()
+"""
+
+LARGEST = 25.0  #: MB
+
+
+def test_what_is_loaded_when_it_is_ready(scratch: Scratch) -> None:
+    assert scratch.run("true").status == 0  # it knows its gpg from now on
+    words = ["supervise", "--foreground", *map(str, scratch.options())]
+    by_click, by_us = (
+        set(subprocess.run(each, env=scratch.env, capture_output=True, text=True).stderr.split())
+        for each in (
+            [sys.executable, "-c", "import sys, click; sys.stderr.write(' '.join(sys.modules))"],
+            [sys.executable, "-c", LIST, *words],
+        )
+    )
+    assert "gpgshim.supervisor" in by_us
+    assert (by_us - by_click) & set(LATER) == set()
+
+
+def test_memory(scratch: Scratch) -> None:
+    process = scratch.start("supervise", "--foreground", *scratch.options())
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("PATH=")
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    assert int(status.partition("VmRSS:")[2].split()[0]) / 1024 <= LARGEST
+    process.terminate()
+    process.wait(PATIENCE)
