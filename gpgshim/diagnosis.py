@@ -39,8 +39,8 @@ def ok(*found: str) -> Finding:
     return Finding(Result.OK, found)
 
 
-def note(*found: str, todo: str = "") -> Finding:
-    return Finding(Result.NOTE, found, (todo,) if todo else ())
+def note(*found: str) -> Finding:
+    return Finding(Result.NOTE, found)
 
 
 def mend(found: str, todo: str) -> Finding:

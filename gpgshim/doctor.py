@@ -4,157 +4,37 @@ Rule 1: a check is a row of CHECKS: it looks, and diagnosis.py says what that me
 look has not passed.
 Rule 2: what it makes it removes, signatures too. What stays is a table of options in the cache, and
 gpg's own agent, where that was not there before.
-Rule 3: the real gpg is called by its path, never by PATH, which may lead to a stunt; and inside a
-job no trial signature is made, because it would go round that job's gate.
+Rule 3: inside a job no trial signature is made: it would go round that job's gate.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from gpgshim import __version__, argv, diagnosis, jobdir, optable, oracle, places, rehearsal
-from gpgshim.attempt import caller_environ, find_gpg, kill_descendants, own_umask, table_of
+from gpgshim.attempt import own_umask
 from gpgshim.commands import COMMANDS
 from gpgshim.diagnosis import Finding, Result, mend, note
 from gpgshim.errors import GpgshimError, Misconfigured
 from gpgshim.explain import file_in
+from gpgshim.machine import Machine, time_limit
 
-SECONDS = 20.0  #: how long a program that we ask may take
 TRIAL_SECONDS = 30.0  #: how long a trial signature may take: a token can be slow
 
 #: The longest name of a job that is in its directory's.
 TRIAL_JOB = "gpgshim-doctor-trial-job"
-
-
-class Machine:
-    """What is looked at, each thing once. `gpg` is the real one as a user gave it, or None.
-
-    `environ` is the environment that jobs have: oracled's, where it can be seen, else our own.
-    """
-
-    def __init__(self, gpg: str | None = None) -> None:
-        self.own = caller_environ()
-        search = self.own.get("PATH", os.defpath)
-        self._given = gpg
-        self.oracled = oracle.find_program("tag2upload-oracled", search)
-        self.is_oracle = bool(self.oracled or oracle.find_real(search))
-        self.sources = oracle.sources(self.own) if self.is_oracle else []
-        self.environ: Mapping[str, str] = self.own
-        self.seen_as = "this process"
-        if self.sources:
-            self.seen_as, self.environ, _ = self.sources[0]
-        self.search = self.environ.get("PATH", os.defpath)
-
-    @cached_property
-    def stunts(self) -> list[diagnosis.Stunt]:
-        """The stunts gpg and dgit on our own PATH: where there are some, we are inside of a job."""
-        found = []
-        for path in oracle.stunts_on(self.own.get("PATH", os.defpath)):
-            job = path.parent.parent
-            served = False
-            with contextlib.suppress(OSError):
-                served = jobdir.is_served(job)
-            is_job = (job / "table").exists()
-            found.append(diagnosis.Stunt(str(path), str(job) if is_job else "", served))
-        return found
-
-    @cached_property
-    def gpg(self) -> Path:
-        """The real gpg. Raises Misconfigured."""
-        return find_gpg(self.search, self._given)
-
-    @cached_property
-    def table_text(self) -> str:
-        """Its option table, as text. Raises Misconfigured."""
-        return table_of(self.gpg)
-
-    @cached_property
-    def table(self) -> argv.Table:
-        return argv.load(self.table_text)
-
-    @cached_property
-    def server(self) -> Path | None:
-        """Debian's dgit-repos-server."""
-        return oracle.find_real(self.search) or oracle.find_real(self.own.get("PATH", os.defpath))
-
-    @cached_property
-    def gnupg_home(self) -> Path:
-        """GnuPG's home, for calls without --homedir."""
-        given = self.environ.get("GNUPGHOME")
-        return Path(given or f"{self.environ.get('HOME', '/nonexistent')}/.gnupg")
-
-    @cached_property
-    def keys(self) -> list[diagnosis.Key]:
-        """The secret keys, as python-gnupg lists them. Raises as that does, and TimeoutError."""
-        if not self.gnupg_home.is_dir():
-            return []  # gpg would make it
-        with time_limit(SECONDS):
-            listed = self.gnupg().list_keys(True)
-        return [
-            diagnosis.Key(each["fingerprint"], len(each["subkeys"]), _token(each["token"]))
-            for each in listed
-        ]
-
-    def gnupg(self, *options: str) -> Any:
-        """python-gnupg on the real gpg, in the environment of jobs."""
-        import gnupg  # type: ignore[import-untyped]
-
-        logging.getLogger("gnupg").setLevel(logging.CRITICAL + 1)  # it logs tracebacks
-        return gnupg.GPG(
-            gpgbinary=str(self.gpg), env=dict(self.environ), options=[*options] or None
-        )
-
-    def ask(self, *words: str, search: str | None = None) -> str:
-        """What a program prints, in the environment of jobs. Raises OSError, SubprocessError."""
-        return subprocess.run(
-            words,
-            cwd="/",
-            env={**self.environ, **({} if search is None else {"PATH": search})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=SECONDS,
-            check=True,
-        ).stdout.decode("utf-8", "backslashreplace")
-
-
-def _token(field: str) -> str:
-    # doc/DETAILS, field 15: a serial number, `#` for a key that is not there, `+` for one that is.
-    return "" if field in ("", "+", "#") else field
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in here when the time is up; what was started in here is then ended."""
-
-    def ring(_number: int, _frame: object) -> None:
-        raise TimeoutError(f"no end after {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    except TimeoutError:
-        kill_descendants()
-        raise
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 # --- the looks ------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ MAY_IMPORT = {
     # the doctor's: looks at all of it
     "rehearsal": {"o2m"},
     "oracle": {"diagnosis", "errors", "places", "repos_server"},
+    "machine": {"argv", "attempt", "diagnosis", "jobdir", "oracle"},
     "doctor": {
         "argv",
         "attempt",
@@ -91,6 +92,7 @@ MAY_IMPORT = {
         "errors",
         "explain",
         "jobdir",
+        "machine",
         "optable",
         "oracle",
         "places",

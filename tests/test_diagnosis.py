@@ -1,0 +1,190 @@
+"""Does each finding mean what it should, at both sides of each line that is drawn?"""
+
+from __future__ import annotations
+
+import pytest
+
+from gpgshim import diagnosis
+from gpgshim.argv import CHAMELEON, GNUPG
+from gpgshim.diagnosis import (
+    ROUTES,
+    ConfLine,
+    Deployment,
+    Finding,
+    Key,
+    Place,
+    Result,
+    Setting,
+    Stunt,
+    Trial,
+    Unit,
+)
+
+OK, NOTE, MEND = Result.OK, Result.NOTE, Result.MEND
+
+KEY = Key("F1", 0, "")
+TOKEN = Key("F2", 0, "D276")
+SUBKEY = Key("F3", 1, "")
+PLACE = Place("/s", True, "", False, diagnosis.LEAST_FREE, diagnosis.LEAST_NAMES)
+RETRIABLE = b"message m\nemail unreported <i>\nretriable\n"
+GOOD = Deployment("oracled", "/o/dgit-repos-server", True, real="/usr/bin/dgit-repos-server")
+DEBIANS = "/usr/lib/systemd/user/tag2upload-oracled.service"
+
+#: What was found -> what it comes to, and what the words must hold.
+FINDINGS: list[tuple[Finding, Result, str]] = [
+    (diagnosis.gpg("/g", "2.4.9", GNUPG, True, []), OK, "/g 2.4.9"),
+    (diagnosis.gpg("/g", "2.5.0", GNUPG, False, []), NOTE, "not tried"),
+    (diagnosis.gpg("/g", "2.4.9", GNUPG, True, ["sign-more"]), NOTE, "sign-more"),
+    (diagnosis.gpg("/g", "2.2.40", CHAMELEON, False, ["x"]), NOTE, "chameleon"),
+    (diagnosis.conf([], ""), OK, ""),
+    (diagnosis.conf([ConfLine("/c:3", "sign", "")], ""), MEND, "/c:3 has the command sign"),
+    (diagnosis.conf([ConfLine("/c:3", "sing", "C6: sing is no option")], ""), MEND, "no option"),
+    (diagnosis.conf([], "C7: /c:1 has [if]"), NOTE, "[if]"),
+    (diagnosis.keys(False, "/h", []), NOTE, "no secret key in /h"),
+    (diagnosis.keys(False, "/h", [KEY]), OK, "F1"),
+    (diagnosis.keys(False, "/h", [SUBKEY]), OK, "F3 with 1 subkey"),
+    (diagnosis.keys(False, "/h", [KEY, TOKEN]), NOTE, "2 secret keys"),
+    (diagnosis.keys(True, "/h", []), MEND, "sees 0: nothing in /h"),
+    (diagnosis.keys(True, "/h", [TOKEN]), OK, "on the token D276"),
+    (diagnosis.keys(True, "/h", [SUBKEY]), MEND, "sees 2"),
+    (diagnosis.keys(True, "/h", [KEY, TOKEN]), MEND, "sees 2"),
+    (diagnosis.trial(KEY, Trial(True, "", 0.3)), OK, "0.3 s"),
+    (diagnosis.trial(KEY, Trial(False, "No pinentry", 0.3)), MEND, "No pinentry"),
+    (diagnosis.trial(TOKEN, Trial(False, "Card removed", 0.3)), MEND, "token D276"),
+    (diagnosis.trial(TOKEN, Trial(False, "", 30, True)), MEND, "after 30 s"),
+    (diagnosis.stunts([]), OK, ""),
+    (diagnosis.stunts([Stunt("/j/bin/gpg", "/j", True)]), MEND, "inside a job (/j)"),
+    (diagnosis.stunts([Stunt("/j/bin/gpg", "/j", False)]), MEND, "over"),
+    (diagnosis.stunts([Stunt("/x/gpg", "", False)]), MEND, "no job's directory"),
+    (diagnosis.others(False, True, {}), OK, "gpg2"),
+    (diagnosis.others(False, True, {"gpg2": "/g2"}), NOTE, "/g2"),
+    (diagnosis.others(False, True, {"gpg-sq": "/sq"}), MEND, "dpkg-buildpackage"),
+    (diagnosis.others(False, True, {"sq": "/sq"}), MEND, "dpkg-buildpackage"),
+    (diagnosis.others(False, False, {"sq": "/sq"}), NOTE, "/sq"),
+    (diagnosis.others(True, True, {"sq": "/sq"}), NOTE, "/sq"),
+    (diagnosis.gpgme("/g", "/g"), NOTE, "calls /g, and"),
+    (diagnosis.gpgme("/h", "/g"), NOTE, "which is not the /g of PATH"),
+    (diagnosis.gpgme("", "/g"), NOTE, "names no gpg"),
+    (diagnosis.debsign("", ""), OK, ""),
+    (diagnosis.debsign("gpg", "/d"), OK, ""),
+    (diagnosis.debsign("gpg2", "/d"), MEND, "/d sets DEBSIGN_PROGRAM=gpg2"),
+    (diagnosis.debsign("/usr/bin/gpg", "/d"), MEND, "/usr/bin/gpg"),
+    (diagnosis.git([]), OK, ""),
+    (diagnosis.signals("we", [], "sh[1]", []), OK, ""),
+    (diagnosis.signals("we", ["SIGTERM"], "sh[1]", ["SIGINT"]), NOTE, "SIGTERM"),
+    (diagnosis.signals("we", ["SIGPIPE"], "sh[1]", []), MEND, "SIGPIPE blocked"),
+    (diagnosis.signals("we", ["SIGCHLD", "SIGTERM"], "sh[1]", []), MEND, "SIGCHLD blocked"),
+    (diagnosis.signals("we", [], "bash[1]", ["SIGPIPE"]), MEND, "bash[1] ignores SIGPIPE"),
+    (diagnosis.signals("we", [], "java[1]", ["SIGPIPE"]), NOTE, "cannot be seen"),
+    (diagnosis.state_directory(PLACE), OK, "64 MiB"),
+    (diagnosis.state_directory(PLACE._replace(exists=False)), OK, "will be made"),
+    (diagnosis.state_directory(PLACE._replace(names=None)), OK, ""),
+    (diagnosis.state_directory(PLACE._replace(names=999)), MEND, "room for 999 files"),
+    (diagnosis.state_directory(PLACE._replace(free=PLACE.free - 1)), MEND, "63 MiB"),
+    (diagnosis.state_directory(PLACE._replace(free=1, names=None)), MEND, "0 MiB free;"),
+    (diagnosis.state_directory(PLACE._replace(fault="others can write")), MEND, "others can"),
+    (diagnosis.state_directory(PLACE._replace(volatile=True)), MEND, "in memory"),
+    (diagnosis.runtime_directory(PLACE._replace(volatile=True)), OK, ""),
+    (diagnosis.runtime_directory(PLACE._replace(free=0)), MEND, ""),
+    (diagnosis.cache_directory(None), NOTE, "no HOME"),
+    (diagnosis.cache_directory(PLACE._replace(fault="no")), NOTE, "no: each job"),
+    (diagnosis.cache_directory(PLACE), OK, "/s"),
+    (diagnosis.cache_directory(PLACE._replace(exists=False)), OK, "will be made"),
+    (diagnosis.trial_job("/r", ""), OK, "/r"),
+    (diagnosis.trial_job("/r", "noexec"), MEND, "noexec"),
+    (diagnosis.versions("17.0", "9", True), OK, "17.0"),
+    (diagnosis.versions("17.1", "9", True), NOTE, "17.1"),
+    (diagnosis.versions("", "9", True), NOTE, "of an unknown version"),
+    (diagnosis.versions("17.0", "10", True), MEND, "version 10"),
+    (diagnosis.versions("17.0", "", True), MEND, "version ?"),
+    (diagnosis.versions("17.0", "9", False), MEND, "--tag2upload12"),
+    (diagnosis.rehearsal(True, RETRIABLE, 0, ""), OK, "email unreported, retriable"),
+    (diagnosis.rehearsal(False, RETRIABLE, 0, "so"), MEND, "did not come to run dgit"),
+    (diagnosis.rehearsal(True, RETRIABLE, 1, "so"), MEND, "ended with 1"),
+    (diagnosis.rehearsal(True, RETRIABLE, None, "so"), MEND, "did not end"),
+    (diagnosis.rehearsal(True, RETRIABLE[:-1], 0, "so"), MEND, "no whole report"),
+    (
+        diagnosis.rehearsal(True, RETRIABLE.replace(b"retriable", b"irrecoverable"), 0, ""),
+        MEND,
+        "irrecoverable",
+    ),
+    # Retriable, but the uploader has been told that it is over.
+    (diagnosis.rehearsal(True, RETRIABLE.replace(b"unrep", b"rep"), 0, ""), MEND, "email reported"),
+    (diagnosis.deployment(GOOD), OK, "before /usr/bin/dgit-repos-server"),
+    (diagnosis.deployment(GOOD._replace(by_variable=True, beside=["ssh"])), OK, ""),
+    (diagnosis.deployment(GOOD._replace(beside=["ssh"])), MEND, "holds ssh"),
+    (diagnosis.deployment(GOOD._replace(real=None)), MEND, "no real one behind it"),
+    (diagnosis.deployment(GOOD._replace(complaint="no click")), MEND, "no click"),
+    (diagnosis.deployment(GOOD._replace(gates=["/x/gpg"])), MEND, "/x/gpg is on PATH"),
+    (diagnosis.deployment(GOOD._replace(program=None)), MEND, "no dgit-repos-server"),
+    (diagnosis.deployment(GOOD._replace(stunt=False)), MEND, "PATH leads to"),
+    (diagnosis.deployment(GOOD._replace(stunt=False, by_variable=True)), MEND, "_TEST names"),
+    (diagnosis.unit(Unit("systemd", DEBIANS, [], False)), OK, "without drop-ins"),
+    (diagnosis.unit(Unit("systemd", DEBIANS[4:], [], False)), OK, "/lib/"),
+    (diagnosis.unit(Unit("systemd", DEBIANS, ["/d.conf"], False)), MEND, "/d.conf"),
+    (diagnosis.unit(Unit("systemd", "/home/u", [], False)), MEND, "/home/u"),
+    (diagnosis.unit(Unit("systemd", "", [], False)), MEND, "there is no"),
+    (diagnosis.unit(Unit("systemd", "/home/u", ["/d.conf"], True)), OK, "--force-production"),
+    (diagnosis.variables("we", {"PATH": "/"}), OK, ""),
+    (diagnosis.variables("we", {"DGIT_DRS_DGIT": "dgit", "DGIT_SSH": "ssh"}), OK, ""),
+    (diagnosis.variables("we", {"DGIT_DRS_DGIT": "/usr/bin/dgit"}), MEND, "runs this"),
+    (diagnosis.variables("we", {"DGIT_SSH": "ssh -v"}), MEND, "DGIT_SSH=ssh -v"),
+    (diagnosis.variables("we", {"DGIT_SSH": ""}), MEND, "DGIT_SSH="),
+]
+
+
+@pytest.mark.parametrize(("finding", "result", "words"), FINDINGS)
+def test_finding(finding: Finding, result: Result, words: str) -> None:
+    assert finding.result is result, finding
+    assert words in "\n".join(finding.found)
+    # What is to be mended says what was seen, and what to do.
+    assert finding.found
+    assert bool(finding.todo) is (result is MEND)
+
+
+#: What git's or dgit's setting -> whether something then goes round PATH.
+SETTINGS = [
+    ("gpg.program", "gpg", False),
+    ("gpg.program", "/usr/bin/gpg", True),
+    ("gpg.program", "", True),
+    ("gpg.openpgp.program", "gpg2", True),
+    ("gpg.ssh.program", "ssh-keygen", False),
+    ("gpg.format", "openpgp", False),
+    ("gpg.format", "ssh", True),
+    ("gpg.format", "x509", True),
+    ("dgit.default.cmd-gpg", "/usr/bin/gpg", True),
+    ("dgit-distro.debian.cmd-gpg", "gpg", False),
+    ("dgit-distro.debian/push.cmd-gpg", "sq", True),
+    ("dgit-suite.sid.cmd-debsign", "/opt/debsign", True),
+    ("dgit.default.cmd-debsign", "debsign", False),
+    ("dgit.default.opts-debsign", "-p/usr/bin/gpg", True),
+    ("dgit.default.opts-debsign", "-pgpg", False),
+    ("dgit.default.opts-debsign", "--re-sign", False),
+    ("dgit.default.cmd-git", "/usr/bin/git", False),
+    ("user.name", "gpg.program", False),
+    ("notdgit.default.cmd-gpg", "/usr/bin/gpg", False),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "goes_round"), SETTINGS)
+def test_setting(key: str, value: str, goes_round: bool) -> None:
+    finding = diagnosis.git([Setting("file:/c", key, value)])
+    assert (finding.result is MEND) is goes_round
+    assert all("--file /c --unset-all" in line for line in finding.todo)
+
+
+def test_every_route_is_met() -> None:
+    met = {diagnosis.route_of(Setting("", key, value)) for key, value, _ in SETTINGS}
+    assert met - {None} == set(ROUTES)
+
+
+def test_a_setting_from_the_environment_is_told_apart() -> None:
+    finding = diagnosis.git([Setting("command line:", "gpg.program", "/g")])
+    assert "environment" in finding.todo[0]
+
+
+def test_the_worst_of_several_comes_first_and_counts() -> None:
+    mended = diagnosis.mend("c", "do")
+    both = diagnosis.all_of([diagnosis.ok("a"), diagnosis.note("b"), mended, mended], mended)
+    assert both == Finding(MEND, ("c", "c", "b", "a"), ("do",))
+    assert diagnosis.all_of([], diagnosis.ok("none")) == diagnosis.ok("none")
