@@ -91,24 +91,25 @@ def look_at_stunts(machine: Machine) -> Finding:
 def try_job(machine: Machine) -> Finding:
     """Make a job's directory where jobs have theirs, and run the stunt that is in it."""
     base = places.runtime_directory(dict(machine.environ))
-    was_there = base.exists()
-    with own_umask():
-        places.make_private(base)
-        directory = jobdir.make(base, TRIAL_JOB, machine.table_text, {"gpg": machine.gpg})
+    missing = [each for each in (base, *base.parents) if not each.exists()]
+    directory = None
     try:
+        with own_umask():
+            places.make_private(base)
+            directory = jobdir.make(base, TRIAL_JOB, machine.table_text, {"gpg": machine.gpg})
         said = machine.ask(f"{directory}/bin/gpg", "--version")
-        complaint = (
-            "" if said == machine.ask(str(machine.gpg), "--version") else f"it said {said!r}"
-        )
+        real = machine.ask(str(machine.gpg), "--version")
+        complaint = "" if said == real else f"a stunt in {base} did not become the real gpg"
     except OSError as error:
         complaint = f"a stunt in {base} cannot be run: {error.strerror} (noexec?)"
     except subprocess.SubprocessError as error:
         complaint = f"a stunt in {base} does not run: {error}"
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        if not was_there:
+        if directory:
+            shutil.rmtree(directory, ignore_errors=True)
+        for each in missing:
             with contextlib.suppress(OSError):
-                base.rmdir()
+                each.rmdir()
     return diagnosis.trial_job(str(base), complaint)
 
 
@@ -228,7 +229,7 @@ def _look_at_place(path: Path) -> diagnosis.Place:
         # Where it is there, nothing is made of it; where it is not, what is above must let us.
         if there == path:
             places.make_private(path)
-        if not os.access(there, os.W_OK | os.X_OK):
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             fault = f"{path} cannot be made: {there} cannot be written to"
             fault = f"{path} cannot be written to" if there == path else fault
     except GpgshimError as error:
