@@ -168,6 +168,12 @@ def _write_stunt(path: Path, name: str) -> None:
     stunt = path / "bin" / name
     stunt.write_bytes(_shebang(path) + body)
     stunt.chmod(0o700)
+    if not os.access(stunt, os.X_OK):
+        # execvp(3) steps over what it may not run, and the next gpg on PATH is the real one.
+        raise Misconfigured(
+            f"no program can be run from {path} (is it mounted noexec?):"
+            " set XDG_RUNTIME_DIR to another; nothing was started"
+        )
     # An interpreter of another version, which marshals otherwise, looks for another name.
     code = path / "code" / f"{name}.{sys.implementation.cache_tag}"
     code.write_bytes(_marshal(STUNT_MODULES[name]))

@@ -278,3 +278,26 @@ def test_disk_that_is_full(scratch: Scratch) -> None:
         ends.add((verdict.state, verdict.told, bool(scratch.calls())))
     # It did fill at more than one point.
     assert len(ends) >= 4
+
+
+def test_a_place_from_which_no_program_can_be_run(scratch: Scratch) -> None:
+    # A shell steps over a stunt that it may not run, to the real gpg.
+    if os.geteuid() or not shutil.which("unshare"):
+        pytest.skip("only root can mount something")
+    script = 'mount -t tmpfs -o mode=700,noexec tmpfs "$1" || exit 99; shift; exec "$@"'
+    words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", "false")]
+    real = scratch.stand_in()
+    (scratch.root / "gpg").symlink_to(real)
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", scratch.runtime, *words, "--", "gpg", "-s"],
+        env=scratch.env | {"PATH": f"{scratch.root}:{os.defpath}"},
+        cwd=scratch.root,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 99:
+        pytest.skip(f"no mount here: {done.stderr}")
+    assert scratch.calls() == []
+    assert done.returncode == 78
+    assert "no program can be run from" in done.stderr and "noexec" in done.stderr
+    assert scratch.journals() == []
