@@ -61,7 +61,22 @@ def all_of(findings: Iterable[Finding], otherwise: Finding) -> Finding:
     return Finding(several[0].result, found, tuple(dict.fromkeys(todo)))
 
 
-# --- gpg ------------------------------------------------------------------------------------------
+# --- the programs ---------------------------------------------------------------------------------
+
+
+def settings(files: Mapping[str, bool]) -> Finding:
+    """The files of settings, each with whether it is there; one that is wrong does not get here."""
+    read = [path for path, there in files.items() if there]
+    return ok(f"understood: {' '.join(read)}" if read else "no file: the defaults are in force")
+
+
+def dgit(oracle: bool, path: str) -> Finding:
+    """The real dgit, by its path; "" where there is none."""
+    if path:
+        return ok(path)
+    if oracle:
+        return mend("there is no dgit on PATH", "install dgit")
+    return note("there is no dgit")
 
 
 def gpg(path: str, version: str, maker: str, exact: bool, unknown: Sequence[str]) -> Finding:

@@ -40,6 +40,10 @@ TRIAL_JOB = "gpgshim-doctor-trial-job"
 # --- the looks ------------------------------------------------------------------------------------
 
 
+def look_at_settings(machine: Machine) -> Finding:
+    return diagnosis.settings({str(path): there for path, there in machine.settings.files.items()})
+
+
 def look_at_gpg(machine: Machine) -> Finding:
     table = machine.table
     unknown = [
@@ -48,6 +52,11 @@ def look_at_gpg(machine: Machine) -> Finding:
         if flags & argv.COMMAND and name not in {*COMMANDS, *argv.NO_COMMAND, *argv.NOT_IN_CONF}
     ]
     return diagnosis.gpg(str(machine.gpg), table.version, table.maker, table.exact, unknown)
+
+
+def look_at_dgit(machine: Machine) -> Finding:
+    found = places.find_real("dgit", machine.search, machine.settings.settings.dgit)
+    return diagnosis.dgit(machine.is_oracle, "" if found is None else str(found))
 
 
 def look_at_conf(machine: Machine) -> Finding:
@@ -300,8 +309,12 @@ class Check(NamedTuple):
 
 
 CHECKS = (
+    Check("settings", "/etc/gpgshim/gpgshim.toml and the user's",
+          "with one that is not understood no job is started", look_at_settings),
     Check("gpg", "the real gpg, its version and its table of options",
           "a command line is read by the table of the very gpg that runs", look_at_gpg),
+    Check("dgit", "the real dgit",
+          "dgit-repos-server runs the stunt, and that runs the real one", look_at_dgit),
     Check("gpg.conf", "/etc/gnupg/gpg.conf and the user's",
           "a command in it is in every call: what does not sign would, or fail", look_at_conf),
     Check("secret key", "the secret keys that gpg has",

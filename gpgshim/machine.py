@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gpgshim import argv, diagnosis, jobdir, oracle
+from gpgshim import argv, config, diagnosis, jobdir, oracle
 from gpgshim.attempt import caller_environ, find_gpg, kill_descendants, table_of
 
 SECONDS = 20.0  #: how long a program that we ask may take
@@ -55,9 +55,14 @@ class Machine:
         return found
 
     @cached_property
+    def settings(self) -> config.Loaded:
+        """The settings of jobs. Raises Misconfigured."""
+        return config.load(self.environ, {"gpg": self._given})
+
+    @cached_property
     def gpg(self) -> Path:
         """The real gpg. Raises Misconfigured."""
-        return find_gpg(self.search, self._given)
+        return find_gpg(self.search, self.settings.settings.gpg)
 
     @cached_property
     def table_text(self) -> str:

@@ -32,6 +32,11 @@ DEBIANS = "/usr/lib/systemd/user/tag2upload-oracled.service"
 
 #: What was found -> what it comes to, and what the words must hold.
 FINDINGS: list[tuple[Finding, Result, str]] = [
+    (diagnosis.settings({"/etc/s": False, "/home/s": False}), OK, "the defaults"),
+    (diagnosis.settings({"/etc/s": True, "/home/s": False}), OK, "understood: /etc/s"),
+    (diagnosis.dgit(False, ""), NOTE, "no dgit"),
+    (diagnosis.dgit(True, ""), MEND, "no dgit"),
+    (diagnosis.dgit(True, "/d"), OK, "/d"),
     (diagnosis.gpg("/g", "2.4.9", GNUPG, True, []), OK, "/g 2.4.9"),
     (diagnosis.gpg("/g", "2.5.0", GNUPG, False, []), NOTE, "not tried"),
     (diagnosis.gpg("/g", "2.4.9", GNUPG, True, ["sign-more"]), NOTE, "sign-more"),
