@@ -3,12 +3,16 @@
 Rule 1: a journal appears whole: the head and the first state are on disk before it has its name.
 Rule 2: sync() has returned, or the line does not count. After a failed sync nothing is written.
 Rule 3: what could not be written whole is taken back: only a crash leaves a torn line.
+Rule 4: a journal is locked before it has its name, and as long as its supervisor lives. The kernel
+takes the lock away, and nobody else can: who looks can tell a job under way from a crashed one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +24,10 @@ from gpgshim.places import make_private, sync_directory
 from gpgshim.transcript import Line, escape, format_head
 
 _LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path has to fit 107
+
+#: fcntl(2)'s struct flock: type, whence, start, length (0: all), process id (0 in OFD locks).
+_FLOCK = "@hhqqi0q"
+_LOCK = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 def check_job_name(name: str) -> str:
@@ -96,6 +104,8 @@ class Journal:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)
                 try:
+                    # An open file description's lock: a fork keeps it, and the last close ends it.
+                    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK)
                     text = format_head({"job": job, "attempt": str(attempt), **head})
                     write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
                     os.fsync(fd)
@@ -169,3 +179,28 @@ class Journal:
 def _line(line: str, at: float) -> Line:
     sigil, _, text = line.partition(" ")
     return Line(sigil, text, at) if text else Line("", sigil, at)
+
+
+def is_under_way(path: Path | str) -> bool:
+    """Whether the supervisor that writes the journal at `path` is alive. Raises OSError.
+
+    It is asked of the kernel, without taking the lock: nobody is in a supervisor's way.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        wanted = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+        found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, wanted)
+    finally:
+        os.close(fd)
+    return bool(struct.unpack(_FLOCK, found)[0] == fcntl.F_WRLCK)
+
+
+def locked_inodes() -> set[int] | None:
+    """Inode numbers of all files that somebody has locked so; None where that cannot be told."""
+    try:
+        with open("/proc/locks") as file:
+            fields = [line.split() for line in file]
+    except OSError:
+        return None
+    # proc_locks(5): `1: OFDLCK ADVISORY WRITE -1 fe:00:2146503 0 EOF`; `1: -> …` waits for one.
+    return {int(each[5].rpartition(":")[2]) for each in fields if each[1:2] == ["OFDLCK"]}
