@@ -22,9 +22,8 @@ from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_sign
 from gpgshim.authority import Authority, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
-from gpgshim.journal import next_attempt
 from gpgshim.prune import prune_if_due
-from gpgshim.transcript import TranscriptError, parse, quote
+from gpgshim.transcript import quote
 from gpgshim.verdict import Verdict
 
 #: For verbs whose last words are another program's: from the first that is not ours, they all are.
@@ -229,28 +228,53 @@ def close(status: int | None, directory: Path | None) -> int:
     return 0 if status is None else exit_status(Outcome(outcome), status)
 
 
-@cli.command("show")
-@click.argument("job", metavar="JOB|FILE")
-def show_job(job: str) -> int:
-    """The story of JOB's last attempt, or of a journal FILE, as a timeline.
+@cli.command("status")
+@click.option("-n", "newest", metavar="N", type=click.IntRange(0), help="Show the N newest jobs.")
+@click.option("--all", "all_jobs", is_flag=True, help="Show all jobs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
+@click.option(
+    "--watch",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=2.0,
+    type=click.FloatRange(min=0.1, max=86400),
+    help="Show it again every SECONDS (2).",
+)
+def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float | None) -> int:
+    """Jobs under way and recent ones, a line each; `!` is one that needs a person.
+
+    A job's line is its last attempt's; an earlier one has its own where it needs a person.
+    $STATE_DIRECTORY names another directory of journals than one's own.
 
     \b
     Example:
-      gpgshim show 2420
+      gpgshim status --watch
     """
-    import shutil
+    from gpgshim import jobs, status
 
-    from gpgshim.show import show as render
+    if all_jobs and newest is not None:
+        raise Misused("-n and --all do not go together")
+    directory = places.state_directory(dict(os.environ))
+    number = None if all_jobs else jobs.NEWEST if newest is None else newest
+    if watch is not None:
+        status.watch(directory, number, as_json, watch)
+    sys.stdout.write(status.look(directory, number, as_json))
+    return 0
 
-    path = _journal_path(job)
-    try:
-        click.echo(
-            render(parse(path.read_bytes()), shutil.get_terminal_size((100, 24)).columns), nl=False
-        )
-    except OSError as error:
-        raise Misused(f"{path} cannot be read: {error.strerror}") from None
-    except TranscriptError as error:
-        raise Malformed(f"{path} is not a journal ({error}): take the job for unknown") from None
+
+@cli.command("show")
+@click.argument("job", metavar="JOB|JOB.N|FILE")
+def show_job(job: str) -> int:
+    """The story of JOB's last attempt, of attempt N, or of a journal FILE, as a timeline.
+
+    \b
+    Examples:
+      gpgshim show 2420
+      gpgshim show 2420.1
+    """
+    from gpgshim import storyteller
+
+    sys.stdout.write(storyteller.as_text(job))
     return 0
 
 
@@ -346,19 +370,6 @@ def doctor(gpg: str | None, in_json: bool) -> int:
     from gpgshim.doctor import main as examine
 
     return examine(gpg, in_json)
-
-
-def _journal_path(job: str) -> Path:
-    if "/" in job:
-        return Path(job)
-    directory = places.state_directory(dict(os.environ))
-    path = directory / job
-    if path.exists():
-        return path
-    attempt = next_attempt(directory, job) - 1
-    if not attempt:
-        raise Misused(f"there is no journal of a job {job!r} in {directory}")
-    return directory / f"{job}.{attempt}"
 
 
 def _job_on_path() -> Path:

@@ -221,10 +221,9 @@ class Page:
         """As `gpgshim show` does, with this world's long names made short."""
         lines = [line._replace(text=self.shorten(line.text)) for line in journal.lines]
         head = {key: text for key, text in journal.head.items() if key in HEAD}
-        story = show.show(journal._replace(head=head, lines=tuple(lines)), self.width - 2)
-        for text in story.splitlines():
-            found = PAINTED.search(text)
-            self.say(f"  {text}", CODES[found[0].strip()] if found else "")
+        journal = journal._replace(head=head, lines=tuple(lines))
+        for text in show.show(journal, self.width - 2, colour=self.colour).splitlines():
+            self.say(f"  {text}")
         self.say()
 
     def show_times(self, attempts: dict[str, Attempt]) -> None:
@@ -244,18 +243,6 @@ class Page:
 
 #: What is shown of a journal's head; the rest stands above it already.
 HEAD = ("job", "attempt", "gpg", "started")
-
-#: What stands out in a journal, and what stands back.
-CODES = {
-    "on disk": "33",
-    "no return": "1;33",
-    "we tell it": "36",
-    "authority": "36",
-    "we answer": "32",
-    "outcome": "1",
-    "pid": "2",
-}
-PAINTED = re.compile(rf" ({'|'.join(CODES)}) ")
 
 
 def telling(output: str) -> list[str]:

@@ -29,8 +29,11 @@ MAY_IMPORT = {
     "transcript": {"gate"},
     "verdict": {"gate", "transcript"},
     "replay": {"gate", "o2m", "transcript", "verdict"},
-    "show": {"gate", "transcript", "verdict"},
     "diagnosis": {"argv", "o2m"},
+    "story": {"gate", "replay", "transcript", "verdict"},
+    "terminal": set(),
+    "rows": {"gate", "story", "terminal", "transcript"},
+    "show": {"rows", "story", "terminal", "transcript"},
     # the stunt's tree
     "ask": {"wire"},
     "shim": {"argv", "ask", "wire"},
@@ -67,6 +70,18 @@ MAY_IMPORT = {
         "optable",
         "places",
         "supervisor",
+    },
+    "jobs": {"journal", "rows"},
+    "status": {"errors", "jobs", "rows", "terminal"},
+    "storyteller": {
+        "errors",
+        "jobs",
+        "journal",
+        "places",
+        "rows",
+        "show",
+        "terminal",
+        "transcript",
     },
     "repos_server": {
         "config",
@@ -109,12 +124,23 @@ PURE = (
     "transcript",
     "verdict",
     "replay",
+    "story",
+    "terminal",
+    "rows",
     "show",
     "diagnosis",
 )
 
 #: What pure modules may import beside each other.
-HARMLESS = {"__future__", "enum", "typing", "collections", "collections.abc"}
+HARMLESS = {
+    "__future__",
+    "enum",
+    "typing",
+    "collections",
+    "collections.abc",
+    "datetime",
+    "textwrap",
+}
 
 #: All that a stunt has loaded when it becomes the real program, beside what the same interpreter
 #: loads for an empty script; and why. Nothing may be added unseen.

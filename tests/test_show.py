@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from gpgshim.show import show
+from gpgshim.rows import row_of
+from gpgshim.show import MARKS, NO_RETURN, UNSEEN, show
+from gpgshim.story import Undo
 from gpgshim.transcript import TranscriptError, parse
 
 HEAD = "job: 2420\nattempt: 1\n\n"
@@ -15,23 +19,33 @@ UPLOADED = HEAD + (
 )
 
 
-def lines_of(text: str, width: int = 80) -> list[str]:
-    return show(parse(text.encode()), width).splitlines()
+def lines_of(text: str, width: int = 80, under_way: bool = False) -> list[str]:
+    return show(parse(text.encode()), width, under_way=under_way).splitlines()
 
 
 def test_a_whole_job() -> None:
     lines = lines_of(UPLOADED)
-    assert "   1.000 s  gpg asks    gpg -b f" in lines
+    assert "   1.000 s  |            gpg 1 -> supervisor       may I sign? gpg -b f" in lines
     at = next(n for n, line in enumerate(lines) if "no return" in line)
-    assert lines[at - 1] == "   1.250 s  on disk     unknown"
-    assert lines[at + 1] == "   1.251 s  we tell it  commit-to-public-upload"
+    assert lines[at - 1] == f"{'|':>13}              pid 7 in /tmp, under debsign[6]"
+    assert lines[at + 1] == "   1.250 s  being asked  supervisor                on disk: unknown"
+    assert lines[at + 2].startswith("   1.251 s  ?            supervisor -> authority   commit-to")
+    at = next(n for n, line in enumerate(lines) if "== committed:" in line)
+    assert lines[at + 1] == "   2.001 s  final        supervisor                on disk: committed"
     assert lines[-2] == "uploaded: committed, and the job ended well."
     assert lines[-1].startswith("It could be retried for its first 1.250 s; after that")
 
 
+def test_the_word_stands_where_it_changes_and_its_mark_elsewhere() -> None:
+    assert set(MARKS) == set(Undo)
+    assert len({mark for mark, _ in MARKS.values()}) == len(Undo)  # not told apart by colour alone
+    column = [line[12:23].strip() for line in lines_of(UPLOADED) if line[8:10] == " s"]
+    assert column == ["retriable", "|", "being asked", "?", "?", "final", "#", "#", "#"]
+
+
 def test_a_job_that_asked_nothing() -> None:
     lines = lines_of(HEAD + "! uncommitted\n+4.000 % exit 1\n+4.001 retriable\n")
-    assert not [line for line in lines if "no return" in line]
+    assert not [line for line in lines if "no return" in line or "==" in line]
     assert lines[-1] == "It could be retried at any moment of its 4.001 s."
 
 
@@ -42,9 +56,58 @@ def test_a_journal_that_a_crash_left() -> None:
     assert lines[-2].startswith("irrecoverable: unknown: nothing was signed, but")
 
 
-def test_no_line_is_longer_than_the_terminal() -> None:
+def test_what_a_torn_line_was_is_not_known() -> None:
+    lines = lines_of(UPLOADED.partition("+1.250")[0] + "+1.25")
+    assert any(UNSEEN in line for line in lines) and not any(NO_RETURN in line for line in lines)
+    assert lines[-1] == "It could be retried for its first 1.000 s; what came then is not known."
+
+
+def test_a_job_under_way() -> None:
+    begun = UPLOADED.partition("+2.000")[0]
+    lines = lines_of(begun, under_way=True)
+    assert lines[-3] == "It is under way, and waits for the authority's answer (1 gpg)."
+    assert lines[-2].endswith("if everything stopped now, it would be")
+    assert lines[-1].startswith("irrecoverable: unknown:")
+    assert any("amounts to this" in line for line in lines_of(begun))
+    assert lines_of(UPLOADED, under_way=True) == lines_of(UPLOADED)  # it is only leaving
+
+
+def test_a_signature_that_went_round() -> None:
+    lines = lines_of(
+        HEAD + "! uncommitted\n+1.000 % said uploaded\n+1.001 % bypassed\n+1.002 ! unknown\n"
+        "+1.003 > commit-to-public-upload\n+1.004 < go-ahead\n+1.005 ! committed\n+1.006 uploaded\n"
+    )
+    assert lines[-1].startswith("When it could no longer be retried is not known")
+    assert not any("retriable   " in line for line in lines)
+
+
+def test_the_attempts_are_listed_where_there_are_several() -> None:
+    row = row_of("2420", 1, "/s/2420.1", (HEAD + "! uncommitted\n").encode(), False, 2e9, 2e9)
+    transcript = parse(UPLOADED.encode())
+    assert "OUTCOME" not in show(transcript, 80, [row])
+    text = show(transcript, 80, [row, row._replace(attempt=2)])
+    assert text.count("2420 ") == 2 and "OUTCOME" in text
+
+
+@pytest.mark.parametrize("width", [72, 100, 200])
+def test_no_line_is_longer_than_the_terminal(width: int) -> None:
     text = UPLOADED.replace("gpg -b f", "gpg " + "-b " * 200)
-    assert max(len(line) for line in lines_of(text, 72)[3:-4]) <= 72
+    assert max(len(line) for line in lines_of(text, width)[:-2]) <= width
+
+
+def test_only_command_lines_are_cut() -> None:
+    why = "because " * 20 + "of this"
+    text = show(parse(f"{HEAD}! uncommitted\n= no {why}\n".encode()), 80)
+    assert " ".join(line[49:].strip() for line in text.splitlines()[4:-3]).strip().endswith(why)
+
+
+def test_colour_adds_nothing_to_what_is_said() -> None:
+    plain = show(parse(UPLOADED.encode()))
+    painted = show(parse(UPLOADED.encode()), colour=True)
+    assert "\033[" in painted and "\033[" not in plain
+    for code in ("0", "1", "2", "32", "33", "1;31"):
+        painted = painted.replace(f"\033[{code}m", "")
+    assert painted == plain
 
 
 def test_a_journal_that_lies_is_not_told() -> None:
@@ -54,4 +117,9 @@ def test_a_journal_that_lies_is_not_told() -> None:
 
 def test_times_may_be_missing() -> None:
     assert lines_of(HEAD + "! uncommitted\n")[-1].endswith("any moment of its untold time.")
-    assert lines_of(HEAD)[-1].endswith("any moment of its untold time.")
+    assert lines_of(HEAD)[-1].startswith("It could be retried for its first untold time;")
+
+
+def test_times_never_go_back() -> None:
+    times = [float(line[:8]) for line in lines_of(UPLOADED) if line[8:10] == " s"]
+    assert all(first <= then for first, then in pairwise(times))

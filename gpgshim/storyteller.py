@@ -1,0 +1,72 @@
+"""`gpgshim show`: finds the journal that is meant, and has its story told.
+
+Rule 1: what cannot be read as a journal is not told in part: the job is unknown, and we say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim import places
+from gpgshim.errors import Malformed, Misused
+from gpgshim.jobs import Found, attempts_of, read_row, split
+from gpgshim.journal import is_under_way
+from gpgshim.rows import Row
+from gpgshim.transcript import Transcript, TranscriptError, parse
+
+
+class Told(NamedTuple):
+    """A journal, whether its supervisor is there, and the rows of all attempts of the job."""
+
+    path: Path
+    transcript: Transcript
+    under_way: bool
+    attempts: list[Row]
+
+
+def as_text(job: str) -> str:
+    """The story of `job` as text for our stdout. Raises Misused, Malformed."""
+    from gpgshim.show import show
+    from gpgshim.terminal import wants_colour
+
+    told = find(job)
+    width = shutil.get_terminal_size((100, 24)).columns
+    colour = wants_colour(sys.stdout.isatty(), os.environ)
+    try:
+        return show(told.transcript, width, told.attempts, told.under_way, colour)
+    except TranscriptError as error:
+        raise _is_none(told.path, error) from None
+
+
+def find(job: str) -> Told:
+    """The journal that `job` names: a path, JOB.N, or JOB's last. Raises Misused, Malformed."""
+    attempts: list[Found] = []
+    if "/" in job:
+        path = Path(job)
+    else:
+        directory = places.state_directory(dict(os.environ))
+        path = directory / job
+        name = split(job)[0] if path.exists() else job
+        attempts = attempts_of(directory, name)
+        if not path.exists():
+            if not attempts:
+                raise Misused(f"there is no journal of a job {job!r} in {directory}")
+            path = Path(attempts[-1].path)
+    try:
+        under_way = is_under_way(path)
+        transcript = parse(path.read_bytes())
+        now = time.time()
+        return Told(path, transcript, under_way, [read_row(each, now) for each in attempts])
+    except OSError as error:
+        raise Misused(f"{path} cannot be read: {error.strerror}") from None
+    except TranscriptError as error:
+        raise _is_none(path, error) from None
+
+
+def _is_none(path: Path, error: TranscriptError) -> Malformed:
+    return Malformed(f"{path} is not a journal ({error}): take the job for unknown")

@@ -1,0 +1,60 @@
+"""What a terminal gets: text that fits, and paint that is never the only carrier of meaning.
+
+Rule 1: pure. Whoever prints says whether there is a terminal, and how wide it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Colours by what they stand for -> SGR parameters (ECMA-48).
+CODES = {
+    "good": "32",
+    "wait": "33",
+    "bad": "1;31",
+    "loud": "1",
+    "faint": "2",
+}
+
+
+def paint(text: str, code: str, colour: bool) -> str:
+    """`text` in a colour of CODES, or as it is where there is none wanted."""
+    return f"\033[{CODES[code]}m{text}\033[0m" if colour and code else text
+
+
+def wants_colour(is_terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Whether to paint: only on a terminal, and not where NO_COLOR is set (no-color.org)."""
+    return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def cut(text: str, room: int) -> str:
+    """`text` in at most `room` characters (8 or more).
+
+    The middle goes: what a command is stands first, and what it is about stands last.
+    """
+    if len(text) <= room:
+        return text
+    tail = room // 3
+    return f"{text[: room - tail - 3]}...{text[-tail:]}"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time, short: `0.235 s`, `41.2 s`, `12 min`, `5 h`, `3 d`; `-` for none."""
+    if seconds is None:
+        return "-"
+    if seconds < 10:
+        return f"{seconds:.3f} s"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return age(seconds)
+
+
+def age(seconds: float) -> str:
+    """How long ago: as a duration, and no finer than people count: `7 s`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172800:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} d"

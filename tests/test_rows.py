@@ -1,0 +1,207 @@
+"""Does a job's one line say what it must, and call a person only where one is needed?"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gpgshim.gate import MEANINGS, Outcome, State
+from gpgshim.rows import BYPASSED, NEEDS, NO_JOURNAL, SHORT, Row, row_of, table
+from gpgshim.terminal import CODES, age, cut, duration, paint, wants_colour
+
+NOW = 1795509000.0  # 2026-11-24T08:30:00Z
+HEAD = "job: j\nattempt: 1\nstarted: 2026-11-24T08:29:00Z\n\n! uncommitted\n"
+ASKED = HEAD + "+1.000 $ gpg -b f\n+1.500 ! unknown\n+1.501 > commit-to-public-upload\n"
+SIGNED = ASKED + "+2.000 < go-ahead\n+2.001 ! committed\n+2.002 = go\n"
+
+
+def row(text: str, under_way: bool = False) -> Row:
+    return row_of("j", 1, "/s/j.1", text.encode(), under_way, NOW, NOW - 5)
+
+
+def test_tables_have_every_pair_that_can_be() -> None:
+    assert set(NEEDS) == set(SHORT) == set(MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "outcome", "needs", "words"),
+    [
+        (HEAD + "% exit 0\nunsigned\n", "uncommitted", "unsigned", "", "asked for no signature"),
+        (HEAD + "% exit 1\nretriable\n", "uncommitted", "retriable", "", "nothing was done"),
+        (
+            HEAD + "% no-start 127\nirrecoverable\n",
+            "uncommitted",
+            "irrecoverable",
+            "",
+            "nothing was done, and it would fail again",
+        ),
+        (
+            ASKED + "% eof\n= no\n% exit 2\nirrecoverable\n",
+            "unknown",
+            "irrecoverable",
+            "ask the authority what it believes",
+            "nothing was signed",
+        ),
+        (
+            ASKED + "< refused\n= no\n% exit 2\nirrecoverable\n",
+            "unknown",
+            "irrecoverable",
+            "",
+            "the authority refused: nothing was signed",
+        ),
+        (
+            SIGNED + "% exit 2\nirrecoverable\n",
+            "committed",
+            "irrecoverable",
+            "check what was published",
+            "signatures may have been made",
+        ),
+        (SIGNED + "% exit 0\nuploaded\n", "committed", "uploaded", "", ""),
+        # What a crash leaves needs a person or not by what it amounts to.
+        (HEAD, "uncommitted", "retriable", "", "its supervisor is gone; nothing was done"),
+        (
+            SIGNED,
+            "committed",
+            "irrecoverable",
+            "check what was published",
+            "its supervisor is gone; signatures may have been made",
+        ),
+    ],
+)
+def test_what_is_said_of_a_job(text: str, state: str, outcome: str, needs: str, words: str) -> None:
+    found = row(text)
+    assert (found.state, found.outcome) == (state, outcome)
+    assert (found.needs, found.words) == (needs, words)
+    assert found.told is (outcome in text.splitlines())
+
+
+def test_a_job_under_way() -> None:
+    found = row(HEAD, under_way=True)
+    assert found.outcome is None and found.under_way and not found.needs
+    assert found.words == found.meaning == "waits for the job: no signature was asked for yet"
+    assert (found.age, found.lasted, found.retriable) == (60, 60, 60)
+    found = row(ASKED, under_way=True)
+    assert (found.lasted, found.retriable, found.needs) == (60, 1.5, "")
+    # An outcome on disk is an outcome: the supervisor is only leaving.
+    found = row(HEAD + "% exit 1\nretriable\n", under_way=True)
+    assert (found.under_way, found.outcome) == (False, "retriable")
+
+
+def test_a_signature_that_went_round_needs_a_person_even_if_all_ended_well() -> None:
+    late = "% said uploaded\n% bypassed\n! unknown\n> commit-to-public-upload\n"
+    found = row(HEAD + late + "< go-ahead\n! committed\nuploaded\n")
+    assert (found.outcome, found.needs) == (Outcome.UPLOADED, BYPASSED)
+
+
+@pytest.mark.parametrize("under_way", [True, False])
+def test_a_file_that_is_no_journal_has_a_row(under_way: bool) -> None:
+    found = row("nonsense\n", under_way)
+    assert (found.state, found.needs) == (State.UNKNOWN, NO_JOURNAL)
+    assert found.outcome is (None if under_way else Outcome.IRRECOVERABLE)
+    assert found.age == 5 and "line 1" in found.words
+
+
+@pytest.mark.parametrize("started", ["", "started: soon\n", "started: 2026-13-01T00:00:00Z\n"])
+def test_age_without_a_start_is_the_file_s(started: str) -> None:
+    found = row(HEAD.replace("started: 2026-11-24T08:29:00Z\n", started), under_way=True)
+    assert (found.age, found.began, found.lasted) == (5, None, None)
+
+
+def test_a_start_that_is_yet_to_come_is_no_negative_age() -> None:
+    assert row(HEAD.replace("2026", "2046")).age == 0
+
+
+def test_json_has_the_documented_fields() -> None:
+    found = json.loads(json.dumps(row(SIGNED + "% exit 0\n+3.0004 uploaded\n").as_json))
+    assert found == {
+        "job": "j",
+        "attempt": 1,
+        "earlier": [],
+        "journal": "/s/j.1",
+        "under_way": False,
+        "state": "committed",
+        "outcome": "uploaded",
+        "told": True,
+        "started": "2026-11-24T08:29:00Z",
+        "age": 60.0,
+        "lasted": 3.0,
+        "retriable": 1.5,
+        "signatures": 1,
+        "needs": "",
+        "meaning": "committed, and the job ended well",
+    }
+    assert row(HEAD, under_way=True).as_json["outcome"] is None
+    assert row("x\n").as_json["lasted"] is None
+
+
+ROWS = [
+    row(ASKED, under_way=True),
+    row(SIGNED + "% exit 2\nirrecoverable\n"),
+    row(SIGNED + "% exit 0\nuploaded\n")._replace(earlier=("retriable", "retriable")),
+    row(HEAD + "% exit 1\nretriable\n")._replace(job="x" * 100),
+]
+
+
+def test_a_table() -> None:
+    lines = table(ROWS[:3], None)
+    assert lines == [
+        "  JOB  ATT  STATE      OUTCOME         AGE  RETRIABLE  SIG",
+        "> j      1  unknown    under way      60 s    1.500 s    0"
+        "  waits for the authority's answer (1 gpg)",
+        "! j      1  committed  irrecoverable  60 s    1.500 s    1"
+        "  check what was published; signatures may have been made",
+        "  j      1  committed  uploaded       60 s    1.500 s    1  before: retriable, retriable",
+    ]
+
+
+@pytest.mark.parametrize("width", [100, 120, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    assert max(map(len, table(ROWS, width))) <= width
+    assert max(map(len, table(ROWS, None))) > 100  # nothing is cut for a pipe
+
+
+def test_paint_is_never_the_only_carrier() -> None:
+    painted = "\n".join(table(ROWS, 120, colour=True))
+    for code in CODES.values():
+        painted = painted.replace(f"\033[{code}m", "")
+    plain = table(ROWS, 120)
+    assert [x.rstrip() for x in painted.replace("\033[0m", "").splitlines()] == plain
+
+
+def test_a_file_s_name_does_not_reach_the_terminal_as_it_is() -> None:
+    assert "\033" not in "".join(table([row(HEAD)._replace(job="j\033[2J\n")], None))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0.2346, "0.235 s"),
+        (41.23, "41.2 s"),
+        (700, "12 min"),
+        (7300, "2 h"),
+        (200_000, "2 d"),
+    ],
+)
+def test_lengths_of_time(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_ages_are_counted_as_people_do() -> None:
+    assert [age(each) for each in (0.2, 59.6, 120, 7200)] == ["0 s", "60 s", "2 min", "2 h"]
+
+
+def test_the_middle_is_cut() -> None:
+    assert cut("0123456789abcdefghij", 20) == "0123456789abcdefghij"
+    assert cut("0123456789abcdefghijk", 20) == "0123456789a...fghijk"
+
+
+def test_when_to_paint() -> None:
+    assert paint("x", "good", True) == "\033[32mx\033[0m"
+    assert paint("x", "good", False) == paint("x", "", True) == "x"
+    assert wants_colour(True, {"TERM": "xterm"})
+    assert not wants_colour(False, {"TERM": "xterm"})
+    assert not wants_colour(True, {"TERM": "xterm", "NO_COLOR": "1"})
+    assert not wants_colour(True, {"TERM": "dumb"})
+    assert wants_colour(True, {"NO_COLOR": ""})  # no-color.org: when present and not empty
