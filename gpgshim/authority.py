@@ -1,4 +1,4 @@
-"""Who is asked for the commitment, and how: nobody, a command, or tag2upload's manager.
+"""Who is asked for the commitment: nobody, a person, a command, or tag2upload's manager.
 
 Rule 1: an authority is asked at most once, and only after reach() has found it there.
 Rule 2: one answer, whatever happens: go-ahead, refused (certainly not committed), or nobody knows.
@@ -14,6 +14,7 @@ import select
 import shlex
 import signal
 import socket
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from gpgshim import o2m
@@ -24,6 +25,12 @@ from gpgshim.transcript import escape
 
 #: What CPython has changed of a child's signals and a child must not see.
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+
+TERMINAL = "/dev/tty"
+PROMPT = "gpgshim: commit, and sign? `yes' goes ahead, anything else refuses: "
+#: Of the question, so many lines, and characters of each, are shown: a screen, and no more than a
+#: terminal takes at once.
+MOST_LINES, MOST_TEXT = 12, 300
 
 _CONNECT = 10.0  #: seconds that a manager's socket may take to let us in
 
@@ -41,8 +48,11 @@ class Authority(Protocol):
     def reach(self) -> None:
         """Make sure that it is there, without telling it anything. Raises OSError."""
 
-    def ask(self) -> None:
-        """Tell it. Raises OSError; it may have heard all the same."""
+    def ask(self, question: Sequence[str]) -> None:
+        """Tell it; `question` are the journal's lines of who would sign what.
+
+        Raises OSError; it may have heard all the same.
+        """
 
     def fileno(self) -> int:
         """The descriptor that is readable when answer() has something to say; after ask()."""
@@ -63,7 +73,7 @@ class Nobody:
     def reach(self) -> None:
         """There is nobody to be found."""
 
-    def ask(self) -> None:
+    def ask(self, question: Sequence[str]) -> None:
         self._fd = os.eventfd(1, os.EFD_CLOEXEC)
 
     def fileno(self) -> int:
@@ -75,6 +85,62 @@ class Nobody:
 
     def give_up(self) -> None:
         """Nothing was started."""
+
+
+class Person:
+    """Whoever sits at the terminal: `yes` is go-ahead, any other line is refused.
+
+    What is about to be signed is shown first. The terminal is opened anew, so that nobody else's
+    use of it is changed by ours.
+    """
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._line = b""
+
+    def reach(self) -> None:
+        try:
+            self._fd = os.open(TERMINAL, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            in_foreground = os.tcgetpgrp(self._fd) == os.getpgrp()
+        except OSError as error:
+            raise OSError(
+                error.errno, f"there is no terminal to ask at ({error.strerror})"
+            ) from None
+        if not in_foreground:
+            raise OSError(errno.EIO, "we are in the background of the terminal, and cannot ask")
+
+    def ask(self, question: Sequence[str]) -> None:
+        import termios  # only a job that asks a person pays for it
+
+        termios.tcflush(self._fd, termios.TCIFLUSH)  # what was typed before is no answer
+        texts = [line.partition(" ")[2] for line in question]
+        cut = [text[:MOST_TEXT] + "..." * (len(text) > MOST_TEXT) for text in texts[:MOST_LINES]]
+        if len(texts) > MOST_LINES:
+            cut.append(f"... and {len(texts) - MOST_LINES} more lines")
+        shown = "".join(f"    {text}\n" for text in cut)
+        write_all(self._fd, f"gpgshim: the first signature of this job:\n{shown}{PROMPT}".encode())
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def answer(self) -> Answer | None:
+        try:
+            more = os.read(self._fd, o2m.LONGEST_LINE)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return Answer(Event.SILENCE, "% eof")  # the terminal is gone
+        self._line += more
+        if more and not self._line.endswith(b"\n"):
+            return None
+        if self._line.strip(b" \t") == b"yes\n":
+            return Answer(Event.GO_AHEAD, "< go-ahead")
+        return Answer(Event.REFUSAL, "< refused")
+
+    def give_up(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 class Command:
@@ -99,7 +165,7 @@ class Command:
             raise FileNotFoundError(errno.ENOENT, f"there is no command {self._words[0]!r}")
         self._program = found
 
-    def ask(self) -> None:
+    def ask(self, question: Sequence[str]) -> None:
         self.pid = os.posix_spawn(
             self._program,
             self._words,
@@ -160,7 +226,7 @@ class Manager:
                 raise OSError(errno.EPROTO, "the manager speaks, and was not asked")
             raise OSError(errno.EPIPE, "the manager has hung up")
 
-    def ask(self) -> None:
+    def ask(self, question: Sequence[str]) -> None:
         write_all(self._writer, o2m.COMMIT)
 
     def fileno(self) -> int:
@@ -219,6 +285,8 @@ def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
     """
     if commit is None:
         return Nobody()
+    if commit == "ask":
+        return Person()
     kind, colon, path = commit.partition(":")
     if colon and kind == "o2m":
         if not path or len(os.fsencode(path)) > 107 or "\0" in path:

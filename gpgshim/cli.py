@@ -73,10 +73,10 @@ _JOB = click.option(
 )
 _COMMIT = click.option(
     "--commit",
-    metavar="COMMAND|o2m:SOCKET",
+    metavar="COMMAND|ask|o2m:SOCKET",
     help="Who is asked before the first signature: a command (exit 0: go ahead; 1: refused, and"
-    " certainly not committed; all else: nobody knows), or tag2upload's manager. Default: nobody,"
-    " and go ahead.",
+    " certainly not committed; all else: nobody knows), you at the terminal, or tag2upload's"
+    " manager. Default: nobody, and go ahead.",
 )
 _DEADLINE = click.option(
     "--deadline",
@@ -175,6 +175,8 @@ def supervise(
       make release; gpgshim close --status $?
     """
     now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit)
+    if now.commit == "ask" and not foreground:
+        raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
     authority = _authority_of(now.commit, job)
     called = now.commit or "nobody"
     attempt = Attempt(job, authority, called, None, now.deadline, now.gpg, now.dgit)

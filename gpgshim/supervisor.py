@@ -79,6 +79,7 @@ class Supervisor:
         self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
         self._gpgs: set[int] = set()  # process ids that were granted, and have not ended
         self._questions = 0
+        self._question: list[str] = []  # the journal's lines of the last one
         self._together: list[Event] = []  # questions that are noted, and not yet put to the gate
         self._until: float | None = None  # when the authority's time is up; only while it is asked
         self._watched: dict[int, Callable[[], None]] = {}
@@ -228,8 +229,9 @@ class Supervisor:
         self._waiting.append(asker)
         words = self.witness.read_command_line(asker.pid)
         asks = f"{'$' if word == wire.SIGN else '?'} {quote(words) or 'gpg'}"
+        self._question = [asks, *self.witness.describe(asker.pid, words)]
         try:
-            self.journal.note(asks, *self.witness.describe(asker.pid, words))
+            self.journal.note(*self._question)
         except OSError as error:
             self._fail(error)
             return
@@ -302,7 +304,7 @@ class Supervisor:
 
     def _send_commit(self) -> None:
         self.journal.note(Effect.SEND_COMMIT.value)
-        self.authority.ask()
+        self.authority.ask(self._question)
         self._selector.register(self.authority.fileno(), selectors.EVENT_READ)
         self._until = self.clock() + self.deadline
 

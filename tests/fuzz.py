@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -222,7 +222,7 @@ class Never:
     def reach(self) -> None:
         raise OSError(111, "there is nobody")
 
-    def ask(self) -> None:
+    def ask(self, question: Sequence[str]) -> None:
         raise AssertionError("it was asked without having been reached")
 
     def fileno(self) -> int:

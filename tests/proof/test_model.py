@@ -6,6 +6,7 @@ All of it is `python -m tests.model`; here is as much as CI has time for.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
         def reach(self) -> None:
             """It is there."""
 
-        def ask(self) -> None:
+        def ask(self, question: Sequence[str]) -> None:
             asked.append("asked")
 
         def fileno(self) -> int:

@@ -1,0 +1,188 @@
+"""`--commit ask`: is a person shown what is about to be signed, and is only `yes' a yes?
+
+Each job has a terminal of its own, as a person would: a pty whose other end is the test's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpgshim.authority import MOST_LINES, PROMPT, Person
+from tests.scratch import PATIENCE, Scratch
+
+
+class Terminal:
+    """A job in a session of its own, whose terminal we hold the other end of."""
+
+    def __init__(self, scratch: Scratch, command: list[str | Path]) -> None:
+        self.said = ""
+        self.status: int | None = None
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            os.chdir(scratch.root)
+            os.execve(command[0], list(map(str, command)), scratch.env)
+
+    def hear(self, text: str) -> None:
+        """Return when the job has said `text` since the last time."""
+        until = time.monotonic() + PATIENCE
+        while text not in self.said:
+            left = until - time.monotonic()
+            assert left > 0 and select.select([self.fd], [], [], left)[0], self.said
+            self.said += os.read(self.fd, 4096).decode("utf-8", "replace").replace("\r\n", "\n")
+        self.before, _, self.said = self.said.partition(text)
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def end(self) -> int:
+        """The exit status, and in `said` all that was said until then."""
+        if self.status is None:
+            with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
+                while select.select([self.fd], [], [], PATIENCE)[0]:
+                    more = os.read(self.fd, 4096)
+                    self.said += more.decode("utf-8", "replace").replace("\r\n", "\n")
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            os.close(self.fd)
+        return self.status
+
+
+@contextlib.contextmanager
+def job(scratch: Scratch, command: str, *options: str | Path) -> Iterator[Terminal]:
+    words = scratch.options("--commit", "ask", *options)
+    gpgshim = [sys.executable, "-m", "gpgshim", "run", *words]
+    made = Terminal(scratch, [*gpgshim, "--", "sh", "-c", command])
+    try:
+        yield made
+    finally:
+        if made.status is None:
+            os.kill(made.pid, signal.SIGKILL)
+            made.end()
+
+
+SIGN = "gpg -s f"
+
+
+def test_yes(scratch: Scratch) -> None:
+    (scratch.root / "f").write_text("hello\n")
+    with job(scratch, f"{SIGN} && {SIGN}") as terminal:
+        terminal.hear(PROMPT)
+        question, who, digest = terminal.before.splitlines()[-3:]
+        assert question == "    gpg -s f"
+        assert f" in {scratch.root}, under sh[" in who
+        assert digest.startswith("    sha256 ") and digest.endswith(" f")
+        assert scratch.calls() == []
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+    assert PROMPT not in terminal.said  # once is enough
+    assert scratch.calls() == ["-s f", "-s f"]
+    assert "< go-ahead" in scratch.lines()
+    assert scratch.journal().head["authority"] == "ask"
+
+
+@pytest.mark.parametrize(
+    "typed", ["\n", "no\n", "y\n", "YES\n", "yes please\n", "\4", "yes\4\4no\n"]
+)
+def test_all_else_is_no(scratch: Scratch, typed: str) -> None:
+    with job(scratch, SIGN) as terminal:
+        terminal.hear(PROMPT)
+        terminal.type(typed)
+        assert terminal.end() == 2
+    assert "the authority did not say go-ahead, but 'refused'" in terminal.said
+    assert scratch.calls() == []
+    assert "< refused" in scratch.lines()
+
+
+def test_what_was_typed_before_is_no_answer(scratch: Scratch) -> None:
+    # `cat` has the terminal first, and does not read what is meant for whoever comes after.
+    with job(scratch, f"echo ready; while ! test -e go; do sleep 0.05; done; {SIGN}") as terminal:
+        terminal.hear("ready\n")
+        terminal.type("yes\n")
+        terminal.hear("yes\n")  # the terminal's echo: it is in its queue
+        (scratch.root / "go").touch()
+        terminal.hear(PROMPT)
+        time.sleep(0.2)
+        assert scratch.calls() == []
+        terminal.type("no\n")
+        assert terminal.end() == 2
+
+
+def test_half_a_word_is_waited_for(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        # A terminal whose lines are not put together by the kernel gives letter by letter.
+        attributes = termios.tcgetattr(terminal.fd)
+        attributes[3] &= ~termios.ICANON
+        termios.tcsetattr(terminal.fd, termios.TCSANOW, attributes)
+        terminal.hear(PROMPT)
+        for letter in "yes\n":
+            terminal.type(letter)
+            terminal.hear("\n" if letter == "\n" else letter)
+        assert terminal.end() == 0
+
+
+def test_terminal_that_goes_away(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        terminal.hear(PROMPT)
+        os.close(terminal.fd)
+        os.waitpid(terminal.pid, 0)
+        terminal.status = 1
+    assert scratch.calls() == []
+    assert scratch.verdict().outcome == "irrecoverable"
+
+
+def test_nobody_in_time(scratch: Scratch) -> None:
+    with job(scratch, SIGN, "--deadline", "0.3") as terminal:
+        terminal.hear(PROMPT)
+        assert terminal.end() == 2
+    assert "% timeout" in scratch.lines()
+
+
+def test_no_terminal_is_retriable(scratch: Scratch) -> None:
+    done = scratch.run(SIGN, "--commit", "ask")
+    assert done.status == 75
+    assert "there is no terminal to ask at (No such device or address)" in done.err
+    assert scratch.calls() == []
+
+
+def test_from_the_background_is_retriable(scratch: Scratch) -> None:
+    words = " ".join(map(str, scratch.options("--commit", "ask")))
+    shell = f"{sys.executable} -m gpgshim run {words} -- {SIGN}"
+    made = Terminal(scratch, ["/bin/sh", "-mc", f"{shell} & wait $!"])
+    assert made.end() == 75
+    assert "in the background of the terminal, and cannot ask" in made.said
+    assert scratch.calls() == []
+
+
+def test_a_supervisor_in_the_background_cannot(scratch: Scratch) -> None:
+    done = scratch.gpgshim("supervise", "--commit", "ask")
+    assert done.status == 64
+    assert done.err == (
+        "gpgshim: --commit ask needs a terminal, and so --foreground; nothing was started\n"
+    )
+    assert scratch.journals() == []
+
+
+def test_a_long_question_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    monkeypatch.setattr("gpgshim.authority.TERMINAL", os.ttyname(theirs))
+    monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp())
+    person = Person()
+    person.reach()
+    person.ask([f"$ {'x' * 1000}", *["# y"] * 50])
+    shown = os.read(ours, 65536).decode().splitlines()
+    assert shown[1] == f"    {'x' * 300}..."
+    assert shown[-2] == f"    ... and {51 - MOST_LINES} more lines"
+    person.give_up()
+    person.give_up()
+    os.close(ours)
+    os.close(theirs)
