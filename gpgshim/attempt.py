@@ -67,8 +67,9 @@ class Attempt:
         self.job = check_job_name(job or f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}")
         search = environ.get("PATH", os.defpath)
         real = {"gpg": find_gpg(search, gpg)}
-        if found := places.find_real("dgit", search, dgit):
-            real["dgit"] = found
+        for name, given in (("dgit", dgit), ("gpgconf", None)):
+            if found := places.find_real(name, search, given):
+                real[name] = found
         text = table_of(real["gpg"])
         table = argv.load(text)
         base = places.runtime_directory(environ)

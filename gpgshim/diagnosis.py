@@ -259,8 +259,8 @@ def gpgme(path: str, real: str) -> Finding:
     """`path` is the gpg that gpgconf names, "" where it names none; `real` is PATH's."""
     if not path:
         return note("gpgconf names no gpg: gpgme finds none")
-    other = "" if path == real else f", which is not the {real} of PATH"
-    return note(f"what signs through gpgme calls {path}{other}, and is not gated")
+    gated = "in a job, gpgme is told of the stunt gpg"
+    return ok(gated) if path == real else note(gated, f"elsewhere of {path}, not of PATH's {real}")
 
 
 def debsign(program: str, where: str) -> Finding:

@@ -163,7 +163,9 @@ def look_at_gpgme(machine: Machine) -> Finding:
         return note("there is no gpgconf, so gpgme finds no gpg")
     rows = [line.split(":") for line in machine.ask("gpgconf", "--list-components").splitlines()]
     path = next((row[2] for row in rows if row[0] == "gpg" and len(row) > 2), "")
-    return diagnosis.gpgme(path, str(machine.gpg))
+    real = str(machine.gpg)
+    is_same = path and os.path.realpath(path) == os.path.realpath(real)
+    return diagnosis.gpgme(real if is_same else path, real)
 
 
 def look_at_others(machine: Machine) -> Finding:
@@ -330,7 +332,7 @@ CHECKS = (
     Check("git", "gpg.program, gpg.format, dgit*.cmd-gpg and their like, outside of repositories",
           "git or dgit then signs round the gate", look_at_git),
     Check("gpgme", "the gpg that gpgconf names",
-          "gpgme asks gpgconf and not PATH: what uses it signs round the gate", look_at_gpgme),
+          "gpgme looks for gpgconf on PATH, not for gpg, and asks that", look_at_gpgme),
     Check("other programs", "gpg2, gpg-sq, sq and programs for sop on PATH",
           "what signs with them signs round the gate", look_at_others),
     Check("signals", "signals that are blocked or ignored here",

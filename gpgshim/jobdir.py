@@ -1,11 +1,11 @@
 """A job's private directory: the stunts, and all that they need to find beside themselves.
 
-    JOB/bin/gpg  JOB/bin/dgit     the stunts; JOB/bin goes first on the job's PATH
-    JOB/real/gpg  JOB/real/dgit   links to the real programs
+    JOB/bin/gpg, dgit, gpgconf    the stunts; JOB/bin goes first on the job's PATH
+    JOB/real/gpg and so on        links to the real programs
     JOB/table                     the real gpg's options
     JOB/until                     when the stunt dgit gives up, where it has to
     JOB/socket                    the supervisor; gone when the gate is
-    JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for dgit
+    JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for the others
     JOB/pyc/                      what CPython itself imports as it starts, compiled
 
 Rule 1: nothing in here changes once the job has started, so an upgrade of the package, or of
@@ -49,6 +49,7 @@ _GPG = (
 STUNT_MODULES = {
     "gpg": _GPG,
     "dgit": (*_GPG, "gpgshim.failures", "gpgshim.dgit"),
+    "gpgconf": (*_GPG, "gpgshim.gpgconf"),
 }
 #: What CPython itself imports from files as it starts under -I -S.
 START_MODULES = ("encodings.aliases", "encodings.utf_8", "encodings")

@@ -277,14 +277,15 @@ def short_directory() -> Path:
 
 
 def make_job(python: Path, base: Path, table: str, real: Path) -> Path:
-    """A job's directory as that interpreter makes it, with `real` for the real gpg and dgit."""
+    """A job's directory as that interpreter makes it, with `real` for all real programs."""
     (base / "table").write_text(table)
     words = """\
 import sys
 from pathlib import Path
 from gpgshim import jobdir
 base, real = map(Path, sys.argv[1:])
-print(jobdir.make(base, "j", (base / "table").read_text(), {"gpg": real, "dgit": real}))
+reals = dict.fromkeys(("gpg", "dgit", "gpgconf"), real)
+print(jobdir.make(base, "j", (base / "table").read_text(), reals))
 """
     env = {"PYTHONPATH": str(CHECKOUT)}
     made = subprocess.run(

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "ask": {"wire"},
     "shim": {"argv", "ask", "wire"},
     "dgit": {"ask", "failures", "shim", "wire"},
+    "gpgconf": {"shim"},
     # the supervisor's tree
     "errors": set(),
     "descriptors": set(),
@@ -159,6 +160,10 @@ DGIT_LOADS = {
     "gpgshim.failures": "what in dgit's words is no use to try again",
     "gpgshim.dgit": "the stunt dgit",
 }
+GPGCONF_LOADS = {
+    **STUNT_LOADS,
+    "gpgshim.gpgconf": "the stunt gpgconf",
+}
 
 ASK = """\
 try:
@@ -233,7 +238,10 @@ def said_by(command: list[str | Path]) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in said.splitlines())
 
 
-@pytest.mark.parametrize(("stunt", "expected"), [("gpg", STUNT_LOADS), ("dgit", DGIT_LOADS)])
+@pytest.mark.parametrize(
+    ("stunt", "expected"),
+    [("gpg", STUNT_LOADS), ("dgit", DGIT_LOADS), ("gpgconf", GPGCONF_LOADS)],
+)
 def test_what_a_stunt_loads(job: Path, stunt: str, expected: dict[str, str]) -> None:
     empty = loaded_by(job, stunt, "")
     ready = loaded_by(job, stunt, "pass")
