@@ -23,8 +23,8 @@ from gpgshim.authority import Authority
 from gpgshim.errors import Unable
 from gpgshim.gate import OUTCOMES, STEPS, Effect, Event, State
 from gpgshim.journal import Journal
-from gpgshim.transcript import TranscriptError, escape, parse, parse_line, quote
-from gpgshim.verdict import Verdict, ending_of, judge, judge_bytes
+from gpgshim.transcript import TranscriptError, escape, parse_line, quote
+from gpgshim.verdict import Verdict, ending_of, judge_bytes, judge_journal
 
 PATIENCE = 10.0  #: seconds that a peer has for its one line
 _BACKLOG = 4096  #: connections that the kernel keeps for us; it cuts this at somaxconn
@@ -421,7 +421,7 @@ class Supervisor:
 
     def _read_back(self) -> Verdict:
         try:
-            return judge(parse(self.journal.read()))
+            return judge_journal(self.journal.read())
         except (OSError, TranscriptError) as error:
             now = judge_bytes(b"")
             raise Unable(

@@ -11,6 +11,7 @@ job began, for people; a replay does not look at it.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from gpgshim.gate import DURABLE, Outcome
@@ -56,6 +57,8 @@ WORLD = {
     "eof": "the authority hung up",
     "failed": "TEXT: an effect could not be performed",
 }
+
+ANY = ("", *SIGILS)  #: every sigil; the outcome's is empty
 
 OUTCOME_WORDS = frozenset(map(str, Outcome))
 
@@ -188,16 +191,19 @@ def format_head(head: dict[str, str]) -> str:
     return "".join(f"{key}: {escape(value)}\n" for key, value in head.items()) + "\n"
 
 
-def parse(data: bytes) -> Transcript:
+def parse(data: bytes, keep: Container[str] = ANY) -> Transcript:
     """Read a journal, whole or as a crash left it.
 
-    Raises TranscriptError, which names the line, for everything that is not of the format.
+    Of its lines, those with a sigil in `keep` are given; all are read. Raises TranscriptError,
+    which names the line, for everything that is not of the format.
     """
-    whole, newline, rest = data.rpartition(b"\n")
     head: dict[str, str] = {}
     lines: list[Line] = []
     in_head = True
-    for number, raw in enumerate(whole.split(b"\n") if newline else [], 1):
+    number = begin = 0
+    # Not split(): a supervisor that has granted all day shall not hold its journal three times.
+    while (end := data.find(b"\n", begin)) >= 0:
+        number, raw, begin = number + 1, data[begin:end], end + 1
         try:
             text = raw.decode("ascii")
         except UnicodeDecodeError:
@@ -206,7 +212,9 @@ def parse(data: bytes) -> Transcript:
             raise TranscriptError(f"line {number}: not printable: {raw[:80]!r}")
         try:
             if not in_head:
-                lines.append(parse_line(text))
+                line = parse_line(text)
+                if line.sigil in keep:
+                    lines.append(line)
             elif text:
                 key, value = _parse_head_line(text)
                 if key in head:
@@ -216,7 +224,7 @@ def parse(data: bytes) -> Transcript:
                 in_head = False
         except TranscriptError as error:
             raise TranscriptError(f"line {number}: {error}") from None
-    return Transcript(head, tuple(lines), torn=bool(rest) or in_head)
+    return Transcript(head, tuple(lines), torn=begin < len(data) or in_head)
 
 
 def _parse_head_line(text: str) -> tuple[str, str]:

@@ -55,6 +55,9 @@ ENDINGS = {
     "said irrecoverable": Ending.FINAL,
 }
 
+#: The sigils of the lines that a verdict depends on.
+COUNT = ("!", "%", "<", "")
+
 
 def ending_of(line: Line) -> Ending | None:
     """How `line` ends the job; None where it does not."""
@@ -88,10 +91,15 @@ def judge(transcript: Transcript) -> Verdict:
     return Verdict(state, ending, outcome, bool(told), refused, bypassed)
 
 
+def judge_journal(data: bytes) -> Verdict:
+    """The verdict of a journal's bytes. Raises TranscriptError where they are not a journal's."""
+    return judge(parse(data, keep=COUNT))
+
+
 def judge_bytes(data: bytes) -> Verdict:
     """The verdict of whatever lies where a journal should: total, raises nothing."""
     try:
-        return judge(parse(data))
+        return judge_journal(data)
     except TranscriptError:
         return Verdict(
             State.UNKNOWN, Ending.UNTOLD, OUTCOMES[State.UNKNOWN, Ending.UNTOLD], told=False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpgshim.gate import OUTCOMES, Ending, Outcome, State
 from gpgshim.transcript import TranscriptError, parse, parse_line
-from gpgshim.verdict import ENDINGS, ending_of, judge, judge_bytes
+from gpgshim.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
 
 HEAD = b"job: 1\n\n"
 UPLOADED = HEAD + (
@@ -104,3 +107,26 @@ def test_every_ending_is_one_that_the_format_knows() -> None:
     assert ending_of(parse_line("% timeout")) is None
     assert ending_of(parse_line("# exit 0")) is None
     assert set(ENDINGS.values()) == set(Ending)
+
+
+@given(st.lists(st.sampled_from([*UPLOADED[len(HEAD) :].decode().splitlines(), "# x", "? gpg"])))
+def test_lines_that_do_not_count_need_not_be_kept(lines: list[str]) -> None:
+    data = HEAD + "".join(f"{line}\n" for line in lines).encode()
+    try:
+        verdict = judge(parse(data))
+    except TranscriptError as error:
+        with pytest.raises(TranscriptError, match=re.escape(str(error))):
+            judge_journal(data)
+    else:
+        assert judge_journal(data) == verdict
+
+
+def test_a_journal_of_many_grants_takes_no_more_memory_than_its_bytes() -> None:
+    question = b"+1.000 $ gpg -b a\n+1.000 # pid 1 in /\n+1.000 = go\n"
+    data = UPLOADED.replace(b"% exit 0\n", question * 10_000 + b"% exit 0\n")
+    tracemalloc.start()
+    verdict = judge_bytes(data)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert verdict.outcome is Outcome.UPLOADED
+    assert most < len(data) // 10
