@@ -200,7 +200,8 @@ def supervise(
         # Whoever has our PATH still has it: the stunts stay, and say that the job is over.
         supervisor.shut()
     report(attempt, verdict)
-    prune_if_due(attempt.journal.path.parent, days=now.keep_days, jobs=now.keep_jobs)
+    directory = attempt.journal.path.parent
+    prune_if_due(directory, days=now.keep_days, jobs=now.keep_jobs, waited_for=False)
     return 0
 
 

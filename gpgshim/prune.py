@@ -2,7 +2,8 @@
 
 Rule 1: a journal without its outcome stays, however old: somebody has to look at it.
 Rule 2: a job's journals go together or not at all, so that attempts keep their numbers.
-Rule 3: no job waits for this: it is done at most once a day, by a job that is already over.
+Rule 3: no job waits for this: it is done at most once a day, by a job that is already over, and
+where there is much to be looked at, by a process that nobody waits for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import os
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from gpgshim.verdict import judge_bytes
 
@@ -18,13 +20,23 @@ DAYS = 180  #: an older job is removed
 JOBS = 20_000  #: of younger ones, the newest so many are kept
 EVERY = 86400.0  #: seconds between two looks
 
+FEW = 1000  #: names in the directory; a few milliseconds are enough for so many
+
 _STAMP = ".pruned"
 
 
 def prune_if_due(
-    directory: Path, now: float | None = None, days: float = DAYS, jobs: int = JOBS
+    directory: Path,
+    now: float | None = None,
+    days: float = DAYS,
+    jobs: int = JOBS,
+    waited_for: bool = True,
 ) -> int:
-    """prune(), unless it was done in the last day. Raises nothing; how many were removed."""
+    """prune(), unless it was done in the last day. Raises nothing; how many were removed.
+
+    Where `waited_for` says that somebody waits for this process to end, and there are more than
+    FEW names, a process of its own goes on with it, and none are removed yet.
+    """
     now = time.time() if now is None else now
     stamp = directory / _STAMP
     with contextlib.suppress(OSError):
@@ -33,8 +45,31 @@ def prune_if_due(
     with contextlib.suppress(OSError):
         stamp.touch()
         os.utime(stamp, (now, now))
-        return prune(directory, now, days, jobs)
+        if waited_for and _has_many(directory):
+            if os.fork() == 0:
+                _prune_alone(directory, now, days, jobs)
+        else:
+            return prune(directory, now, days, jobs)
     return 0
+
+
+def _has_many(directory: Path) -> bool:
+    with os.scandir(directory) as entries:
+        return any(number > FEW for number, _ in enumerate(entries, 1))
+
+
+def _prune_alone(directory: Path, now: float, days: float, jobs: int) -> NoReturn:
+    # It holds nothing that is the caller's: no pipe that is read to its end, no lock, no terminal.
+    try:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.nice(10)
+        prune(directory, now, days, jobs)
+    finally:
+        os._exit(0)
 
 
 def prune(directory: Path, now: float, days: float = DAYS, jobs: int = JOBS) -> int:

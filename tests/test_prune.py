@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
 
+from gpgshim import prune as module
 from gpgshim.prune import EVERY, prune, prune_if_due
 
 NOW = 2e9
@@ -76,3 +80,42 @@ def test_once_a_day(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_no_matter(tmp_path: Path) -> None:
     assert prune_if_due(tmp_path / "none", NOW) == 0
+
+
+def test_many_are_left_to_a_process_that_nobody_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FEW", 5)
+    for number in range(6):
+        write(tmp_path, f"a{number}.1", 1000)
+    told, really = tmp_path / "told", prune
+    os.mkfifo(told)
+    held, given = os.pipe()
+    os.set_inheritable(given, True)
+
+    def slowly(directory: Path, *rest: float) -> int:
+        signal.alarm(60)  # until the test opens the other end, this waits
+        descriptors = [os.readlink(f"/proc/self/fd/{fd}") for fd in range(3)]
+        others = [fd for fd in range(3, 64) if os.path.lexists(f"/proc/self/fd/{fd}")]
+        told.write_text(repr((os.getpid(), os.getsid(0), descriptors, others)))
+        return really(directory, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "prune", slowly)
+    assert prune_if_due(tmp_path, NOW) == 0
+    os.close(given)
+    # Nobody else has it: whoever reads what we write to its end is not kept waiting.
+    assert select.select([held], [], [], 20)[0]
+    assert os.read(held, 1) == b""
+    os.close(held)
+    assert len(left(tmp_path)) == 7
+    pid, session, descriptors, others = literal_eval(told.read_text())
+    assert (session, descriptors, others) == (pid, [os.devnull] * 3, [])
+    assert os.waitpid(pid, 0)[1] == 0
+    assert left(tmp_path) == {"told"}
+
+
+def test_many_where_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FEW", 5)
+    for number in range(6):
+        write(tmp_path, f"a{number}.1", 1000)
+    assert prune_if_due(tmp_path, NOW, waited_for=False) == 6
