@@ -83,7 +83,6 @@ class Supervisor:
         self._together: list[Event] = []  # questions that are noted, and not yet put to the gate
         self._until: float | None = None  # when the authority's time is up; only while it is asked
         self._watched: dict[int, Callable[[], None]] = {}
-        self._selector = selectors.DefaultSelector()
         self._perform = {
             Effect.REACH: authority.reach,
             Effect.SYNC: journal.sync,
@@ -94,15 +93,16 @@ class Supervisor:
             Effect.REFUSE: self._refuse,
         }
         try:
+            self._selector = selectors.DefaultSelector()
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._listener.setblocking(False)
             self._listener.bind(os.fsencode(job / "socket"))
             self._listener.listen(_BACKLOG)
+            self._selector.register(self._listener, selectors.EVENT_READ)
         except OSError as error:
             raise Unable(
                 f"cannot listen at {job}/socket: {error.strerror}; nothing was started"
             ) from error
-        self._selector.register(self._listener, selectors.EVENT_READ)
 
     # What the loop waits for.
 
@@ -150,7 +150,11 @@ class Supervisor:
         elif key.fd in self._watched:
             self._watched[key.fd]()
         elif self._until is not None:
-            answer = self.authority.answer()
+            try:
+                answer = self.authority.answer()
+            except OSError as error:  # it may have said anything
+                self.authority_is_silent(f"% failed {escape(error.strerror or str(error))}")
+                return
             if answer is not None:
                 self._answered(answer.event, answer.line)
 

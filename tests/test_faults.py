@@ -230,6 +230,29 @@ def test_authority_that_cannot_be_watched(scratch: Scratch, mocker: MockerFixtur
     assert scratch.calls() == []
 
 
+def test_answer_that_cannot_be_read(scratch: Scratch, mocker: MockerFixture) -> None:
+    # It may have been go-ahead; nobody knows.
+    mocker.patch("os.waitid", side_effect=OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+    done = run_job(scratch, mocker)
+    assert done.status == 5
+    assert "Traceback" not in done.err
+    assert "the authority did not answer (failed Cannot allocate memory)" in done.err
+    assert scratch.lines()[4] == "% failed Cannot allocate memory"
+    assert scratch.verdict().state is State.UNKNOWN
+    assert scratch.calls() == []
+
+
+@pytest.mark.parametrize("what", ["__init__", "register"])
+def test_door_that_cannot_be_watched(scratch: Scratch, mocker: MockerFixture, what: str) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    mocker.patch(f"selectors.DefaultSelector.{what}", side_effect=full)
+    done = run_job(scratch, mocker)
+    assert done.status == 74
+    assert done.err.startswith("gpgshim: cannot listen at ")
+    assert done.err.endswith("No space left on device; nothing was started\n")
+    assert scratch.jobs() == []
+
+
 def test_disk_that_is_full(scratch: Scratch) -> None:
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("only root can mount a small disk")
