@@ -115,7 +115,7 @@ def hash_file(path: str, most: int) -> tuple[str, int]:
     It is empty, and nothing more is read, where there are more than `most`. Raises OSError, and
     ValueError for a path with a NUL in it.
     """
-    import hashlib  # only a job that signs pays for it
+    import hashlib  # by now it is there: see supervisor.py
 
     hashed = hashlib.sha256()
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

@@ -60,3 +60,39 @@ def test_memory(scratch: Scratch) -> None:
     assert int(status.partition("VmRSS:")[2].split()[0]) / 1024 <= LARGEST
     process.terminate()
     process.wait(PATIENCE)
+
+
+#: Says what is loaded between the first question and its answer.
+LIST_AS_ASKED = """
+import os, sys
+from gpgshim import cli, supervisor
+asked, grant = supervisor.Supervisor._asked, supervisor.Supervisor._grant
+def begin(self, *question):
+    self.loaded = set(sys.modules)
+    asked(self, *question)
+def end(self):
+    grant(self)
+    os.write(2, repr(sorted(set(sys.modules) - self.loaded)).encode())
+supervisor.Supervisor._asked, supervisor.Supervisor._grant = begin, end
+cli.main()
+"""
+
+
+def test_a_question_waits_for_nothing_to_be_loaded(scratch: Scratch) -> None:
+    (scratch.root / "f").write_text("to be signed\n")
+    words = ["supervise", "--foreground", *map(str, scratch.options("--commit", "true"))]
+    with subprocess.Popen(
+        [sys.executable, "-c", LIST_AS_ASKED, *words],
+        env=scratch.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("PATH=")
+        (job,) = scratch.jobs()
+        signed = subprocess.run([job / "bin/gpg", "-b", "f"], cwd=scratch.root, env=scratch.env)
+        assert signed.returncode == 0
+        process.terminate()
+        assert process.communicate(timeout=PATIENCE)[1].startswith("[]")
+    assert any("sha256" in note for note in scratch.notes())
