@@ -12,16 +12,17 @@ import sys
 from gpgshim import wire
 
 SOCKET = "/socket"  #: within a job's directory
+PATIENCE = 5.0  #: seconds that a stunt gives a supervisor which only observes
 
 
 class NoAnswer(Exception):
     """There is no answer, and there will be none. The message says what was met instead."""
 
 
-def ask(job: str, word: str, argument: str = "") -> tuple[str, str]:
+def ask(job: str, word: str, argument: str = "", patience: float | None = None) -> tuple[str, str]:
     """Ask the supervisor whose job's directory is `job`; (word, argument) of what it answers.
 
-    Waits as long as the supervisor takes. Raises NoAnswer.
+    Waits `patience` seconds, or as long as the supervisor takes. Raises NoAnswer.
     """
     path = job + SOCKET
     try:
@@ -32,6 +33,8 @@ def ask(job: str, word: str, argument: str = "") -> tuple[str, str]:
             raise NoAnswer(f"{job} is not a private directory of this user")
         peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
+            if patience is not None:
+                peer.settimeout(patience)
             peer.connect(path)
             credentials = peer.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
             uid = int.from_bytes(credentials[4:8], sys.byteorder)
@@ -55,3 +58,12 @@ def ask(job: str, word: str, argument: str = "") -> tuple[str, str]:
         raise NoAnswer(f"the supervisor at {path} did not answer: {error}") from None
     except OSError as error:
         raise NoAnswer(f"the supervisor at {path} cannot be asked: {error.strerror}") from None
+
+
+def observes(job: str) -> bool:
+    """Whether the supervisor of `job` only looks on: its answers are for the journal alone."""
+    try:
+        posix.stat(job + "/observe")
+    except OSError:
+        return False
+    return True

@@ -19,6 +19,7 @@ from gpgshim.authority import DEFAULT_SIGNALS, Authority
 from gpgshim.errors import Misconfigured, Unable
 from gpgshim.journal import Journal, check_job_name
 from gpgshim.supervisor import Supervisor, exit_line
+from gpgshim.transcript import OBSERVE
 
 #: Signals to us that are meant for the job too.
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
@@ -46,6 +47,10 @@ class Attempt:
     job that somebody else starts. `deadline` is in seconds, `gpg` and `dgit` are paths or None for
     the first on PATH; `until` (seconds on the monotonic clock) is when the stunt dgit gives up what
     has not been committed. Raises the errors of what it sets up, and then nothing is left of it.
+
+    With `observe` nothing is held and nothing is refused: the authority has to be Nobody, whose
+    go-ahead comes at once, and the journal, marked as such, tells what a gate would have done.
+    None of the promises hold for such a job, and none is claimed of it: its outcome is `observed`.
     """
 
     @own_umask()
@@ -58,6 +63,7 @@ class Attempt:
         deadline: float,
         gpg: str | None = None,
         dgit: str | None = None,
+        observe: bool = False,
         until: float | None = None,
     ) -> None:
         # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
@@ -79,7 +85,7 @@ class Attempt:
         self.child = 0
         self.status = 0  # the job's own exit status, as a shell has it, once it has ended
         self._signals = -1
-        self.directory = jobdir.make(base, self.job, text, real, until)
+        self.directory = jobdir.make(base, self.job, text, real, until, observe)
         try:
             head = {
                 "gpg": f"{real['gpg']} {table.version}",
@@ -87,11 +93,18 @@ class Attempt:
                 **({} if command is None else {"command": command}),
                 "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
                 "gpgshim": __version__,
+                **({"mode": OBSERVE} if observe else {}),
             }
             self.journal = Journal.create(places.state_directory(environ), self.job, head)
             witness = Witness(self.directory, table)
             self.supervisor = Supervisor(
-                self.directory, self.journal, authority, deadline, witness, command is None
+                self.directory,
+                self.journal,
+                authority,
+                deadline,
+                witness,
+                ends_told=command is None,
+                observes=observe,
             )
         except BaseException:
             _remove(self.directory)
@@ -167,6 +180,11 @@ def _remove(directory: Path) -> None:
 
     with contextlib.suppress(OSError):  # even so, it does not ignore what fstat says
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def living_descendants() -> list[str]:
+    """Every process that comes from us, SERVERS excepted: `name[pid]` each."""
+    return [f"{name}[{pid}]" for pid, name in _descendants(os.getpid()) if name not in SERVERS]
 
 
 def kill_descendants() -> list[str]:

@@ -19,7 +19,7 @@ import click
 
 from gpgshim import __version__, argv, ask, config, places, wire
 from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_signals
-from gpgshim.authority import Authority, from_option
+from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
 from gpgshim.prune import prune_if_due
@@ -88,6 +88,14 @@ _GPG = click.option("--gpg", metavar="PATH", help="The real gpg. Default: the fi
 _DGIT = click.option("--dgit", metavar="PATH", help="The real dgit. Default: the first on PATH.")
 
 
+_OBSERVE = click.option(
+    "--observe/--no-observe",
+    default=None,
+    help="Hold nothing, refuse nothing, ask nobody: only journal what would have been done. None"
+    " of the promises hold for such a job, and its exit status is its own.",
+)
+
+
 def settings_for(**given: object) -> config.Settings:
     """What is in force for a command line that gives these; None is not given."""
     return config.load(os.environ, given).settings
@@ -99,8 +107,9 @@ def report(attempt: Attempt, verdict: Verdict) -> None:
     say(f"{journal.name}: {verdict.outcome}: {verdict.meaning} [{journal}]")
 
 
-def _authority_of(commit: str | None, job: str | None) -> Authority:
-    return from_option(commit, dict(os.environ) | ({"GPGSHIM_JOB": job} if job else {}))
+def _authority_of(now: config.Settings, job: str | None) -> Authority:
+    asked = from_option(now.commit, dict(os.environ) | ({"GPGSHIM_JOB": job} if job else {}))
+    return Nobody() if now.observe else asked
 
 
 @cli.command(context_settings=_WORDS_OF_ANOTHER)
@@ -109,6 +118,7 @@ def _authority_of(commit: str | None, job: str | None) -> Authority:
 @_DEADLINE
 @_GPG
 @_DGIT
+@_OBSERVE
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True, metavar="-- COMMAND…")
 def run(
     job: str | None,
@@ -116,6 +126,7 @@ def run(
     deadline: float | None,
     gpg: str | None,
     dgit: str | None,
+    observe: bool | None,
     command: tuple[str, ...],
 ) -> int:
     """Run COMMAND under a gate of its own.
@@ -127,10 +138,11 @@ def run(
     Example:
       gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
     """
-    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit)
-    authority = _authority_of(now.commit, job)
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
+    authority = _authority_of(now, job)
     called = now.commit or "nobody"
-    attempt = Attempt(job, authority, called, quote(list(command)), now.deadline, now.gpg, now.dgit)
+    words = quote(list(command))
+    attempt = Attempt(job, authority, called, words, now.deadline, now.gpg, now.dgit, now.observe)
     supervisor = attempt.supervisor
     try:
         try:
@@ -147,7 +159,7 @@ def run(
         attempt.end()
     report(attempt, verdict)
     prune_if_due(attempt.journal.path.parent, days=now.keep_days, jobs=now.keep_jobs)
-    return exit_status(verdict.outcome, attempt.status)
+    return attempt.status if now.observe else exit_status(verdict.outcome, attempt.status)
 
 
 @cli.command()
@@ -156,6 +168,7 @@ def run(
 @_DEADLINE
 @_GPG
 @_DGIT
+@_OBSERVE
 @click.option("-D", "--foreground", is_flag=True, help="Do not fork; for systemd (Type=notify).")
 def supervise(
     job: str | None,
@@ -163,6 +176,7 @@ def supervise(
     deadline: float | None,
     gpg: str | None,
     dgit: str | None,
+    observe: bool | None,
     foreground: bool,
 ) -> int:
     """Be the supervisor of a job that somebody else starts, until `gpgshim close`.
@@ -174,12 +188,12 @@ def supervise(
       eval "$(gpgshim supervise --commit 'ask-the-release-team')"
       make release; gpgshim close --status $?
     """
-    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit)
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
     if now.commit == "ask" and not foreground:
         raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
-    authority = _authority_of(now.commit, job)
+    authority = _authority_of(now, job)
     called = now.commit or "nobody"
-    attempt = Attempt(job, authority, called, None, now.deadline, now.gpg, now.dgit)
+    attempt = Attempt(job, authority, called, None, now.deadline, now.gpg, now.dgit, now.observe)
     supervisor = attempt.supervisor
     click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")
     sys.stdout.flush()
@@ -228,6 +242,8 @@ def close(status: int | None, directory: Path | None) -> int:
     state, _, outcome = told.partition(" ")
     click.echo(outcome)
     say(f"{outcome} ({state})")
+    if outcome == Outcome.OBSERVED:
+        return status or 0
     return 0 if status is None else exit_status(Outcome(outcome), status)
 
 

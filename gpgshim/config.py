@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     deadline: float = 600.0
     gpg: str | None = None
     dgit: str | None = None
+    observe: bool = False
     keep_days: float = float(DAYS)
     keep_jobs: int = JOBS
 
@@ -80,12 +81,15 @@ COUNT = Kind(
     lambda value: _is_number(value) and isinstance(value, int) and 1 <= value <= 1e9,
 )
 
+SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
+
 #: Key -> its kind, and what it is for.
 KEYS: dict[str, tuple[Kind, str]] = {
     "commit": (COMMAND, "who is asked before the first signature; o2m:SOCKET is a manager"),
     "deadline": (SECONDS, "how long the authority may take to answer"),
     "gpg": (PROGRAM, "the real gpg, if it is not the first on PATH"),
     "dgit": (PROGRAM, "the real dgit, if it is not the first on PATH"),
+    "observe": (SWITCH, "hold and refuse nothing; only write down what would have been done"),
     "keep-days": (AGE, "journals of jobs older than this are removed"),
     "keep-jobs": (COUNT, "of younger jobs, the newest so many are kept"),
 }

@@ -65,11 +65,15 @@ def dgit(job: str) -> NoReturn:
         posix.close(its)
     said = _listen(job, child, ours)
     _, status = posix.waitpid(child, 0)
+    if ask.observes(job):
+        if status:
+            _tell_what_would_be(job, said)
+        _die_alike(status, taken=TEMPFAIL)
     if status and _nothing_was_asked(job):
         if failures.may_pass(said):
             posix._exit(TEMPFAIL)
         say("dgit: gpgshim: nothing was done, but this would fail again: not retriable")
-    _die_alike(status)
+    _die_alike(status, TEMPFAIL_TAKEN)
 
 
 def _become(real: str, words: list[bytes]) -> NoReturn:
@@ -170,7 +174,19 @@ def _nothing_was_asked(job: str, request: str = wire.CLOSE) -> bool:
     return (answer, state.partition(" ")[0]) == (wire.CLOSED, "uncommitted")
 
 
-def _die_alike(status: int) -> NoReturn:
+def _tell_what_would_be(job: str, said: bytes) -> None:
+    """For a supervisor that only observes: what we would have made of dgit's failure."""
+    try:
+        answer, state = ask.ask(job, wire.CLOSE, patience=ask.PATIENCE)
+        nothing_was_asked = (answer, state.partition(" ")[0]) == (wire.CLOSED, "uncommitted")
+        if nothing_was_asked and failures.may_pass(said):
+            ask.ask(job, wire.WOULD, str(TEMPFAIL), ask.PATIENCE)
+    except ask.NoAnswer:
+        pass  # it is not written down, and nothing else is changed by it
+
+
+def _die_alike(status: int, taken: int) -> NoReturn:
+    """Die as dgit did; `taken` is the status for a dgit that exits 75 by itself."""
     if posix.WIFSIGNALED(status):
         number = posix.WTERMSIG(status)
         if number != _signal.SIGKILL:
@@ -178,4 +194,4 @@ def _die_alike(status: int) -> NoReturn:
         posix.kill(posix.getpid(), number)
         posix._exit(128 + number)  # it is blocked: the shell's way of saying it
     own = posix.WEXITSTATUS(status)
-    posix._exit(TEMPFAIL_TAKEN if own == TEMPFAIL else own)
+    posix._exit(taken if own == TEMPFAIL else own)

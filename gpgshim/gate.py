@@ -138,6 +138,7 @@ class Outcome(StrEnum):
     IRRECOVERABLE = "irrecoverable"  # something may have been done that cannot be taken back
     RETRIABLE = "retriable"  # nothing was done: the same job can be tried again
     UNSIGNED = "unsigned"  # the job ended well and asked for no signature
+    OBSERVED = "observed"  # nothing was held or refused, so nothing is claimed: verdict's, no row's
 
 
 O, E = Outcome, Ending  # noqa: E741 - the table below is read by its columns

@@ -4,6 +4,7 @@
     JOB/real/gpg and so on        links to the real programs
     JOB/table                     the real gpg's options
     JOB/until                     when the stunt dgit gives up, where it has to
+    JOB/observe                   there if the stunts are to hold and refuse nothing
     JOB/socket                    the supervisor; gone when the gate is
     JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for the others
     JOB/pyc/                      what CPython itself imports as it starts, compiled
@@ -77,12 +78,17 @@ for _name, _code in marshal.loads({modules!r}):
 
 
 def make(
-    base: Path, job: str, table: str, real: dict[str, Path], until: float | None = None
+    base: Path,
+    job: str,
+    table: str,
+    real: dict[str, Path],
+    until: float | None = None,
+    observe: bool = False,
 ) -> Path:
     """Make the directory of an attempt of `job` under `base`; its path.
 
     `table` is what gpgshim.argv.load takes; `real` maps the stunts' names to the real programs;
-    `until` is in seconds on the monotonic clock.
+    `until` is in seconds on the monotonic clock; `observe` has the stunts hold and refuse nothing.
     Raises Misconfigured where a path is too long for a socket or a script, Unable where the disk
     does not let us.
     """
@@ -95,6 +101,8 @@ def make(
             (path / "table").write_text(table, "utf-8", "surrogateescape")
             if until is not None:
                 (path / "until").write_text(f"{until:.3f}\n")
+            if observe:
+                (path / "observe").touch()
             for name, program in real.items():
                 (path / "real" / name).symlink_to(program)
                 _write_stunt(path, name)

@@ -7,6 +7,11 @@ Rule 3: once dgit-repos-server is gone, the gate is closed and all that is left 
 killed. Only then does the manager hear the outcome: once, whole, and as o2m.REPLIES says.
 Rule 4: the supervisor has a keeper, its parent, and each ends the job if the other is killed: a
 job that nobody supervises must not run on into its own retry.
+
+With `observe` in the settings only rule 4 holds. The real program has its own stdin, and what it
+writes goes to the manager as it comes, the request to commit first, as it does without us. What is
+left of the job is left alone. The journal tells what would have been done, with a manager that says
+go-ahead; the real program's exit status is ours. A job that cannot be observed runs without us.
 """
 
 from __future__ import annotations
@@ -20,13 +25,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from gpgshim import config, o2m, places
-from gpgshim.attempt import Attempt, become_subreaper, kill_descendants
-from gpgshim.authority import DEFAULT_SIGNALS, Manager
+from gpgshim.attempt import (
+    Attempt,
+    become_subreaper,
+    kill_descendants,
+    living_descendants,
+)
+from gpgshim.authority import DEFAULT_SIGNALS, Manager, Nobody
 from gpgshim.descriptors import write_all
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.gate import State
 from gpgshim.prune import prune_if_due
 from gpgshim.transcript import escape, quote
+from gpgshim.verdict import Verdict
 
 MODE = "--tag2upload12"  #: the one calling convention that we know
 #: What follows it.
@@ -61,7 +72,10 @@ def main() -> NoReturn:
         # worker would take the next job at once, and a machine that can do none would use up the
         # attempts of all. To run without what was set, a commit or a time limit, would be a guess.
         settings = config.load(os.environ).settings
-        arguments = read_arguments(words)
+        try:
+            arguments = read_arguments(words)
+        except Malformed as error:
+            stand_aside(error, settings, real, words)
         become_subreaper()
         keeper = os.pidfd_open(os.getpid())
         # With SIGCHLD ignored, as a caller may leave it, we would not learn how it ended.
@@ -98,18 +112,24 @@ def serve(
     `arguments` are the words after MODE by name, `keeper` is a pidfd.
     """
     manager = Manager(0, 1)
-    attempt = Attempt(
-        arguments["job"],
-        manager,
-        "o2m",
-        quote(["dgit-repos-server", *words]),
-        settings.deadline,
-        settings.gpg,
-        settings.dgit,
-        until=give_up_at(int(arguments["timeout"]), time.monotonic()),
-    )
+    until = give_up_at(int(arguments["timeout"]), time.monotonic())
     try:
-        return _Server(attempt, manager, keeper).run([str(real), *words])
+        attempt = Attempt(
+            arguments["job"],
+            Nobody() if settings.observe else manager,
+            "o2m",
+            quote(["dgit-repos-server", *words]),
+            settings.deadline,
+            settings.gpg,
+            settings.dgit,
+            settings.observe,
+            None if settings.observe else until,
+        )
+    except GpgshimError as error:
+        stand_aside(error, settings, real, words)
+    server = _Observer if settings.observe else _Server
+    try:
+        return server(attempt, manager, keeper).run([str(real), *words])
     finally:
         attempt.end()
         directory = attempt.journal.path.parent
@@ -147,6 +167,16 @@ def find_real(search: str) -> Path:
     )
 
 
+def stand_aside(
+    error: GpgshimError, settings: config.Settings, real: Path, words: list[str]
+) -> NoReturn:
+    """A job that was only to be observed runs all the same. Raises `error` for any other."""
+    if not settings.observe:
+        raise error
+    say(f"{error}; but it was only to be observed: {real} takes over, untouched")
+    become(real, words)
+
+
 def become(real: Path, words: list[str]) -> NoReturn:
     """Exec the real program. Raises Unable."""
     for number in DEFAULT_SIGNALS:
@@ -173,7 +203,10 @@ class _Server:
         its_stdin, self._to_it = os.pipe2(os.O_CLOEXEC)
         self._from_it, its_stdout = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._from_it, False)
-        pipes = [(os.POSIX_SPAWN_DUP2, its_stdin, 0), (os.POSIX_SPAWN_DUP2, its_stdout, 1)]
+        pipes = [
+            (os.POSIX_SPAWN_DUP2, self.stdin_for_it(its_stdin), 0),
+            (os.POSIX_SPAWN_DUP2, its_stdout, 1),
+        ]
         self.supervisor.watch(self._keeper, self._lose_keeper)
         self.supervisor.watch(self._from_it, self._hear)
         try:
@@ -185,10 +218,21 @@ class _Server:
         os.close(its_stdin)
         os.close(its_stdout)
         self.supervisor.serve()
+        self.end_the_rest()
+        return self._reply() if self._kept else self._abandon()
+
+    def stdin_for_it(self, ours: int) -> int:
+        """The descriptor that dgit-repos-server reads; `ours` is the pipe's."""
+        return ours
+
+    def pass_on(self, data: bytes) -> None:
+        """What dgit-repos-server writes as it comes: it is held."""
+
+    def end_the_rest(self) -> None:
+        """Have nothing of the job run on."""
         if killed := kill_descendants():
             self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
             say(f"job {self.attempt.job} is over, and this was still running: {', '.join(killed)}")
-        return self._reply() if self._kept else self._abandon()
 
     def _lose_keeper(self) -> None:
         # The worker has seen it die, and drops the connection: nobody listens to us.
@@ -203,7 +247,7 @@ class _Server:
 
     def _hear(self) -> None:
         """Take what dgit-repos-server writes; its first line is the request that is not yet due."""
-        while True:
+        while self._from_it >= 0:
             try:
                 data = os.read(self._from_it, LONGEST_REPORT)
             except BlockingIOError:
@@ -211,6 +255,7 @@ class _Server:
             if not data:
                 self.supervisor.unwatch(self._from_it)
                 break
+            self.pass_on(data)
             # What is longer is no report any more; it is read all the same, or the job would hang.
             self._said = (self._said + data)[: LONGEST_REPORT + 1]
         if not self._told and self._said.startswith(o2m.COMMIT):
@@ -251,7 +296,7 @@ class _Server:
         if reply is o2m.Reply.TELL_LATE:
             say(
                 f"ALARM: job {self.attempt.job} says {self.amount}, and no signature of it was"
-                " granted: one went round the gate. The manager is told late"
+                " granted: one went round the gate"
             )
             self.supervisor.tell_late()
             if self.supervisor.durable_state() is not State.COMMITTED:
@@ -263,6 +308,10 @@ class _Server:
             f"job {self.attempt.job}: {reply}: {verdict.outcome}: {verdict.meaning}"
             f" [{self.attempt.journal.path}]"
         )
+        return self.tell(lines, verdict)
+
+    def tell(self, lines: list[str], verdict: Verdict) -> int:
+        """Tell the manager `lines`, unless they are not what the journal says; our exit status."""
         if not lines or lines[-1] != verdict.outcome:  # a torn last line takes the outcome with it
             raise Unable(f"job {self.attempt.job}: the manager is told no outcome, and has to look")
         try:
@@ -272,3 +321,28 @@ class _Server:
                 f"job {self.attempt.job}: the manager did not take its outcome: {error.strerror}"
             ) from error
         return 0
+
+
+class _Observer(_Server):
+    """The same where it only looks on."""
+
+    def stdin_for_it(self, ours: int) -> int:
+        return 0
+
+    def pass_on(self, data: bytes) -> None:
+        try:
+            write_all(1, data)
+        except OSError:
+            # The manager is gone. It would have seen that itself, and sees it now.
+            self.supervisor.unwatch(self._from_it)
+            os.close(self._from_it)
+            self._from_it = -1
+
+    def end_the_rest(self) -> None:
+        if not self._kept:
+            super().end_the_rest()
+        elif left := living_descendants():
+            self._note([f"# would have been killed, the job is over: {escape(', '.join(left))}"])
+
+    def tell(self, lines: list[str], verdict: Verdict) -> int:
+        return self.attempt.status  # the manager has heard all that dgit-repos-server said

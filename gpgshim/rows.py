@@ -37,6 +37,7 @@ SHORT: dict[tuple[State, Outcome], str] = {
     (S.COMMITTED, O.IRRECOVERABLE): "signatures may have been made",
 }
 REFUSED = "the authority refused: nothing was signed"
+OBSERVED = "it was not gated; it would have been"
 BYPASSED = "find what went round the gate, and what the authority believes"
 NO_JOURNAL = "look at the file: it is not a journal, so take the job for unknown"
 
@@ -139,7 +140,7 @@ def _needs(story: Story, under_way: bool) -> str:
     verdict = story.verdict
     if story.bypassed:
         return BYPASSED
-    if under_way or verdict.refused:
+    if under_way or verdict.refused or verdict.would:
         return ""
     return NEEDS[verdict.state, verdict.outcome]
 
@@ -148,7 +149,10 @@ def _words(story: Story, under_way: bool) -> str:
     if under_way:
         return f"waits for {story.waits_for}"
     verdict = story.verdict
-    short = REFUSED if verdict.refused else SHORT[verdict.state, verdict.outcome]
+    if verdict.would:
+        short = f"{OBSERVED} {verdict.would}"
+    else:
+        short = REFUSED if verdict.refused else SHORT[verdict.state, verdict.outcome]
     return short if verdict.told else f"{CRASHED}; {short}"
 
 

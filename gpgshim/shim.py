@@ -49,11 +49,12 @@ def gpg(job: str) -> NoReturn:
     reading = argv.read(words, table, environ, _read_if_there)
     if reading.verdict != argv.PASS:
         word = wire.SIGN if reading.verdict == argv.SIGN else wire.DOUBT
+        observed = ask.observes(job)
         try:
-            answer, why = ask.ask(job, word)
+            answer, why = ask.ask(job, word, patience=ask.PATIENCE if observed else None)
         except ask.NoAnswer as error:
             answer, why = wire.NO, str(error)
-        if answer != wire.GO:
+        if answer != wire.GO and not observed:
             _refuse(why, reading.status_fd)
     try:
         become(real, [b"gpg", *raw])

@@ -84,6 +84,8 @@ def conclude(story: Story, under_way: bool) -> list[str]:
 
 def how_long(story: Story) -> str:
     """Until when the job could be retried, in a sentence."""
+    if story.verdict.would:
+        return "It was only observed: what it says is what would have been done."
     if story.no_return is None:
         return f"It could be retried at any moment of its {_seconds(story.seconds)}."
     if story.bypassed:

@@ -155,6 +155,7 @@ WORLD: dict[str, tuple[Kind, Party, Party | None, str]] = {
     "half": (K.WORLD, P.SUPERVISOR, None, "that report is not whole, or belied by the exit status"),
     "bypassed": (K.WORLD, P.SUPERVISOR, None, "ALARM: a signature went round the gate"),
     "close": (K.WORLD, P.SUPERVISOR, None, "the gate is closed"),
+    "would": (K.WORLD, P.DGIT, P.SUPERVISOR, "(only observed) would have exited with status {}"),
     "gone": (K.WORLD, P.GPG, None, "does not wait for its answer any more"),
     "timeout": (K.WORLD, P.SUPERVISOR, None, "the authority did not answer in time"),
     "eof": (K.WORLD, P.AUTHORITY, P.SUPERVISOR, "(hung up)"),

@@ -21,7 +21,7 @@ from gpgshim import wire
 from gpgshim.audit import Witness
 from gpgshim.authority import Authority
 from gpgshim.errors import Unable
-from gpgshim.gate import OUTCOMES, STEPS, Effect, Event, State
+from gpgshim.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, State
 from gpgshim.journal import Journal
 from gpgshim.transcript import TranscriptError, escape, parse_line, quote
 from gpgshim.verdict import Verdict, ending_of, judge_bytes, judge_journal
@@ -36,6 +36,7 @@ class Asker:
     def __init__(self, peer: socket.socket, now: float) -> None:
         self.peer = peer
         self.data = b""
+        self.gone = False  # whether we have answered, and closed the connection
         self.number = 0  # the how-many-eth question this is, from 1; 0 until it has asked
         self.until = now + PATIENCE
         self.pid, self.uid, _gid = struct.unpack(
@@ -50,7 +51,8 @@ class Supervisor:
     """Serves `job`, a directory that jobdir made, until something says that the job is over.
 
     `deadline` is in seconds, for the authority's answer; `clock` gives seconds. With `ends_told`
-    the job is over when a client says so, else only when something that is watched says so.
+    the job is over when a client says so, else only when something that is watched says so. With
+    `observes` all who ask are let go at once, and what is journalled is what would have been done.
     Raises Unable where the socket cannot be made.
     """
 
@@ -62,6 +64,7 @@ class Supervisor:
         deadline: float,
         witness: Witness,
         ends_told: bool = False,
+        observes: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.job = job
@@ -70,6 +73,7 @@ class Supervisor:
         self.deadline = deadline
         self.witness = witness
         self.ends_told = ends_told
+        self.observes = observes
         self.clock = clock
         self.state = State.UNCOMMITTED
         self.why = ""  # why all are refused, once they are
@@ -150,7 +154,11 @@ class Supervisor:
             self._welcome()
         elif key.fd in self._watched:
             self._watched[key.fd]()
-        elif self._until is not None:
+        else:
+            self._hear_authority()
+
+    def _hear_authority(self) -> None:
+        if self._until is not None:
             try:
                 answer = self.authority.answer()
             except OSError as error:  # it may have said anything
@@ -235,6 +243,9 @@ class Supervisor:
         words = self.witness.read_command_line(asker.pid)
         asks = f"{'$' if word == wire.SIGN else '?'} {quote(words) or 'gpg'}"
         self._question = [asks, *self.witness.describe(asker.pid, words)]
+        if self.observes:
+            # Let go before anything is written, or waited for; what it is, was looked at first.
+            self._send(asker, wire.GO)
         try:
             self.journal.note(*self._question)
         except OSError as error:
@@ -250,6 +261,8 @@ class Supervisor:
             self._together.append(event)
         else:
             self.step(event)
+        if self.observes:
+            self._hear_authority()  # it is imagined, and so is quicker than who was let go
 
     def _step_together(self) -> None:
         # After the commitment, questions that came at once share one sync of the disk: the first
@@ -266,6 +279,9 @@ class Supervisor:
                 self.finish(line)
             with contextlib.suppress(Unable):  # what the journal does say, it says below
                 self.settle()
+        elif word == wire.WOULD:
+            if self.observes and argument == str(TEMPFAIL):
+                self._note(f"% would {TEMPFAIL}")
         elif word == wire.GIVE_UP and self.state in (State.UNKNOWN, State.COMMITTED):
             self._send(asker, wire.OPEN)
             return
@@ -276,12 +292,15 @@ class Supervisor:
         self._send(asker, wire.CLOSED, f"{now.state} {now.outcome}")
 
     def _send(self, asker: Asker, word: str, argument: str = "") -> None:
+        if asker.gone:
+            return  # it was let go when it asked
         # A fresh connection's buffer has room for a line; a peer that is gone is not our concern.
         with contextlib.suppress(OSError):
             asker.peer.send(wire.encode(word, argument))
         self._drop(asker)
 
     def _drop(self, asker: Asker) -> None:
+        asker.gone = True
         self._askers.discard(asker)
         self._selector.unregister(asker)
         asker.peer.close()
@@ -403,7 +422,7 @@ class Supervisor:
             seen = self._read_back()
             ending = ending_of(parse_line(self.over))
             assert ending is not None
-            if OUTCOMES[seen.state, ending] is not seen.outcome:
+            if not self.observes and OUTCOMES[seen.state, ending] is not seen.outcome:
                 raise Unable(
                     f"{self.journal.path} did not take {self.over!r},"
                     f" so it says: {seen.outcome}, {seen.meaning}"

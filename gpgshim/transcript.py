@@ -25,6 +25,7 @@ HEAD = {
     "command": "what ran under the gate",
     "started": "UTC",
     "gpgshim": "the version that wrote this",
+    "mode": "only OBSERVE: all outputs are what would have been done, and nothing was held",
     "shows": "fixtures: what there is to see",
     "recorded": "fixtures: how it was made",
 }
@@ -52,6 +53,7 @@ WORLD = {
     "half": "that report is not whole, or the exit status belies it",
     "bypassed": "the job says that it uploaded, and was granted nothing",
     "close": "somebody closed the gate",
+    "would": "N: only observed: the stunt dgit would have exited with this status",
     "gone": "N: the stunt that asked as the Nth is there no more",
     "timeout": "the authority did not answer in time",
     "eof": "the authority hung up",
@@ -61,6 +63,8 @@ WORLD = {
 ANY = ("", *SIGILS)  #: every sigil; the outcome's is empty
 
 OUTCOME_WORDS = frozenset(map(str, Outcome))
+
+OBSERVE = "observe"  #: the one value of the head key `mode`; a journal of a real gate has none
 
 LONGEST_LINE = 1 << 16  #: bytes; a longer command line is cut, and says by how many words
 
@@ -231,6 +235,8 @@ def _parse_head_line(text: str) -> tuple[str, str]:
     key, colon, value = text.partition(": ")
     if not colon or key not in HEAD:
         raise TranscriptError(f"unknown head key in {text[:80]!r}")
+    if key == "mode" and value != OBSERVE:
+        raise TranscriptError(f"unknown mode {value[:80]!r}")
     return key, value
 
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gpgshim.gate import DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
-from gpgshim.transcript import Line, Transcript, TranscriptError, parse
+from gpgshim.transcript import OBSERVE, Line, Transcript, TranscriptError, parse
 
 
 class Verdict(NamedTuple):
     """`state` is a durable one; `told` is whether the journal itself holds the outcome.
 
     `refused` is whether the authority said no in so many words: it has not committed. `bypassed` is
-    whether a signature went round the gate, and no commitment followed.
+    whether a signature went round the gate, and no commitment followed. `would` is the outcome that
+    a gate would have told, of a job that had one which only looked on.
     """
 
     state: State
@@ -27,10 +28,13 @@ class Verdict(NamedTuple):
     told: bool
     refused: bool = False
     bypassed: bool = False
+    would: Outcome | None = None
 
     @property
     def meaning(self) -> str:
         """What a person should know, in one clause."""
+        if self.would:
+            return f"{OBSERVED}; the gate would have told {self.would}"
         if self.bypassed:
             return BYPASSED
         return REFUSED if self.refused else MEANINGS[self.state, self.outcome]
@@ -40,6 +44,8 @@ class Verdict(NamedTuple):
 REFUSED = "the authority refused: it has not committed, and nothing was signed"
 #: Another: the gate saw nothing, and the job says that it uploaded.
 BYPASSED = "unknown: a signature went round the gate; check with the authority what it believes"
+#: Of a job that had a gate which only looked on.
+OBSERVED = "nothing was held or refused, and nothing is known"
 
 
 #: The world's words that end a job -> how it ended. `exit` and `said` look at their argument.
@@ -57,6 +63,10 @@ ENDINGS = {
 
 #: The sigils of the lines that a verdict depends on.
 COUNT = ("!", "%", "<", "")
+
+
+#: The job ended as it did without us; with us, dgit-repos-server would have heard this of dgit.
+WOULD_RETRY = ("%", "would 75")
 
 
 def ending_of(line: Line) -> Ending | None:
@@ -81,6 +91,11 @@ def judge(transcript: Transcript) -> Verdict:
     endings = [end for end in map(ending_of, transcript.lines) if end]
     ending = endings[-1] if endings else Ending.UNTOLD
     outcome = OUTCOMES[state, ending]
+    would = None
+    if transcript.head.get("mode") == OBSERVE:
+        excused = any((x.sigil, x.text) == WOULD_RETRY for x in transcript.lines)
+        would = OUTCOMES[state, Ending.PASSING if excused else ending]
+        outcome = Outcome.OBSERVED
     told = [line.text for line in transcript.lines if not line.sigil]
     if told and not transcript.torn and told != [outcome]:
         raise TranscriptError(f"its outcome is {outcome}, but it says {', '.join(told)}")
@@ -88,7 +103,7 @@ def judge(transcript: Transcript) -> Verdict:
         line._replace(at=None) for line in transcript.lines
     )
     bypassed = bypassed and state is State.UNKNOWN
-    return Verdict(state, ending, outcome, bool(told), refused, bypassed)
+    return Verdict(state, ending, outcome, bool(told), refused, bypassed, would)
 
 
 def judge_journal(data: bytes) -> Verdict:

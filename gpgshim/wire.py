@@ -14,7 +14,8 @@ DOUBT = "doubt"  #: may this gpg, of whose command we know nothing, be run?
 CLOSE = "close"  #: close the gate, and say what the journal says
 GIVE_UP = "give-up"  #: close the gate, unless there was a grant or there may be one
 END = "end"  #: the same, and the job is over; the argument is its exit status, if that is known
-REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END)
+WOULD = "would"  #: to one that only observes: the argument is how the stunt dgit would have ended
+REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END, WOULD)
 
 GO = "go"  #: yes
 NO = "no"  #: no; the argument says why

@@ -102,6 +102,10 @@ SCENARIOS = {
         " until test $(grep -c '[$] gpg' $STATE/gpgshim/*) = 2; do :; done; touch go; wait",
         "sh -c 'until test -e @TMP@/go; do :; done'",
     ),
+    "observed": Scenario(
+        "only observed: what would have been done, and nobody was asked",
+        f"gpg --detach-sign f; {SIGN_TWO}; exit 75", "false", options=("--observe",),
+    ),
     "odd-words": Scenario(
         "words that a line cannot hold as they are",
         "gpg --detach-sign -o \"$(printf 'a\\nb\\377')\" --set-notation n@x=\"it's\" f",

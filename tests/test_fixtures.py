@@ -160,6 +160,9 @@ class Stage:
         self.transcript = transcript
         self.authority = transcript.head["authority"].replace("@TMP@", str(scratch))
         self.is_drs = self.authority == "o2m"  # else it is `gpgshim run`
+        self.observed = "mode" in transcript.head
+        if self.observed:
+            self.authority = "nobody"  # whoever it is was never asked
         self.journal = scratch / "state" / "gpgshim" / "stage.1"
         self.stunts: list[int] = []
         self.report: list[str] = []
@@ -250,6 +253,7 @@ class Stage:
             command = [sys.executable, "-m", "gpgshim", "run", "--job", "stage"]
             if self.authority != "nobody":
                 command += ["--commit", self.authority]
+            command += ["--observe"] * self.observed
             slow = any(line.text == "timeout" for line in self.transcript.lines)
             command += ["--deadline", "0.3" if slow else str(2 * LIMIT), "--"]
             absent = any(line.text.startswith("no-start") for line in self.transcript.lines)

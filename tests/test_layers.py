@@ -71,6 +71,7 @@ MAY_IMPORT = {
         "optable",
         "places",
         "supervisor",
+        "transcript",
     },
     "jobs": {"journal", "rows"},
     "status": {"errors", "jobs", "rows", "terminal"},
@@ -95,6 +96,7 @@ MAY_IMPORT = {
         "o2m",
         "places",
         "transcript",
+        "verdict",
     },
     # the doctor's: looks at all of it
     "rehearsal": {"o2m"},

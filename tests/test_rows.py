@@ -58,6 +58,13 @@ def test_tables_have_every_pair_that_can_be() -> None:
             "signatures may have been made",
         ),
         (SIGNED + "% exit 0\nuploaded\n", "committed", "uploaded", "", ""),
+        (
+            SIGNED.replace("\n\n", "\nmode: observe\n\n") + "% exit 2\nobserved\n",
+            "committed",
+            "observed",
+            "",
+            "it was not gated; it would have been irrecoverable",
+        ),
         # What a crash leaves needs a person or not by what it amounts to.
         (HEAD, "uncommitted", "retriable", "", "its supervisor is gone; nothing was done"),
         (

@@ -123,3 +123,9 @@ def test_times_may_be_missing() -> None:
 def test_times_never_go_back() -> None:
     times = [float(line[:8]) for line in lines_of(UPLOADED) if line[8:10] == " s"]
     assert all(first <= then for first, then in pairwise(times))
+
+
+def test_a_job_that_was_only_observed_is_not_called_retriable() -> None:
+    lines = lines_of(HEAD.replace("\n\n", "\nmode: observe\n\n") + "! uncommitted\n% exit 1\n")
+    assert lines[-2].startswith("observed: nothing was held or refused")
+    assert lines[-1].startswith("It was only observed")
