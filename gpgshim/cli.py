@@ -23,7 +23,7 @@ from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
 from gpgshim.prune import prune_if_due
-from gpgshim.transcript import quote
+from gpgshim.transcript import TranscriptError, quote
 from gpgshim.verdict import Verdict
 
 #: For verbs whose last words are another program's: from the first that is not ours, they all are.
@@ -119,6 +119,12 @@ def _authority_of(now: config.Settings, job: str | None) -> Authority:
 @_GPG
 @_DGIT
 @_OBSERVE
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep the journal as a fixture, which `gpgshim replay` and fixtures/jobs take as it is.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True, metavar="-- COMMAND…")
 def run(
     job: str | None,
@@ -127,6 +133,7 @@ def run(
     gpg: str | None,
     dgit: str | None,
     observe: bool | None,
+    record: Path | None,
     command: tuple[str, ...],
 ) -> int:
     """Run COMMAND under a gate of its own.
@@ -158,8 +165,19 @@ def run(
     finally:
         attempt.end()
     report(attempt, verdict)
+    if record:
+        _keep(attempt.journal.path, record, f"{verdict.outcome}: {verdict.meaning}")
     prune_if_due(attempt.journal.path.parent, days=now.keep_days, jobs=now.keep_jobs)
     return attempt.status if now.observe else exit_status(verdict.outcome, attempt.status)
+
+
+def _keep(journal: Path, path: Path, shows: str) -> None:
+    from gpgshim import recorded
+
+    try:
+        recorded.keep(journal, path, shows)
+    except (OSError, TranscriptError) as error:
+        say(f"--record {path}: {error}; {journal} is the journal itself")
 
 
 @cli.command()
@@ -346,6 +364,38 @@ def explain_words(context: click.Context, gpg: str | None, words: tuple[str, ...
     """
     context.invoke(classify, gpg=gpg, json_lines=False, explained=True, words=words)
     return 0
+
+
+@cli.command("replay")
+@_GPG
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
+    """Replay journals: would this version, with this gpg, have decided the same?
+
+    A FILE is a journal as production wrote it, or a directory of them. What would be decided
+    otherwise is told, a line each. What gpg's conf files say is looked up here and now.
+
+    The exit status is 0 if all agree, 1 if something differs, 65 if a file is no journal.
+
+    \b
+    Example:
+      gpgshim replay ~/.local/state/gpgshim
+    """
+    from gpgshim import recorded
+
+    search = os.environ.get("PATH", os.defpath)
+    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg)))
+    agree = differ = faults = 0
+    for each in recorded.replay_files(list(files), table, os.environ):
+        for difference in each.differences:
+            click.echo(f"{each.path}: {difference}")
+        if each.fault:
+            say(f"{each.path} {each.fault}")
+        faults += bool(each.fault)
+        differ += bool(each.differences)
+        agree += not each.fault and not each.differences
+    click.echo(f"{agree} agree, {differ} differ, {faults} are no journals (gpg {table.version})")
+    return Malformed.status if faults else int(differ > 0)
 
 
 @cli.command("config")

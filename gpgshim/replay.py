@@ -2,15 +2,18 @@
 
 Rule 1: input lines are fed to the gate, output lines are compared; notes and times are not.
 Rule 2: an effect is cut short only by a `% failed` line. A transcript that just ends is a crash.
+Rule 3: that a command line was asked about is an input of the gate. Whether it should have been is
+asked of the reading of a gpg, which the caller brings (`reread`).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
-from gpgshim import o2m
+from gpgshim import argv, o2m
 from gpgshim.gate import STEPS, Effect, Event, State
-from gpgshim.transcript import Line, Transcript, TranscriptError
+from gpgshim.transcript import Line, Transcript, TranscriptError, unquote
 from gpgshim.verdict import ending_of, judge
 
 #: Input lines -> events. A `<` line that is not here is an answer that nobody understands.
@@ -52,6 +55,49 @@ def replay(transcript: Transcript) -> list[str]:
     except TranscriptError as error:
         player.differences.append(str(error))
     return player.differences
+
+
+#: What a question's sigil says that its command line was taken for.
+READINGS = {"$": argv.SIGN, "?": argv.REFUSE}
+
+
+def reread(transcript: Transcript, read: Callable[[list[str], str], argv.Reading]) -> list[str]:
+    """What of the transcript's questions is read otherwise by `read`, one clause each.
+
+    `read` is given gpg's words and its working directory, empty where that is not known. A question
+    whose words were cut, or could not be had, is left out.
+    """
+    differences = []
+    for at, line in enumerate(transcript.lines):
+        words = _words_of(line)
+        if words:
+            reading = read(words, _where(transcript.lines[at + 1 : at + 2]))
+            if reading.verdict != READINGS[line.sigil]:
+                differences.append(
+                    f"{line._replace(at=None)!s:.200} was taken for {READINGS[line.sigil]},"
+                    f" and is {reading.verdict}: {reading.reason}"
+                )
+    return differences
+
+
+def _where(after: tuple[Line, ...]) -> str:
+    """The directory that the note after a question (audit.Witness.describe) has, if it is plain."""
+    for line in after:
+        about, _, where = line.text.partition(" in ")
+        if line.sigil == "#" and about.startswith("pid ") and "\\" not in where:
+            return where.partition(", under ")[0]
+    return ""
+
+
+def _words_of(line: Line) -> list[str]:
+    """gpg's words behind its name; none where `line` is no question, or does not tell them all."""
+    if line.sigil not in READINGS or line.text.endswith(" words>"):
+        return []
+    try:
+        name, *words = unquote(line.text)
+    except (TranscriptError, ValueError):
+        return []
+    return words if name == "gpg" else []
 
 
 class _Player:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "o2m": {"gate"},
     "transcript": {"gate"},
     "verdict": {"gate", "transcript"},
-    "replay": {"gate", "o2m", "transcript", "verdict"},
+    "replay": {"argv", "gate", "o2m", "transcript", "verdict"},
     "diagnosis": {"argv", "o2m"},
     "story": {"gate", "replay", "transcript", "verdict"},
     "terminal": set(),
@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "authority": {"descriptors", "errors", "gate", "o2m", "transcript"},
     "audit": {"argv", "transcript"},
     "prune": {"verdict"},
+    "recorded": {"argv", "explain", "jobs", "replay", "transcript"},
     "config": {"errors", "places", "prune", "transcript"},
     "supervisor": {
         "audit",
