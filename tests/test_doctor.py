@@ -122,7 +122,7 @@ def test_nothing_stays(machine: Machine) -> None:
     before = sorted(map(str, scratch.root.rglob("*")))
     home = sorted(map(str, scratch.key.home.rglob("*")))
     machine.examine()
-    machine.examine(XDG_RUNTIME_DIR=str(scratch.root / "new/run"), GNUPGHOME="/nowhere/at/all")
+    machine.examine(XDG_RUNTIME_DIR=str(scratch.root / "new/run"), GNUPGHOME="")
     assert sorted(map(str, scratch.root.rglob("*"))) == before
     assert sorted(map(str, scratch.key.home.rglob("*"))) == home
 
@@ -210,13 +210,13 @@ def test_a_key_that_wants_a_passphrase_is_not_waited_for(machine: Machine) -> No
 
 SLOW = """\
 #!/bin/sh
-case " $* " in *" --clearsign "*) sleep 1000; exit 2;; esac
+case " $* " in *" --clearsign "*) echo $$ >{root}/pid; exec sleep 1000;; esac
 exec {gpg} "$@"
 """
 
 
 def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) -> None:
-    machine.put("gpg", SLOW.format(gpg=GPG))
+    machine.put("gpg", SLOW.format(gpg=GPG, root=machine.scratch.root))
     hurry = "from gpgshim import doctor; import sys; doctor.TRIAL_SECONDS = 1.0\n"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{hurry}sys.exit(doctor.main(None, True))"],
@@ -225,9 +225,11 @@ def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) ->
         stderr=subprocess.PIPE,
         text=True,
     )
-    checks = told(finish(process))  # which ends: nothing holds its pipes any more
+    checks = told(finish(process))
     assert to_mend(checks) == {"trial signature"}
     assert "after 1 s, and was ended" in words_of(checks, "trial signature")
+    pid = (machine.scratch.root / "pid").read_text().strip()
+    assert not Path("/proc", pid).exists()
 
 
 # --- stunts ---------------------------------------------------------------------------------------
@@ -277,7 +279,16 @@ def test_a_job_that_is_over(machine: Machine) -> None:
     assert scratch.gpgshim("close", job, **machine.env).status == 0
     checks = machine.examine(PATH=f"{job}/bin:{machine.bin}")
     assert "stunts" in to_mend(checks)
+    assert "its job is over" in words_of(checks, "stunts")
     assert f"take {job}/bin off PATH" in words_of(checks, "stunts")
+
+
+def test_a_stunt_that_does_not_become_the_real_gpg(machine: Machine) -> None:
+    # One that says something else each time stands for another one.
+    machine.put("gpg", f'#!/bin/sh\n{GPG} "$@" && case $1 in --version) echo $$;; esac\n')
+    checks = machine.examine()
+    assert to_mend(checks) == {"trial job"}
+    assert "did not become the real gpg" in words_of(checks, "trial job")
 
 
 # --- routes round PATH ----------------------------------------------------------------------------

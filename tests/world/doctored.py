@@ -103,66 +103,81 @@ def _second_key(oracle: Oracle) -> None:
 
 UNIT = "systemd/user/tag2upload-oracled.service"
 
-#: name -> what is done to a good oracle, and the checks that must say so.
-ORACLES: dict[str, tuple[Callable[[Oracle], object], set[str]]] = {
-    "good": (lambda oracle: None, set()),
-    "by-variable": (_by_variable, set()),
-    "not-deployed": (_not_deployed, {"deployment"}),
+#: name -> what is done to a good oracle; the checks that must say so, and words of what they say.
+ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
+    "good": (lambda oracle: None, {}),
+    "by-variable": (_by_variable, {}),
+    "not-deployed": (
+        _not_deployed,
+        {"deployment": "PATH leads to /usr/bin/dgit-repos-server, which is not ours"},
+    ),
     "real-by-variable": (
         lambda oracle: oracle.variables.update(DGIT_REPOS_SERVER_TEST="/usr/bin/dgit-repos-server"),
-        {"deployment"},
+        {"deployment": "DGIT_REPOS_SERVER_TEST names /usr/bin/dgit-repos-server"},
     ),
     "gpg-beside": (
         _gpg_beside,
         # oracled does not even start then; and which gpg is the real one, nobody can say.
-        {"deployment", "gpg", "gpg.conf", "secret key", "trial signature", "trial job", "gpgme"},
+        {
+            "deployment": "environment.d: /world/oracle/gpgshim/gpg is on PATH",
+            **dict.fromkeys(
+                ("gpg", "gpg.conf", "secret key", "trial signature", "trial job", "gpgme"),
+                "/world/oracle/gpgshim/gpg is a stunt, not the real gpg",
+            ),
+        },
     ),
-    "other-beside": (_other_beside, {"deployment"}),
-    "stunt-that-fails": (_stunt_that_fails, {"deployment"}),
-    "not-started": (lambda oracle: setattr(oracle, "runs", False), set()),
-    "nothing-known": (_nothing_known, {"deployment"}),
+    "other-beside": (_other_beside, {"deployment": "/world/oracle/gpgshim holds ssh"}),
+    "stunt-that-fails": (_stunt_that_fails, {"deployment": "No module named 'gpgshim"}),
+    "not-started": (lambda oracle: setattr(oracle, "runs", False), {}),
+    "nothing-known": (_nothing_known, {"deployment": "nothing is known"}),
     "drop-in": (
         lambda oracle: oracle.write(f".config/{UNIT}.d/more.conf", "[Service]\nNice=5\n"),
-        {"unit"},
+        {"unit": f"the drop-in /world/oracle/.config/{UNIT}.d/more.conf"},
     ),
-    "own-unit": (lambda oracle: oracle.write(f".config/{UNIT}", "[Service]\n"), {"unit"}),
+    "own-unit": (
+        lambda oracle: oracle.write(f".config/{UNIT}", "[Service]\n"),
+        {"unit": f"the unit is /world/oracle/.config/{UNIT}"},
+    ),
     "own-unit-forced": (
         lambda oracle: oracle.write(
             f".config/{UNIT}", "[Service]\nExecStart=tag2upload-oracled --force-production\n"
         ),
-        set(),
+        {},
     ),
     "not-retriable": (
         lambda oracle: oracle.spoil("dgit-repos-server", "(75 << 8)", "(76 << 8)"),
-        {"retriable"},
+        {"retriable": "when dgit exits 75, dgit-repos-server says: email reported, irrecoverable"},
     ),
     "other-d-r-s": (
         lambda oracle: oracle.spoil("dgit-repos-server", "tag2upload12", "tag2upload13"),
-        {"versions", "retriable"},
+        {"versions": "does not know --tag2upload12", "retriable": "did not come to run dgit"},
     ),
     "other-protocol": (
         lambda oracle: oracle.spoil("tag2upload-oracled", "-version 9", "-version 10"),
-        {"versions"},
+        {"versions": "17.0 speaks version 10"},
     ),
-    "newer": (lambda oracle: oracle.spoil("tag2upload-oracled", '"17.0"', '"17.1"'), set()),
+    "newer": (lambda oracle: oracle.spoil("tag2upload-oracled", '"17.0"', '"17.1"'), {}),
     "dgit-elsewhere": (
         lambda oracle: oracle.variables.update(DGIT_DRS_DGIT="/usr/bin/dgit"),
-        {"environment"},
+        {"environment": "DGIT_DRS_DGIT=/usr/bin/dgit"},
     ),
     "ssh-with-words": (
         lambda oracle: oracle.variables.update(DGIT_SSH="ssh -v"),
-        {"environment"},
+        {"environment": "DGIT_SSH=ssh -v"},
     ),
-    "two-keys": (_second_key, {"secret key"}),
+    "two-keys": (_second_key, {"secret key": "sees 2"}),
     "debsign": (
         lambda oracle: oracle.write(".devscripts", "DEBSIGN_PROGRAM=/usr/bin/gpg\n"),
-        {"debsign"},
+        {"debsign": "/world/oracle/.devscripts sets DEBSIGN_PROGRAM=/usr/bin/gpg"},
     ),
     "dgit-config": (
         lambda oracle: oracle.git("dgit-distro.debian.cmd-gpg", "/usr/bin/gpg"),
-        {"git"},
+        {"git": "dgit-distro.debian.cmd-gpg = /usr/bin/gpg"},
     ),
-    "sigpipe": (lambda oracle: setattr(oracle, "ignored", (signal.SIGPIPE,)), {"signals"}),
+    "sigpipe": (
+        lambda oracle: setattr(oracle, "ignored", (signal.SIGPIPE,)),
+        {"signals": "tag2upload-oracled["},
+    ),
 }
 
 
@@ -170,8 +185,7 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], set[str]]] = {
 def made(name: str) -> Iterator[Oracle]:
     """The oracle of this name, at work; it is ended and removed."""
     oracle = Oracle(WORLD / "oracle")
-    (oracle.home / "runtime").mkdir(parents=True)
-    (oracle.home / "runtime").chmod(0o700)
+    oracle.home.mkdir()
     make_key(oracle.home, "tag2upload", "oracle@example.org")
     oracle.stunts.mkdir()
     (oracle.stunts / "dgit-repos-server").symlink_to(CHECKOUT / "bin/dgit-repos-server")
