@@ -30,6 +30,7 @@ from gpgshim.diagnosis import Finding, Result, mend, note
 from gpgshim.errors import GpgshimError, Misconfigured
 from gpgshim.explain import file_in
 from gpgshim.machine import Machine, time_limit
+from gpgshim.transcript import escape
 
 TRIAL_SECONDS = 30.0  #: how long a trial signature may take: a token can be slow
 
@@ -418,11 +419,11 @@ def told(check: Check, finding: Finding, colour: bool) -> str:
     if colour:
         mark = f"\x1b[{COLOURS[finding.result]}m{mark}\x1b[m"
     margin = " " * (_WIDTH + 8)
-    first, *rest = finding.found or ("",)
+    first, *rest = map(escape, finding.found or ("",))
     lines = [f"{mark}  {check.name:{_WIDTH}}  {first}", *(margin + line for line in rest)]
     if finding.result is Result.MEND:
         lines.append(f"{margin}why: {check.why}")
-    lines += [f"{margin}do:  {line}" for line in finding.todo]
+    lines += [f"{margin}do:  {escape(line)}" for line in finding.todo]
     return "\n".join(lines)
 
 

@@ -510,6 +510,8 @@ STRANGE: list[Callable[[Machine], dict[str, str]]] = [
     lambda machine: {"GNUPGHOME": str(machine.put("file"))},
     lambda machine: {"XDG_RUNTIME_DIR": "/tmp/no\nwhere"},
     lambda machine: {"LC_ALL": "C", "XDG_STATE_HOME": "/tmp/caf\udce9"},
+    lambda machine: {"LC_ALL": "C.UTF-8", "XDG_STATE_HOME": "/tmp/caf\udce9"},
+    lambda machine: {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "XDG_STATE_HOME": "/tmp/\xe9"},
     lambda machine: {"PATH": str(machine.put("git", "#!/bin/sh\nexit 9\n").parent)},
     lambda machine: {"PATH": str(machine.put("gpgconf", "\0").parent)},
     lambda machine: {"PATH": str(machine.put("bash", "#!/nowhere\n").parent)},
@@ -523,3 +525,6 @@ def test_never_a_traceback(machine: Machine, make: Callable[[Machine], dict[str,
     told(machine.doctor("--json", **more))
     plain = machine.doctor(**more)
     assert "Traceback" not in plain.out + plain.err
+    # Every line is a check's head, or stands under one.
+    heads = [line for line in plain.out.splitlines() if not line.startswith(" " * 8)]
+    assert len(heads) == len(CHECKS) + 2

@@ -116,6 +116,7 @@ MAY_IMPORT = {
         "oracle",
         "places",
         "rehearsal",
+        "transcript",
     },
 }
 PURE = (

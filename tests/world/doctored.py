@@ -48,8 +48,12 @@ class Oracle:
         """Put a copy of Debian's program, with `old` made `new`, before Debian's own."""
         text = (DEBIANS / name).read_text()
         assert old in text, f"{name} does not say {old!r}"
-        write_script(self.home / "spoilt" / name, text.replace(old, new))
-        self.path.append(self.home / "spoilt")
+        self.install(name, text.replace(old, new))
+
+    def install(self, name: str, text: str) -> None:
+        """Put a program before Debian's."""
+        write_script(self.home / "installed" / name, text)
+        self.path.append(self.home / "installed")
 
     def write(self, path: str, text: str) -> None:
         """A file of its home."""
@@ -103,6 +107,35 @@ def _second_key(oracle: Oracle) -> None:
 
 UNIT = "systemd/user/tag2upload-oracled.service"
 
+#: In the place of systemctl, for there is no systemd here: it prints as systemd 252 does.
+SYSTEMCTL = """\
+#!/bin/sh
+case "$*" in
+"--user show-environment") cat <<'END' ;;
+HOME=/world/oracle
+NOTE=$'two words'
+PATH={path}
+END
+"--user show tag2upload-oracled.service "*) cat <<'END' ;;
+LoadState=loaded
+FragmentPath=/usr/lib/systemd/user/tag2upload-oracled.service
+DropInPaths={drop_ins}
+ExecStart={{ path=/usr/bin/tag2upload-oracled ; argv[]=oracled {more}; ignore_errors=no }}
+END
+*) exit 1 ;;
+esac
+"""
+
+
+def _systemd(drop_ins: str = "", more: str = "", deployed: bool = True) -> Callable[[Oracle], None]:
+    def manage(oracle: Oracle) -> None:
+        oracle.runs = oracle.is_configured = False
+        path = f"{oracle.stunts}:{DEBIANS}" if deployed else str(DEBIANS)
+        oracle.install("systemctl", SYSTEMCTL.format(path=path, drop_ins=drop_ins, more=more))
+
+    return manage
+
+
 #: name -> what is done to a good oracle; the checks that must say so, and words of what they say.
 ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
     "good": (lambda oracle: None, {}),
@@ -129,6 +162,16 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
     "other-beside": (_other_beside, {"deployment": "/world/oracle/gpgshim holds ssh"}),
     "stunt-that-fails": (_stunt_that_fails, {"deployment": "No module named 'gpgshim"}),
     "not-started": (lambda oracle: setattr(oracle, "runs", False), {}),
+    "systemd": (_systemd(), {}),
+    "systemd-not-deployed": (
+        _systemd(deployed=False),
+        {"deployment": "the user manager: PATH leads to /usr/bin/dgit-repos-server"},
+    ),
+    "systemd-drop-ins": (
+        _systemd("/etc/a.conf /etc/b.conf"),
+        {"unit": "systemd: the unit has the drop-in /etc/a.conf"},
+    ),
+    "systemd-forced": (_systemd("/etc/a.conf", "--force-production "), {}),
     "nothing-known": (_nothing_known, {"deployment": "nothing is known"}),
     "drop-in": (
         lambda oracle: oracle.write(f".config/{UNIT}.d/more.conf", "[Service]\nNice=5\n"),
