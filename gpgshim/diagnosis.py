@@ -189,7 +189,7 @@ def trial(key: Key, tried: Trial) -> Finding:
 
 
 class Stunt(NamedTuple):
-    """A stunt `gpg` or `dgit` on PATH; `job` is its job's directory or "", `served` whether that
+    """A job's stunt on PATH; `job` is its job's directory or "", `served` whether that
     job is under way."""
 
     path: str
@@ -198,7 +198,7 @@ class Stunt(NamedTuple):
 
 
 def stunts(found: Sequence[Stunt]) -> Finding:
-    """The stunts gpg and dgit on the PATH of whoever asks: outside of a job there must be none."""
+    """The jobs' stunts on the PATH of whoever asks: outside of a job there must be none."""
     several = []
     for each in found:
         if each.served:
@@ -222,7 +222,7 @@ def stunts(found: Sequence[Stunt]) -> Finding:
                     f"take {each.path.rpartition('/')[0]} off PATH: a supervisor puts them there",
                 )
             )
-    return all_of(several, ok("no stunt gpg or dgit on PATH outside of a job"))
+    return all_of(several, ok("no job's stunts on PATH"))
 
 
 #: Other programs that sign -> whether dpkg-buildpackage of itself takes them before gpg.
@@ -488,8 +488,8 @@ class Deployment(NamedTuple):
     """Where an environment leads oracled when it wants dgit-repos-server.
 
     `source` says whose environment, `program` what is run (None: nothing is found), `stunt` whether
-    that is ours, `beside` what else can be run in its directory, `gates` are stunts gpg and dgit
-    on that PATH, `real` is Debian's program behind the stunt, `complaint` what the stunt says where
+    that is ours, `beside` what else can be run in its directory, `gates` are jobs' stunts on
+    that PATH, `real` is Debian's program behind the stunt, `complaint` what the stunt says where
     it does not run, `by_variable` whether DGIT_REPOS_SERVER_TEST named it.
     """
 

@@ -324,7 +324,7 @@ CHECKS = (
           "oracled wants one, and says so at its start only", look_at_keys),
     Check("trial signature", "a signature with that key, which is thrown away",
           "after the commitment a failure is final", try_key),
-    Check("stunts", "stunts gpg and dgit on PATH",
+    Check("stunts", "stunts gpg, dgit and gpgconf on PATH",
           "they belong to a job; anywhere else they refuse", look_at_stunts),
     Check("trial job", "a job's directory, and its stunt, run",
           "a stunt that cannot be run is stepped over, to the real gpg", try_job),

@@ -43,7 +43,7 @@ class Machine:
 
     @cached_property
     def stunts(self) -> list[diagnosis.Stunt]:
-        """The stunts gpg and dgit on our own PATH: where there are some, we are inside of a job."""
+        """The jobs' stunts on our own PATH: we are inside of a job, perhaps."""
         found = []
         for path in oracle.stunts_on(self.own.get("PATH", os.defpath)):
             job = path.parent.parent

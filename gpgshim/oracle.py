@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim import places, repos_server
+from gpgshim import jobdir, places, repos_server
 from gpgshim.diagnosis import Deployment, Unit
 from gpgshim.errors import Misconfigured
 
@@ -140,9 +140,9 @@ def deployment(source: Source) -> Deployment:
 
 
 def stunts_on(search: str) -> Iterator[Path]:
-    """The stunts gpg and dgit on the PATH `search`."""
+    """The stunts on the PATH `search` that belong into a job's directory."""
     for each in dict.fromkeys(search.split(":")):
-        for name in ("gpg", "dgit"):
+        for name in jobdir.STUNT_MODULES:
             path = Path(each, name)
             with contextlib.suppress(OSError):
                 if each.startswith("/") and places.is_stunt(path):

@@ -243,6 +243,7 @@ def test_stunts_outside_of_a_job(machine: Machine) -> None:
     assert [line.partition(" ")[0] for line in found] == [
         f"{CHECKOUT}/bin/gpg",
         f"{CHECKOUT}/bin/dgit",
+        f"{CHECKOUT}/bin/gpgconf",
     ]
     # Behind the real one it is no danger to a gpg, but still none that belongs there.
     checks = machine.examine(PATH=f"{machine.bin}:{CHECKOUT}/bin")

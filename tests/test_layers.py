@@ -101,7 +101,7 @@ MAY_IMPORT = {
     },
     # the doctor's: looks at all of it
     "rehearsal": {"o2m"},
-    "oracle": {"diagnosis", "errors", "places", "repos_server"},
+    "oracle": {"diagnosis", "errors", "jobdir", "places", "repos_server"},
     "machine": {"argv", "attempt", "config", "diagnosis", "jobdir", "oracle"},
     "doctor": {
         "argv",

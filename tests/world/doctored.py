@@ -35,6 +35,7 @@ class Oracle:
     ignored: tuple[signal.Signals, ...] = ()  # by its oracled, as it is started
     runs: bool = True  # whether its oracled is started at all
     is_configured: bool = True  # whether environment.d says what its environment is
+    is_stale: bool = False  # whether its oracled was started before that
 
     @property
     def stunts(self) -> Path:
@@ -161,6 +162,10 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
     ),
     "other-beside": (_other_beside, {"deployment": "/world/oracle/gpgshim holds ssh"}),
     "stunt-that-fails": (_stunt_that_fails, {"deployment": "No module named 'gpgshim"}),
+    "not-restarted": (
+        lambda oracle: setattr(oracle, "is_stale", True),
+        {"deployment": "]: PATH leads to /usr/bin/dgit-repos-server, which is not ours"},
+    ),
     "not-started": (lambda oracle: setattr(oracle, "runs", False), {}),
     "systemd": (_systemd(), {}),
     "systemd-not-deployed": (
@@ -238,6 +243,8 @@ def made(name: str) -> Iterator[Oracle]:
         ORACLES[name][0](oracle)
         if oracle.is_configured:
             oracle.configure()
+        if oracle.is_stale:
+            oracle.path.remove(oracle.stunts)
         if oracle.runs:
             process = start(oracle)
         yield oracle
