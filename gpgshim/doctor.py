@@ -241,6 +241,8 @@ def _look_at_place(path: Path) -> diagnosis.Place:
         # Where it is there, nothing is made of it; where it is not, what is above must let us.
         if there == path:
             places.make_private(path)
+        else:
+            places.check_above(there / path.name)
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             fault = f"{path} cannot be made: {there} cannot be written to"
             fault = f"{path} cannot be written to" if there == path else fault

@@ -395,6 +395,16 @@ def test_directories(machine: Machine) -> None:
     assert "is not a directory" in words_of(checks, "runtime directory")
 
 
+def test_a_directory_that_is_not_there_yet(machine: Machine) -> None:
+    open_to_all = machine.scratch.root / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    checks = machine.examine(XDG_STATE_HOME=str(open_to_all / "new"))
+    assert to_mend(checks) == {"state directory"}
+    assert f"everybody can write to {open_to_all}" in words_of(checks, "state directory")
+    assert list(open_to_all.iterdir()) == []
+
+
 def test_a_directory_that_cannot_be_made(machine: Machine) -> None:
     file = str(machine.put("file"))
     checks = machine.examine(XDG_STATE_HOME=file, XDG_CACHE_HOME=f"{file}/more")
