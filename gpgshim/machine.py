@@ -101,8 +101,9 @@ class Machine:
         import gnupg  # type: ignore[import-untyped]
 
         logging.getLogger("gnupg").setLevel(logging.CRITICAL + 1)  # it logs tracebacks
+        # The home says all that gpg takes from the environment; 0.4.9 has no `env`.
         return gnupg.GPG(
-            gpgbinary=str(self.gpg), env=dict(self.environ), options=[*options] or None
+            gpgbinary=str(self.gpg), gnupghome=str(self.gnupg_home), options=[*options] or None
         )
 
     def ask(self, *words: str, search: str | None = None) -> str:

@@ -208,6 +208,23 @@ def test_a_key_that_wants_a_passphrase_is_not_waited_for(machine: Machine) -> No
     assert "--clearsign (which asks for a PIN" in words_of(checks, "trial signature")
 
 
+def test_with_the_modules_of_debian(machine: Machine) -> None:
+    python = "/usr/bin/python3"
+    asked = subprocess.run([python, "-c", "import gnupg, click"], capture_output=True, check=False)
+    if asked.returncode:
+        pytest.skip("python3-gnupg and python3-click are not installed")
+    process = subprocess.Popen(
+        [python, "-m", "gpgshim", "doctor", "--json"],
+        env=machine.scratch.env | machine.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    checks = told(finish(process))
+    assert to_mend(checks) == set()
+    assert "made and verified" in words_of(checks, "trial signature")
+
+
 SLOW = """\
 #!/bin/sh
 case " $* " in *" --clearsign "*) echo $$ >{root}/pid; exec sleep 1000;; esac
