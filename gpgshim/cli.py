@@ -300,18 +300,27 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
 
 
 @cli.command("show")
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page with a diagram instead; `-' is stdout.",
+)
 @click.argument("job", metavar="JOB|JOB.N|FILE")
-def show_job(job: str) -> int:
+def show_job(job: str, html: Path | None) -> int:
     """The story of JOB's last attempt, of attempt N, or of a journal FILE, as a timeline.
 
     \b
     Examples:
       gpgshim show 2420
-      gpgshim show 2420.1
+      gpgshim show 2420.1 --html 2420.html
     """
     from gpgshim import storyteller
 
-    sys.stdout.write(storyteller.as_text(job))
+    if html is None:
+        sys.stdout.write(storyteller.as_text(job))
+    else:
+        storyteller.write_page(job, html)
     return 0
 
 

@@ -33,9 +33,9 @@ class Undo(StrEnum):
 MEANINGS = {
     Undo.RETRIABLE: "nothing was done: if it failed now, it could be tried again",
     Undo.ASKING: "the authority may have heard: it is never called retriable again",
-    Undo.UNKNOWN: "nobody knows what the authority believes",
+    Undo.UNKNOWN: "nobody can tell from here: ask the authority what it believes",
     Undo.REFUSED: "the authority has not committed, and nothing was signed",
-    Undo.FINAL: "committed: signatures may have been made, and are not taken back",
+    Undo.FINAL: "signatures may have been made, and are not taken back",
 }
 
 

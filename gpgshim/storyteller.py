@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim import places
-from gpgshim.errors import Malformed, Misused
+from gpgshim.errors import Malformed, Misused, Unable
 from gpgshim.jobs import Found, attempts_of, read_row, split
 from gpgshim.journal import is_under_way
 from gpgshim.rows import Row
@@ -41,6 +43,36 @@ def as_text(job: str) -> str:
         return show(told.transcript, width, told.attempts, told.under_way, colour)
     except TranscriptError as error:
         raise _is_none(told.path, error) from None
+
+
+def write_page(job: str, file: Path) -> None:
+    """The story of `job` as a page in `file`, whole or not at all. Raises Misused, Malformed."""
+    from gpgshim.page import page
+
+    told = find(job)
+    now = datetime.now(UTC)
+    try:
+        text = page(told.transcript, told.attempts, told.under_way, now)
+    except TranscriptError as error:
+        raise _is_none(told.path, error) from None
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=file.parent, encoding="ascii", delete=False
+        ) as new:
+            try:
+                new.write(text)
+                umask = os.umask(0)
+                os.umask(umask)
+                os.fchmod(new.fileno(), 0o666 & ~umask)  # mkstemp's 0600 is not what was asked for
+                os.replace(new.name, file)
+            except BaseException:
+                os.unlink(new.name)
+                raise
+    except OSError as error:
+        raise Unable(f"{file} cannot be written: {error.strerror}") from error
 
 
 def find(job: str) -> Told:

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "terminal": set(),
     "rows": {"gate", "story", "terminal", "transcript"},
     "show": {"rows", "story", "terminal", "transcript"},
+    "page": {"rows", "show", "story", "terminal", "transcript"},
     # the stunt's tree
     "ask": {"wire"},
     "shim": {"argv", "ask", "wire"},
@@ -80,6 +81,7 @@ MAY_IMPORT = {
         "errors",
         "jobs",
         "journal",
+        "page",
         "places",
         "rows",
         "show",
@@ -133,6 +135,7 @@ PURE = (
     "terminal",
     "rows",
     "show",
+    "page",
     "diagnosis",
 )
 
@@ -144,6 +147,7 @@ HARMLESS = {
     "collections",
     "collections.abc",
     "datetime",
+    "html",
     "textwrap",
 }
 
