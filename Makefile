@@ -5,7 +5,8 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help venv test lint judge demo e2e e2e-record demo-tag2upload fixtures proof crash model fuzz
+.PHONY: help venv test lint judge demo e2e e2e-record demo-tag2upload fixtures proof crash model fuzz \
+	pictures
 
 help:
 	@echo 'make test      lint, types and tests'
@@ -19,6 +20,7 @@ help:
 	@echo 'make fuzz      N= inputs to all that reads what others wrote'
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
+	@echo 'make pictures  take the pictures in doc/ again, of real jobs, in chromium'
 
 # A venv of another machine, or of a python3 that is gone, is made anew. Debian has the module that
 # makes one in a package of its own.
@@ -77,6 +79,10 @@ crash: venv
 	$(BIN)/python -um tests.crash
 	$(BIN)/python -um tests.crash --fail
 	$(BIN)/python -um tests.crash --spoil all
+
+# The pictures in doc/. As root: apt-get install chromium pngquant.
+pictures: venv
+	$(BIN)/python -m tests.pictures
 
 fixtures: venv
 	$(BIN)/python -m tests.record

@@ -284,8 +284,17 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
     $STATE_DIRECTORY names another directory of journals than one's own.
 
     \b
-    Example:
+    With --json: {"version": 1, "directory", "jobs_in_all": N, "rows": [{"job", "attempt": N,
+    "earlier": [OUTCOME…], "journal": PATH, "under_way": BOOL, "state", "outcome" (null: under
+    way), "told": BOOL, "started" (or null), "age", "lasted", "retriable" (seconds, or null),
+    "signatures": N, "needs" (empty: no person), "meaning"}…]}. `told` is whether the outcome
+    stands in the journal; it is derived where a supervisor was killed. None of these will go,
+    or change its meaning.
+
+    \b
+    Examples:
       gpgshim status --watch
+      gpgshim status --json --all | grep -o '"outcome": "retriable"' | wc -l
     """
     from gpgshim import jobs, status
 

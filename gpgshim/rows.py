@@ -32,9 +32,9 @@ SHORT: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): "asked for no signature",
     (S.UNCOMMITTED, O.RETRIABLE): "nothing was done",
     (S.UNCOMMITTED, O.IRRECOVERABLE): "nothing was done, and it would fail again",
-    (S.UNKNOWN, O.IRRECOVERABLE): "nothing was signed",
+    (S.UNKNOWN, O.IRRECOVERABLE): "",  # what is needed says it
     (S.COMMITTED, O.UPLOADED): "",
-    (S.COMMITTED, O.IRRECOVERABLE): "signatures may have been made",
+    (S.COMMITTED, O.IRRECOVERABLE): "",
 }
 REFUSED = "the authority refused: nothing was signed"
 OBSERVED = "it was not gated; it would have been"
@@ -153,7 +153,7 @@ def _words(story: Story, under_way: bool) -> str:
         short = f"{OBSERVED} {verdict.would}"
     else:
         short = REFUSED if verdict.refused else SHORT[verdict.state, verdict.outcome]
-    return short if verdict.told else f"{CRASHED}; {short}"
+    return short if verdict.told else "; ".join(filter(None, (CRASHED, short)))
 
 
 def _seconds_since_1970(started: str) -> float | None:
@@ -174,7 +174,11 @@ COLUMNS = (
     ("SIG", True),
     ("", False),
 )
+#: Column -> the width from which on it is there: what needs a person has to have its room.
+WIDE_ONLY = {"STATE": 90, "RETRIABLE": 110, "SIG": 110}
+NARROW = 110  #: columns; in a narrower table, names are cut shorter
 LONGEST_JOB_NAME = 32  #: characters of one, where the width is limited
+LONGEST_NARROW = 18
 
 
 def table(rows: Sequence[Row], width: int | None, colour: bool = False) -> list[str]:
@@ -182,17 +186,22 @@ def table(rows: Sequence[Row], width: int | None, colour: bool = False) -> list[
 
     A row that needs a person begins with `!`, one that is under way with `>`.
     """
-    cells = [[head for head, _ in COLUMNS], *(_cells(row, width) for row in rows)]
-    widths = [max(len(line[n]) for line in cells) for n in range(len(COLUMNS) - 1)]
+    shown = [
+        n for n, (head, _) in enumerate(COLUMNS) if width is None or width >= WIDE_ONLY.get(head, 0)
+    ]
+    columns = [COLUMNS[n] for n in shown]
+    every = [[head for head, _ in COLUMNS], *(_cells(row, width) for row in rows)]
+    cells = [[line[n] for n in shown] for line in every]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(columns) - 1)]
     lines = []
     for row, line in zip([None, *rows], cells, strict=True):
         fields = [
             text.rjust(wide) if right else text.ljust(wide)
-            for text, wide, (_, right) in zip(line, widths, COLUMNS, strict=False)
+            for text, wide, (_, right) in zip(line, widths, columns, strict=False)
         ]
-        room = None if width is None else max(8, width - sum(widths) - 2 * len(widths) - 2)
+        room = None if width is None else max(10, width - sum(widths) - 2 * len(widths) - 2)
         words = line[-1] if room is None else cut(line[-1], room)
-        paints = _paints(row)
+        paints = [_paints(row)[n] for n in shown]
         start = [paint(text, code, colour) for text, code in zip(fields, paints, strict=False)]
         text = "  ".join([*start, paint(words, paints[-1], colour)])
         lines.append(f"{_mark(row)} {text}".rstrip())
@@ -207,9 +216,11 @@ def _mark(row: Row | None) -> str:
 
 def _cells(row: Row, width: int | None) -> list[str]:
     job = escape(row.job)
+    if width is not None:
+        job = cut(job, LONGEST_NARROW if width < NARROW else LONGEST_JOB_NAME)
     words = "; ".join(each for each in (row.needs, row.words, _earlier(row)) if each)
     return [
-        job if width is None else cut(job, LONGEST_JOB_NAME),
+        job,
         str(row.attempt),
         str(row.state),
         UNDER_WAY if row.outcome is None else str(row.outcome),

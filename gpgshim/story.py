@@ -187,7 +187,12 @@ def tell(transcript: Transcript) -> Story:
         teller.doubt("(the last line is torn: what it would have said is not known)")
     elif not transcript.lines:
         teller.doubt("(there is no event: what happened is not known)")
+    names = _names(transcript.head, teller.saw_dgit)
     events = tuple(teller.events)
+    if Party.DGIT not in names:  # it is the job itself
+        events = tuple(
+            event._replace(who=Party.JOB) if event.who is Party.DGIT else event for event in events
+        )
     no_return = _first(events, lambda event: event.undo is not Undo.RETRIABLE)
     times = [event.at for event in events if event.at is not None]
     seconds = times[-1] if times else None
@@ -195,7 +200,7 @@ def tell(transcript: Transcript) -> Story:
         transcript.head,
         verdict,
         events,
-        _names(transcript.head, teller.saw_dgit),
+        names,
         no_return,
         _first(events, lambda event: event.undo is Undo.FINAL),
         seconds,
@@ -347,6 +352,7 @@ class _Teller:
 
     def _world(self, line: Line, word: str, rest: str) -> None:
         kind, who, to, text = WORLD[word]
+        self.saw_dgit = self.saw_dgit or who is Party.DGIT
         number = int(rest) if word == "gone" and rest.isdecimal() and len(rest) < 9 else 0
         if number in self._waiting:
             self._waiting.remove(number)

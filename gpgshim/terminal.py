@@ -28,14 +28,14 @@ def wants_colour(is_terminal: bool, environ: Mapping[str, str]) -> bool:
 
 
 def cut(text: str, room: int) -> str:
-    """`text` in at most `room` characters (8 or more).
+    """`text` in at most `room` characters (10 or more).
 
     The middle goes: what a command is stands first, and what it is about stands last.
     """
     if len(text) <= room:
         return text
     tail = room // 3
-    return f"{text[: room - tail - 3]}...{text[-tail:]}"
+    return f"{text[: room - tail - 5]} ... {text[-tail:]}"
 
 
 def duration(seconds: float | None) -> str:

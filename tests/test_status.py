@@ -205,7 +205,7 @@ def test_the_whole_of_it(scratch: Scratch) -> None:
     assert own.startswith("> j      3  uncommitted  under way")
     assert own.endswith("before: retriable, irrecoverable")
     assert crashed.startswith("! j      2  committed    irrecoverable")
-    assert crashed.endswith("  1  check what was published; signatures may have been made")
+    assert crashed.endswith("  1  check what was published")
     assert (empty, summary) == ("", "1 under way, 1 needs a person (of 1 jobs shown, 1 in all).")
     told = json.loads(scratch.gpgshim("status", "--json").out)
     assert told["version"] == 1 and told["jobs_in_all"] == 1

@@ -213,6 +213,14 @@ def test_dgit_takes_part_once() -> None:
     assert Party.DGIT not in story_of(text).names
 
 
+@pytest.mark.parametrize(("command", "who"), [("make", "dgit"), ("dgit push", "dgit")])
+def test_dgit_takes_part_where_it_says_something(command: str, who: str) -> None:
+    head = HEAD.replace("dgit-repos-server debian\n", f"{command}\nmode: observe\n")
+    story = story_of(head + "! uncommitted\n% would 75\n")
+    assert story.names[story.events[-1].who] == who
+    assert set(story.names) >= {each.who for each in story.events}
+
+
 def test_notes_are_other_people_s_words() -> None:
     assert read_callers("pid 7 in /tmp") == []
     assert read_callers("pid 7 in /a, under b[1], under c[2]") == ["b", "under c"]
