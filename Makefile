@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 
 .PHONY: help venv test lint judge demo e2e e2e-record demo-tag2upload fixtures proof crash model fuzz \
-	pictures
+	pictures bench
 
 help:
 	@echo 'make test      lint, types and tests'
@@ -19,6 +19,7 @@ help:
 	@echo 'make model     explore every state of all who take part, and every mutant of the tables'
 	@echo 'make fuzz      N= inputs to all that reads what others wrote'
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
+	@echo 'make bench     measure what all this costs, side by side, into bench/RESULTS.md (RUNS=)'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 	@echo 'make pictures  take the pictures in doc/ again, of real jobs, in chromium'
 
@@ -83,6 +84,12 @@ crash: venv
 # The pictures in doc/. As root: apt-get install chromium pngquant.
 pictures: venv
 	$(BIN)/python -m tests.pictures
+
+# With hyperfine where it is installed; the interpreter that is measured is Debian's. The driver
+# needs nothing that is not in it either.
+RUNS = 200
+bench:
+	$(PYTHON) -m bench --runs $(RUNS)
 
 fixtures: venv
 	$(BIN)/python -m tests.record

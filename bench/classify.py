@@ -1,91 +1,96 @@
-#!/usr/bin/env python3
-"""What does classification add to a gpg call? Measured side by side, turn by turn.
+"""What does classification add to a call of gpg?
 
-    bench/classify.py [ROUNDS]
-
-Rule 1: what is compared runs in turns in the same minutes, so that a busy machine is busy for all.
-Rule 2: the number that counts is the ratio; milliseconds are of this machine, and of this day.
+Rule 1: two jobs whose stunts differ in one thing: one has a stand-in for gpgshim.argv, which reads
+nothing and lets all pass. So the difference is its import, the table, and the reading.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import shlex
 import statistics
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import timing, world
+from bench.results import SPREAD, Table, spread
+from gpgshim import optable
+
+CALLS = {
+    "--verify (git)": "--keyid-format=long --status-fd=1 --verify F -",
+    "--list-secret (oracled)": "--list-secret --with-colons",
+    "two files too many to sign (debsign's words)": (
+        "--no-auto-check-trustdb --local-user K --clearsign --openpgp --personal-digest-preferences"
+        " SHA512 --list-options no-show-policy-urls --armor --textmode --output A.asc A B C"
+    ),
+}
+READS_NOTHING = "a stunt that reads nothing"
+
+STAND_IN = """\
+PASS, SIGN = "pass", "sign"
+
+class Reading:
+    verdict = PASS
+    status_fd = None
+
+def load(text):
+    return None
+
+def read(words, table, environ, file):
+    return Reading
+"""
+
+#: Run by the interpreter that is measured: makes a job as it is, and one with the stand-in.
+MAKE = """\
+import marshal
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 from gpgshim import jobdir
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "gpgshim" / "tables" / "gpg-2.4.9"
-CALLS = {
-    "a signature (debsign)": (
-        "--no-auto-check-trustdb --local-user K --clearsign --openpgp --personal-digest-preferences"
-        " SHA512 --list-options no-show-policy-urls --armor --textmode --output A.asc A"
-    ),
-    "a verification (git)": "--keyid-format=long --status-fd=1 --verify F -",
-    "an abbreviation (oracled)": "--list-secret --with-colons",
-}
-# As in a job: the stunts' code is compiled, in the job's directory.
-JOB = jobdir.make(Path(tempfile.mkdtemp()), "bench", "", {"gpg": Path("/bin/true")})
-START = [os.path.realpath(sys.executable), f"-ISBXpycache_prefix={JOB}/pyc", "-c"]
-# A stunt that classifies nothing has the package and a module in it (wire, as small as they come);
-# one that does imports argv and commands, loads the table and reads besides.
-STUNT = f"""
-import __future__, sys
-sys.path.insert(0, {str(JOB)!r})
-import gpgshim.wire
-"""
-INSIDE = f"""{STUNT}
-import time
-began = time.perf_counter()
-from gpgshim import argv
-imported = time.perf_counter()
-text = open({str(TABLE)!r}).read()
-opened = time.perf_counter()
-table = argv.load(text)
-argv.read(%r, table, {{"HOME": "/nonexistent"}}, lambda path: None)
-print(imported - began, time.perf_counter() - opened)
+base, stand_in, table = Path(sys.argv[1]), sys.argv[2], sys.stdin.read()
+for name in ("reads", "reads-nothing"):
+    job = jobdir.make(base, name, table, {"gpg": Path("/bin/true")})
+    if name == "reads-nothing":
+        (code,) = (job / "code").iterdir()
+        modules = dict(marshal.loads(code.read_bytes()))
+        del modules["gpgshim.commands"]
+        modules["gpgshim.argv"] = compile(stand_in, "stand-in", "exec", dont_inherit=True)
+        code.write_bytes(marshal.dumps(list(modules.items())))
+    print(job)
 """
 
 
-def timed(command: list[str]) -> tuple[float, str]:
-    """Seconds until `command` has ended, and what it printed."""
-    began = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-    return time.perf_counter() - began, done.stdout
+def make_jobs(here: world.World) -> tuple[Path, Path]:
+    """A job whose stunt reads its words, and one whose stunt does not."""
+    made = subprocess.run(
+        [here.python, "-c", MAKE, world.make(here.scratch / "jobs"), STAND_IN],
+        input=optable.of(world.GPG),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=world.ROOT,
+    )
+    reads, reads_nothing = made.stdout.splitlines()
+    return Path(reads), Path(reads_nothing)
 
 
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    gpg = shutil.which("gpg")
-    commands = {"a stunt without": [*START, STUNT]}
-    commands |= {name: [*START, INSIDE % (line.split(),)] for name, line in CALLS.items()}
-    if gpg:
-        commands["gpg --version"] = [gpg, "--version"]
-    wall: dict[str, list[float]] = {name: [] for name in commands}
-    inner: dict[str, list[list[float]]] = {name: [] for name in CALLS}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            seconds, printed = timed(command)
-            wall[name].append(seconds)
-            if name in inner:
-                inner[name].append([float(word) for word in printed.split()])
-    base = statistics.median(wall["a stunt without"])
-    print(f"{rounds} rounds, medians  {'whole':>9} {'ratio':>6} {'import':>10} {'load, read':>11}")
-    for name, times in wall.items():
-        whole = statistics.median(times)
-        row = f"{name:25} {whole * 1e3:7.2f} ms {whole / base:6.2f}"
-        if name in inner:
-            first, second = (statistics.median(column) for column in zip(*inner[name], strict=True))
-            row += f" {first * 1e3:7.3f} ms {second * 1e3:8.3f} ms"
-        print(row)
-    shutil.rmtree(JOB.parent)
-
-
-if __name__ == "__main__":
-    main()
+def tables(runs: int) -> Iterator[Table]:
+    """Calls that do not sign, each of a stunt whose real gpg is /bin/true."""
+    with world.world() as here:
+        reads, reads_nothing = make_jobs(here)
+        commands = {READS_NOTHING: [str(reads_nothing / "bin/gpg"), "--verify"]}
+        for name, words in CALLS.items():
+            commands[name] = [str(reads / "bin/gpg"), *shlex.split(words)]
+        took = timing.in_turns(commands, runs, here.environ)
+    base = took[READS_NOTHING]
+    rows = []
+    for name, times in took.items():
+        wall, processor = (
+            1e3 * (statistics.median(one) - statistics.median(other))
+            for one, other in zip(times, base, strict=True)
+        )
+        rows.append((name, *spread(times.wall), f"{wall:.2f}", f"{processor:.2f}"))
+    text = "The real gpg is /bin/true here. Target: it adds less than 1 ms."
+    head = ("", *SPREAD, "adds, ms", "of processor time, ms")
+    yield Table("What classification adds", text, head, rows)

@@ -1,0 +1,141 @@
+"""A scratch place to measure in: a key, two hundred more, the wrappers, and jobs.
+
+Rule 1: what is measured is run as users run it: our stunt stands in a job that `gpgshim supervise`
+made, by the interpreter that is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.wrappers import WRAPPERS
+
+ROOT = Path(__file__).resolve().parents[1]
+GPG = shutil.which("gpg") or "/usr/bin/gpg"
+
+KEY = """\
+%no-protection
+%transient-key
+Key-Type: eddsa
+Key-Curve: ed25519
+Name-Real: {name}
+Expire-Date: 0
+%commit
+"""
+
+
+def find_python() -> Path:
+    """Debian's python3, which users will run; else ours. It has to have what supervisors need."""
+    for path in ("/usr/bin/python3", sys.executable):
+        words = [path, "-c", "import sys, click, gnupg; sys.exit(sys.version_info < (3, 11))"]
+        if os.path.exists(path) and not subprocess.run(words, stderr=subprocess.DEVNULL).returncode:
+            return Path(path)
+    sys.exit(
+        "bench: no python3 here has click and gnupg: apt-get install python3-click python3-gnupg"
+    )
+
+
+class World:
+    """`python` is the interpreter that is measured; `wrappers` are programs in place of gpg."""
+
+    def __init__(self, scratch: Path, python: Path) -> None:
+        self.python = python
+        self.scratch = scratch
+        # Journals are not to be measured in a memory file system, as /tmp may be one.
+        self.state = Path(tempfile.mkdtemp(prefix="state.", dir=make(ROOT / "build/bench")))
+        self.home = make(scratch / "gnupg")
+        self.data = scratch / "data"
+        self.data.write_bytes(os.urandom(10_000))
+        self.environ = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": str(scratch),
+            "GNUPGHOME": str(self.home),
+            "XDG_RUNTIME_DIR": str(make(scratch / "run")),
+            "XDG_STATE_HOME": str(self.state),
+        }
+        self.gate = scratch / "gate"
+        self.wrappers = {name: self._write(name, text) for name, text in WRAPPERS.items()}
+
+    def _write(self, name: str, text: str) -> Path:
+        fill = {"python": os.path.realpath(self.python), "gpg": GPG, "gate": str(self.gate)}
+        for what, value in fill.items():
+            text = text.replace(f"{{{what}}}", value)
+        path = self.scratch / name.translate(str.maketrans("/ ", "__"))
+        path.write_text(text)
+        path.chmod(0o700)
+        return path
+
+    def gpg(self, *words: str | Path, given: str = "") -> None:
+        """Run the real gpg; it has to succeed."""
+        command = [GPG, "--batch", "--quiet", *words]
+        subprocess.run(command, env=self.environ, input=given, text=True, check=True)
+
+    def make_keys(self, others: int) -> None:
+        """The key that signs, so many others, and a signature on `data`."""
+        self.gpg("--generate-key", given=KEY.format(name="signer"))
+        self.gpg("--detach-sign", self.data)
+        if others:
+            given = "".join(KEY.format(name=f"other {n}") for n in range(others))
+            self.gpg("--generate-key", given=given)
+        self.gpg("--check-trustdb")
+
+    @contextlib.contextmanager
+    def job(self) -> Iterator[Path]:
+        """The directory of a supervised job, whose authority says go-ahead at once."""
+        command = [str(self.python), "-m", "gpgshim", "supervise", "--foreground"]
+        with subprocess.Popen(
+            command,
+            env=self.environ,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            path = process.stdout.readline().partition("=")[2].partition(":")[0].strip("'")
+            try:
+                yield Path(path).parent
+            finally:
+                process.terminate()
+
+    def answer(self) -> None:
+        """Say go to whatever asks at `gate`, from now on."""
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.gate))
+        listener.listen(100)
+
+        def serve() -> None:
+            while True:
+                with listener.accept()[0] as peer:
+                    peer.recv(4096)
+                    peer.sendall(b"go\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+
+
+def make(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def world(python: Path | None = None) -> Iterator[World]:
+    """A World, and no trace of it afterwards."""
+    scratch = Path(tempfile.mkdtemp(prefix="gpgshim-bench."))  # short: sockets are in it
+    here = World(scratch, python or find_python())
+    try:
+        yield here
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], env=here.environ, check=False)
+        shutil.rmtree(scratch)
+        shutil.rmtree(here.state)
