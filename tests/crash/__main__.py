@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from multiprocessing import get_context
@@ -21,21 +21,36 @@ from typing import NamedTuple
 
 from gpgshim.gate import Outcome
 from gpgshim.verdict import judge_bytes
-from tests.crash.calls import FAILS, NEVER_FAIL, errors_of, is_private, name_of
-from tests.crash.spoils import SPOILS, Case
-from tests.crash.tracer import (
+from tests.crash.calls import (
     CAN_TAMPER,
+    FAILS,
     FSYNC,
     FTRUNCATE,
+    NEVER_FAIL,
     READ,
     RECVFROM,
     SENDTO,
     WRITE,
     Call,
-    Deed,
-    Target,
+    errors_of,
+    is_private,
+    name_of,
+    normal,
 )
-from tests.crash.world import COMMIT, FACES, JOBS, Attempt, Base, World, end_of, faults, run_point
+from tests.crash.spoils import SPOILS, Case
+from tests.crash.tracer import ALL, PUBLIC, Deed, Target
+from tests.crash.world import (
+    COMMIT,
+    FACES,
+    JOBS,
+    Attempt,
+    Base,
+    World,
+    end_of,
+    faults,
+    run_point,
+    unreplayable,
+)
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 BIRTHS = (56, 57, 58, 435)  #: clone, fork, vfork, clone3
@@ -77,13 +92,13 @@ def watch(base: Base, face: str, job: str) -> Watched:
     root = Path(tempfile.mkdtemp(dir=base.root))
     world = World(base, root, face, job)
     attempt = world.attempt(1, None, Deed())
-    wrong = faults(attempt, face, "")
+    wrong = [*faults(attempt, face, ""), *unreplayable(attempt.journal)]
     assert not wrong, f"{face}, {job}, and nothing was done to it: {wrong}: {attempt.said}"
     calls = attempt.seen.calls
     own = {}
     for target, made in calls.items():
         # The keeper's first is that it looks for the real program.
-        theirs = (f"{root}/", f"{base.tools}/")
+        theirs = (f"{root}/run/", f"{root}/state/", f"{root}/cache/", f"{base.tools}/")
         own[target] = next((n for n, call in enumerate(made) if call.name.startswith(theirs)), 0)
     shutil.rmtree(root)
     return Watched(face, job, attempt, calls, f"{root}/", own)
@@ -139,46 +154,74 @@ def can_be_half(call: Call) -> bool:
     return CAN_TAMPER and call.number in (WRITE, SENDTO) and call.result > 1 and not whole
 
 
+def parts(watched: Watched) -> Iterator[tuple[Target, int, list[Call]]]:
+    """The processes of a job, each with all its calls, and the index of the first to be looked at.
+
+    What the jobs do not differ in is looked at in one of them.
+    """
+    for target, made in watched.calls.items():
+        if watched.job == JOBS[0]:
+            yield target, 0, made
+        elif target.role in ("supervisor", "stunt dgit"):
+            yield target, phase(watched, target), made
+
+
 def kills(watched: Watched, every: bool) -> Iterator[Point]:
     """Rule 1 and rule 2: a kill at each call, and one in the middle of each write."""
-    for target, made in watched.calls.items():
-        start = 0 if watched.job == "signs" else phase(watched, target)
-        if watched.job != "signs" and target.role not in ("supervisor", "stunt dgit"):
-            continue
+    for target, start, made in parts(watched):
+        count = 0
         for at, call in enumerate(made):
-            before = made[at - 1] if at else None
-            if at >= start and (every or before is None or not is_private(before)):
-                deed = Deed("kill", at + 1)
-                yield Point(watched.face, watched.job, target, deed, name_of(call.number))
-            if at >= start and can_be_half(call):
-                deed = Deed("tear", at + 1)
+            if not every and is_private(call):
+                continue
+            count += 1
+            if at < start:
+                continue
+            number = ALL if every else PUBLIC
+            deed = Deed("kill", count, number)
+            yield Point(watched.face, watched.job, target, deed, name_of(call.number))
+            if can_be_half(call):
+                deed = Deed("tear", count, number)
                 yield Point(watched.face, watched.job, target, deed, f"half of {call.data[:30]!r}")
 
 
+def one_of_each_class(errors: Sequence[int], turn: int) -> list[int]:
+    """One of those of which CPython makes the same exception, another one each turn."""
+    classes: dict[type[OSError], list[int]] = {}
+    for each in errors:
+        classes.setdefault(type(OSError(each, "")), []).append(each)
+    return [members[turn % len(members)] for members in classes.values()]
+
+
 def failures(watched: Watched, every: bool) -> Iterator[Point]:
-    """Each call that has to do with the job fails once: with each of its errors, or in turns."""
-    for target, made in watched.calls.items():
-        count: Counter[int] = Counter()
+    """Each call that has to do with the job fails once: with each of its errors, or in turns.
+
+    A call is known by its number, by what it is about, and how many such there were before; so it
+    is the same one in every run, whatever else a run has to wait for.
+    """
+    for target, start, made in parts(watched):
+        count: Counter[tuple[int, str]] = Counter()
         turn: Counter[int] = Counter()
         for at, call in enumerate(made):
-            count[call.number] += 1
-            if at < watched.own[target]:
+            name = normal(call.name, watched.root.rstrip("/"))
+            count[call.number, name] += 1
+            if at < max(start, watched.own[target]):
                 continue
             assert call.number in FAILS or call.number in NEVER_FAIL, f"call {call.number}: add it"
             errors = errors_of(call, watched.root)
             turn[call.number] += 1
-            chosen = errors if every or not errors else [errors[turn[call.number] % len(errors)]]
-            deeds = [Deed("fail", count[call.number], call.number, each) for each in chosen]
+            chosen = errors if every else one_of_each_class(errors, turn[call.number])
+            which = Deed("fail", count[call.number, name], call.number, 0, name)
+            deeds = [which._replace(error=each) for each in chosen]
             inside = call.name.startswith("/")
             if can_be_half(call):
-                deeds.append(Deed("short", count[call.number], call.number))
+                deeds.append(which._replace(what="short"))
                 if inside and call.number == WRITE:
-                    deeds.append(Deed("full", count[call.number], call.number))
+                    deeds.append(which._replace(what="full"))
             if call.number in (READ, RECVFROM) and call.result > 1 and not inside:
-                deeds.append(Deed("short", count[call.number], call.number))
+                deeds.append(which._replace(what="short"))
             for deed in deeds:
                 error = f" = {os.strerror(deed.error)}" if deed.error else f" {deed.what}"
-                shown = f"{name_of(call.number)}{error} {call.name} {call.data[:30]!r}"
+                shown = f"{name_of(call.number)}{error} {name} {call.data[:30]!r}"
                 yield Point(watched.face, watched.job, target, deed, shown)
 
 
@@ -231,7 +274,7 @@ def beyond(base: Base, watched: Watched) -> Iterator[Ran]:
     """The calls after the last that was seen, until one survives: a run may make a few more."""
     _BASE[:] = [base]
     for target, made in watched.calls.items():
-        at, done = len(made), True
+        at, done = sum(not is_private(call) for call in made), True
         while done:
             at += 1
             point = Point(watched.face, watched.job, target, Deed("kill", at), "beyond")
@@ -347,8 +390,7 @@ def crash(root: Path, options: argparse.Namespace) -> int:
     bad = cuts = 0
     watches = []
     for face in FACES if options.face is None else [options.face]:
-        # What happens after a call has failed is much the same however dgit would have ended.
-        for job in JOBS[:1] if options.fail else JOBS:
+        for job in JOBS:
             watched = watch(base, face, job)
             watches.append(watched)
             calls |= {(face, job, target): len(made) for target, made in watched.calls.items()}

@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import platform
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -20,10 +19,22 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-PATIENCE = 60  #: seconds until a run that does not end is a failure; none comes near it
+from tests.crash.calls import (
+    AT_CALLS,
+    CAN_TAMPER,
+    CLOSE,
+    FSYNC,
+    PRIVATE,
+    SENDTO,
+    WITH_FD,
+    WITH_PATH,
+    WRITE,
+    Call,
+    is_private,
+    normal,
+)
 
-#: Registers can only be written where we know their places: kills work everywhere, the rest here.
-CAN_TAMPER = platform.machine() == "x86_64"
+PATIENCE = 60  #: seconds until a run that does not end is a failure; none comes near it
 
 _TRACEME, _CONT, _SYSCALL = 0, 7, 24
 _POKEUSER, _SETOPTIONS, _GETEVENTMSG, _GET_SYSCALL_INFO = 6, 0x4200, 0x4201, 0x420E
@@ -33,9 +44,6 @@ _EVENT_EXEC = 4
 _ENTRY, _EXIT = 1, 2
 _WALL = 0x40000000
 _RAX, _RDX, _ORIG_RAX = 10 * 8, 12 * 8, 15 * 8
-
-#: What is looked at more closely, by number; other machines have other numbers, and no tampering.
-READ, WRITE, CLOSE, SENDTO, RECVFROM, FSYNC, FTRUNCATE, LINK = 0, 1, 3, 44, 45, 74, 77, 86
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -54,16 +62,6 @@ class _Info(ctypes.Structure):
     )
 
 
-class Call(NamedTuple):
-    """A system call of a target. `name` is what the descriptor is, `data` what was written."""
-
-    number: int
-    arguments: tuple[int, ...]
-    result: int
-    name: str
-    data: bytes
-
-
 class Target(NamedTuple):
     """The `which`-th process (from 1) that plays `role`."""
 
@@ -74,9 +72,14 @@ class Target(NamedTuple):
         return f"{self.role} {self.which}"
 
 
-class Deed(NamedTuple):
-    """What happens at the `at`-th call (from 1) of the target; of all, or of those of `number`.
+PUBLIC, ALL = -1, -2  #: in a Deed's number
 
+
+class Deed(NamedTuple):
+    """What happens at the `at`-th call (from 1) of the target, of those that count.
+
+    Those are the ones with this `number` and normal `name`; or all that are not private (PUBLIC),
+    whatever the private ones are in this run; or ALL.
     `what`: "kill" it there; "tear": half is written, and it is killed at its next call; "fail" with
     `error`; "short": half is written, or one byte read, and it goes on; "full": half is written,
     and every later write to that file fails with ENOSPC. "" is nothing: the run is watched.
@@ -84,8 +87,12 @@ class Deed(NamedTuple):
 
     what: str = ""
     at: int = 0
-    number: int = -1
+    number: int = PUBLIC
     error: int = 0
+    name: str = ""
+
+
+WAITS = (61, 247)  #: wait4, waitid
 
 
 class Seen(NamedTuple):
@@ -117,7 +124,7 @@ class _Process:
         self.role = role
         self.target: Target | None = None
         self.traced = False
-        self.entry: tuple[int, tuple[int, ...], str, bytes] | None = None
+        self.entry: Call | None = None  # the call under way, if it is to be recorded
 
 
 class Tracer:
@@ -150,11 +157,14 @@ class Tracer:
         self._ends: list[tuple[Target, int]] = []
         self._alive: list[str] = []
         self._root = 0
+        self._status = 0  # how the first process ended
+        self._world = ""  # where it runs
 
     def start(
         self, words: Sequence[str], environ: dict[str, str], directory: Path, fds: Sequence[int]
     ) -> None:
         """Start it, stopped before its first instruction, with `fds` for its 0, 1 and 2."""
+        self._world = str(directory)
         self._root = os.fork()
         if not self._root:
             try:
@@ -189,26 +199,35 @@ class Tracer:
             signal.signal(signal.SIGALRM, old)
 
     def _follow(self) -> Seen:
-        status = 0
-        while True:
-            try:
+        with contextlib.suppress(ChildProcessError):  # nobody is left
+            while True:
                 pid, raw = os.waitpid(-1, _WALL)
-            except ChildProcessError:
-                break
-            if not os.WIFSTOPPED(raw):
-                code = os.waitstatus_to_exitcode(raw)
-                process = self._processes.pop(pid, None)
-                if process is not None and process.target is not None:
-                    self._ends.append((process.target, code))
-                if pid == self._root:
-                    status = code
-                    if code >= 0:
-                        self._alive = [x for x in map(describe, self._processes) if x]
-                continue
-            # One that is being killed may be gone before we have said a word.
-            with contextlib.suppress(ProcessLookupError):
-                self._stopped(pid, raw)
-        return Seen(status, self._done, self._calls, self._ends, self._alive)
+                if not os.WIFSTOPPED(raw):
+                    self._ended(pid, os.waitstatus_to_exitcode(raw))
+                    continue
+                # One that is being killed may be gone before we have said a word.
+                with contextlib.suppress(ProcessLookupError):
+                    self._stopped(pid, raw)
+        return Seen(self._status, self._done, self._calls, self._ends, self._alive)
+
+    def _ended(self, pid: int, code: int) -> None:
+        process = self._processes.pop(pid, None)
+        if process is not None and process.target is not None:
+            self._ends.append((process.target, code))
+        if pid == self._root:
+            self._status = code
+            if code >= 0:
+                self._alive = [x for x in map(describe, self._processes) if x]
+
+    def _bury(self) -> None:
+        """Wait for the dead, before whoever looks for them: until we have, he does not find them.
+
+        He sees that they are dead, though, and would turn round and round.
+        """
+        for pid in list(self._processes):
+            peeked = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT | _WALL)
+            if peeked and peeked.si_code in (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED):
+                self._ended(pid, os.waitstatus_to_exitcode(os.waitpid(pid, _WALL)[1]))
 
     def _stopped(self, pid: int, raw: int) -> None:
         number, event = os.WSTOPSIG(raw), raw >> 16
@@ -219,6 +238,7 @@ class Tracer:
         elif number == signal.SIGTRAP | 0x80:
             self._at_call(pid, process)
         elif event == _EVENT_EXEC:
+            self._record(process, 0)
             self._play(process, self._role_of(words_of(pid)))
         elif not event:
             deliver = number
@@ -250,13 +270,22 @@ class Tracer:
         assert process.target is not None
         if info.op == _ENTRY:
             number = info.words[0]
-            if self._deed.what == "kill":  # the many: no more is looked at than has to be
-                process.entry = (number, (), "", b"")
-            else:
-                process.entry = look(pid, number, tuple(info.words[1:7]))
-            if self._target is not None:
-                self._meet(pid, *process.entry)
-        elif process.entry is not None:
+            call = Call(number, tuple(info.words[1:7]), 0, "", b"")
+            process.entry = None
+            if number in WAITS:
+                self._bury()
+            if self._target is None:
+                process.entry = look(pid, call)
+                return
+            if not self._done and self._may_count(number):
+                call = look(pid, call)
+                self._meet(pid, call)
+            elif self._done and (self._fate or number in (WRITE, FSYNC)):
+                call = look(pid, call)
+                self._follow_up(pid, call)
+            if self._done and number in (WRITE, FSYNC):
+                process.entry = call
+        else:
             result = ctypes.c_int64(info.words[0]).value
             if self._fate == "fail":
                 self._fate = ""
@@ -266,24 +295,35 @@ class Tracer:
                 _poke(pid, _RAX, -errno.ENOSPC)
                 result = -errno.ENOSPC
                 self._fate = ""
-            number, arguments, name, data = process.entry
-            calls = self._calls.setdefault(process.target, [])
-            calls.append(Call(number, arguments, result, name, data))
-            process.entry = None
+            self._record(process, result)
 
-    def _meet(
-        self, pid: int, number: int, arguments: tuple[int, ...], name: str, data: bytes
-    ) -> None:
-        deed = self._deed
+    def _record(self, process: _Process, result: int) -> None:
+        if process.entry is not None and process.target is not None:
+            calls = self._calls.setdefault(process.target, [])
+            calls.append(process.entry._replace(result=result))
+
+    def _may_count(self, number: int) -> bool:
+        # The many: no more is looked at than has to be.
+        if self._deed.number == PUBLIC:
+            return not CAN_TAMPER or number not in PRIVATE
+        return self._deed.number in (ALL, number)
+
+    def _counts(self, call: Call) -> bool:
+        if self._deed.number == PUBLIC:
+            return not is_private(call)
+        return self._deed.number == ALL or normal(call.name, self._world) == self._deed.name
+
+    def _follow_up(self, pid: int, call: Call) -> None:
+        """What a deed that was done does to later calls."""
         if self._fate == "kill":
             os.kill(pid, signal.SIGKILL)
-            return
-        if self._full and number == WRITE and name == self._full:
+        elif self._full and call.number == WRITE and call.name == self._full:
             _poke(pid, _ORIG_RAX, -1)
             self._fate = "full"
-        if self._done or (deed.number >= 0 and number != deed.number):
-            return
-        self._count += 1
+
+    def _meet(self, pid: int, call: Call) -> None:
+        deed = self._deed
+        self._count += self._counts(call)
         if self._count != deed.at:
             return
         self._done = True
@@ -291,28 +331,54 @@ class Tracer:
             os.kill(pid, signal.SIGKILL)
         elif deed.what == "fail":
             self._fate = "fail"
-            if number != CLOSE:  # which closes even when it fails
+            if call.number != CLOSE:  # which closes even when it fails
                 _poke(pid, _ORIG_RAX, -1)
         elif deed.what in ("short", "tear", "full"):
-            less = arguments[2] // 2 if number in (WRITE, SENDTO) else 1
+            less = call.arguments[2] // 2 if call.number in (WRITE, SENDTO) else 1
             _poke(pid, _RDX, less)
             self._fate = "kill" if deed.what == "tear" else ""
-            self._full = name if deed.what == "full" else ""
+            self._full = call.name if deed.what == "full" else ""
 
 
-def look(
-    pid: int, number: int, arguments: tuple[int, ...]
-) -> tuple[int, tuple[int, ...], str, bytes]:
-    """A call under way: its number and arguments, what its descriptor is, and what it writes."""
+def look(pid: int, call: Call) -> Call:
+    """A call under way, with what it is about, and what it writes."""
+    if not CAN_TAMPER:
+        return call
     name, data = "", b""
-    if CAN_TAMPER and number in (READ, WRITE, CLOSE, SENDTO, RECVFROM, FSYNC, FTRUNCATE):
-        with contextlib.suppress(OSError):
-            name = os.readlink(f"/proc/{pid}/fd/{arguments[0]}")
-        if number in (WRITE, SENDTO):
-            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-                memory.seek(arguments[1])
-                data = memory.read(min(arguments[2], 1 << 16))
-    return number, arguments, name, data
+    number, arguments = call.number, call.arguments
+    if number in WITH_FD:
+        name = link_of(pid, arguments[0])
+    elif number in WITH_PATH:
+        place = WITH_PATH[number]
+        name = (
+            read_memory(pid, arguments[place], 4096)
+            .partition(b"\0")[0]
+            .decode("utf-8", "surrogateescape")
+        )
+        if number >= AT_CALLS and not name.startswith("/"):
+            directory = link_of(pid, arguments[place - 1])
+            name = f"{directory}/{name}" if name and directory else name or directory
+    if number in (WRITE, SENDTO):
+        data = read_memory(pid, arguments[1], min(arguments[2], 1 << 16))
+    return call._replace(name=name, data=data)
+
+
+def link_of(pid: int, fd: int) -> str:
+    """What a descriptor of a process is; "" where it has none such, such as AT_FDCWD."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}")
+    except OSError:
+        return ""
+
+
+def read_memory(pid: int, address: int, size: int) -> bytes:
+    """As many bytes of its memory as there are, up to `size`."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        try:
+            memory.seek(address)
+            return memory.read(size)
+        except (OSError, ValueError):
+            return b""
 
 
 def words_of(pid: int) -> list[str]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.gate import TEMPFAIL, Outcome, State
+from gpgshim.replay import replay
 from gpgshim.repos_server import ARGUMENTS, MODE
 from gpgshim.transcript import Line, TranscriptError, parse
 from gpgshim.verdict import Verdict, judge, judge_bytes
@@ -46,12 +47,23 @@ gpg --clearsign b || exit 255
 case $JOB in late) exit 255;; esac
 """
 
-REPOS_SERVER = """\
+#: What is tried again when dgit has failed and closed the gate is as an orphan's.
+JOB = """\
+dgit rpush-source HOST:DIR
+status=$?
+case $JOB in early) gpg --detach-sign again;; esac
+"""
+
+SCRIPT = f"""\
+#!/bin/sh
+{JOB}exit $status
+"""
+
+REPOS_SERVER = f"""\
 #!/bin/sh
 echo commit-to-public-upload
 read -r answer || exit 1
-dgit rpush-source HOST:DIR
-case $? in
+{JOB}case $status in
 0) printf 'message done\\nemail reported id\\nuploaded\\n';;
 75) printf 'message again\\nemail unreported id\\nretriable\\n';;
 *) printf 'message failed\\nemail reported id\\nirrecoverable\\n';;
@@ -93,6 +105,7 @@ class Base:
         for name, text in (
             ("gpg", GPG.format(gpg=gpg)),
             ("dgit", DGIT),
+            ("script", SCRIPT),
             ("dgit-repos-server", REPOS_SERVER),
         ):
             (self.tools / name).write_text(text)
@@ -211,7 +224,7 @@ class World:
         if self.face == "run":
             words = [sys.executable, "-m", "gpgshim", "run", "--job", "j"]
             words += ["--commit", f"o2m:{self.root}/manager"]
-            return [*words, "--", "dgit", "rpush-source", "HOST:DIR"]
+            return [*words, "--", "script"]
         values = {"timeout": "3600", "job": "j", "--": "--", "last-attempt-message": ""}
         server = self.base.code / "bin/dgit-repos-server"
         arguments = [values.get(name, name) for name in ARGUMENTS]
@@ -239,7 +252,7 @@ class World:
     def attempt(self, number: int, target: Target | None, deed: Deed) -> Attempt:
         """One attempt, with `deed` done to `target`; with neither, all of ours are watched."""
         before = len(self.journals())
-        job = self.job if number == 1 else "signs"
+        job = self.job if number == 1 else JOBS[0]
         environ = self.environ | {"ATTEMPT": str(number), "JOB": job}
         first = "supervisor" if self.face == "run" else "keeper"
         forks = {"keeper": "supervisor", "supervisor": "newborn", "stunt dgit": "newborn of dgit"}
@@ -313,6 +326,8 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
     wrong(attempt.signed and not asked, "SIGNED, and the manager has not heard")
     wrong(any(not has(each, State.UNKNOWN) for each in asked), "ASKED before `! unknown`")
     wrong(len(asked) > 1, "the manager was asked twice")
+    grants = sum((line.sigil, line.text) == ("=", "go") for line in lines_of(journal or b""))
+    wrong(len(attempt.signed) > grants, f"{len(attempt.signed)} SIGNED, {grants} granted")
     # Promise 2: by us, by the stunt dgit, to the manager, and by the journal.
     mine = seen.status if killed != first_role(face) else None
     if asked or attempt.signed:
@@ -350,9 +365,28 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
             wrong(told[2] != verdict.outcome, f"the manager heard {told[2]}, and it is {verdict}")
         wrong(mine == 0 and len(told) != 3, "exit 0, and the manager heard no outcome")
     # Nobody may be left when the caller goes on to the next job.
-    wrong(mine is not None and seen.alive, f"left running: {seen.alive}")
+    wrong(left_running(attempt, face, killed), f"left running: {seen.alive}")
     found += tracebacks(attempt.said)
     return found
+
+
+def unreplayable(journal: bytes | None) -> list[str]:
+    """Whether the tables would do again what a journal says, such as not to grant after the end."""
+    try:
+        transcript = None if journal is None else parse(journal)
+    except TranscriptError:
+        return []  # which faults() has found
+    return [f"replay: {each}" for each in (replay(transcript) if transcript else [])]
+
+
+def left_running(attempt: Attempt, face: str, killed: str) -> bool:
+    """Whether somebody was left who should not be, when the caller's own child had ended.
+
+    `gpgshim run` leaves the orphans of a job that was killed alone: its gate is closed to them.
+    """
+    orphans = face == "run" and killed in ("stunt dgit", "newborn of dgit", "newborn")
+    ended = attempt.seen.status if killed != first_role(face) else None
+    return ended is not None and bool(attempt.seen.alive) and not orphans
 
 
 def tracebacks(said: str) -> list[str]:
@@ -376,18 +410,17 @@ def first_role(face: str) -> str:
     return "supervisor" if face == "run" else "keeper"
 
 
-def faults_of_second(world: World, first: Attempt, second: Attempt) -> list[str]:
-    """What was in the way of a second attempt, to which nothing was done."""
-    found = [f"second attempt: {each}" for each in faults(second, world.face, "")]
-    if second.seen.status != 0 or second.verdict.outcome is not Outcome.UPLOADED:
-        found.append(f"second attempt: {second.seen.status}, {end_of(second)}: {second.said}")
-    if len(second.signed) != 2:
-        found.append(f"second attempt: {len(second.signed)} signatures")
-    if world.left():
-        found.append(f"never taken away: {world.left()}")
-    if len(world.journals()) != (first.journal is not None) + 1:
+def faults_of_next(world: World, first: Attempt, number: int) -> tuple[list[str], Attempt]:
+    """What was in the way of attempt `number`, to which nothing was done; and the attempt."""
+    attempt = world.attempt(number, Target("nobody", 1), Deed())
+    found = [*faults(attempt, world.face, "")]
+    if attempt.seen.status != 0 or attempt.verdict.outcome is not Outcome.UPLOADED:
+        found.append(f"{attempt.seen.status}, {end_of(attempt)}: {attempt.said}")
+    if len(attempt.signed) != 2:
+        found.append(f"{len(attempt.signed)} signatures")
+    if len(world.journals()) != (first.journal is not None) + number - 1:
         found.append(f"journals: {world.journals()}")
-    return found
+    return [f"attempt {number}: {each}" for each in found], attempt
 
 
 #: Remains that a second attempt has been made upon, and how it went; of this process.
@@ -418,19 +451,25 @@ def run_point(
 ) -> tuple[Attempt, list[str], str]:
     """Do `deed` to `target` in a world of its own; the attempt, what is wrong, how a second went.
 
-    The second attempt is made in any case: an operator who has asked the manager may want it. It
-    depends on nothing but what the first has left, so the same remains are tried once.
+    The second attempt is made at once, and in any case: an operator who has asked the manager may
+    want it. A third, days later, takes away what was left. They depend on nothing but what the
+    first has left, so the same remains are tried once.
     """
     world = World(base, root, face, job)
     try:
         first = world.attempt(1, target, deed)
         killed = target.role if target and deed.what in ("kill", "tear") and first.seen.done else ""
         found = faults(first, face, killed)
+        if deed.what in ("", "kill", "tear"):  # where calls fail, notes may be missing
+            found += unreplayable(first.journal)
         remains = f"{face}\n{remains_of(root)}"
         if remains not in _TRIED:
+            wrong, second = faults_of_next(world, first, 2)
             world.age()
-            second = world.attempt(2, Target("nobody", 1), Deed())
-            _TRIED[remains] = (faults_of_second(world, first, second), end_of(second))
+            wrong += faults_of_next(world, first, 3)[0]
+            if world.left():
+                wrong.append(f"never taken away: {world.left()}")
+            _TRIED[remains] = (wrong, end_of(second))
         wrong, end = _TRIED[remains]
         return first, found + wrong, end
     except Stuck as error:

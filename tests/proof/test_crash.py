@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.__main__ import crash, power_cuts, spoilt, watch
+from tests.crash.calls import CAN_TAMPER, FSYNC, Call
 from tests.crash.spoils import SPOILS
-from tests.crash.tracer import CAN_TAMPER, FSYNC, Call, Target
+from tests.crash.tracer import Target
 from tests.crash.world import Base
 from tests.scratch import CHECKOUT, short_directory
 
