@@ -297,8 +297,10 @@ def report(found: Iterable[Ran], calls: dict[tuple[str, str, Target], int]) -> t
     seconds: Counter[str] = Counter()
     deeds: Counter[str] = Counter()
     total = bad = 0
-    for ran in until_interrupted(found):
+    for number, ran in enumerate(until_interrupted(found), 1):
         point = ran.point
+        if number % 500 == 0:
+            print(f"  {number} points so far, {bad} with faults", flush=True)
         total += ran.done
         seconds[ran.second] += 1
         deeds[point.deed.what] += ran.done

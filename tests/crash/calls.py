@@ -51,9 +51,9 @@ class Call(NamedTuple):
 def normal(name: str, world: str) -> str:
     """A name without what differs between two runs of the same job in the directory `world`."""
     name = name.replace(world, "WORLD")
-    name = re.sub(r"/j\.[a-z0-9_]{8}(?=/|$)", "/JOB", name)
-    name = re.sub(r"(?<=\.table-)\w+", "", name)
-    name = re.sub(r"(?<=/proc/)\d+|(?<=new\.)\d+", "PID", name)
+    name = re.sub(r"/j\.[0-9a-f]{12}(?=/|$)", "/JOB", name)
+    name = re.sub(r"(?<=\.table-)\w+|(?<=\.new\.)[0-9a-f]{16}", "", name)
+    name = re.sub(r"(?<=/proc/)\d+|(?<=/task/)\d+", "PID", name)
     return re.sub(r":\[\d+\]$", "", name)
 
 

@@ -27,6 +27,7 @@ from gpgshim.replay import replay
 from gpgshim.repos_server import ARGUMENTS, MODE
 from gpgshim.transcript import Line, TranscriptError, parse
 from gpgshim.verdict import Verdict, judge, judge_bytes
+from tests.crash.calls import normal
 from tests.crash.tracer import Deed, Seen, Stuck, Target, Tracer
 
 COMMIT = "commit-to-public-upload"
@@ -433,10 +434,7 @@ def remains_of(root: Path) -> str:
     for top in ("run", "state", "cache"):
         for path in sorted((root / top).rglob("*")):
             kind = "/" if path.is_dir() else "=" if path.is_socket() else ""
-            name = re.sub(
-                r"/j\.[a-z0-9_]{8}(?=/|$)|(?<=new\.)\d+$", "", str(path.relative_to(root))
-            )
-            name = re.sub(r"(?<=\.table-)\w+", "", name)
+            name = normal(str(path), str(root))
             text = ""
             if top == "state" and path.is_file():
                 data = path.read_text("utf-8", "replace").replace(str(root), "")
