@@ -104,12 +104,23 @@ def watch(base: Base, face: str, job: str) -> Watched:
     return Watched(face, job, attempt, calls, f"{root}/", own)
 
 
+def supervising(watched: Watched) -> list[Call]:
+    """The calls of whoever writes the journal: of one process, or of a daemon and who starts it."""
+    roles = ("starter", "newborn of starter", "supervisor")
+    return [
+        call
+        for target, made in watched.calls.items()
+        if target.role in roles and any("/state/gpgshim" in call.name for call in made)
+        for call in made
+    ]
+
+
 def power_cuts(watched: Watched) -> tuple[int, list[str]]:
     """What would the disk hold, had the power failed at each of the supervisor's calls?
 
     Only what was synced counts, of the file and of its name. The number of points, and faults.
     """
-    made = watched.calls[Target("supervisor", 1)]
+    made = supervising(watched)
     journal = watched.attempt.journal
     assert journal is not None
     length = synced = 0
@@ -162,7 +173,7 @@ def parts(watched: Watched) -> Iterator[tuple[Target, int, list[Call]]]:
     for target, made in watched.calls.items():
         if watched.job == JOBS[0]:
             yield target, 0, made
-        elif target.role in ("supervisor", "stunt dgit"):
+        elif target.role in ("supervisor", "stunt dgit", "newborn of starter"):
             yield target, phase(watched, target), made
 
 
@@ -356,7 +367,7 @@ def main() -> int:
     """The program."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--process", help="supervisor, keeper, 'stunt gpg', 'stunt dgit', newborn")
-    parser.add_argument("--face", choices=FACES, help="gpgshim run, or the stunt dgit-repos-server")
+    parser.add_argument("--face", choices=FACES, help="who starts a supervisor")
     parser.add_argument("--fail", action="store_true", help="calls fail, instead of processes")
     parser.add_argument("--every", action="store_true", help="leave out nothing that is the same")
     parser.add_argument("--sample", type=int, metavar="N", help="N points of each kind, by --seed")

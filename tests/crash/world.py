@@ -60,6 +60,26 @@ SCRIPT = f"""\
 {JOB}exit $status
 """
 
+#: A person, or a script of his, who starts the daemon, does the job, and says that it is over; and
+#: again if that was killed. What a start that did not go well has left behind, he ends.
+OPERATOR = """\
+#!/bin/sh
+line=$("$PYTHON" -m gpgshim supervise --job j --commit "o2m:$WORLD/manager") || {
+    status=$?
+    for job in "$WORLD"/run/gpgshim/*/socket; do
+        test -e "$job" && "$PYTHON" -m gpgshim close "${job%/socket}" >/dev/null 2>&1
+    done
+    exit $status
+}
+eval "$line"
+script
+status=$?
+"$PYTHON" -m gpgshim close --status $status >/dev/null
+closed=$?
+test $closed = 137 || exit $closed
+"$PYTHON" -m gpgshim close --status $status >/dev/null
+"""
+
 REPOS_SERVER = f"""\
 #!/bin/sh
 echo commit-to-public-upload
@@ -73,7 +93,14 @@ esac
 
 #: What the stand-in for dgit does: signs twice; fails before that; fails after it.
 JOBS = ("signs", "early", "late")
-FACES = ("run", "repos-server")
+FACES = ("run", "repos-server", "supervise")
+#: Whose child's role is what, until it becomes another program.
+FORKS = {
+    "keeper": "supervisor",
+    "supervisor": "newborn",
+    "starter": "newborn of starter",  # gpg, twice, where no table is kept; and the daemon
+    "stunt dgit": "newborn of dgit",
+}
 
 
 class Spoil(NamedTuple):
@@ -107,6 +134,7 @@ class Base:
             ("gpg", GPG.format(gpg=gpg)),
             ("dgit", DGIT),
             ("script", SCRIPT),
+            ("operator", OPERATOR),
             ("dgit-repos-server", REPOS_SERVER),
         ):
             (self.tools / name).write_text(text)
@@ -124,7 +152,7 @@ class Manager:
         self._stop, self._told_to_stop = os.pipe()
         self._ours: list[int] = []
         self._listener: socket.socket | None = None
-        if face == "run":
+        if face != "repos-server":
             self._listener = socket.socket(socket.AF_UNIX)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(world.root / "manager")
@@ -218,10 +246,13 @@ class World:
             "PYTHONPATH": str(base.code),
             "PYTHONNOUSERSITE": "1",
             "WORLD": str(root),
+            "PYTHON": sys.executable,
         }
 
     def words(self) -> list[str]:
         """The program, as its user or oracled starts it."""
+        if self.face == "supervise":
+            return [str(self.base.tools / "operator")]
         if self.face == "run":
             words = [sys.executable, "-m", "gpgshim", "run", "--job", "j"]
             words += ["--commit", f"o2m:{self.root}/manager"]
@@ -248,6 +279,8 @@ class World:
                 words[2].endswith(f"/bin/{name}")
             ):  # fmt: skip
                 return role
+        if words[1:3] == ["-m", "gpgshim"]:
+            return {"supervise": "starter", "close": "closer"}.get(words[3], "")
         return ""
 
     def attempt(self, number: int, target: Target | None, deed: Deed) -> Attempt:
@@ -255,9 +288,7 @@ class World:
         before = len(self.journals())
         job = self.job if number == 1 else JOBS[0]
         environ = self.environ | {"ATTEMPT": str(number), "JOB": job}
-        first = "supervisor" if self.face == "run" else "keeper"
-        forks = {"keeper": "supervisor", "supervisor": "newborn", "stunt dgit": "newborn of dgit"}
-        tracer = Tracer(first, forks, self.role_of, target, deed)
+        tracer = Tracer(first_role(self.face), FORKS, self.role_of, target, deed)
         errors = self.root / f"stderr.{number}"
         manager = Manager(self, number, self.face)
         with errors.open("wb") as stderr:
@@ -330,7 +361,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
     grants = sum((line.sigil, line.text) == ("=", "go") for line in lines_of(journal or b""))
     wrong(len(attempt.signed) > grants, f"{len(attempt.signed)} SIGNED, {grants} granted")
     # Promise 2: by us, by the stunt dgit, to the manager, and by the journal.
-    mine = seen.status if killed != first_role(face) else None
+    mine = seen.status if not killed or killed != first_role(face) else None
     if asked or attempt.signed:
         wrong(mine == TEMPFAIL, "75 after the manager had heard")
         wrong(verdict.outcome is Outcome.RETRIABLE, "the journal says retriable after commit")
@@ -345,7 +376,15 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
             wrong(True, f"the journal does not read: {error}")
         outcomes = [line.text for line in lines_of(journal) if not line.sigil]
         wrong(len(outcomes) > 1, f"outcomes in the journal: {outcomes}")
-    if face == "run":
+    if face == "supervise":
+        retriable = journal is not None and verdict.outcome is Outcome.RETRIABLE
+        said = re.findall(r"^gpgshim: (\w+) \((\w+)\)$", attempt.said, re.MULTILINE)
+        wrong(len(said) > 1, "the outcome is said twice")
+        # An outcome that the disk did not take is said all the same, where it is in no doubt.
+        wrong(said and said[0] != (verdict.outcome, verdict.state), f"said {said}, not {verdict}")
+        wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
+        wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
+    elif face == "run":
         said = [x for x in attempt.said.splitlines() if x.startswith(f"gpgshim: {attempt.name}: ")]
         wrong(len(said) > 1, "the outcome is said twice")
         # Who cannot read the journal back says `unknown`, and not what is remembered.
@@ -384,10 +423,12 @@ def left_running(attempt: Attempt, face: str, killed: str) -> bool:
     """Whether somebody was left who should not be, when the caller's own child had ended.
 
     `gpgshim run` leaves the orphans of a job that was killed alone: its gate is closed to them.
+    That everybody ends in the end, the tracer sees.
     """
-    orphans = face == "run" and killed in ("stunt dgit", "newborn of dgit", "newborn")
-    ended = attempt.seen.status if killed != first_role(face) else None
-    return ended is not None and bool(attempt.seen.alive) and not orphans
+    orphans = face != "repos-server" and killed in ("stunt dgit", "newborn of dgit", "newborn")
+    ended = attempt.seen.status if not killed or killed != first_role(face) else None
+    alive = [x for x in attempt.seen.alive if "gpgshim supervise" not in x]  # it has just answered
+    return ended is not None and bool(alive) and not orphans
 
 
 def tracebacks(said: str) -> list[str]:
@@ -407,8 +448,8 @@ def tracebacks(said: str) -> list[str]:
 
 
 def first_role(face: str) -> str:
-    """Who is the caller's own child."""
-    return "supervisor" if face == "run" else "keeper"
+    """Who is the caller's own child; "" where that is none of ours."""
+    return {"run": "supervisor", "repos-server": "keeper", "supervise": ""}[face]
 
 
 def faults_of_next(world: World, first: Attempt, number: int) -> tuple[list[str], Attempt]:
