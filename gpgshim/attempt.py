@@ -176,9 +176,11 @@ class Attempt:
 
 
 def _remove(directory: Path) -> None:
-    import shutil
+    # What cannot be removed now is swept later: because of what fstat says, which it does not
+    # ignore even so, or because another python3 has come since we started.
+    with contextlib.suppress(OSError, ImportError):
+        import shutil
 
-    with contextlib.suppress(OSError):  # even so, it does not ignore what fstat says
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -101,7 +101,8 @@ def _hash_files(paths: dict[str, str]) -> Iterator[str]:
     """A note for each plain file that can be read; `paths` are by what the file is called."""
     room = MOST_BYTES
     for called, path in paths.items():
-        with contextlib.suppress(OSError, ValueError):
+        # What cannot be loaded cannot hash: another python3 may have come since we started.
+        with contextlib.suppress(OSError, ValueError, ImportError):
             # A pipe that was so much as opened here would be another one when gpg comes.
             if stat.S_ISREG(os.stat(path).st_mode):
                 digest, read = hash_file(path, room)
@@ -113,7 +114,7 @@ def hash_file(path: str, most: int) -> tuple[str, int]:
     """The SHA-256 of the file at `path`, in hex, and how many bytes were read for it.
 
     It is empty, and nothing more is read, where there are more than `most`. Raises OSError, and
-    ValueError for a path with a NUL in it.
+    ValueError for a path with a NUL in it, ImportError.
     """
     import hashlib  # by now it is there: see supervisor.py
 

@@ -96,8 +96,10 @@ def render(who: Gpg, printed: str) -> str:
 
 def run(gpg: str, word: str) -> str:
     """What this gpg prints on stdout. Raises NoTable."""
-    import subprocess
-
+    try:
+        import subprocess
+    except (ImportError, OSError) as problem:
+        raise NoTable(f"{gpg} cannot be asked: {problem}") from problem
     try:
         done = subprocess.run(
             [gpg, word],
@@ -156,12 +158,12 @@ def read_own(path: Path) -> str | None:
 
 def write(path: Path, text: str) -> None:
     """Put `text` at `path` whole, or leave things as they are."""
-    import tempfile
-
     try:
+        import tempfile
+
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd, name = tempfile.mkstemp(prefix=".table-", dir=path.parent)
-    except OSError:
+    except (OSError, ImportError):
         return
     try:
         with open(fd, "w", encoding="utf-8") as stream:

@@ -108,6 +108,15 @@ def is_stunt(path: Path) -> bool:
     return head.startswith(b"#!") and _STUNT in head
 
 
+def _is_program(path: Path) -> bool:
+    """Whether `path` can be run, as execvp(3) would see it. Raises OSError where that stops."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False  # all else may hide the one that would be run; the next is another program
+    return is_file and os.access(path, os.X_OK)
+
+
 def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
 
@@ -120,10 +129,9 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     else:
         candidates = [Path(each, name) for each in search.split(":") if each.startswith("/")]
     for path in candidates:
-        # Not path.is_file(), which raises for what is in a directory that we may not search.
-        if not os.path.isfile(path) or not os.access(path, os.X_OK):
-            continue
         try:
+            if not _is_program(path):
+                continue
             if is_stunt(path):
                 raise Misconfigured(
                     f"{path} is a stunt, not the real {name}: name the real one with --{name};"

@@ -85,6 +85,9 @@ def main() -> NoReturn:
     except GpgshimError as error:
         say(str(error))
         status = error.status
+    except (ImportError, MemoryError) as error:  # Python's own errors, from wherever we had got to
+        say(f"{type(error).__name__}: {error}; if a job has begun, its journal tells what is true")
+        status = Unable.status
     sys.exit(status)
 
 

@@ -53,6 +53,7 @@ from tests.crash.world import (
 )
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+GO = b"gpgshim/1 go"  #: how a grant begins
 BIRTHS = (56, 57, 58, 435)  #: clone, fork, vfork, clone3
 
 
@@ -85,6 +86,7 @@ class Watched(NamedTuple):
     calls: dict[Target, list[Call]]
     root: str  # where it ran
     own: dict[Target, int]  # the index of each one's first call that has to do with this job
+    loaded: tuple[str, ...]  # where the modules are
 
 
 def watch(base: Base, face: str, job: str) -> Watched:
@@ -101,7 +103,8 @@ def watch(base: Base, face: str, job: str) -> Watched:
         theirs = (f"{root}/run/", f"{root}/state/", f"{root}/cache/", f"{base.tools}/")
         own[target] = next((n for n, call in enumerate(made) if call.name.startswith(theirs)), 0)
     shutil.rmtree(root)
-    return Watched(face, job, attempt, calls, f"{root}/", own)
+    loaded = (f"{sys.base_prefix}/", str(base.code), "/lib", "/usr/lib", "/etc/ld.so.")
+    return Watched(face, job, attempt, calls, f"{root}/", own, loaded)
 
 
 def supervising(watched: Watched) -> list[Call]:
@@ -129,7 +132,7 @@ def power_cuts(watched: Watched) -> tuple[int, list[str]]:
     for at, call in enumerate(made, 1):
         sends = call.number in (WRITE, SENDTO) and not call.name.startswith("/")
         asked = asked or (sends and call.data.startswith(COMMIT.encode()))
-        granted = granted or (sends and call.data.startswith(b"gpgshim/1 go"))
+        granted = granted or (sends and call.data.startswith(GO))
         if "/state/gpgshim" in call.name and call.result >= 0:
             if call.number == WRITE:
                 length += call.result
@@ -206,10 +209,14 @@ def one_of_each_class(errors: Sequence[int], turn: int) -> list[int]:
 def failures(watched: Watched, every: bool) -> Iterator[Point]:
     """Each call that has to do with the job fails once: with each of its errors, or in turns.
 
-    A call is known by its number, by what it is about, and how many such there were before; so it
-    is the same one in every run, whatever else a run has to wait for.
+    What Python loads, of its own or of ours, is not loaded, however it comes; so there each of
+    these calls fails once. Until dgit fails, the jobs are the same. A call is known by its number,
+    by what it is about, and how many such there were before; so it is the same one in every run,
+    whatever else a run has to wait for.
     """
-    for target, start, made in parts(watched):
+    for target, begin, made in parts(watched):
+        granted = [at for at, call in enumerate(made) if call.data.startswith(GO)]
+        start = max(begin, *granted) if begin and granted else begin
         count: Counter[tuple[int, str]] = Counter()
         turn: Counter[int] = Counter()
         for at, call in enumerate(made):
@@ -221,6 +228,11 @@ def failures(watched: Watched, every: bool) -> Iterator[Point]:
             errors = errors_of(call, watched.root)
             turn[call.number] += 1
             chosen = errors if every else one_of_each_class(errors, turn[call.number])
+            loads = call.name.startswith(watched.loaded) or name == "WORLD"  # on sys.path
+            if loads and not every:
+                if count[call.number, name] > 1:
+                    continue
+                chosen = chosen[:1]
             which = Deed("fail", count[call.number, name], call.number, 0, name)
             deeds = [which._replace(error=each) for each in chosen]
             inside = call.name.startswith("/")

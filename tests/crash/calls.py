@@ -24,11 +24,11 @@ _IOCTL, _FCNTL, _OPENAT, _PRLIMIT = 16, 72, 257, 302
 _F_SETFL = 4
 _CLOEXEC_IOCTLS = (0x5401, 0x5450, 0x5451)  # TCGETS, FIONCLEX, FIOCLEX
 
-#: Calls whose first argument is a descriptor that says what they are about.
-WITH_FD = frozenset(
+#: Calls with a descriptor that says what they are about, and which argument it is.
+WITH_FD = dict.fromkeys(
     (READ, WRITE, CLOSE, 5, 8, _IOCTL, 17, SENDTO, RECVFROM, 49, 50, 55, _FCNTL, FSYNC, FTRUNCATE,
-     91, 217, 288)
-)  # fmt: skip
+     91, 217, 288), 0
+) | {9: 4}  # fmt: skip
 #: Calls that name a file, and which argument does; of two names, the new one.
 WITH_PATH = {
     4: 0, 6: 0, 21: 0, 59: 0, 76: 0, 82: 1, 83: 0, 84: 0, 86: 1, 87: 0, 88: 1, 89: 0, 90: 0,

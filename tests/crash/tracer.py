@@ -347,7 +347,7 @@ def look(pid: int, call: Call) -> Call:
     name, data = "", b""
     number, arguments = call.number, call.arguments
     if number in WITH_FD:
-        name = link_of(pid, arguments[0])
+        name = link_of(pid, arguments[WITH_FD[number]])
     elif number in WITH_PATH:
         place = WITH_PATH[number]
         name = (
@@ -397,7 +397,8 @@ def describe(pid: int) -> str:
     """`words[pid]` of one that lives; "" for the dead, and those that wait to be buried."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(") ")[2][0]
-        return "" if state in "ZX" else f"{' '.join(words_of(pid))}[{pid}]"
+        words = words_of(pid)  # none where it is about to die, and has given its memory back
+        return "" if state in "ZX" or not words else f"{' '.join(words)}[{pid}]"
     except OSError:
         return ""
 

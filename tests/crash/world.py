@@ -129,6 +129,8 @@ class Base:
         words = [sys.executable, "-m", "compileall", "-q", str(self.code / "gpgshim")]
         subprocess.run(words, check=True)
         self.tools.mkdir()
+        for name in ("cat", "mv"):  # all that they need; there is no other gpg on their PATH
+            (self.tools / name).symlink_to(shutil.which(name) or name)
         gpg = shutil.which("gpg") or "/usr/bin/gpg"
         for name, text in (
             ("gpg", GPG.format(gpg=gpg)),
@@ -238,7 +240,7 @@ class World:
         for name in ("run", "state", "home", "cache", "signed"):
             (root / name).mkdir(mode=0o700, parents=True)
         self.environ = {
-            "PATH": f"{base.tools}:{os.defpath}",
+            "PATH": str(base.tools),
             "HOME": str(root / "home"),
             "XDG_RUNTIME_DIR": str(root / "run"),
             "XDG_STATE_HOME": str(root / "state"),
