@@ -146,6 +146,7 @@ class Attempt:
             # A job that we cannot watch must not run: we would call it not started.
             os.kill(self.child, signal.SIGKILL)
             os.waitpid(self.child, 0)
+            kill_descendants()
             raise
 
     def _child_ended(self) -> None:
@@ -241,9 +242,12 @@ def table_of(gpg: Path) -> str:
 
 def become_subreaper() -> None:
     """Have the job's orphans come to us, not to init. Raises Unable."""
-    import ctypes
+    try:
+        import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
+        libc = ctypes.CDLL(None, use_errno=True)
+    except (ImportError, OSError, AttributeError) as error:  # a package without its __init__.py
+        raise Unable(f"cannot become a subreaper: {error}; nothing was started") from error
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         reason = os.strerror(ctypes.get_errno())
         raise Unable(f"cannot become a subreaper: {reason}; nothing was started")

@@ -236,8 +236,11 @@ class Manager:
         poll = select.poll()  # not select(2), which cannot look at a descriptor above 1023
         poll.register(self._reader, select.POLLIN)
         while not self._line.endswith(b"\n") and len(self._line) < o2m.LONGEST_LINE:
-            if not poll.poll(0):
-                return None
+            try:
+                if not poll.poll(0):
+                    return None
+            except OSError:
+                return None  # no memory, most likely; what is there will be there
             try:
                 byte = os.read(self._reader, 1)  # o2m's rule 1: never ahead
             except OSError:

@@ -207,7 +207,8 @@ def _marshal(modules: Iterable[str]) -> bytes:
 
 def _code(module: str) -> CodeType:
     spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise Unable(f"the module {module} cannot be read; nothing was started")
     code = spec.loader.get_code(module)  # type: ignore[attr-defined]
     assert isinstance(code, CodeType)
     return code
@@ -221,7 +222,7 @@ def sweep(base: Path) -> None:
     """
     long_ago = time.time() - 86400
     for entry in _own_directories(base):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ImportError):
             if (
                 entry.stat().st_mtime < long_ago
                 and not is_served(entry)

@@ -173,7 +173,8 @@ class Journal:
     def close(self) -> None:
         """Close the file. Nothing more can be appended."""
         self._broken = "it is closed"
-        os.close(self._fd)
+        with contextlib.suppress(OSError):  # which closes all the same; what counts was synced
+            os.close(self._fd)
 
 
 def _line(line: str, at: float) -> Line:

@@ -467,8 +467,8 @@ class Supervisor:
 
 def _raise_descriptor_limit() -> None:
     # Only ours: the job was started before this, with its caller's limits.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

@@ -38,7 +38,7 @@ from tests.crash.calls import (
     normal,
 )
 from tests.crash.spoils import SPOILS, Case
-from tests.crash.tracer import ALL, PUBLIC, Deed, Target
+from tests.crash.tracer import ALL, PUBLIC, Deed, Stuck, Target
 from tests.crash.world import (
     COMMIT,
     FACES,
@@ -132,6 +132,8 @@ def power_cuts(watched: Watched) -> tuple[int, list[str]]:
     for at, call in enumerate(made, 1):
         sends = call.number in (WRITE, SENDTO) and not call.name.startswith("/")
         asked = asked or (sends and call.data.startswith(COMMIT.encode()))
+        # Where a command is asked, that is to start it.
+        asked = asked or (call.number in BIRTHS and COMMIT.encode() in journal[:length])
         granted = granted or (sends and call.data.startswith(GO))
         if "/state/gpgshim" in call.name and call.result >= 0:
             if call.number == WRITE:
@@ -239,7 +241,7 @@ def failures(watched: Watched, every: bool) -> Iterator[Point]:
             if can_be_half(call):
                 deeds.append(which._replace(what="short"))
                 if inside and call.number == WRITE:
-                    deeds.append(which._replace(what="full"))
+                    deeds += [which._replace(what="full"), which._replace(what="spell")]
             if call.number in (READ, RECVFROM) and call.result > 1 and not inside:
                 deeds.append(which._replace(what="short"))
             for deed in deeds:
@@ -270,7 +272,7 @@ def work(point: Point) -> Ran:
     base = _BASE[0]
     root = Path(tempfile.mkdtemp(prefix="w", dir=base.root))
     first, wrong, second = run_point(base, root, point.face, point.job, point.target, point.deed)
-    if point.deed.what in ("fail", "full", "short"):
+    if point.deed.what in ("fail", "full", "short", "spell"):
         wrong = [*wrong, *resynced(first.seen.calls.get(point.target, []))]
     return Ran(point, first.seen.done, end_of(first), second, wrong)
 
@@ -351,25 +353,26 @@ def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
     base = Base(root, CHECKOUT, case.spoil)
     try:
         watched = watch(base, case.face, case.job)
-    except AssertionError as error:
-        print(f"seen  {name}: {str(error)[:150]}")
-        return True
+    except (AssertionError, Stuck) as error:
+        found = f"STUCK: {error}" if isinstance(error, Stuck) else str(error)
+        print(f"{'seen ' if case.seen in found else 'MISSED'} {name}: {found[:150]}")
+        return case.seen in found
     if case.how == "power":
-        _, found = power_cuts(watched)
-        print(f"{'seen ' if found else 'MISSED'} {name}: {found[:1]}")
-        return bool(found)
+        cuts = [each for each in power_cuts(watched)[1] if case.seen in each]
+        print(f"{'seen ' if cuts else 'MISSED'} {name}: {cuts[:1]}")
+        return bool(cuts)
     make = failures if case.how == "fail" else kills
-    points = [p for p in make(watched, False) if p.target.role == case.role]
+    points = [p for p in make(watched, False) if p.target.role == case.role and case.at in p.shown]
     if case.how == "fail":
-        points = [p for p in points if p.deed.number in (WRITE, FSYNC) and "/state/" in p.shown]
+        points = [p for p in points if p.deed.number in (WRITE, FSYNC)]
     tried = 0
     # From the end: what counts in a job comes after Python has started.
     for ran in run_points(base, points[::-1], workers):
         tried += 1
-        if ran.faults:
+        if fault := next((each for each in ran.faults if case.seen in each), ""):
             point = ran.point
             where = f"{point.target}, {point.deed.what} at {point.deed.at}, {point.shown}"
-            print(f"seen  {name}: {where}: {ran.faults[0][:100]}")
+            print(f"seen  {name}: {where}: {fault[:100]}")
             return True
     print(f"MISSED {name}: {tried} points")
     return False

@@ -224,6 +224,8 @@ def errors_of(call: Call, world: str) -> tuple[int, ...]:
     if call.number in STREAMS and not call.name.startswith("/"):
         errors = STREAMS[call.number]
         is_socket = call.name.startswith("socket:")
+        if len(call.data) == 1:
+            return ()  # a signal's number, to a pipe that its writer reads
         return tuple(each for each in errors if is_socket or each != E.ECONNRESET)
     return FAILS[call.number][1] if call.number in FAILS else ()
 

@@ -82,7 +82,8 @@ class Deed(NamedTuple):
     whatever the private ones are in this run; or ALL.
     `what`: "kill" it there; "tear": half is written, and it is killed at its next call; "fail" with
     `error`; "short": half is written, or one byte read, and it goes on; "full": half is written,
-    and every later write to that file fails with ENOSPC. "" is nothing: the run is watched.
+    and every later write to that file fails with ENOSPC; "spell": only the next one does. "" is
+    nothing: the run is watched.
     """
 
     what: str = ""
@@ -320,6 +321,8 @@ class Tracer:
         elif self._full and call.number == WRITE and call.name == self._full:
             _poke(pid, _ORIG_RAX, -1)
             self._fate = "full"
+            if self._deed.what == "spell":
+                self._full = ""
 
     def _meet(self, pid: int, call: Call) -> None:
         deed = self._deed
@@ -333,11 +336,11 @@ class Tracer:
             self._fate = "fail"
             if call.number != CLOSE:  # which closes even when it fails
                 _poke(pid, _ORIG_RAX, -1)
-        elif deed.what in ("short", "tear", "full"):
+        elif deed.what in ("short", "tear", "full", "spell"):
             less = call.arguments[2] // 2 if call.number in (WRITE, SENDTO) else 1
             _poke(pid, _RDX, less)
             self._fate = "kill" if deed.what == "tear" else ""
-            self._full = call.name if deed.what == "full" else ""
+            self._full = call.name if deed.what in ("full", "spell") else ""
 
 
 def look(pid: int, call: Call) -> Call:

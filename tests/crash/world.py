@@ -64,7 +64,7 @@ SCRIPT = f"""\
 #: again if that was killed. What a start that did not go well has left behind, he ends.
 OPERATOR = """\
 #!/bin/sh
-line=$("$PYTHON" -m gpgshim supervise --job j --commit "o2m:$WORLD/manager") || {
+line=$("$PYTHON" -m gpgshim supervise --job j --commit authority) || {
     status=$?
     for job in "$WORLD"/run/gpgshim/*/socket; do
         test -e "$job" && "$PYTHON" -m gpgshim close "${job%/socket}" >/dev/null 2>&1
@@ -78,6 +78,13 @@ status=$?
 closed=$?
 test $closed = 137 || exit $closed
 "$PYTHON" -m gpgshim close --status $status >/dev/null
+"""
+
+#: It says go-ahead, and writes down when it was asked.
+AUTHORITY = """\
+#!/bin/sh
+for journal in "$WORLD"/state/gpgshim/[!.]*; do last=$journal; done
+exec cat "$last" >"$WORLD/heard/$ATTEMPT.$$"
 """
 
 REPOS_SERVER = f"""\
@@ -99,6 +106,7 @@ FORKS = {
     "keeper": "supervisor",
     "supervisor": "newborn",
     "starter": "newborn of starter",  # gpg, twice, where no table is kept; and the daemon
+    "newborn of starter": "newborn",
     "stunt dgit": "newborn of dgit",
 }
 
@@ -137,6 +145,7 @@ class Base:
             ("dgit", DGIT),
             ("script", SCRIPT),
             ("operator", OPERATOR),
+            ("authority", AUTHORITY),
             ("dgit-repos-server", REPOS_SERVER),
         ):
             (self.tools / name).write_text(text)
@@ -144,7 +153,10 @@ class Base:
 
 
 class Manager:
-    """A manager that says go-ahead, and writes down what it heard, and what was on disk then."""
+    """A manager that says go-ahead, and writes down what it heard, and what was on disk then.
+
+    To `gpgshim supervise` it is a command that does so.
+    """
 
     def __init__(self, world: World, attempt: int, face: str) -> None:
         self._world = world
@@ -154,7 +166,10 @@ class Manager:
         self._stop, self._told_to_stop = os.pipe()
         self._ours: list[int] = []
         self._listener: socket.socket | None = None
-        if face != "repos-server":
+        if face == "supervise":
+            null = os.open(os.devnull, os.O_RDWR)
+            self.fds = (null, null)
+        elif face == "run":
             self._listener = socket.socket(socket.AF_UNIX)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(world.root / "manager")
@@ -183,10 +198,12 @@ class Manager:
             os.close(fd)
         if self._listener is not None:
             self._listener.close()
+        found = sorted((self._world.root / "heard").glob(f"{self._attempt}.*"))
+        self.heard += [(COMMIT, path.read_bytes()) for path in found]
 
     def _serve(self) -> None:
         if self._listener is None:
-            return self._talk(*self._ours)
+            return self._talk(*self._ours) if self._ours else None
         door = self._listener.fileno()
         while door in select.select([door, self._stop], [], [])[0]:
             peer, _ = self._listener.accept()
@@ -237,7 +254,7 @@ class World:
         self.root = root
         self.face = face
         self.job = job
-        for name in ("run", "state", "home", "cache", "signed"):
+        for name in ("run", "state", "home", "cache", "signed", "heard"):
             (root / name).mkdir(mode=0o700, parents=True)
         self.environ = {
             "PATH": str(base.tools),
@@ -385,6 +402,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
         # An outcome that the disk did not take is said all the same, where it is in no doubt.
         wrong(said and said[0] != (verdict.outcome, verdict.state), f"said {said}, not {verdict}")
         wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
+        wrong(mine != TEMPFAIL and retriable and said, f"{mine}, and it is retriable")
         wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
     elif face == "run":
         said = [x for x in attempt.said.splitlines() if x.startswith(f"gpgshim: {attempt.name}: ")]
