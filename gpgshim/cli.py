@@ -216,17 +216,21 @@ def supervise(
     called = now.commit or "nobody"
     attempt = Attempt(job, authority, called, None, now.deadline, now.gpg, now.dgit, now.observe)
     supervisor = attempt.supervisor
-    click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")
-    sys.stdout.flush()
-    if not foreground:
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-    signals = wake_on_signals(PASSED_ON)
-    supervisor.watch(signals, lambda: supervisor.finish("% end"))
+    try:
+        click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")
+        sys.stdout.flush()
+        if not foreground:
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+        signals = wake_on_signals(PASSED_ON)
+        supervisor.watch(signals, lambda: supervisor.finish("% end"))
+    except OSError as error:
+        supervisor.shut()  # the stunts stay, and refuse: somebody may have our PATH
+        raise Unable(f"there is no daemon: {error.strerror}; no gpg of this job signs") from error
     _tell_systemd()
     try:
         supervisor.serve()

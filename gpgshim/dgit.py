@@ -27,6 +27,8 @@ TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a dgit that exits 75 by itsel
 
 LONGEST_TAIL = 1 << 16  #: bytes of what dgit said last that are kept, to look for a reason
 
+UNSEEN = 100.0  #: milliseconds between two looks at a dgit whose end cannot be waited for
+
 #: The subcommands that sign, by dgit(1). The failure of another leaves the job as it was.
 PUSHES = frozenset(
     (b"push", b"push-source", b"push-built", b"rpush", b"rpush-source", b"rpush-built")
@@ -50,7 +52,10 @@ def dgit(job: str) -> NoReturn:
     # With SIGCHLD ignored, as a caller may leave it, the kernel would throw the status away.
     left = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     ours, its = _pipe()
-    child = posix.fork()
+    try:
+        child = posix.fork()
+    except OSError:
+        _become(real, words)  # nobody watches it then, and its failure is its own
     if not child:
         _signal.signal(_signal.SIGCHLD, left)
         if its >= 0:
@@ -113,20 +118,26 @@ def _listen(job: str, child: int, ours: int) -> bytes:
     """Pass on what dgit says until it has ended, and end it in time; what it said last."""
     until = _until(job)
     given_up = False
-    ended = posix.pidfd_open(child)
     poll = select.poll()
-    poll.register(ended, select.POLLIN)
+    try:
+        poll.register(posix.pidfd_open(child), select.POLLIN)
+        most = None
+    except OSError:
+        most = UNSEEN  # no descriptor left, most likely
     if ours >= 0:
         poll.register(ours, select.POLLIN)
     said = b""
     while True:
         left = None if until is None else max(0.0, until - time.monotonic()) * 1000
         try:
-            ready = [fd for fd, _ in poll.poll(left)]
+            ready = [fd for fd, _ in poll.poll(left if most is None else min(left or most, most))]
         except OSError:
             time.sleep(0.01)  # no memory, most likely; dgit goes on, and is to be listened to
             continue
-        if not ready:
+        if not ready and most is not None and (left or left is None):
+            if posix.waitid(posix.P_PID, child, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
+                return b"" if given_up else said
+        elif not ready:
             until = None
             given_up = _give_up(job, child)
         elif ours in ready:

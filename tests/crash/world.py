@@ -337,9 +337,10 @@ class World:
             os.utime(path, (long_ago, long_ago))
 
     def left(self) -> list[str]:
-        """Jobs' directories that sweep() knows for ours, and that nobody will ever take away."""
+        """Jobs' directories that are two days old, and should have been swept."""
         found = (self.root / "run/gpgshim").glob("*")
-        return [path.name for path in found if (path / "code").is_dir()]
+        today = time.time() - 86400
+        return [x.name for x in found if (x / "code").is_dir() and x.stat().st_mtime < today]
 
 
 def end_of(attempt: Attempt) -> str:

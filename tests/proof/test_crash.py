@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.__main__ import crash, power_cuts, spoilt, watch
+from tests.crash.__main__ import Ran, crash, failures, power_cuts, run_points, spoilt, watch
 from tests.crash.calls import CAN_TAMPER, FSYNC, Call
 from tests.crash.spoils import SPOILS
 from tests.crash.tracer import Target
@@ -46,6 +46,55 @@ def test_killed(place: Path, face: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize("face", ["run", "repos-server"])
 def test_call_fails(place: Path, face: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert crash(place, options(face, fail=True, sample=10)) == 0, capsys.readouterr().out
+
+
+#: face, process, and what its calls are that fail: each has been a fault once.
+FOUND = [
+    ("run", "supervisor", "epoll_create1 "),  # a traceback, in place of a line
+    ("run", "supervisor", "epoll_ctl "),  # a job that could not be watched ran on
+    ("run", "supervisor", "poll = Cannot allocate memory"),  # no memory ended the supervisor
+    ("run", "supervisor", "close = Input/output error WORLD/state/"),
+    ("run", "supervisor", "prlimit64 "),
+    ("run", "stunt dgit", "clone "),
+    ("run", "stunt dgit", "pidfd_open "),  # the stunt died, and dgit ran on
+    ("supervise", "starter", "clone "),
+    ("supervise", "newborn of starter", " /dev/null b"),
+]
+
+
+def fail_at(place: Path, face: str, role: str, text: str) -> list[Ran]:
+    """What comes of each call of `role` that is shown with `text`, when it fails."""
+    base = Base(place, CHECKOUT)
+    points = [
+        point
+        for point in failures(watch(base, face, "signs"), False)
+        if point.target.role == role and text in point.shown
+    ]
+    return list(run_points(base, points, 2))
+
+
+@needs_registers
+@pytest.mark.parametrize(("face", "role", "text"), FOUND)
+def test_what_was_found(place: Path, face: str, role: str, text: str) -> None:
+    found = fail_at(place, face, role, text)
+    assert found
+    assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
+
+
+@needs_registers
+def test_an_fsync_that_fails_is_the_last(place: Path) -> None:
+    # work() looks at what the supervisor does to the file after that: see spoils.py.
+    found = fail_at(place, "run", "supervisor", "fsync ")
+    assert all(ran.done for ran in found)
+    assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
+    # Before the job, or with all refused from then on: none ends as if nothing had been.
+    assert {ran.end for ran in found} <= {
+        "not begun",
+        "uncommitted, retriable (not written)",
+        "unknown, irrecoverable (not written)",
+        "committed, irrecoverable (not written)",
+        "committed, uploaded (not written)",
+    }
 
 
 @needs_registers
