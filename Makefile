@@ -57,10 +57,12 @@ e2e: venv
 	tests/world/sidroot build
 	GPGSHIM_E2E=1 GPGSHIM_E2E_REPORTS=build/e2e $(BIN)/pytest tests/test_e2e.py
 
-# From what `make e2e` saw: the table in TAG2UPLOAD.md, and the journals in fixtures/tag2upload.
+# From what `make e2e` saw: the table in TAG2UPLOAD.md, and the journals in fixtures/tag2upload. And
+# what dgit, ssh, curl and git say when they fail, in fixtures/failures.
 e2e-record: venv
 	$(BIN)/python -m tests.world.table build/e2e
 	$(BIN)/python -m tests.world.record build/e2e
+	$(BIN)/python -m tests.world.failures
 
 demo-tag2upload: venv
 	tests/world/sidroot build

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gpgshim.failures import ROWS, may_pass
+from tests.world.failures import CASES
+
+SAID = Path(__file__).parents[1] / "fixtures/failures"  # `python -m tests.world.failures`
 
 BUG_1125487 = b"""\
 dgit: error: fetch of https://api.ftp-master.debian.org/dsc_in_suite/sid/x gave HTTP code 500
@@ -39,3 +44,33 @@ def test_the_last_that_says_anything_decides() -> None:
 def test_no_row_hides_another() -> None:
     for saying, passes in ROWS:
         assert [p for s, p in ROWS if s in saying] == [passes]
+
+
+def read_transcript(path: Path) -> tuple[dict[str, str], bytes]:
+    """A transcript's head, and what was said."""
+    head, _, said = path.read_bytes().partition(b"\n\n")
+    return dict(line.split(": ", 1) for line in head.decode().splitlines()), said
+
+
+TRANSCRIPTS = {
+    head["row"].encode(): (head, said)
+    for head, said in map(read_transcript, sorted(SAID.glob("*.txt")))
+}
+
+
+def test_every_row_has_a_transcript_and_no_other_has() -> None:
+    assert sorted(TRANSCRIPTS) == sorted(saying for saying, _ in ROWS)
+    assert sorted(saying.encode() for saying in CASES) == sorted(TRANSCRIPTS)
+    assert len(list(SAID.glob("*.txt"))) == len(ROWS)
+
+
+@pytest.mark.parametrize(("saying", "passes"), ROWS)
+def test_what_was_really_said_is_read_so(saying: bytes, passes: bool) -> None:
+    head, said = TRANSCRIPTS[saying]
+    assert head["status"] not in ("", "0")
+    assert head["said by"].split()[0] in ("dgit", "ssh", "curl", "git")
+    assert may_pass(said) is passes
+    # It is this row that says so: its line alone decides, even after one that says the opposite.
+    line = next(line for line in said.split(b"\n") if saying in line)
+    other = next(each for each, answer in ROWS if answer is not passes)
+    assert may_pass(other + b"\n" + line) is passes
