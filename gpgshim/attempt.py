@@ -197,16 +197,26 @@ def kill_descendants() -> list[str]:
     forks while it is being killed leaves an orphan, which comes to us, a subreaper.
     """
     killed: list[str] = []
-    while victims := [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]:
+    while victims := kill_once():
         for pid, name in victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
             if f"{name}[{pid}]" not in killed:
                 killed.append(f"{name}[{pid}]")
         for pid, _ in victims:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
     return killed
+
+
+def kill_once() -> list[tuple[int, str]]:
+    """Kill what there is at this moment, and wait for nobody; process ids and names.
+
+    A parent dies before its child: it can say nothing of that one's death.
+    """
+    victims = [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]
+    for pid, _ in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return victims
 
 
 def caller_environ() -> dict[str, str]:

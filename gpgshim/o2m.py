@@ -112,6 +112,16 @@ REPLIES: dict[tuple[State, Said], Reply] = {
     (S.COMMITTED, D.HALF): R.DROP,
 }
 
+
+def is_dropped(state: State) -> bool:
+    """Whether the manager will be told nothing in this durable state, whatever is said.
+
+    Then the uploader is to be told nothing either. The manager will act on what it believes, which
+    we do not know: a mail from us could say the opposite. Stock's, too, dies without one.
+    """
+    return all(REPLIES[state, said] is Reply.DROP for said in Said)
+
+
 CRASH = Report(
     "processing crashed before any signature was made", "unreported -", Outcome.RETRIABLE
 )

@@ -7,6 +7,8 @@ Rule 3: once dgit-repos-server is gone, the gate is closed and all that is left 
 killed. Only then does the manager hear the outcome: once, whole, and as o2m.REPLIES says.
 Rule 4: the supervisor has a keeper, its parent, and each ends the job if the other is killed: a
 job that nobody supervises must not run on into its own retry.
+Rule 5: what the manager is not going to hear, the uploader does not hear either: where it did not
+say go-ahead, dgit-repos-server is killed before gpg is told no.
 
 With `observe` in the settings only rule 4 holds. The real program has its own stdin, and what it
 writes goes to the manager as it comes, the request to commit first, as it does without us. What is
@@ -17,6 +19,7 @@ go-ahead; the real program's exit status is ours. A job that cannot be observed 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -29,6 +32,7 @@ from gpgshim.attempt import (
     Attempt,
     become_subreaper,
     kill_descendants,
+    kill_once,
     living_descendants,
 )
 from gpgshim.authority import DEFAULT_SIGNALS, Manager, Nobody
@@ -115,7 +119,7 @@ def serve(
     `arguments` are the words after MODE by name, `keeper` is a pidfd.
     """
     manager = Manager(0, 1)
-    until = give_up_at(int(arguments["timeout"]), time.monotonic())
+    limit, now = int(arguments["timeout"]), time.monotonic()
     try:
         attempt = Attempt(
             arguments["job"],
@@ -126,8 +130,10 @@ def serve(
             settings.gpg,
             settings.dgit,
             settings.observe,
-            None if settings.observe else until,
+            None if settings.observe else give_up_at(limit, now),
         )
+        if not settings.observe:
+            attempt.supervisor.latest = answer_by(limit, now)
     except GpgshimError as error:
         stand_aside(error, settings, real, words)
     server = _Observer if settings.observe else _Server
@@ -154,6 +160,15 @@ def read_arguments(words: list[str]) -> dict[str, str]:
 def give_up_at(limit: int, now: float) -> float | None:
     """When the stunt dgit is to give up, for a time limit in seconds; None for 0, which is none."""
     return now + limit - min(limit * EARLIER, EARLIEST) if limit else None
+
+
+def answer_by(limit: int, now: float) -> float:
+    """When the manager's answer is too late, likewise: half way from there to the alarm.
+
+    By its alarm, dgit-repos-server would tell the uploader what the manager never hears.
+    """
+    until = give_up_at(limit, now)
+    return math.inf if until is None else (until + now + limit) / 2
 
 
 def find_real(search: str) -> Path:
@@ -210,6 +225,7 @@ class _Server:
             (os.POSIX_SPAWN_DUP2, self.stdin_for_it(its_stdin), 0),
             (os.POSIX_SPAWN_DUP2, its_stdout, 1),
         ]
+        self.supervisor.refusing = self.end_unheard
         self.supervisor.watch(self._keeper, self._lose_keeper)
         self.supervisor.watch(self._from_it, self._hear)
         try:
@@ -236,6 +252,12 @@ class _Server:
         if killed := kill_descendants():
             self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
             say(f"job {self.attempt.job} is over, and this was still running: {', '.join(killed)}")
+
+    def end_unheard(self) -> None:
+        """The job will fail. Where the manager is to hear nothing of it, the uploader is not to."""
+        if not self.supervisor.over and o2m.is_dropped(self.supervisor.durable_state()):
+            killed = ", ".join(f"{name}[{pid}]" for pid, name in kill_once())
+            self._note([f"# killed, because the manager will be told nothing: {escape(killed)}"])
 
     def _lose_keeper(self) -> None:
         # The worker has seen it die, and drops the connection: nobody listens to us.
@@ -340,6 +362,9 @@ class _Observer(_Server):
             self.supervisor.unwatch(self._from_it)
             os.close(self._from_it)
             self._from_it = -1
+
+    def end_unheard(self) -> None:
+        """The manager hears all, as it comes."""
 
     def end_the_rest(self) -> None:
         if not self._kept:

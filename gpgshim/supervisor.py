@@ -8,6 +8,7 @@ Rule 3: one loop waits for everything at once. A peer that is slow, silent or ma
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import selectors
@@ -78,6 +79,8 @@ class Supervisor:
         self.state = State.UNCOMMITTED
         self.why = ""  # why all are refused, once they are
         self.over = ""  # the journal's line that ended the job, once it is over
+        self.refusing: Callable[[], None] = lambda: None  # called before anybody is told no
+        self.latest = math.inf  # on the clock: an answer after it is none; the late one excepted
         self._verdict: Verdict | None = None
         self._askers: set[Asker] = set()
         self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
@@ -330,7 +333,8 @@ class Supervisor:
         self.journal.note(Effect.SEND_COMMIT.value)
         self.authority.ask(self._question)
         self._selector.register(self.authority.fileno(), selectors.EVENT_READ)
-        self._until = self.clock() + self.deadline
+        latest = math.inf if self.state is State.LATE else self.latest
+        self._until = min(self.clock() + self.deadline, latest)
 
     def _answered(self, event: Event, line: str) -> None:
         self._stop_asking()
@@ -383,6 +387,7 @@ class Supervisor:
         self._gpgs.add(asker.pid)
 
     def _refuse(self) -> None:
+        self.refusing()
         while self._waiting:
             asker = self._waiting.pop(0)
             why = self.why or "the gate is closed"

@@ -107,6 +107,7 @@ class World(NamedTuple):
     closed: bool = False  # the gate was closed
     granted: bool = False  # a stunt was told go
     bypassed: bool = False  # the job says `uploaded`, and was granted nothing
+    deaf: bool = False  # the job was told no, and the manager will be told nothing
     said_75: bool = False
     told: tuple[str, ...] = ()  # what the manager was sent
     status: int = -1  # our own exit status
@@ -175,6 +176,8 @@ def check(world: World) -> None:
         raise Violation("2: retriable was said, and the authority may have heard")
     if world.granted and (world.said_75 or world.status == TEMPFAIL or "retriable" in world.told):
         raise Violation("2: retriable was said, and a gpg may sign")
+    if world.deaf and world.drs == "r":
+        raise Violation("7: the uploader may be told what the manager will not hear")
     if world.orphan == "g":
         raise Violation("3: an orphan of the attempt before was granted")
     if len(world.told) not in (0, 3):
@@ -280,9 +283,24 @@ def fail(world: World) -> World:
     state, effects = row(world.gate, V.FAILED)
     if any(effect is not F.REFUSE for effect in effects):
         raise Violation("6: after a failure the shell can do nothing but refuse")
-    stunts = "".join(sorted(world.stunts.replace("w", "r"))) if effects else world.stunts
     todo = tuple(each for each in world.todo if each in AFTER)
-    return world._replace(gate=state, failed=True, stunts=stunts, todo=todo)
+    world = world._replace(gate=state, failed=True, todo=todo)
+    return refused(world) if effects else world
+
+
+def refused(world: World, lives_on: bool = False) -> World:
+    """Supervisor._refuse, and what repos_server does before it: unless its d-r-s `lives_on`."""
+    if world.drs in "re" and not world.over:
+        state = read_back(world).state
+        _used.update((state, said) for said in Said)
+        if o2m.is_dropped(state) and not lives_on:
+            job = "k" if world.job in "rc" else world.job
+            world = world._replace(job=job, stunts=killed(world.stunts))
+            if world.drs == "r":
+                world = drs_ends(world, b"", "% signal 9")
+        if world.heard and "! committed" not in world.lines:
+            world = world._replace(deaf=True)
+    return world._replace(stunts="".join(sorted(world.stunts.replace("w", "r"))))
 
 
 def appended(world: World, line: str) -> Iterator[tuple[World, bool]]:
@@ -352,7 +370,7 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 doubted = world.doubted and not world.heard
                 if not (world.closed or world.no or world.failed or doubted):
                     raise Violation("6: a no without a cause")
-            yield after._replace(stunts="".join(sorted(world.stunts.replace("w", "r"))))
+            yield refused(after, setting.spoilt == "the job lives on, and nobody is told")
         case _:  # the stunt dgit is answered, and says how it ends
             yield after._replace(job="1")
             harmless = read_back(world).state is S.UNCOMMITTED
@@ -368,7 +386,8 @@ def tidy(world: World) -> World:
     is nobody's.
     """
     todo = world.todo
-    while todo and todo[0] in (F.GRANT, F.REFUSE) and "w" not in world.stunts:
+    idle = (F.GRANT,) if world.drs == "r" else (F.GRANT, F.REFUSE)  # see refused
+    while todo and todo[0] in idle and "w" not in world.stunts:
         todo = todo[1:]
     if todo is not world.todo:
         world = world._replace(todo=todo)
@@ -379,7 +398,7 @@ def tidy(world: World) -> World:
             gate=S.CLOSED, todo=(), together=(), unsynced=False, doubted=False, asking=False,
             over="", amount="", reply=(),
             drs="-", manager="-", answer="", stray=0, reached=False, yes=False, no=False,
-            failed=False, closed=True, bypassed=False,
+            failed=False, closed=True, bypassed=False, deaf=False,
             broken=False, keeper=True, job="-" if world.job == "-" else "k",
         )  # fmt: skip
     return world
@@ -910,6 +929,7 @@ SPOILT = (
     ("drs", "two attempts share a directory"),
     ("drs", "a close ends the late commitment"),
     ("drs", "what the journal lost is told"),
+    ("drs", "the job lives on, and nobody is told"),
     ("drs", "uploaded is told without a go-ahead"),
 )
 

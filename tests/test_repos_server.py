@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -55,6 +56,8 @@ HEARD_CRASHED = [
     "email unreported -",
     "retriable",
 ]
+MAILS = f"gpg -s f; touch mailed; {LOST}"  # as dgit-repos-server mails before it reports
+NO_ANSWER = "= no the authority did not answer (timeout)"
 SIGN = "gpg -s f || { " + LOST + "; exit 0; }\n"
 
 
@@ -266,12 +269,14 @@ def test_manager_that_is_gone_before_it_is_asked(worker: Worker, scratch: Scratc
      "protocol-violation not now\n"],
 )  # fmt: skip
 def test_manager_that_does_not_say_go_ahead(worker: Worker, scratch: Scratch, answer: str) -> None:
-    worker.start(f"{SIGN}{UPLOADED}")
+    worker.start(MAILS)
     assert worker.hear() == COMMIT
     worker.say(answer)
     assert worker.rest() == []
     assert worker.end() != 0
+    assert not (scratch.root / "mailed").exists()
     assert scratch.calls() == []
+    assert scratch.lines()[-2:] == ["% signal 9", "irrecoverable"]
     assert scratch.verdict()[:3:2] == (State.UNKNOWN, Outcome.IRRECOVERABLE)
 
 
@@ -279,13 +284,52 @@ def test_manager_that_does_not_say_go_ahead(worker: Worker, scratch: Scratch, an
 def test_manager_that_hangs_up_when_it_is_asked(
     worker: Worker, scratch: Scratch, begun: str
 ) -> None:
-    worker.start(f"{SIGN}{UPLOADED}")
+    worker.start(MAILS)
     assert worker.hear() == COMMIT
     worker.say(begun)
     worker.hang_up()
     assert worker.end() != 0
+    assert not (scratch.root / "mailed").exists()
     assert scratch.calls() == []
     assert scratch.verdict()[:3:2] == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+
+
+def test_manager_that_is_silent_until_the_alarm(worker: Worker, scratch: Scratch) -> None:
+    """The alarm is as real as dgit-repos-server's, and its mail would be the uploader's last."""
+    alarm = "trap 'touch mailed; exit 0' ALRM; (sleep 4; kill -ALRM $$) &"
+    worker.start(f"{alarm} gpg -s f & wait; wait", timeout="4")
+    assert worker.hear() == COMMIT
+    assert worker.rest() == []
+    assert worker.end() != 0
+    assert not (scratch.root / "mailed").exists()
+    assert scratch.lines()[-4:] == ["% timeout", NO_ANSWER, "% signal 9", "irrecoverable"]
+
+
+def test_late_commitment_is_not_cut_short(worker: Worker, scratch: Scratch) -> None:
+    """It comes after the time limit most likely; and what is published is never hidden."""
+    worker.start(f"sleep 1.2; {UPLOADED}", timeout="1")
+    assert worker.hear() == COMMIT
+    worker.say("go-ahead\n")
+    assert worker.rest() == HEARD_UPLOADED
+    assert worker.end() == 0
+
+
+def test_disk_that_does_not_take_the_commitment(worker: Worker, scratch: Scratch) -> None:
+    """The manager said yes, and we cannot: it hears nothing more, and the uploader neither."""
+    worker.start(f"ulimit -c 0; {MAILS}")
+    assert worker.hear() == COMMIT
+    resource.prlimit(children_of_keeper(worker), resource.RLIMIT_FSIZE, (0, 0))
+    worker.say("go-ahead\n")
+    assert worker.rest() == []
+    assert worker.end() != 0
+    assert not (scratch.root / "mailed").exists()
+    assert scratch.calls() == []
+    assert scratch.verdict()[:3:2] == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+
+
+def children_of_keeper(worker: Worker) -> int:
+    (supervisor,) = children_of(worker.pid)
+    return supervisor
 
 
 def test_manager_that_is_gone_at_the_end(worker: Worker, scratch: Scratch) -> None:
