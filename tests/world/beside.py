@@ -12,7 +12,7 @@ import textwrap
 from itertools import zip_longest
 from pathlib import Path
 
-from tests.world.root import Report, find_reason_against, play
+from tests.world.root import Player, Report, find_reason_against
 from tests.world.scenarios import SCENARIOS
 
 WIDTH = 58
@@ -41,10 +41,11 @@ def main() -> None:
         sys.exit(why)
     print(f"{name}: {SCENARIOS[name].story}\n")
     top = Path(tempfile.mkdtemp(prefix="beside."))
+    player = Player(top)
     columns = []
     for mode in ("stock", "gated"):
         print(f"playing it {mode}...", file=sys.stderr)
-        columns.append([mode.upper(), "", *list_conversation(play(name, mode, top / mode))])
+        columns.append([mode.upper(), "", *list_conversation(player.play(name, mode))])
     for left, right in zip_longest(*columns, fillvalue=""):
         print(f"{left:{WIDTH}}  {right}".rstrip())
     shutil.rmtree(top)

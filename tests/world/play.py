@@ -4,13 +4,15 @@
 2. What is done to a job is done at a moment that the job itself has reached and waits at.
 3. The clock ends a play that waits for ever; it decides nothing else.
 
-Usage, with an empty /world, as the ordinary user: `-m tests.world.play SCENARIO stock|gated`
+Usage, with an empty /world, as the ordinary user: `-m tests.world.play SCENARIO stock|gated PACE`,
+where PACE is how many seconds a job takes on this machine just now.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -35,6 +37,8 @@ FIRST_JOB = 2420
 JOB_PROCESS = re.compile(
     r"^t2u processor|--tag2upload12| rpush-source |--detach-sign|--clearsign|debsign"
 )
+
+REMOTE_PUSH = " remote-push-source"  # what dgit at the builder's is called with
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def find_processes(role: str) -> list[Process]:
         at_oracle = process.home == str(t2u.ORACLE)
         program = "/perl" if role == "dgit" else "/python"
         if role == "builder":
-            return process.home == str(t2u.BUILDER) and " remote-push-source" in process.command
+            return process.home == str(t2u.BUILDER) and REMOTE_PUSH in process.command
         if role == "d-r-s":  # its child has the same name
             return process.pid in drs and process.parent not in drs
         if role in ("dgit", "stunt dgit"):
@@ -102,6 +106,8 @@ def find_processes(role: str) -> list[Process]:
             return at_oracle and pushes and program in process.program
         if role in ("keeper", "supervisor"):  # both are our dgit-repos-server; one forks the other
             return process.pid in ours and (process.parent in ours) is (role == "supervisor")
+        if role == "ssh":  # the one whose other end is dgit at the builder's
+            return at_oracle and "/bin/ssh " in process.command and REMOTE_PUSH in process.command
         if role == "gpg":
             return process.program.endswith("/gpg") and "--detach-sign" in process.command
         raise ValueError(role)
@@ -128,9 +134,11 @@ def wait_for(holds: Callable[[], object], patience: float) -> bool:
 class Stage:
     """One scenario's world while it is played."""
 
-    def __init__(self, scenario: Scenario, mode: str) -> None:
+    def __init__(self, scenario: Scenario, mode: str, pace: float) -> None:
         self.scenario = scenario
         self.mode = mode
+        self.limit = math.ceil(scenario.limit * pace)
+        self.patience = scenario.patience * pace
         self.events: list[tuple[float, str]] = []
         self.began = time.monotonic()
         fingerprint = t2u.make_places()
@@ -146,7 +154,11 @@ class Stage:
         self.forge = Forge(t2u.FORGE, [Fault.parse(text) for text in scenario.forge])
         for home in (t2u.ORACLE, t2u.BUILDER, t2u.PUSH):
             t2u.write_dgit_config(home, self.archive.api, self.archive.mirror)
-        self.door = t2u.Door(held=list(scenario.held), dead=list(scenario.unreachable))
+        self.door = t2u.Door(
+            held=list(scenario.held),
+            dead=list(scenario.unreachable),
+            hurried=[f"builder *{REMOTE_PUSH}*"] * (scenario.tweak == "no queue"),
+        )
         self.door.open()
         misdeeds = {word: Misdeed(deed) for word, deed in scenario.misdeeds.items()}
         self.manager = Manager(t2u.WORLD / "o2m.s", misdeeds, self.hear)
@@ -239,7 +251,7 @@ class Stage:
             ),
         }
         moment = reached[self.scenario.moment]
-        wait_for(lambda: moment() or self.manager.finished, self.scenario.patience)
+        wait_for(lambda: moment() or self.manager.finished, self.patience)
         return bool(moment())
 
     def do(self, deed: str) -> None:
@@ -260,10 +272,13 @@ class Stage:
             self.frozen += [process.pid for process in found] if verb == "freeze" else []
         elif deed == "lose the key":
             shutil.rmtree(t2u.ORACLE / ".gnupg/private-keys-v1.d")
+        elif deed == "restart the worker":
+            self.manager.order("restart-worker")  # once it waits
         elif deed == "probe":
             self.manager.order("ayt")
             self.manager.wait_until(
-                lambda manager: any(line.text == "ack" for line in manager.transcript), 30
+                lambda manager: any(line.text == "ack" for line in manager.transcript),
+                self.patience,
             )
         elif deed:
             raise ValueError(deed)
@@ -290,7 +305,7 @@ class Stage:
         self.tweak()
         for job in jobs:
             self.manager.submit(job)
-        oracle = t2u.start_oracle(gate, self.scenario.workers, self.scenario.timeout)
+        oracle = t2u.start_oracle(gate, self.scenario.workers, self.limit)
         reached = True
         if self.scenario.moment not in ("", "job"):
             reached = self.wait_moment()
@@ -299,8 +314,11 @@ class Stage:
             if not self.scenario.stay_held:
                 self.let_go()
         finished = self.manager.wait_until(
-            lambda manager: len(manager.finished) == len(jobs), self.scenario.patience
+            lambda manager: len(manager.finished) == len(jobs), self.patience
         )
+        if any(line.text.startswith("over: by schedule") for line in self.manager.transcript):
+            # It was the manager who went away: the oracle has yet to see that.
+            wait_for(lambda: not any(map(is_ours, list_processes())), self.patience)
         # Ours have told the outcome as their last act, and are ending; nothing else may be alive.
         remain = sorted(process.command for process in find_job_processes() if not is_ours(process))
         self.note(f"% {len(remain)} processes remain")
@@ -309,7 +327,7 @@ class Stage:
         if any(query.answer == "hang" for query in self.archive.queries):
             self.archive.close()
         if finished:
-            wait_for(lambda: not find_job_processes(), 60)
+            wait_for(lambda: not find_job_processes(), self.patience)
         oracle.send_signal(signal.SIGTERM)
         return self.report(jobs, reached, finished, remain)
 
@@ -371,9 +389,9 @@ class Stage:
 
 
 def main() -> None:
-    name, mode = sys.argv[1:]
+    name, mode, pace = sys.argv[1:]
     try:
-        stage = Stage(SCENARIOS[name], mode)
+        stage = Stage(SCENARIOS[name], mode, float(pace))
         report = stage.play()
         (t2u.WORLD / "report.json").write_text(json.dumps(report, indent=1))
         status = 0

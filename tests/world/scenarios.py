@@ -51,8 +51,9 @@ class Scenario:
     attempts: int = 2
     jobs: int = 1
     workers: int = 1
-    timeout: int = 0  # d-r-s's own, in seconds; 0: none
-    patience: int = 240
+    # In times of what a job takes on this machine just now, so that a busy one decides nothing.
+    limit: int = 0  # d-r-s's own time limit; 0: none
+    patience: int = 60  # how long a play waits for what does not come
 
 
 UPLOADED = Want("+uploaded", 4, "git queue", "uploaded")
@@ -62,7 +63,6 @@ REFUSED = Want("irrecoverable", told="irrecoverable")
 TOO_LATE = Want("+irrecoverable", 1, told="irrecoverable")  # the tag was signed
 LOST = Want("+lost")
 LOST_AND_RETRIED = Want("lost +uploaded", 4, "git queue", "uploaded")
-UNANSWERED = Want("+lost", told="irrecoverable")  # by d-r-s; to the manager it is lost
 
 
 def _rows() -> list[Scenario]:
@@ -80,7 +80,7 @@ def _rows() -> list[Scenario]:
     ]  # fmt: skip
     rows += [
         row("archive-slow", "the archive never answers a query, and the job runs out of time",
-            GIVEN_UP, RETRIED, archive=("hang * 2",), moment="archive", stay_held=True, timeout=75),
+            GIVEN_UP, RETRIED, archive=("hang * 2",), moment="archive", stay_held=True, limit=5),
         row("archive-refused", "nobody listens at the archive",
             GIVEN_UP, Want("retriable retriable", told="failed"), tweak="archive down"),
         row("archive-reset", "the archive hangs up on a query",
@@ -115,55 +115,61 @@ def _rows() -> list[Scenario]:
         row("dput-fails", "dput finds no queue",
             Want("+irrecoverable", 4, "git", "irrecoverable"),
             Want("+irrecoverable", 4, "git", "irrecoverable"),
-            # dgit tries dput again and again, for ten minutes: it is the clock that ends this one.
-            tweak="no queue", timeout=120),
+            # dgit tries dput again and again, for ten minutes by its clock: see Door.
+            tweak="no queue"),
         # The git server does not care who has given up.
         row("timeout-after", "the job runs out of time after the first signature",
             Want("+irrecoverable", 1, None, "irrecoverable"),
             Want("+irrecoverable", 1, None, "irrecoverable"),
-            held=(GIT_PUSH,), moment="door", stay_held=True, timeout=75),
+            held=(GIT_PUSH,), moment="door", stay_held=True, limit=5),
         # It signs a tag of which the manager and the uploader have heard that there is none.
         row("orphan", "the job runs out of time while dgit is stuck; then dgit goes on",
             Want("+irrecoverable", 1, "", "irrecoverable"), RETRIED,
-            held=(PRECHECK,), moment="door", deed="freeze dgit", timeout=75),
+            held=(PRECHECK,), moment="door", deed="freeze dgit", limit=5),
         row("fence", "likewise, and our dgit is stuck too: it is d-r-s that gives up, by its alarm",
             None, REFUSED,
-            held=(PRECHECK,), moment="door", deed="freeze dgit, stunt dgit", timeout=75),
+            held=(PRECHECK,), moment="door", deed="freeze dgit, stunt dgit", limit=5),
         row("two-workers", "two jobs at once, and the first archive query fails",
             Want("+irrecoverable | +uploaded", 4, "git queue", "irrecoverable uploaded"),
             Want("+uploaded | retriable +uploaded", 8, "git queue", "uploaded uploaded"),
             archive=("503 * 1",), jobs=2, workers=2),
         row("probe-during-job", "the oracle probes its key for an idle worker while another works",
             UPLOADED, UPLOADED, held=(PRECHECK,), moment="door", deed="probe", workers=2),
+        row("restart-worker", "between two jobs the manager has the worker start anew",
+            Want("+uploaded | +uploaded", 8, "git queue", "uploaded uploaded"),
+            Want("+uploaded | +uploaded", 8, "git queue", "uploaded uploaded"),
+            moment="job", deed="restart the worker", jobs=2),
         row("round-the-gate", "gpg is called by its path", UPLOADED, UPLOADED,
             tweak="round the gate"),
     ]  # fmt: skip
     rows += [
-        row(f"manager-{deed}", f"at the commitment the manager answers by {deed}", LOST, UNANSWERED,
+        row(f"manager-{deed}", f"at the commitment the manager answers by {deed}", LOST, LOST,
             misdeeds={"go-ahead": deed})
         for deed in ("hang-up", "garbage", "protocol-violation")
     ]  # fmt: skip
     rows.append(
         row("manager-silence", "at the commitment the manager never answers",
-            Want("+unfinished"), UNANSWERED,
-            misdeeds={"go-ahead": "silence"}, timeout=75, patience=130)
+            Want("+unfinished"), LOST,
+            misdeeds={"go-ahead": "silence"}, limit=5, patience=8)
     )  # fmt: skip
     # The killed leave others behind, who sign or publish or are killed in their turn: None.
     later = Want("+irrecoverable", None, None, "irrecoverable")
-    ended = Want("+lost")  # whoever of the two is left ends the job, and d-r-s says nothing more
+    # Whoever of the two is left ends the job, and d-r-s says nothing more.
+    ended, ended_late = Want("+lost"), Want("+lost", 1)
     killed = {
-        "dgit": ((GIVEN_UP, RETRIED), (later, later), (later, later)),
+        "dgit": ((GIVEN_UP, RETRIED), (later, GIVEN_UP), (later, TOO_LATE)),
         "builder": ((GIVEN_UP, RETRIED), (later, later), (later, later)),
+        "ssh": ((GIVEN_UP, RETRIED), (later, later), (later, later)),
         "d-r-s": (
             (LOST, RETRIED),
             (Want("+lost", None, None), ended),
-            (Want("+lost", None, None), Want("+lost", 1, None)),
+            (Want("+lost", None, None), ended_late),
         ),
         "supervisor": (
-            (None, LOST_AND_RETRIED), (None, ended), (None, Want("+lost", 1, None)),
+            (None, LOST_AND_RETRIED), (None, ended), (None, ended_late),
         ),
         "keeper": (
-            (None, LOST_AND_RETRIED), (None, ended), (None, Want("+lost", 1, None)),
+            (None, LOST_AND_RETRIED), (None, ended), (None, ended_late),
         ),
         # Nobody is left to end the job. It can still not sign unless it has been granted that.
         "keeper, supervisor": (
@@ -175,13 +181,15 @@ def _rows() -> list[Scenario]:
     for whom, (before, at, after) in killed.items():
         name = "both" if "," in whom else whom
         story = "keeper and supervisor are killed at once" if "," in whom else f"{whom} is killed"
+        # Who is left must have ended the job before it is let go. At the builder nobody of us is.
+        held = whom not in ("builder", "ssh")
         rows += [
             row(f"kill-{name}-before", f"{story}, before the first signature", *before,
                 archive=("hang * 2",), moment="archive", deed=f"kill {whom}"),
             row(f"kill-{name}-at", f"{story}, while gpg makes the first signature", *at,
-                moment="gpg", deed=f"kill {whom}"),
+                moment="gpg", deed=f"kill {whom}", stay_held=held),
             row(f"kill-{name}-after", f"{story}, after the first signature", *after,
-                held=(GIT_PUSH,), moment="door", deed=f"kill {whom}"),
+                held=(GIT_PUSH,), moment="door", deed=f"kill {whom}", stay_held=held),
         ]  # fmt: skip
     rows += [
         row(f"kill-{whom}-asking", f"{whom} is killed while the manager is asked", None, ended,
@@ -304,6 +312,35 @@ def _check_journal(report: Mapping[str, Any], name: str, journal: Transcript) ->
         yield f"{name} holds no outcome"
 
 
+#: The manager's last word on a job -> the mails that the uploader must have had of it. Where the
+#: manager was told nothing, it is the manager who says what is to be said.
+TOLD = {
+    "uploaded": ["uploaded"],
+    "irrecoverable": ["irrecoverable"],
+    "retriable": ["failed"],
+    "lost": [],
+    "": [],
+}
+
+
+def list_disagreements(report: Mapping[str, Any]) -> list[str]:
+    """The jobs of which the uploader was told anything but what the manager was."""
+    found = []
+    for job in report["jobs"]:
+        told = [
+            mail["status"]
+            for mail in report["mails"]
+            if f" {job['id']}]" in mail["subject"] and "uploader@" in mail["to"]
+        ]
+        outcome = job["attempts"][-1]["outcome"] if job["attempts"] else ""
+        if told != TOLD[outcome]:
+            found.append(
+                f"job {job['id']}: the manager got {outcome or 'nothing'},"
+                f" and the uploader {', '.join(told) or 'nothing'}"
+            )
+    return found
+
+
 def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
     """What was said to the manager, and to the uploader, agree with each other."""
     attempts = [attempt for job in report["jobs"] for attempt in job["attempts"]]
@@ -322,6 +359,7 @@ def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
                 yield f"the uploader was not told {status}, but the manager was"
     if is_unsupervised(report):
         return  # d-r-s is an orphan: it runs on, and sends what mails it likes
+    yield from list_disagreements(report)
     outcomes = {attempt["outcome"] for attempt in attempts}
     told = {mail["status"] for mail in report["mails"] if "uploader@" in mail["to"]}
     if "irrecoverable" in told and not outcomes & {"irrecoverable", "lost"}:
