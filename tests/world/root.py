@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,12 @@ Report = dict[str, Any]
 
 def find_reason_against() -> str:
     """Why nothing can be played here; empty if all is well."""
-    asked = subprocess.run([SIDROOT, "path"], capture_output=True, text=True, check=False)
-    return asked.stderr.strip()
+    with tempfile.TemporaryDirectory() as world:
+        for words in (["path"], ["enter", world, "true"]):
+            asked = subprocess.run([SIDROOT, *words], capture_output=True, text=True, check=False)
+            if asked.returncode:
+                return asked.stderr.strip() or f"{SIDROOT.name} {words[0]}: {asked.returncode}"
+    return ""
 
 
 def play(name: str, mode: str, world: Path, pace: float) -> Report:
