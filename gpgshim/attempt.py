@@ -116,11 +116,12 @@ class Attempt:
         words: list[str],
         file_actions: Sequence[tuple[int, ...]] = (),
         ended: Callable[[str], None] | None = None,
+        spawn: Callable[..., int] = os.posix_spawn,
     ) -> None:
         """Start the job as our child, with signals as they were, and watch for its end.
 
-        `ended` is given the journal's line for that; by default it finishes the job. Raises
-        OSError where the job cannot be started.
+        `ended` is given the journal's line for that; by default it finishes the job. `spawn` is
+        called as posix_spawn is. Raises OSError where the job cannot be started.
         """
         import shutil
 
@@ -131,7 +132,7 @@ class Attempt:
             raise FileNotFoundError(2, os.strerror(2))
         # Caught before there is a child, so that none of them can get lost.
         self._signals = wake_on_signals((*PASSED_ON, signal.SIGCHLD))
-        self.child = os.posix_spawn(
+        self.child = spawn(
             found or words[0],
             words,
             self.environ,

@@ -6,7 +6,8 @@ Rule 2: the manager is told to commit when a signature is first wanted, and not 
 Rule 3: once dgit-repos-server is gone, the gate is closed and all that is left of the job is
 killed. Only then does the manager hear the outcome: once, whole, and as o2m.REPLIES says.
 Rule 4: the supervisor has a keeper, its parent, and each ends the job if the other is killed: a
-job that nobody supervises must not run on into its own retry.
+job that nobody supervises must not run on into its own retry. Where both are killed at once,
+dgit-repos-server at least dies with them, and sends no mail.
 Rule 5: what the manager is not going to hear, the uploader does not hear either: where it did not
 say go-ahead, dgit-repos-server is killed before gpg is told no.
 
@@ -19,11 +20,13 @@ go-ahead; the real program's exit status is ours. A job that cannot be observed 
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -51,6 +54,7 @@ ARGUMENTS = (
 )  # fmt: skip
 LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
 LONGEST_NOTE = 1000  #: bytes of what is no report that the journal shows
+_PR_SET_PDEATHSIG = 1
 #: How long before dgit-repos-server's alarm the stunt dgit gives up: this part of the time limit,
 #: but no more than so many seconds. What comes after, a mail, takes less.
 EARLIER, EARLIEST = 0.1, 30.0
@@ -205,6 +209,47 @@ def become(real: Path, words: list[str]) -> NoReturn:
         raise Unable(f"{real} cannot be run: {error.strerror}") from error
 
 
+def spawn_bound(
+    path: str,
+    words: list[str],
+    environ: dict[str, str],
+    *,
+    setsigdef: Sequence[signal.Signals],
+    file_actions: Sequence[tuple[int, int, int]],
+) -> int:
+    """As os.posix_spawn does, but the kernel kills the child when we are killed.
+
+    Its own children live on, if our keeper is killed too; but it is this one that sends mails.
+    `file_actions` are dup2s. Raises OSError where the program cannot be run.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if not child:
+        try:
+            if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) or os.getppid() != parent:
+                raise OSError(ctypes.get_errno() or errno.ESRCH, "our parent is gone")
+            for number in setsigdef:
+                signal.signal(number, signal.SIG_DFL)
+            for _, fd, to in file_actions:
+                os.dup2(fd, to)
+            os.execve(path, words, environ)
+        except OSError as error:
+            os.write(writer, str(error.errno).encode())
+        finally:
+            os._exit(127)
+    os.close(writer)
+    with open(reader, "rb") as failed:
+        why = failed.read()
+    if why:
+        os.waitpid(child, 0)
+        raise OSError(int(why), os.strerror(int(why)))
+    return child
+
+
 class _Server:
     """The real dgit-repos-server and the two pipes to it."""
 
@@ -229,7 +274,7 @@ class _Server:
         self.supervisor.watch(self._keeper, self._lose_keeper)
         self.supervisor.watch(self._from_it, self._hear)
         try:
-            self.attempt.start(words, pipes, self._ended)
+            self.attempt.start(words, pipes, self._ended, spawn_bound)
         except OSError as error:
             self.supervisor.finish("% no-start 126")
             self.supervisor.settle()

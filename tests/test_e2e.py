@@ -19,7 +19,15 @@ import pytest
 
 from tests.world.failures import FIXTURES, record
 from tests.world.root import Player, Report, find_reason_against
-from tests.world.scenarios import SCENARIOS, check_promises, matches, summarise
+from tests.world.scenarios import (
+    AFTER,
+    BEFORE,
+    SCENARIOS,
+    check_promises,
+    count_queries,
+    matches,
+    summarise,
+)
 
 if not os.environ.get("GPGSHIM_E2E"):
     pytest.skip("takes a quarter of an hour: `make e2e' runs it", allow_module_level=True)
@@ -81,5 +89,7 @@ def test_scenario(name: str, mode: str, plays: dict[tuple[str, str], Future[Repo
     assert report["reached"], f"the job never came to {row.moment!r}\n{story}"
     got = summarise(report)
     assert matches(want, got), f"{got}\n{story}"
+    if (name, mode) == ("success", "gated"):
+        assert count_queries(report) == (len(BEFORE), len(AFTER)), f"one has no row\n{story}"
     if mode == "gated":
         assert check_promises(report) == [], story

@@ -476,6 +476,21 @@ def test_kill_of_keeper_or_supervisor(
         assert "% unkept" in scratch.lines()
 
 
+def test_kill_of_both_at_once(worker: Worker, scratch: Scratch) -> None:
+    """Nobody ends the job then, but dgit-repos-server says nothing of it to anybody."""
+    worker.start(f"echo $$ >ready; await go; touch mailed; {LOST}")
+    drs = int(worker.wait_for("ready"))
+    both = tree(worker.pid)[:2]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in both:
+            os.kill(pid, number)
+    wait_for(lambda: not is_alive(drs), "its death")
+    worker.touch("go")
+    assert worker.rest() == []
+    assert not (scratch.root / "mailed").exists()
+    assert scratch.verdict()[:3:2] == (State.UNCOMMITTED, Outcome.RETRIABLE)
+
+
 def test_blocked_signals_stay_blocked_and_end_nothing(worker: Worker, scratch: Scratch) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FATAL)
     try:

@@ -171,11 +171,12 @@ def _rows() -> list[Scenario]:
         "keeper": (
             (None, LOST_AND_RETRIED), (None, ended), (None, ended_late),
         ),
-        # Nobody is left to end the job. It can still not sign unless it has been granted that.
+        # Nobody is left to end the job: d-r-s dies with them, but not what it had started. That can
+        # still not sign unless it has been granted that.
         "keeper, supervisor": (
-            (None, Want("lost +uploaded", 4, "git queue", None)),
-            (None, Want("+lost", 1, None, None)),
-            (None, Want("+lost", 1, None, None)),
+            (None, LOST_AND_RETRIED),
+            (None, Want("+lost", 1, None)),
+            (None, Want("+lost", 1, None)),
         ),
     }  # fmt: skip
     for whom, (before, at, after) in killed.items():
@@ -240,6 +241,17 @@ def read_journals(report: Mapping[str, Any]) -> dict[str, Transcript]:
     """The journals of a gated run, by job and attempt: `2420.1`."""
     named = {path.rpartition("/")[2]: text for path, text in report["journals"].items()}
     return {name: parse(text.encode()) for name, text in named.items() if name[0] != "."}
+
+
+def count_queries(report: Mapping[str, Any]) -> tuple[int, int]:
+    """How often the archive was asked before the manager was asked to commit, and after that."""
+    before = after = 0
+    for line in report["timeline"]:
+        _, what = line.split(" ", 1)
+        if what == "> commit-to-public-upload":
+            before, after = after, 0
+        after += what.startswith("archive: ")
+    return before, after
 
 
 def is_unsupervised(report: Mapping[str, Any]) -> bool:
@@ -357,8 +369,6 @@ def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
             status = "failed" if attempt["outcome"] == "retriable" else attempt["outcome"]
             if [m["status"] for m in mail if "uploader@" in m["to"]] != [status]:
                 yield f"the uploader was not told {status}, but the manager was"
-    if is_unsupervised(report):
-        return  # d-r-s is an orphan: it runs on, and sends what mails it likes
     yield from list_disagreements(report)
     outcomes = {attempt["outcome"] for attempt in attempts}
     told = {mail["status"] for mail in report["mails"] if "uploader@" in mail["to"]}
@@ -374,5 +384,5 @@ def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"the uploader was told of one job: {', '.join(ids)}"
         if job["attempts"][-1]["outcome"] == "uploaded" and "irrecoverable" in ids:
             yield "the uploader was told irrecoverable of what has been uploaded"
-    if report["remain"]:
+    if report["remain"] and not is_unsupervised(report):
         yield "something of the job runs on after its outcome"
