@@ -148,8 +148,8 @@ case $1 in --version|--dump-option-table) exec /usr/bin/gpg "$1";; esac
 exec sleep 0.01
 """
 
-#: What oracled puts behind --tag2upload12.
-DRS_WORDS = ["s", "h", "d", "v", "f", "r", "c", "0", "KEY", "--", "stage", *"utpg"]
+#: What oracled puts behind --tag2upload12, before the time limit and after it.
+DRS_WORDS = list("shdvfrc"), ["KEY", "--", "stage", *"utpg", ""]
 
 
 class Stage:
@@ -246,15 +246,17 @@ class Stage:
         }
         self.write_program("gpg", GPG)
         job = self.write_program("dgit-repos-server", f"#!{sys.executable}\n{JOB}")
+        slow = any(line.text == "timeout" for line in self.transcript.lines)
         if self.is_drs:
+            before, after = DRS_WORDS
             command = [sys.executable, str(CHECKOUT / "bin/dgit-repos-server")]
-            command += ["debian", "dir", "keyring,a", "--tag2upload12", *DRS_WORDS, ""]
+            command += ["debian", "dir", "keyring,a", "--tag2upload12"]
+            command += [*before, "1" if slow else "0", *after]
         else:
             command = [sys.executable, "-m", "gpgshim", "run", "--job", "stage"]
             if self.authority != "nobody":
                 command += ["--commit", self.authority]
             command += ["--observe"] * self.observed
-            slow = any(line.text == "timeout" for line in self.transcript.lines)
             command += ["--deadline", "0.3" if slow else str(2 * LIMIT), "--"]
             absent = any(line.text.startswith("no-start") for line in self.transcript.lines)
             command += ["no-such-command" if absent else str(job)]
@@ -289,8 +291,8 @@ class Stage:
         os.kill(pid, signal.SIGKILL)
 
     def tell_job(self, *words: str) -> None:
-        self.control.write(json.dumps(words) + "\n")
-        self.control.flush()
+        with contextlib.suppress(BrokenPipeError):  # the supervisor has killed it: see repos_server
+            os.write(self.control.fileno(), f"{json.dumps(words)}\n".encode())
 
     def make_happen(self, line: Line) -> bool:
         """Make an input line happen; whether it is to be waited for now."""
