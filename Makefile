@@ -5,14 +5,15 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help venv test lint judge demo e2e e2e-record demo-tag2upload fixtures proof crash model fuzz \
-	pictures bench
+.PHONY: help venv test lint judge demo e2e e2e-record deployed demo-tag2upload fixtures proof crash \
+	model fuzz pictures bench
 
 help:
 	@echo 'make test      lint, types and tests'
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
 	@echo 'make e2e       Debian sid'\''s own tag2upload, in a root that this builds: stock, and gated'
 	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from what it saw'
+	@echo 'make deployed  one job there under systemd --user, as Debian'\''s own unit has it'
 	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side'
 	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=)'
 	@echo 'make proof     the quick part of the next three, and misleading environments'
@@ -63,6 +64,11 @@ e2e-record: venv
 	$(BIN)/python -m tests.world.table build/e2e
 	$(BIN)/python -m tests.world.record build/e2e
 	$(BIN)/python -m tests.world.failures
+
+# Debian's own unit, started by `systemd --user`, with our directory on its PATH. It takes root.
+deployed: venv
+	tests/world/sidroot build
+	$(BIN)/python -m tests.world.deployed
 
 demo-tag2upload: venv
 	tests/world/sidroot build

@@ -4,8 +4,9 @@
 2. What is done to a job is done at a moment that the job itself has reached and waits at.
 3. The clock ends a play that waits for ever; it decides nothing else.
 
-Usage, with an empty /world, as the ordinary user: `-m tests.world.play SCENARIO stock|gated PACE`,
-where PACE is how many seconds a job takes on this machine just now.
+Usage, with an empty /world, as the ordinary user: `-m tests.world.play SCENARIO MODE PACE`, where
+MODE is stock, gated, or deployed (gated, by systemd: see deployed.py), and PACE is how many seconds
+a job takes on this machine just now.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.world import deployed
 from tests.world import tag2upload as t2u
 from tests.world.archive import Archive, Fault
 from tests.world.forge import Forge
@@ -296,7 +298,7 @@ class Stage:
 
     def play(self) -> dict[str, Any]:
         gate = []
-        if self.mode == "gated":
+        if self.mode != "stock":
             # The deployment: a directory that holds nothing else, first on the oracle's PATH.
             (t2u.ORACLE / "gate").mkdir()
             (t2u.ORACLE / "gate/dgit-repos-server").symlink_to(CHECKOUT / "bin/dgit-repos-server")
@@ -305,7 +307,10 @@ class Stage:
         self.tweak()
         for job in jobs:
             self.manager.submit(job)
-        oracle = t2u.start_oracle(gate, self.scenario.workers, self.limit)
+        if self.mode == "deployed":
+            oracle = deployed.start_oracle(gate)
+        else:
+            oracle = t2u.start_oracle(gate, self.scenario.workers, self.limit)
         reached = True
         if self.scenario.moment not in ("", "job"):
             reached = self.wait_moment()
