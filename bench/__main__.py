@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import classify, commit, results, startup, world
+from bench import classify, commit, load, results, startup, world
 
-BENCHMARKS = (startup, classify, commit)
+BENCHMARKS = (startup, classify, commit, load)
 
 
 def main() -> None:

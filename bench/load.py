@@ -1,10 +1,11 @@
-"""How many questions does one supervisor answer, how fast, and does it grow?
+"""How many questions does one supervisor answer, how fast, and what grows with what?
 
-1. The supervisor is `gpgshim supervise`, as it is; those who ask are sockets of this process, which
-   say what a stunt says, so that two processors are enough for both ends.
-2. Nothing here is a test: it prints a table, and knows no limit that would fail.
+Rule 1: the supervisor is `gpgshim supervise`, as it is. Those who ask are sockets of this process,
+which say what a stunt says, so that two processors are enough for both ends.
+Rule 2: what must not grow is measured at sizes each of which is many times the one before, and
+drawn: curves.svg.
 
-    python -m bench.load [--seconds 60] [--clients 64] [--waiting 1000] [--jobs 100]
+    python -m bench.load [--runs 200]
 """
 
 from __future__ import annotations
@@ -13,58 +14,191 @@ import argparse
 import contextlib
 import os
 import select
+import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from bench.curves import Curve, draw
+from bench.results import SPREAD, Table, markdown, spread
+from bench.world import GPG, ROOT, World, world
 from gpgshim import wire
 from gpgshim.ask import ask
+from gpgshim.places import sync_directory
+from gpgshim.prune import JOBS as JOBS_KEPT
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 QUESTION = wire.encode(wire.SIGN)
 YES = wire.encode(wire.GO)
+PICTURE = Path(__file__).with_name("curves.svg")
+
+CLIENTS = (1, 2, 4, 8, 16, 32, 64)
+WAITING = (1, 10, 100, 1000)
+JOURNALS = (0, 100, 1000, 10_000, 100_000)
+JOBS = 100
+STARTS = 40  #: of each kind
+SECONDS = 60.0  #: of the long run; a point of a curve has a twelfth
+ALL = 200  #: runs for which all these sizes hold; fewer make the largest of them smaller
+
+#: What each is meant to be, at most or at least.
+MEANT = {
+    "start": 1.5,  # of `import click`
+    "memory": 25.0,  # MB
+    "grants": 5000.0,  # a second, to 64 at once
+    "p99": 20.0,  # ms
+}
+
+#: Prints as the real gpg where the option table comes from; a signature costs nothing.
+STAND_IN = f"""\
+#!/bin/sh
+case "$1" in --version|--dump-option-table) exec {GPG} "$@";; esac
+"""
+
+#: An old journal. It is over, and its outcome is told: prune has to read it to know.
+OLD = """\
+job: {job}
+attempt: {attempt}
+gpg: /usr/bin/gpg 2.4.9
+authority: nobody
+
+! uncommitted
++0.100 % exit 0
++0.101 unsigned
+"""
 
 
-def make_environ(scratch: Path) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(scratch),
-        "XDG_RUNTIME_DIR": str(scratch),
-        "XDG_STATE_HOME": str(scratch / "state"),
-        "PYTHONPATH": str(CHECKOUT),
-    }
+class Supervisor(NamedTuple):
+    """One that is ready: its job's directory, its process, and how long it took to be, in s."""
+
+    job: Path
+    process: subprocess.Popen[str]
+    took: float
+
+    def memory(self) -> float:
+        """Resident memory in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def processor(self) -> float:
+        """Seconds of processor time, so far."""
+        return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def gpgshim(here: World, *words: str) -> list[str]:
+    """`gpgshim words…`, started as the program that a package installs starts it."""
+    return [str(here.python), "-c", "from gpgshim.cli import main; main()", *words]
+
+
+def environ(here: World, state: Path) -> dict[str, str]:
+    return here.environ | {"XDG_STATE_HOME": str(state), "PYTHONPATH": str(ROOT)}
 
 
 @contextlib.contextmanager
-def supervisor(scratch: Path, commit: str) -> Iterator[tuple[Path, int]]:
-    """A supervisor that is ready: its job's directory and its process id."""
-    command = [sys.executable, "-m", "gpgshim", "supervise", "--foreground", "--job", "load"]
+def supervisor(here: World, commit: str = "true") -> Iterator[Supervisor]:
+    """A supervisor that is ready, with a state directory of its own, which goes with it."""
+    state = Path(tempfile.mkdtemp(dir=here.state))
+    words = gpgshim(here, "supervise", "--foreground", "--job", "load", "--commit", commit)
+    began = time.perf_counter()
     with subprocess.Popen(
-        [*command, "--commit", commit],
-        env=make_environ(scratch),
+        words,
+        env=environ(here, state),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
         assert process.stdout is not None
         path = process.stdout.readline().partition("=")[2].partition(":")[0]
+        took = time.perf_counter() - began
         job = Path(path.strip("'")).parent
         try:
-            yield job, process.pid
+            yield Supervisor(job, process, took)
         finally:
             ask(str(job), wire.END)
             process.wait()
+            shutil.rmtree(job)
+            shutil.rmtree(state)
 
 
-def memory(pid: int) -> float:
-    """Resident memory in MB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+# To be ready.
+
+
+class Start(NamedTuple):
+    """In turns, in s: `import click`, a supervisor until it is ready, a file put on disk as its
+    journal is. `memory` is the most MB that one had.
+    """
+
+    click: list[float]
+    ready: list[float]
+    syncs: list[float]
+    memory: float
+
+
+def measure_start(here: World, starts: int) -> Start:
+    click, ready, syncs, memory = [], [], [], 0.0
+    with supervisor(here):
+        """The gpg's option table is kept from now on."""
+    for _ in range(starts):
+        began = time.perf_counter()
+        subprocess.run([here.python, "-c", "import click"], env=here.environ, check=True)
+        click.append(time.perf_counter() - began)
+        with supervisor(here) as one:
+            ready.append(one.took)
+            memory = max(memory, one.memory())
+        began = time.perf_counter()
+        put_on_disk(here.state / "journal")
+        syncs.append(time.perf_counter() - began)
+    return Start(click, ready, syncs, memory)
+
+
+def put_on_disk(path: Path) -> None:
+    """What a journal needs at the least: its first lines, and then its name."""
+    new = path.with_suffix(".new")
+    with new.open("w") as file:
+        file.write(OLD)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    sync_directory(path.parent)
+
+
+# Grants.
+
+
+class Grants(NamedTuple):
+    """What so many clients saw at once. Times are in ms, memory is in MB."""
+
+    clients: int
+    seconds: float
+    took: list[float]  # in s
+    processor: float  # us of the supervisor's for each
+    before: float
+    after: float
+
+    @property
+    def rate(self) -> float:
+        return len(self.took) / self.seconds
+
+    @property
+    def p99(self) -> float:
+        return 1e3 * sorted(self.took)[int(len(self.took) * 0.99)]
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        median = 1e3 * statistics.median(self.took)
+        return (
+            f"{self.clients} at once, for {self.seconds:.0f} s",
+            f"{self.rate:.0f}",
+            f"{median:.1f}",
+            f"{self.p99:.1f}",
+            f"{1e3 * max(self.took):.0f}",
+            f"{self.processor:.0f}",
+            f"{self.before:.1f}",
+            f"{self.after:.1f}",
+        )
 
 
 def call(job: Path) -> socket.socket:
@@ -74,7 +208,7 @@ def call(job: Path) -> socket.socket:
     return peer
 
 
-def measure_grants(job: Path, clients: int, seconds: float) -> list[float]:
+def ask_again_and_again(job: Path, clients: int, seconds: float) -> list[float]:
     """Ask from `clients` connections at once, again and again; what each took, in seconds."""
     took: list[float] = []
     poll = select.epoll()
@@ -99,65 +233,262 @@ def measure_grants(job: Path, clients: int, seconds: float) -> list[float]:
             peer.close()
             if time.monotonic() < until:
                 begin()
+    poll.close()
     return took
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--waiting", type=int, default=1000)
-    parser.add_argument("--jobs", type=int, default=100)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="load-") as name:
-        scratch = Path(name)
-        measure_waiting(scratch, options.waiting)
-        measure_one(scratch, options.clients, options.seconds)
-        measure_jobs(scratch, options.jobs)
+def measure_grants(here: World, clients: int, seconds: float) -> Grants:
+    with supervisor(here) as one:
+        ask_again_and_again(one.job, clients, min(1.0, seconds))
+        memory, processor = one.memory(), one.processor()
+        took = ask_again_and_again(one.job, clients, seconds)
+        each = 1e6 * (one.processor() - processor) / len(took)
+        return Grants(clients, seconds, took, each, memory, one.memory())
 
 
-def measure_one(scratch: Path, clients: int, seconds: float) -> None:
-    with supervisor(scratch, "true") as (job, pid):
-        measure_grants(job, clients, min(2.0, seconds))
-        before = memory(pid)
-        took = sorted(measure_grants(job, clients, seconds))
-        p99 = took[int(len(took) * 0.99)] * 1e3
-        print(
-            f"{len(took) / seconds:.0f} grants/s to {clients} clients for {seconds:.0f} s:"
-            f" median {statistics.median(took) * 1e3:.1f} ms, p99 {p99:.1f} ms;"
-            f" memory {before:.1f} MB before, {memory(pid):.1f} MB after"
-        )
+# Waiting.
 
 
-def measure_waiting(scratch: Path, waiting: int) -> None:
-    go = scratch / "go"
-    with supervisor(scratch, f"sh -c 'until test -e {go}; do sleep 0.1; done'") as (job, pid):
-        before = memory(pid)
-        peers = [call(job) for _ in range(waiting)]
-        journal = scratch / "state/gpgshim/load.1"
-        while journal.read_text().count("\n+") < 2 * waiting:
+class Waiting(NamedTuple):
+    """So many stunts that wait for the authority. Memory is in MB."""
+
+    number: int
+    before: float
+    while_waiting: float
+    took: float  # ms from the go-ahead to the last answer
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        numbers = (self.before, self.while_waiting, self.took)
+        return (f"{self.number} wait", *(f"{each:.1f}" for each in numbers))
+
+
+def measure_waiting(here: World, number: int) -> Waiting:
+    go = here.scratch / "go"
+    os.mkfifo(go)
+    with supervisor(here, f"sh -c 'read -r line <{go}'") as one:
+        before = one.memory()
+        peers = [call(one.job) for _ in range(number)]
+        journal = next(here.state.glob("*/gpgshim/load.1"))
+        while journal.read_text().count("\n+") < 2 * number:
             time.sleep(0.01)
-        after = memory(pid)
-        go.touch()
+        waiting = one.memory()
         began = time.perf_counter()
+        go.write_text("\n")
         assert all(peer.recv(wire.LONGEST) == YES for peer in peers)
-        took = time.perf_counter() - began
-    print(
-        f"{waiting} wait at once: memory {before:.1f} MB before, {after:.1f} MB then;"
-        f" all answered {took * 1e3:.0f} ms after the go-ahead was on its way"
+        took = 1e3 * (time.perf_counter() - began)
+        for peer in peers:
+            peer.close()
+    go.unlink()
+    return Waiting(number, before, waiting, took)
+
+
+# Old journals.
+
+
+def make_journals(state: Path, number: int, jobs: bool) -> None:
+    """`number` old journals, each of a job of its own, or all of the job that is measured."""
+    directory = state / "gpgshim"
+    directory.mkdir(mode=0o700)
+    for each in range(1, number + 1):
+        job, attempt = (f"job{each}", 1) if jobs else ("load", each)
+        (directory / f"{job}.{attempt}").write_text(OLD.format(job=job, attempt=attempt))
+    (directory / ".pruned").touch()  # today's look at them has been
+
+
+def run_job(here: World, state: Path) -> float:
+    """The seconds of a whole job, start to end, that does nothing."""
+    words = gpgshim(here, "run", "--job", "load", "--", "true")
+    began = time.perf_counter()
+    subprocess.run(words, env=environ(here, state), stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+class Last(NamedTuple):
+    """The job that finds `removed` old journals due: its own time, and theirs, in s."""
+
+    took: float
+    removed: int
+    until_they_are_gone: float
+
+
+class Among(NamedTuple):
+    """The seconds of each job among so many journals."""
+
+    number: int
+    of_others: list[float]
+    of_its_own: list[float]
+
+
+def measure_journals(here: World, numbers: list[int], starts: int) -> tuple[list[Among], Last]:
+    """Jobs among so many old journals, in turns; and the one that finds them due for removal."""
+    states = {}
+    for number in numbers:
+        for jobs in (True, False):
+            states[number, jobs] = Path(tempfile.mkdtemp(dir=here.state))
+            make_journals(states[number, jobs], number, jobs)
+    os.sync()
+    took: dict[tuple[int, bool], list[float]] = {each: [] for each in states}
+    for _ in range(starts):
+        for each, state in states.items():
+            took[each].append(run_job(here, state))
+    last = measure_last(here, states[numbers[-1], True])
+    for state in states.values():
+        shutil.rmtree(state)
+    return [Among(number, took[number, True], took[number, False]) for number in numbers], last
+
+
+def measure_last(here: World, state: Path) -> Last:
+    directory = state / "gpgshim"
+    (directory / ".pruned").unlink()
+    before = len(os.listdir(directory))
+    due = before - JOBS_KEPT
+    took = run_job(here, state)
+    began = time.perf_counter()
+    while due > 0 and len(os.listdir(directory)) > JOBS_KEPT + 2:  # its own, and the stamp
+        time.sleep(0.1)
+    return Last(took, max(due, 0), time.perf_counter() - began)
+
+
+# Jobs.
+
+
+def measure_jobs(here: World, jobs: int) -> tuple[int, float, float]:
+    """`jobs`, seconds for so many at once, each of which signs, and for as many `import click`."""
+    stand_in = here.scratch / "stand-in"
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o700)
+    state = Path(tempfile.mkdtemp(dir=here.state))
+    signing = gpgshim(here, "run", "--gpg", str(stand_in), "--commit", "true")
+    signing += ["--", "gpg", "-b", str(here.data)]
+    subprocess.run(signing, env=environ(here, state), stderr=subprocess.DEVNULL, check=True)
+    took = []
+    for words in ([str(here.python), "-c", "import click"], signing):
+        began = time.perf_counter()
+        running = [
+            subprocess.Popen(words, env=environ(here, state), stderr=subprocess.DEVNULL)
+            for _ in range(jobs)
+        ]
+        assert [process.wait() for process in running] == [0] * jobs
+        took.append(time.perf_counter() - began)
+    journals = [path.read_text() for path in (state / "gpgshim").glob("[!.]*")]
+    assert len(journals) == jobs + 1
+    assert all("\n! committed\n" in drop_times(text) for text in journals)
+    shutil.rmtree(state)
+    return jobs, took[1], took[0]
+
+
+def drop_times(journal: str) -> str:
+    return "".join(
+        f"{line.partition(' ')[2] if line.startswith('+') else line}\n"
+        for line in journal.splitlines()
     )
 
 
-def measure_jobs(scratch: Path, jobs: int) -> None:
-    command = [sys.executable, "-m", "gpgshim", "run", "--commit", "true", "--", "true"]
-    began = time.perf_counter()
-    running = [
-        subprocess.Popen(command, env=make_environ(scratch), stderr=subprocess.DEVNULL)
-        for _ in range(jobs)
+# All of it.
+
+
+def tables(runs: int) -> Iterator[Table]:
+    """Every table, and curves.svg."""
+    part = min(1.0, runs / ALL)
+    starts = max(5, int(STARTS * part))
+    with world() as here:
+        yield start_table(measure_start(here, starts))
+        grants = [measure_grants(here, number, SECONDS / 12 * part) for number in CLIENTS]
+        yield grants_table([*grants, measure_grants(here, CLIENTS[-1], SECONDS * part)])
+        waiting = [measure_waiting(here, number) for number in WAITING]
+        yield Table(
+            "Stunts that wait for the authority, all at once",
+            "",
+            ("", "MB before", "MB then", "all answered after, ms"),
+            [each.row for each in waiting],
+        )
+        among, last = measure_journals(here, [int(n * part) for n in JOURNALS], starts // 2)
+        yield journals_table(among, last)
+        yield jobs_table(*measure_jobs(here, max(2, int(JOBS * part))))
+    PICTURE.write_text(draw(curves(grants, waiting, among)))
+
+
+def start_table(start: Start) -> Table:
+    click, ready, syncs = (statistics.median(each) for each in start[:3])
+    return Table(
+        "A supervisor, from its start until it is ready",
+        f"Target: {MEANT['start']} of `import click`, and {MEANT['memory']:.0f} MB of memory.",
+        ("", *SPREAD, "ratio", "memory, MB"),
+        [
+            ('python3 -c "import click"', *spread(start.click), "1.00", ""),
+            (
+                "gpgshim supervise",
+                *spread(start.ready),
+                f"{ready / click:.2f}",
+                f"{start.memory:.1f}",
+            ),
+            ("of that, a journal on disk", *spread(start.syncs), f"{syncs / click:.2f}", ""),
+        ],
+    )
+
+
+def grants_table(grants: list[Grants]) -> Table:
+    target = (
+        f"Target: {MEANT['grants']:.0f} a second to {CLIENTS[-1]} clients at once, 99 of 100 in"
+        f" {MEANT['p99']:.0f} ms, and memory that does not grow.\n\n"
+        "![What grows with clients, stunts that wait, and old journals](curves.svg)"
+    )
+    times = ("a second", "median, ms", "99 %, ms", "longest, ms", "processor, us each")
+    return Table(
+        "Grants, with who asks on disk before each",
+        target,
+        ("", *times, "MB before", "MB after"),
+        [each.row for each in grants],
+    )
+
+
+def journals_table(among: list[Among], last: Last) -> Table:
+    text = (
+        "`gpgshim run -- true`, start to end. Target: they cost it nothing."
+        f" The job that finds {last.removed} of them due for removal took"
+        f" {1e3 * last.took:.0f} ms; they were gone {last.until_they_are_gone:.0f} s later."
+    )
+    return Table(
+        "A whole job among old journals",
+        text,
+        ("journals", *SPREAD, "of its own name: median, ms", "10 %", "90 %"),
+        [(f"{x.number:,}", *spread(x.of_others), *spread(x.of_its_own)) for x in among],
+    )
+
+
+def jobs_table(number: int, took: float, least: float) -> Table:
+    return Table(
+        f"{number} jobs at once",
+        "Each has a supervisor of its own, commits, and is granted a signature.",
+        ("", "s", "ratio"),
+        [
+            (f'{number} times python3 -c "import click"', f"{least:.1f}", "1.00"),
+            (f"{number} jobs", f"{took:.1f}", f"{took / least:.2f}"),
+        ],
+    )
+
+
+def curves(grants: list[Grants], waiting: list[Waiting], among: list[Among]) -> list[Curve]:
+    rates = [(each.clients, each.rate) for each in grants]
+    slowest = [(each.clients, each.p99) for each in grants]
+    memory = [(each.number, each.while_waiting) for each in waiting]
+    others = [(each.number, 1e3 * statistics.median(each.of_others)) for each in among]
+    own = [(each.number, 1e3 * statistics.median(each.of_its_own)) for each in among]
+    return [
+        Curve("grants a second", "clients at once", rates),
+        Curve("ms for 99 of 100 grants", "clients at once", slowest, MEANT["p99"]),
+        Curve("MB of memory", "stunts that wait", memory, MEANT["memory"]),
+        Curve("ms for a whole job", "old journals", others),
+        Curve("ms for a whole job", "old journals of its own name", own),
     ]
-    failed = sum(process.wait() != 0 for process in running)
-    took = time.perf_counter() - began
-    print(f"{jobs} jobs at once: {took:.1f} s, {failed} failed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.load")
+    parser.add_argument("--runs", type=int, default=ALL, help="fewer measure less, and quicker")
+    for table in tables(parser.parse_args().runs):
+        print(f"{markdown(table)}\n", flush=True)
 
 
 if __name__ == "__main__":
