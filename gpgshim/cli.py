@@ -22,18 +22,13 @@ from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_sign
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
+from gpgshim.log import LEVELS, say
 from gpgshim.prune import prune_if_due
 from gpgshim.transcript import TranscriptError, quote
 from gpgshim.verdict import Verdict
 
 #: For verbs whose last words are another program's: from the first that is not ours, they all are.
 _WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-
-
-def say(text: str) -> None:
-    """One line on stderr, in one write."""
-    with contextlib.suppress(OSError):
-        os.write(2, f"gpgshim: {text}\n".encode("utf-8", "backslashreplace"))
 
 
 def main() -> NoReturn:
@@ -107,7 +102,17 @@ def settings_for(**given: object) -> config.Settings:
 def report(attempt: Attempt, verdict: Verdict) -> None:
     """The last line that a person sees."""
     journal = attempt.journal.path
-    say(f"{journal.name}: {verdict.outcome}: {verdict.meaning} [{journal}]")
+    say(
+        f"{journal.name}: {verdict.outcome}: {verdict.meaning} [{journal}]", LEVELS[verdict.outcome]
+    )
+
+
+def follow(attempt: Attempt, now: config.Settings) -> None:
+    """What comes after a job that is over, if anything does."""
+    if now.alarm or now.metrics:
+        from gpgshim import after
+
+        after.follow(attempt.journal.path, now)
 
 
 def _authority_of(now: config.Settings, job: str | None) -> Authority:
@@ -167,6 +172,7 @@ def run(
         raise Unable(f"{error}; the job itself ended with status {attempt.status}") from error
     finally:
         attempt.end()
+        follow(attempt, now)
     report(attempt, verdict)
     if record:
         _keep(attempt.journal.path, record, f"{verdict.outcome}: {verdict.meaning}")
@@ -238,6 +244,7 @@ def supervise(
     finally:
         # Whoever has our PATH still has it: the stunts stay, and say that the job is over.
         supervisor.shut()
+        follow(attempt, now)
     report(attempt, verdict)
     directory = attempt.journal.path.parent
     prune_if_due(directory, days=now.keep_days, jobs=now.keep_jobs, waited_for=False)
@@ -421,6 +428,46 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
         agree += not each.fault and not each.differences
     click.echo(f"{agree} agree, {differ} differ, {faults} are no journals (gpg {table.version})")
     return Malformed.status if faults else int(differ > 0)
+
+
+@cli.command("metrics")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option(
+    "--textfile",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write it for node_exporter's textfile collector (FILE ends in .prom), and not to stdout.",
+)
+def show_metrics(as_json: bool, textfile: Path | None) -> int:
+    """What became of all jobs, in numbers, as Prometheus reads them.
+
+    A journal is counted once, when its job is over, and stays counted when it is removed.
+
+    \b
+    Example:
+      gpgshim metrics --textfile /var/lib/prometheus/node-exporter/gpgshim.prom
+    """
+    import json
+
+    from gpgshim import metrics, tally
+
+    directory = places.state_directory(dict(os.environ))
+    try:
+        sums = tally.take_stock(directory)
+    except FileNotFoundError:
+        sums = metrics.nothing()  # nobody has had a job yet
+    except OSError as error:
+        raise Unable(f"the jobs in {directory} cannot be counted: {error.strerror}") from error
+    if textfile:
+        try:
+            tally.write_textfile(textfile, sums)
+        except OSError as error:
+            raise Unable(f"{textfile} cannot be written: {error.strerror}") from error
+    if as_json:
+        click.echo(json.dumps(sums, indent=2))
+    elif not textfile:
+        click.echo(metrics.render(sums), nl=False)
+    return 0
 
 
 @cli.command("config")

@@ -35,6 +35,8 @@ class Settings(NamedTuple):
     gpg: str | None = None
     dgit: str | None = None
     observe: bool = False
+    alarm: str | None = None
+    metrics: str | None = None
     keep_days: float = float(DAYS)
     keep_jobs: int = JOBS
 
@@ -70,7 +72,7 @@ def _is_number(value: Any) -> bool:
 
 
 COMMAND = Kind("a command, as a string", _is_command)
-PROGRAM = Kind("an absolute path, as a string", _is_path)
+PATH = Kind("an absolute path, as a string", _is_path)
 SECONDS = Kind(
     "a number of seconds, more than 0 and at most 1000000",
     lambda value: _is_number(value) and 0 < value <= 1e6,
@@ -87,9 +89,11 @@ SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 KEYS: dict[str, tuple[Kind, str]] = {
     "commit": (COMMAND, "who is asked before the first signature; o2m:SOCKET is a manager"),
     "deadline": (SECONDS, "how long the authority may take to answer"),
-    "gpg": (PROGRAM, "the real gpg, if it is not the first on PATH"),
-    "dgit": (PROGRAM, "the real dgit, if it is not the first on PATH"),
+    "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
+    "dgit": (PATH, "the real dgit, if it is not the first on PATH"),
     "observe": (SWITCH, "hold and refuse nothing; only write down what would have been done"),
+    "alarm": (COMMAND, "run when a job went round the gate, or when nobody knows what it did"),
+    "metrics": (PATH, "a textfile for node_exporter, written when a job is over"),
     "keep-days": (AGE, "journals of jobs older than this are removed"),
     "keep-jobs": (COUNT, "of younger jobs, the newest so many are kept"),
 }

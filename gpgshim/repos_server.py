@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim import config, o2m, places
+from gpgshim import config, log, o2m, places
 from gpgshim.attempt import (
     Attempt,
     become_subreaper,
@@ -42,6 +42,7 @@ from gpgshim.authority import DEFAULT_SIGNALS, Manager, Nobody
 from gpgshim.descriptors import write_all
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.gate import State
+from gpgshim.log import LEVELS, Level
 from gpgshim.prune import prune_if_due
 from gpgshim.transcript import escape, quote
 from gpgshim.verdict import Verdict
@@ -60,10 +61,9 @@ _PR_SET_PDEATHSIG = 1
 EARLIER, EARLIEST = 0.1, 30.0
 
 
-def say(text: str) -> None:
-    """One line on stderr, in one write: it is oracled's journal."""
-    with contextlib.suppress(OSError):
-        os.write(2, f"dgit-repos-server: gpgshim: {text}\n".encode("utf-8", "backslashreplace"))
+def say(text: str, level: Level = Level.ERROR) -> None:
+    """One line on stderr: it is oracled's journal."""
+    log.say(text, level, "dgit-repos-server: gpgshim")
 
 
 def main() -> NoReturn:
@@ -72,7 +72,7 @@ def main() -> NoReturn:
     try:
         real = find_real(os.environ.get("PATH", os.defpath))
         if MODE not in words:
-            say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched")
+            say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched", Level.NOTICE)
             become(real, words)
         # A wrong setting ends the worker's connection, as all else that is wrong with the machine:
         # the manager has heard no commitment and may give the job out again, and oracled waits
@@ -145,6 +145,10 @@ def serve(
         return server(attempt, manager, keeper).run([str(real), *words])
     finally:
         attempt.end()
+        if settings.alarm or settings.metrics:
+            from gpgshim import after
+
+            after.follow(attempt.journal.path, settings)
         directory = attempt.journal.path.parent
         prune_if_due(directory, days=settings.keep_days, jobs=settings.keep_jobs)
 
@@ -195,7 +199,7 @@ def stand_aside(
     """A job that was only to be observed runs all the same. Raises `error` for any other."""
     if not settings.observe:
         raise error
-    say(f"{error}; but it was only to be observed: {real} takes over, untouched")
+    say(f"{error}; but it was only to be observed: {real} takes over, untouched", Level.WARNING)
     become(real, words)
 
 
@@ -296,7 +300,8 @@ class _Server:
         """Have nothing of the job run on."""
         if killed := kill_descendants():
             self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
-            say(f"job {self.attempt.job} is over, and this was still running: {', '.join(killed)}")
+            still = f"and this was still running: {', '.join(killed)}"
+            say(f"job {self.attempt.job} is over, {still}", Level.NOTICE)
 
     def end_unheard(self) -> None:
         """The job will fail. Where the manager is to hear nothing of it, the uploader is not to."""
@@ -366,7 +371,8 @@ class _Server:
         if reply is o2m.Reply.TELL_LATE:
             say(
                 f"ALARM: job {self.attempt.job} says {self.amount}, and no signature of it was"
-                " granted: one went round the gate"
+                " granted: one went round the gate",
+                Level.ALERT,
             )
             self.supervisor.tell_late()
             if self.supervisor.durable_state() is not State.COMMITTED:
@@ -376,7 +382,8 @@ class _Server:
         verdict = self.supervisor.settle()
         say(
             f"job {self.attempt.job}: {reply}: {verdict.outcome}: {verdict.meaning}"
-            f" [{self.attempt.journal.path}]"
+            f" [{self.attempt.journal.path}]",
+            LEVELS[verdict.outcome],
         )
         return self.tell(lines, verdict)
 

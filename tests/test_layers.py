@@ -51,6 +51,19 @@ MAY_IMPORT = {
     "authority": {"descriptors", "errors", "gate", "o2m", "transcript"},
     "audit": {"argv", "transcript"},
     "prune": {"verdict"},
+    "metrics": {"gate", "transcript", "verdict"},
+    "tally": {"gate", "jobs", "journal", "metrics", "transcript", "verdict"},
+    "log": {"gate"},
+    "after": {
+        "attempt",
+        "authority",
+        "config",
+        "log",
+        "metrics",
+        "tally",
+        "transcript",
+        "verdict",
+    },
     "recorded": {"argv", "explain", "jobs", "replay", "transcript"},
     "config": {"errors", "places", "prune", "transcript"},
     "supervisor": {
@@ -89,6 +102,7 @@ MAY_IMPORT = {
         "transcript",
     },
     "repos_server": {
+        "after",
         "config",
         "prune",
         "attempt",
@@ -96,6 +110,7 @@ MAY_IMPORT = {
         "descriptors",
         "errors",
         "gate",
+        "log",
         "o2m",
         "places",
         "transcript",
@@ -137,6 +152,7 @@ PURE = (
     "show",
     "page",
     "diagnosis",
+    "metrics",
 )
 
 #: What pure modules may import beside each other.
