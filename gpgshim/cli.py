@@ -475,7 +475,7 @@ def show_metrics(as_json: bool, textfile: Path | None) -> int:
 def show_config(as_json: bool) -> int:
     """The settings in force, and where each comes from, as a file that would say the same.
 
-    They are read from /etc/gpgshim/gpgshim.toml, then from gpgshim/gpgshim.toml under
+    They are read from /etc/gpgshim/gpgshim.conf, then from gpgshim/gpgshim.conf under
     $XDG_CONFIG_HOME (default: ~/.config), and the command line of each verb wins over both.
 
     \b

@@ -21,7 +21,7 @@ from gpgshim.places import check_above, check_ours
 from gpgshim.prune import DAYS, JOBS
 from gpgshim.transcript import escape
 
-NAME = "gpgshim/gpgshim.toml"  #: below each of the two directories
+NAME = "gpgshim/gpgshim.conf"  #: below each of the two directories
 SYSTEM = Path("/etc", NAME)
 
 NOT_STARTED = "; nothing was started"

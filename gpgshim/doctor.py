@@ -314,7 +314,7 @@ class Check(NamedTuple):
 
 
 CHECKS = (
-    Check("settings", "/etc/gpgshim/gpgshim.toml and the user's",
+    Check("settings", "/etc/gpgshim/gpgshim.conf and the user's",
           "with one that is not understood no job is started", look_at_settings),
     Check("gpg", "the real gpg, its version and its table of options",
           "a command line is read by the table of the very gpg that runs", look_at_gpg),

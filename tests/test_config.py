@@ -31,7 +31,7 @@ cli.main()
 @pytest.fixture
 def user(scratch: Scratch) -> Path:
     """Where the user's file is to be; its directory is there."""
-    path = scratch.root / "home/.config/gpgshim/gpgshim.toml"
+    path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
     path.parent.mkdir(0o700, parents=True)
     return path
 
@@ -80,7 +80,7 @@ def test_without_a_file_nothing_is_paid(scratch: Scratch) -> None:
         ).stdout
 
     assert loaded() == "\n"
-    path = scratch.root / "home/.config/gpgshim/gpgshim.toml"
+    path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
     path.parent.mkdir(0o700, parents=True)
     path.write_text("deadline = 3\n")
     assert loaded() == "tomllib\n"
@@ -120,7 +120,7 @@ def test_what_is_shown_would_say_the_same(user: Path, scratch: Scratch) -> None:
 
 def test_xdg_config_home(scratch: Scratch, user: Path) -> None:
     user.write_text("deadline = 1\n")
-    other = scratch.root / "other/gpgshim/gpgshim.toml"
+    other = scratch.root / "other/gpgshim/gpgshim.conf"
     other.parent.mkdir(0o700, parents=True)
     other.write_text("deadline = 2\n")
     for base, seconds in ((str(scratch.root / "other"), 2), ("", 1), ("other", 1)):

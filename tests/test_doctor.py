@@ -128,7 +128,7 @@ def test_nothing_stays(machine: Machine) -> None:
 
 
 def test_settings(machine: Machine) -> None:
-    file = machine.home / ".config/gpgshim/gpgshim.toml"
+    file = machine.home / ".config/gpgshim/gpgshim.conf"
     file.parent.mkdir(mode=0o700, parents=True)
     file.write_text(f'gpg = "{GPG}"\n')
     (machine.bin / "gpg").unlink()
