@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 
 .PHONY: help venv test lint judge demo e2e e2e-record deployed demo-tag2upload fixtures proof crash \
-	model fuzz pictures bench
+	model fuzz pictures bench deb
 
 help:
 	@echo 'make test      lint, types and tests'
@@ -21,6 +21,7 @@ help:
 	@echo 'make fuzz      N= inputs to all that reads what others wrote'
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
 	@echo 'make bench     measure what all this costs, side by side, into bench/RESULTS.md (RUNS=)'
+	@echo 'make deb       the Debian package, built and tried in that root, into build/deb'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 	@echo 'make pictures  take the pictures in doc/ again, of real jobs, in chromium'
 
@@ -73,6 +74,10 @@ deployed: venv
 demo-tag2upload: venv
 	tests/world/sidroot build
 	$(BIN)/python -m tests.world.beside
+
+deb:
+	tests/world/sidroot build
+	tests/world/debpackage build/deb
 
 # What takes longer than one wants to wait for at each change.
 proof: venv

@@ -1,0 +1,37 @@
+"""Does the wheel give `gpgshim`, and never a `gpg` in anyone's bin?"""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import gpgshim
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def test_the_wheel(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+         "--no-index", "--wheel-dir", tmp_path, CHECKOUT],
+        check=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == f"gpgshim-{gpgshim.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        about = f"gpgshim-{gpgshim.__version__}.dist-info"
+        scripts = configparser.ConfigParser()
+        scripts.read_string(archive.read(f"{about}/entry_points.txt").decode())
+    assert {section: dict(scripts[section]) for section in scripts.sections()} == {
+        "console_scripts": {"gpgshim": "gpgshim.cli:main"}
+    }
+    # `.data/scripts` is how a wheel would put a program into bin without an entry point.
+    assert not [name for name in names if ".data/" in name]
+    assert {f"gpgshim/bin/{each}" for each in ("gpg", "dgit", "dgit-repos-server")} <= names
+    assert {name.split("/")[0] for name in names} == {"gpgshim", about}
+    modules = {f"gpgshim/{each.name}" for each in (CHECKOUT / "gpgshim").glob("*.py")}
+    assert modules <= names
