@@ -22,13 +22,18 @@ NEWEST = 20
 
 
 class Found(NamedTuple):
-    """An attempt's journal: where it is, and when it was last written (seconds since 1970)."""
+    """An attempt's journal, and when it was last written (seconds since 1970)."""
 
     job: str
     attempt: int
-    path: str
+    directory: Path
     written: float
     locked: bool  # perhaps: there is a lock on a file of that inode number
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return f"{self.directory}/{self.job}.{self.attempt}"
 
 
 def find(directory: Path) -> dict[str, list[Found]]:
@@ -42,17 +47,19 @@ def find(directory: Path) -> dict[str, list[Found]]:
                 job, attempt = split(entry.name)
                 if not attempt:
                     continue
-                with contextlib.suppress(OSError):
+                try:
                     info = entry.stat(follow_symlinks=False)
-                    if stat.S_ISREG(info.st_mode):
-                        locked = inodes is None or info.st_ino in inodes
-                        path = f"{directory}/{entry.name}"
-                        found = Found(job, attempt, path, info.st_mtime, locked)
-                        jobs.setdefault(job, []).append(found)
+                except OSError:
+                    continue  # pruned meanwhile
+                if stat.S_ISREG(info.st_mode):
+                    locked = inodes is None or info.st_ino in inodes
+                    found = Found(job, attempt, directory, info.st_mtime, locked)
+                    jobs.setdefault(job, []).append(found)
     finally:
         os.close(fd)
     for attempts in jobs.values():
-        attempts.sort(key=lambda each: each.attempt)
+        if len(attempts) > 1:
+            attempts.sort(key=lambda each: each.attempt)
     return jobs
 
 
@@ -60,7 +67,8 @@ def split(name: str) -> tuple[str, int]:
     """(job, attempt) of a journal's name; an attempt of 0 for what is none."""
     job, _, attempt = name.rpartition(".")
     is_ours = job[:1].isalnum() and attempt.isascii() and attempt.isdecimal() and len(attempt) < 10
-    return (job, int(attempt)) if is_ours else (name, 0)
+    # A number with zeros before it is none of ours: its name is not the number's.
+    return (job, int(attempt)) if is_ours and attempt[0] != "0" else (name, 0)
 
 
 def read_row(found: Found, now: float) -> Row:
@@ -81,12 +89,11 @@ def read_rows(
     """
     now = time.time() if now is None else now
     jobs = find(directory)
-    order = sorted(jobs.values(), key=lambda own: -max(each.written for each in own))
+    order = sorted(jobs.values(), key=_last_written, reverse=True)
     rows: list[Row] = []
     shown = 0
     for own in order:
-        locked = any(each.locked for each in own)
-        if newest is not None and shown >= newest and not locked:
+        if newest is not None and shown >= newest and not any(each.locked for each in own):
             continue
         with contextlib.suppress(FileNotFoundError):  # pruned meanwhile
             attempts = [read_row(each, now) for each in own]
@@ -102,11 +109,15 @@ def read_rows(
     return rows, len(jobs)
 
 
+def _last_written(own: list[Found]) -> float:
+    return own[0].written if len(own) == 1 else max(each.written for each in own)
+
+
 def attempts_of(directory: Path, job: str) -> list[Found]:
     """The journals of one job, the first attempt first; none where there are none."""
     found = []
     for attempt in range(1, next_attempt(directory, job)):
-        path = f"{directory}/{job}.{attempt}"
         with contextlib.suppress(OSError):
-            found.append(Found(job, attempt, path, os.stat(path).st_mtime, True))
+            written = os.stat(f"{directory}/{job}.{attempt}").st_mtime
+            found.append(Found(job, attempt, directory, written, True))
     return found

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from gpgshim.errors import Unable
 from gpgshim.jobs import NEWEST, attempts_of, find, read_rows, split
 from gpgshim.journal import Journal, is_under_way, locked_inodes
 from gpgshim.rows import Row
-from tests.scratch import Scratch, hear, tell, wait_for
+from tests.scratch import PATIENCE, Scratch, hear, tell, wait_for
 
 TOLD = "job: j\nattempt: 1\n\n! uncommitted\n% exit 1\nretriable\n"
 CRASHED = "job: j\nattempt: 1\n\n! uncommitted\n! unknown\n"
@@ -138,7 +141,7 @@ def test_two_attempts_at_once(tmp_path: Path) -> None:
 
 def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     write(tmp_path, "j.1")
-    for name in ("README", ".new.12", ".pruned", "j.x", "j.0", "j.9999999999", "-j.1"):
+    for name in ("README", ".new.12", ".pruned", "j.x", "j.0", "j.01", "j.9999999999", "-j.1"):
         write(tmp_path, name)
     (tmp_path / "dir.1").mkdir()
     (tmp_path / "link.1").symlink_to(tmp_path / "j.1")
@@ -261,3 +264,22 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unable, match="cannot be read"):
         status.look(tmp_path / "file", None, False)
+
+
+def test_watching_on_a_terminal_redraws_and_leaves_it_as_it_was(scratch: Scratch) -> None:
+    scratch.run("exit 1")
+    ours, its = pty.openpty()
+    words = [sys.executable, "-m", "gpgshim", "status", "--watch", "0.1"]
+    env = scratch.env | {"TERM": "xterm"}
+    with subprocess.Popen(words, env=env, stdin=its, stdout=its, stderr=its) as watching:
+        said = b""
+        while said.count(b"\033[J") < 3:
+            said += os.read(ours, 4096)
+        watching.send_signal(signal.SIGINT)
+        watching.wait(PATIENCE)
+    os.close(its)
+    os.close(ours)
+    assert watching.returncode == 128 + signal.SIGINT
+    pictures = said.split(b"\033[H")[1:]
+    assert len(pictures) >= 3 and b"\033[?" not in said  # no other screen, no hidden cursor
+    assert all(b"0 under way, 0 need a person" in picture for picture in pictures[:3])
