@@ -29,7 +29,7 @@ MOST_EVENTS = 160
 # Across, in percent: the ticks' text, the bar of time, and what leads from it to the events.
 _TICKS, _BAR, _BAR_END, _EVENTS = 10.5, 11.5, 14.0, 19.0
 _FIRST, _LAST = 26.0, 93.0  # the lifelines
-_WIDER = 1.3  # so many times as far from the others is the first, for the long names' sake
+_GAPS = (1.3, 1.1, 1.0, 1.0)  # how far they are apart: the first have the longer names
 # Down, in pixels.
 _TOP, _STEP, _BREAK, _BAND, _LINE, _END = 40, 38, 30, 20, 30, 16
 _TICK_EVERY = 44  # at least
@@ -183,11 +183,11 @@ class _Diagram:
         self.story = story
         self.live = live
         self.end = end if end else None  # a job of no length has no scale
-        first, *others = story.names
-        step = (_LAST - _FIRST) / (len(others) + _WIDER - 1)
-        self.x = {first: _FIRST}
-        for number, party in enumerate(others):
-            self.x[party] = _FIRST + (number + _WIDER) * step
+        gaps = [0.0, *_GAPS][: len(story.names)]
+        self.x = {
+            party: _FIRST + (_LAST - _FIRST) * sum(gaps[: number + 1]) / sum(gaps)
+            for number, party in enumerate(story.names)
+        }
         self.y: float = _TOP
         self.events: list[str] = []
         self.moments: list[tuple[float, float]] = []  # (seconds, pixels) of each event

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium")
-PATIENCE = 60.0  #: seconds for one command
+PATIENCE = 240.0  #: seconds for one command; a busy machine takes its time over a browser
 
 
 class BrowserError(Exception):
