@@ -264,6 +264,7 @@ class _Server:
         self._said = b""  # what it has written, its request to commit left out
         self._told = False  # whether it has its go-ahead
         self._kept = True  # whether our keeper is there
+        self._unheard: list[str] = []  # who was killed before it could say more
         self._keeper = keeper
 
     def run(self, words: list[str]) -> int:
@@ -298,7 +299,8 @@ class _Server:
 
     def end_the_rest(self) -> None:
         """Have nothing of the job run on."""
-        if killed := kill_descendants():
+        killed = [each for each in kill_descendants() if each not in self._unheard]
+        if killed:
             self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
             still = f"and this was still running: {', '.join(killed)}"
             say(f"job {self.attempt.job} is over, {still}", Level.NOTICE)
@@ -306,8 +308,9 @@ class _Server:
     def end_unheard(self) -> None:
         """The job will fail. Where the manager is to hear nothing of it, the uploader is not to."""
         if not self.supervisor.over and o2m.is_dropped(self.supervisor.durable_state()):
-            killed = ", ".join(f"{name}[{pid}]" for pid, name in kill_once())
-            self._note([f"# killed, because the manager will be told nothing: {escape(killed)}"])
+            self._unheard = [f"{name}[{pid}]" for pid, name in kill_once()]
+            killed = escape(", ".join(self._unheard))
+            self._note([f"# killed, because the manager will be told nothing: {killed}"])
 
     def _lose_keeper(self) -> None:
         # The worker has seen it die, and drops the connection: nobody listens to us.
