@@ -251,7 +251,7 @@ def failures(watched: Watched, every: bool) -> Iterator[Point]:
 
 
 def resynced(calls: Iterable[Call]) -> list[str]:
-    """After a failed fsync of a file: a second one, or anything more written to it?"""
+    """After a failed fsync of a file: a second one, anything more written to it, or a grant?"""
     failed: set[str] = set()
     found = []
     for call in calls:
@@ -259,6 +259,8 @@ def resynced(calls: Iterable[Call]) -> list[str]:
             found.append(
                 f"{name_of(call.number)} of {call.name} after a failed fsync: {call.data!r}"
             )
+        if failed and call.data.startswith(GO):
+            found.append(f"a grant after a failed fsync of {', '.join(failed)}")
         if call.number == FSYNC and call.result < 0 and not os.path.isdir(call.name):
             failed.add(call.name)
     return found

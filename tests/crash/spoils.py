@@ -293,6 +293,19 @@ SPOILS = {
         "fail",
         at="fsync",
     ),
+    "a failed fsync is no failure": Case(
+        Spoil(
+            "gpgshim/journal.py",
+            '            self._broken = f"an earlier fsync failed: {error.strerror}"\n'
+            "            raise\n",
+            "            pass\n",
+        ),
+        "a grant after a failed fsync",
+        "run",
+        "supervisor",
+        "fail",
+        at="fsync",
+    ),
     "the commitment is not synced": Case(
         Spoil(
             "gpgshim/supervisor.py",

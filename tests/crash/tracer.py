@@ -281,10 +281,10 @@ class Tracer:
             if not self._done and self._may_count(number):
                 call = look(pid, call)
                 self._meet(pid, call)
-            elif self._done and (self._fate or number in (WRITE, FSYNC)):
+            elif self._done and (self._fate or number in (WRITE, FSYNC, SENDTO)):
                 call = look(pid, call)
                 self._follow_up(pid, call)
-            if self._done and number in (WRITE, FSYNC):
+            if self._done and number in (WRITE, FSYNC, SENDTO):
                 process.entry = call
         else:
             result = ctypes.c_int64(info.words[0]).value

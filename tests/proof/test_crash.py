@@ -87,14 +87,16 @@ def test_an_fsync_that_fails_is_the_last(place: Path) -> None:
     found = fail_at(place, "run", "supervisor", "fsync ")
     assert all(ran.done for ran in found)
     assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
-    # Before the job, or with all refused from then on: none ends as if nothing had been.
-    assert {ran.end for ran in found} <= {
+    assert [ran.end for ran in found] == [
+        "not begun",  # the directories, and the journal before it has its name
         "not begun",
-        "uncommitted, retriable (not written)",
-        "unknown, irrecoverable (not written)",
+        "not begun",
+        "uncommitted, retriable (not written)",  # its name; nothing is started
+        "unknown, irrecoverable (not written)",  # from here on all are refused
         "committed, irrecoverable (not written)",
-        "committed, uploaded (not written)",
-    }
+        "committed, irrecoverable (not written)",  # before the second grant
+        "committed, uploaded",  # the outcome itself, which follows from the rest
+    ]
 
 
 @needs_registers
