@@ -2,7 +2,8 @@
 
 Rule 1: a call is met before it has happened. What is killed there has not made it, and has made
 all the calls before; to the rest of the world nothing lies between two calls.
-Rule 2: only the target is slowed down. The others are followed for their births, execs and ends.
+Rule 2: only the target is slowed down, and only at calls that matter: seccomp(2) lets all others
+through. The other processes are followed for their births, execs and ends.
 Rule 3: it is over when everybody is gone. Who is not, after PATIENCE, is the finding.
 """
 
@@ -38,10 +39,13 @@ PATIENCE = 60  #: seconds until a run that does not end is a failure; none comes
 
 _TRACEME, _CONT, _SYSCALL = 0, 7, 24
 _POKEUSER, _SETOPTIONS, _GETEVENTMSG, _GET_SYSCALL_INFO = 6, 0x4200, 0x4201, 0x420E
-#: SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL: nobody outlives a harness that is interrupted.
-_OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100000
-_EVENT_EXEC = 4
-_ENTRY, _EXIT = 1, 2
+#: SYSGOOD, FORK, VFORK, CLONE, EXEC, SECCOMP, EXITKILL: nobody outlives a harness that is
+#: interrupted.
+_OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x80 | 0x100000
+_EVENT_EXEC, _EVENT_SECCOMP = 4, 7
+_ENTRY, _SECCOMP = 1, 3
+_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 22, 38, 2
+_SECCOMP_RET_TRACE, _SECCOMP_RET_ALLOW = 0x7FF00000, 0x7FFF0000
 _WALL = 0x40000000
 _RAX, _RDX, _ORIG_RAX = 10 * 8, 12 * 8, 15 * 8
 
@@ -60,6 +64,21 @@ class _Info(ctypes.Structure):
         ("stack_pointer", ctypes.c_uint64),
         ("words", ctypes.c_uint64 * 8),
     )
+
+
+class _Instruction(ctypes.Structure):
+    # seccomp(2), struct sock_filter.
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("true", ctypes.c_uint8),
+        ("false", ctypes.c_uint8),
+        ("k", ctypes.c_uint32),
+    )
+
+
+class _Program(ctypes.Structure):
+    # seccomp(2), struct sock_fprog.
+    _fields_ = (("length", ctypes.c_uint16), ("filter", ctypes.POINTER(_Instruction)))
 
 
 class Target(NamedTuple):
@@ -94,6 +113,7 @@ class Deed(NamedTuple):
 
 
 WAITS = (61, 247)  #: wait4, waitid
+LOOKED_AT = (WRITE, FSYNC, SENDTO)  #: calls that are recorded once the deed is done
 
 
 class Seen(NamedTuple):
@@ -125,6 +145,7 @@ class _Process:
         self.role = role
         self.target: Target | None = None
         self.traced = False
+        self.to_exit = False  # whether to stop at the exit of the call under way
         self.entry: Call | None = None  # the call under way, if it is to be recorded
 
 
@@ -157,14 +178,23 @@ class Tracer:
         self._calls: dict[Target, list[Call]] = {}
         self._ends: list[tuple[Target, int]] = []
         self._alive: list[str] = []
+        # (numbers, whether those are the calls to be stopped at, or those that are let through);
+        # None where all are stopped at.
+        self._sieve: tuple[Sequence[int], bool] | None = None
+        if CAN_TAMPER and target is not None and deed.what:
+            if deed.number == PUBLIC:
+                self._sieve = (list(PRIVATE), False)
+            elif deed.number != ALL:
+                self._sieve = (sorted({deed.number, *LOOKED_AT, *WAITS}), True)
         self._root = 0
         self._status = 0  # how the first process ended
+        self._began = False  # whether the first process has become the program
         self._world = ""  # where it runs
 
     def start(
         self, words: Sequence[str], environ: dict[str, str], directory: Path, fds: Sequence[int]
     ) -> None:
-        """Start it, stopped before its first instruction, with `fds` for its 0, 1 and 2."""
+        """Start it, stopped before it becomes `words`, with `fds` for its 0, 1 and 2."""
         self._world = str(directory)
         self._root = os.fork()
         if not self._root:
@@ -176,9 +206,16 @@ class Tracer:
                 for signaled in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
                     signal.signal(signaled, signal.SIG_DFL)  # as a shell leaves them
                 _ptrace(_TRACEME, 0)
+                os.kill(os.getpid(), signal.SIGSTOP)
+                if self._sieve is not None:
+                    _sift(*self._sieve)
                 os.execve(words[0], list(words), environ)
             finally:
                 os._exit(99)
+        os.waitpid(self._root, _WALL)
+        _ptrace(_SETOPTIONS, self._root, 0, _OPTIONS)
+        self._processes[self._root] = _Process("")
+        _ptrace(_CONT, self._root)
 
     def follow(self) -> Seen:
         """Let it run, do the deed, and wait until nobody is left. Raises Stuck."""
@@ -235,30 +272,27 @@ class Tracer:
         process = self._processes.get(pid)
         deliver = 0
         if process is None:
-            process = self._born(pid)
-        elif number == signal.SIGTRAP | 0x80:
-            self._at_call(pid, process)
-        elif event == _EVENT_EXEC:
-            self._record(process, 0)
-            self._play(process, self._role_of(words_of(pid)))
-        elif not event:
-            deliver = number
-        _ptrace(_SYSCALL if process.traced else _CONT, pid, 0, deliver)
-
-    def _born(self, pid: int) -> _Process:
-        process = self._processes[pid] = _Process("")
-        if pid == self._root:
-            _ptrace(_SETOPTIONS, pid, 0, _OPTIONS)
-            self._play(process, self._first)
-        else:
+            process = self._processes[pid] = _Process("")
             parent = self._processes.get(parent_of(pid))
             self._play(process, self._forks.get(parent.role, "") if parent else "")
-        return process
+        elif number == signal.SIGTRAP | 0x80 or event == _EVENT_SECCOMP:
+            if process.traced:
+                self._at_call(pid, process)
+        elif event == _EVENT_EXEC:
+            self._record(process, 0)
+            is_first = pid == self._root and not self._began
+            self._began = True
+            self._play(process, self._first if is_first else self._role_of(words_of(pid)))
+        elif not event:
+            deliver = number
+        every = process.traced and self._sieve is None
+        _ptrace(_SYSCALL if every or process.to_exit else _CONT, pid, 0, deliver)
 
     def _play(self, process: _Process, role: str) -> None:
         process.role = role
         process.target = None
         process.traced = False
+        process.to_exit = False
         process.entry = None
         if role:
             which = self._which[role] = self._which.get(role, 0) + 1
@@ -269,7 +303,8 @@ class Tracer:
         info = _Info()
         _ptrace(_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.addressof(info))
         assert process.target is not None
-        if info.op == _ENTRY:
+        process.to_exit = False
+        if info.op in (_ENTRY, _SECCOMP):
             number = info.words[0]
             call = Call(number, tuple(info.words[1:7]), 0, "", b"")
             process.entry = None
@@ -281,11 +316,12 @@ class Tracer:
             if not self._done and self._may_count(number):
                 call = look(pid, call)
                 self._meet(pid, call)
-            elif self._done and (self._fate or number in (WRITE, FSYNC, SENDTO)):
+            elif self._done and (self._fate or number in LOOKED_AT):
                 call = look(pid, call)
                 self._follow_up(pid, call)
-            if self._done and number in (WRITE, FSYNC, SENDTO):
+            if self._done and number in LOOKED_AT:
                 process.entry = call
+            process.to_exit = process.entry is not None or self._fate in ("fail", "full")
         else:
             result = ctypes.c_int64(info.words[0]).value
             if self._fate == "fail":
@@ -341,6 +377,25 @@ class Tracer:
             _poke(pid, _RDX, less)
             self._fate = "kill" if deed.what == "tear" else ""
             self._full = call.name if deed.what in ("full", "spell") else ""
+
+
+def _sift(numbers: Sequence[int], traced: bool) -> None:
+    """Have this process, and all that come of it, stop at calls with these `numbers`, or without.
+
+    Raises OSError.
+    """
+    hit, miss = _SECCOMP_RET_TRACE, _SECCOMP_RET_ALLOW
+    if not traced:
+        hit, miss = miss, hit
+    # BPF: load the number; jump to the last instruction where it is one of them.
+    code = [_Instruction(0x20, 0, 0, 0)]
+    code += [_Instruction(0x15, len(numbers) - at, 0, each) for at, each in enumerate(numbers)]
+    code += [_Instruction(0x06, 0, 0, miss), _Instruction(0x06, 0, 0, hit)]
+    program = _Program(len(code), (_Instruction * len(code))(*code))
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or _libc.prctl(
+        _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0
+    ):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def look(pid: int, call: Call) -> Call:
