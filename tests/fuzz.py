@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import resource
@@ -35,11 +36,14 @@ from gpgshim.authority import Answer
 from gpgshim.commands import COMMANDS
 from gpgshim.gate import DURABLE, OUTCOMES, Event, Outcome, State
 from gpgshim.journal import Journal
+from gpgshim.page import page
 from gpgshim.replay import replay
+from gpgshim.rows import row_of, table
 from gpgshim.show import show
 from gpgshim.supervisor import Supervisor
 from gpgshim.transcript import TranscriptError, parse
 from gpgshim.verdict import judge_bytes
+from tests.test_html import read as read_page
 
 PACKAGE = Path(argv.__file__).parent
 FIXTURES = PACKAGE.parent / "fixtures"
@@ -108,6 +112,9 @@ def fuzz_o2m(data: bytes) -> None:
 def fuzz_journal(data: bytes) -> None:
     """Any bytes have a verdict; those that are no journal are never called harmless."""
     verdict = judge_bytes(data)
+    row = row_of("j", 1, "j.1", data, False, 2e9, 2e9)
+    assert row.needs or verdict.outcome is not Outcome.IRRECOVERABLE or row.words
+    assert all(line.isprintable() for line in table([row], 100)) and json.dumps(row.as_json)
     assert verdict.outcome is OUTCOMES[verdict.state, verdict.ending]
     assert verdict.meaning
     try:
@@ -121,6 +128,7 @@ def fuzz_journal(data: bytes) -> None:
     replay(transcript)
     with contextlib.suppress(TranscriptError):
         assert show(transcript).isascii()
+        read_page(page(transcript))
 
 
 def fuzz_table(data: bytes) -> None:
