@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 
 from gpgshim import argv, o2m, wire
 from gpgshim.audit import Witness
-from gpgshim.authority import Answer
+from gpgshim.authority import Answer, Authority, Manager, Nobody
 from gpgshim.commands import COMMANDS
 from gpgshim.gate import DURABLE, OUTCOMES, Event, Outcome, State
 from gpgshim.journal import Journal
@@ -41,7 +41,7 @@ from gpgshim.replay import replay
 from gpgshim.rows import row_of, table
 from gpgshim.show import show
 from gpgshim.supervisor import Supervisor
-from gpgshim.transcript import TranscriptError, parse
+from gpgshim.transcript import TranscriptError, parse, parse_line
 from gpgshim.verdict import judge_bytes
 from tests.test_html import read as read_page
 
@@ -163,16 +163,15 @@ CONFS = st.sampled_from(["", "sign\n", "[if]\n", "batch\nstatus-fd 2\n"]) | st.t
 
 #: Target -> (what it is given, how much of all inputs it gets: of 1000).
 TARGETS: dict[Callable[..., None], tuple[tuple[st.SearchStrategy[object], ...], int]] = {
-    fuzz_wire: ((WORD,), 230),
+    fuzz_wire: ((WORD,), 220),
     fuzz_o2m: (
         (spoilt(REPORT, b"go-ahead\n", REPORT.replace(b"uploaded\n", b"retriable\n")),),
-        230,
+        200,
     ),
     fuzz_journal: ((spoilt(*JOURNALS, b"job: j\n\n! uncommitted\n"),), 200),
     fuzz_table: ((spoilt(TABLE.encode(), TABLE[:400].encode()),), 100),
-    fuzz_command_line: ((COMMAND_LINES, CONFS), 230),
+    fuzz_command_line: ((COMMAND_LINES, CONFS), 200),
 }
-OVER_SOCKETS = 10  #: of 1000: to a real supervisor, and to a real stunt's end, half each
 
 
 FURTHER = 19  #: inputs that are made of each of hypothesis's
@@ -246,24 +245,25 @@ class Never:
 class Target:
     """A real supervisor of a job without a job, in a thread, on a real socket."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, authority: Authority) -> None:
         self.root = root
         self.journal = Journal.create(root / "state", "fuzz", {})
         self.supervisor = Supervisor(
-            root, self.journal, Never(), 5.0, Witness(root, LOADED), ends_told=False
+            root, self.journal, authority, 5.0, Witness(root, LOADED), ends_told=False
         )
         reader, self._writer = os.pipe()
         self.supervisor.watch(reader, lambda: self.supervisor.finish("% end"))
         self.thread = threading.Thread(target=self.supervisor.serve)
         self.thread.start()
 
-    def say(self, data: bytes) -> bytes:
-        """What is answered to `data`."""
+    def say(self, data: bytes, cut: int) -> bytes:
+        """What is answered to `data`, of which `cut` bytes come first."""
         with socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(60)
             peer.connect(str(self.root / "socket"))
             with contextlib.suppress(OSError):
-                peer.sendall(data)
+                peer.sendall(data[:cut])
+                peer.sendall(data[cut:])
                 peer.shutdown(socket.SHUT_WR)
             answer = b""
             with contextlib.suppress(ConnectionResetError):
@@ -279,34 +279,101 @@ class Target:
         self.supervisor.shut()
 
 
-def over_sockets(count: int, root: Path) -> int:
-    """So many lines to a real supervisor: each is answered with no more than a no."""
-    target = Target(root)
+def is_question(data: bytes) -> bool:
+    """Whether these bytes are one whole line that asks for a grant."""
+    one_line = data.endswith(b"\n") and data.count(b"\n") == 1 and len(data) <= wire.LONGEST
+    asks = data[:-1].split(b" ")[:2] in ([b"gpgshim/1", b"sign"], [b"gpgshim/1", b"doubt"])
+    return one_line and asks and data.isascii()
+
+
+def to_supervisor(count: int, root: Path, authority: Authority, may_grant: bool) -> int:
+    """So many byte strings to a real supervisor: no more than a no, if it may not grant."""
+    target = Target(root, authority)
+    done = granted = 0
+
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(QUESTIONS if may_grant else WORD, st.integers(0, 20))
+    def say(data: bytes, cut: int) -> None:
+        nonlocal done, granted
+        done += 1
+        answer = target.say(data, cut)
+        assert len(answer) <= wire.LONGEST
+        word = wire.decode(answer, wire.ANSWERS)[0] if answer else wire.NO
+        # What comes after a whole line, and later, may find it answered.
+        asked = is_question(data) or is_question(data[:cut])
+        assert word != wire.GO or (may_grant and asked)
+        assert word != wire.OPEN or may_grant
+        granted += word == wire.GO
+
+    try:
+        if may_grant:  # or the first to give up would close it for good
+            target.say(b"gpgshim/1 sign\n", 0)
+        say()
+    finally:
+        target.end()
+    data = target.journal.path.read_bytes()
+    lines = data.split(b"\n")
+    assert (granted > 0) == may_grant
+    assert sum(line.endswith(b" = go") for line in lines) >= granted
+    assert may_grant or b"= go" not in data
+    verdict = judge_bytes(data)
+    assert verdict.state is (State.COMMITTED if may_grant else State.UNCOMMITTED) and verdict.told
+    assert not replay(parse(data)), "its own journal does not replay"
+    return done
+
+
+#: What closes no gate: with a close among them, all that come after it would be refused.
+QUESTIONS = spoilt(b"gpgshim/1 sign\n", b"gpgshim/1 doubt\n", b"gpgshim/1 give-up\n").filter(
+    lambda data: b"close" not in data and b"end" not in data
+)
+
+
+def to_supervisor_that_cannot(count: int, root: Path) -> int:
+    """Nobody says go-ahead: nothing is granted."""
+    return to_supervisor(count, root, Never(), may_grant=False)
+
+
+def to_supervisor_that_may(count: int, root: Path) -> int:
+    """Go-ahead is said at once: a whole question is granted, and nothing else."""
+    return to_supervisor(count, root, Nobody(), may_grant=True)
+
+
+def to_manager(count: int, root: Path) -> int:
+    """So many answers to the request to commit, by pipes: one is a yes, and none is read ahead."""
     done = 0
 
     @settings(
         max_examples=count, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(WORD)
-    def say(data: bytes) -> None:
+    @given(spoilt(b"go-ahead\n", b"go-ahead\ngo-ahead\n", b"protocol-violation x\n"))
+    def answer(data: bytes) -> None:
         nonlocal done
         done += 1
-        answer = target.say(data)
-        assert len(answer) <= wire.LONGEST
-        if answer:
-            word, _ = wire.decode(answer, wire.ANSWERS)
-            assert word in (wire.NO, wire.CLOSED)
+        reader, its_writer = os.pipe()
+        its_reader, writer = os.pipe()
+        manager = Manager(reader, writer)
+        manager.reach()
+        manager.ask([])
+        assert os.read(its_reader, 100) == o2m.COMMIT
+        assert manager.answer() is None
+        os.write(its_writer, data)
+        os.close(its_writer)
+        said = manager.answer()
+        assert said is not None
+        first, feed, rest = data.partition(b"\n")
+        assert (said.event is Event.GO_AHEAD) == (first + feed == o2m.GO_AHEAD)
+        assert said.event in (Event.GO_AHEAD, Event.SILENCE)
+        assert parse_line(said.line) and said.line.isprintable()
+        left = os.read(reader, 1 << 16) if rest else b""
+        assert left == rest, "it read what is the worker's"
+        for fd in (reader, its_reader, writer):
+            os.close(fd)
 
-    try:
-        say()
-    finally:
-        target.end()
-    data = target.journal.path.read_bytes()
-    assert b"= go" not in data
-    verdict = judge_bytes(data)
-    assert verdict.state is State.UNCOMMITTED and verdict.told
-    assert not replay(parse(data)), "its own journal does not replay"
+    answer()
     return done
 
 
@@ -364,6 +431,14 @@ def to_stunts(count: int, root: Path) -> int:
 
 GO = [b"gpgshim/1", b"go"]
 
+#: What runs for real, over sockets and pipes -> how much of all inputs it gets: of 1000.
+REAL: dict[Callable[[int, Path], int], int] = {
+    to_supervisor_that_cannot: 30,
+    to_supervisor_that_may: 10,
+    to_stunts: 20,
+    to_manager: 20,
+}
+
 
 def limit(count: int) -> None:
     """What hangs or grows without bound is killed by the kernel."""
@@ -376,19 +451,19 @@ def run_all(count: int) -> int:
     """Share `count` inputs among all targets; how many there were."""
     total = 0
     for target, (_, share) in TARGETS.items():
-        began = time.monotonic()
+        began = time.process_time()
         done = run_target(target, max(1, count * share // 1000))
         total += done
-        print(f"{target.__name__}: {done} inputs, {time.monotonic() - began:.0f} s", flush=True)
-    for each in (over_sockets, to_stunts):
-        began = time.monotonic()
+        print(f"{target.__name__}: {done} inputs, {time.process_time() - began:.0f} s", flush=True)
+    for real, share in REAL.items():
+        began = time.process_time()
         root = Path(tempfile.mkdtemp(prefix="gs."))
         try:
-            done = each(max(1, count * OVER_SOCKETS // 2000), root)
+            done = real(max(1, count * share // 1000), root)
         finally:
             shutil.rmtree(root)
         total += done
-        print(f"{each.__name__}: {done} inputs, {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{real.__name__}: {done} inputs, {time.process_time() - began:.0f} s", flush=True)
     return total
 
 

@@ -25,31 +25,31 @@ directory is worth is shown by a spoilt shell (`SPOILT`) in which both attempts 
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import inspect
+import io
+import multiprocessing
+import re
 import sys
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from itertools import pairwise
+from types import ModuleType
 from typing import Any, NamedTuple
 
-from gpgshim import o2m
-from gpgshim.gate import (
-    OUTCOMES,
-    STEPS,
-    TEMPFAIL,
-    Effect,
-    Ending,
-    Event,
-    Outcome,
-    State,
-    exit_status,
-)
+import pytest
+
+from gpgshim import gate, o2m
+from gpgshim import verdict as verdicts
+from gpgshim.gate import MEANINGS, OUTCOMES, STEPS, TEMPFAIL, Effect, Ending, Event, Outcome, State
 from gpgshim.o2m import REPLIES, Reply, Said
-from gpgshim.transcript import parse_line
-from gpgshim.verdict import Verdict, ending_of, judge_bytes
+from gpgshim.transcript import TranscriptError, parse, parse_line
+from gpgshim.verdict import ENDINGS, Verdict
 
 S, V, F = State, Event, Effect
 
@@ -68,6 +68,7 @@ class Setting(NamedTuple):
     stray: int = 0  # so many events that nobody expects: a shell that gives the gate nonsense
     orphan: bool = True
     spoilt: str = ""  # the rule of SPOILT that the shell breaks
+    disk: bool = True  # whether the disk can refuse; see ALONE
 
 
 class World(NamedTuple):
@@ -107,7 +108,6 @@ class World(NamedTuple):
     closed: bool = False  # the gate was closed
     granted: bool = False  # a stunt was told go
     bypassed: bool = False  # the job says `uploaded`, and was granted nothing
-    deaf: bool = False  # the job was told no, and the manager will be told nothing
     said_75: bool = False
     told: tuple[str, ...] = ()  # what the manager was sent
     status: int = -1  # our own exit status
@@ -131,8 +131,17 @@ def verdict(lines: tuple[str, ...], tail: bytes = b"") -> Verdict:
     found = _verdicts.get((lines, tail))
     if found is None:
         data = (HEAD + "".join(f"{line}\n" for line in lines)).encode() + tail
-        found = _verdicts[lines, tail] = judge_bytes(data)
+        found = _verdicts[lines, tail] = verdicts.judge_bytes(data)
     return found
+
+
+def is_whole(lines: tuple[str, ...]) -> bool:
+    """Whether a journal of these lines is one."""
+    try:
+        verdicts.judge(parse((HEAD + "".join(f"{line}\n" for line in lines)).encode()))
+    except TranscriptError:
+        return False
+    return True
 
 
 HALF = b"+1.000 ! "
@@ -153,6 +162,10 @@ def images(world: World) -> Iterator[Verdict]:
 
 # --- the promises -----------------------------------------------------------------------------
 
+#: How a job ends that did all it was for, and one that would fail again: facts, not ENDINGS.
+WELL = ("% exit 0", "% said uploaded")
+FINAL = ("% no-start 127", "% said irrecoverable")
+
 NOTHING_DONE = (Outcome.RETRIABLE, Outcome.UNSIGNED)
 _imaged: set[tuple[object, ...]] = set()
 
@@ -168,18 +181,26 @@ def check(world: World) -> None:
                 raise Violation(
                     f"2: the authority may have heard, and a crash leaves {seen.outcome}"
                 )
+        if not is_whole(world.lines):
+            raise Violation("5: a journal that contradicts itself")
         garbage = verdict(world.lines[: world.synced], b"\0\0\0\n")
         if garbage.outcome in NOTHING_DONE:
             raise Violation("2: a journal with NULs in it is called harmless")
         _imaged.add(key)
-    if world.heard and (world.said_75 or world.status == TEMPFAIL or "retriable" in world.told):
+    # A job that says `uploaded` after all is told of late: dgit had said its 75 before that.
+    said_75 = world.said_75 and not world.bypassed
+    if world.heard and (said_75 or world.status == TEMPFAIL or "retriable" in world.told):
         raise Violation("2: retriable was said, and the authority may have heard")
     if world.granted and (world.said_75 or world.status == TEMPFAIL or "retriable" in world.told):
         raise Violation("2: retriable was said, and a gpg may sign")
-    if world.deaf and world.drs == "r":
-        raise Violation("7: the uploader may be told what the manager will not hear")
     if world.orphan == "g":
         raise Violation("3: an orphan of the attempt before was granted")
+    if (world.told or world.said) and not world.closed:
+        raise Violation("3: an outcome was said, and the gate is open")
+    if world.told and world.job in ("r", "c"):
+        raise Violation("3: an outcome was told, and the job runs")
+    if world.told and not world.said and any(x.outcome != world.told[2] for x in images(world)):
+        raise Violation("5: an outcome was told, and a crash leaves another")
     if len(world.told) not in (0, 3):
         raise Violation("5: an outcome that is not whole, or not the only one")
     if "uploaded" in world.told and "! committed" not in world.lines:
@@ -198,6 +219,8 @@ def check_at_rest(world: World) -> None:
         if world.gate in (S.UNCOMMITTED, S.UNKNOWN, S.COMMITTED):
             raise Violation("6: the gate goes on after a failure")
         return
+    if world.asking and world.gate not in (S.UNKNOWN, S.LATE):
+        raise Violation("4: the authority's answer is on its way, and nobody waits for it")
     if world.reached and not world.heard:
         raise Violation("6: the authority was looked for, and not asked")
     if "! unknown" in world.lines and not world.heard:
@@ -223,15 +246,20 @@ def check_end(world: World) -> None:
     if "% bypassed" in world.lines and world.said in NOTHING_DONE:
         raise Violation("5: a job that went round the gate is called harmless")
     tried = "! unknown" in world.lines or world.torn or world.bypassed
-    ending = ending_of(parse_line(world.over))
+    well, final = world.over in WELL, world.over in FINAL
     if tried or world.granted:
-        true = "uploaded" if ending is Ending.WELL and world.yes else "irrecoverable"
+        true = "uploaded" if well and world.yes else "irrecoverable"
     else:
-        true = {Ending.WELL: "unsigned", Ending.FINAL: "irrecoverable"}.get(
-            ending or Ending.UNTOLD, "retriable"
-        )
+        true = "unsigned" if well else "irrecoverable" if final else "retriable"
     if world.said != true and not world.failed and not world.broken:
         raise Violation(f"5: what is true is {true}, and {world.said} was said")
+    if world.over and world.job in OWN and not world.amount:
+        own = OWN[world.job]
+        if (world.status == TEMPFAIL) != (world.said == "retriable"):
+            raise Violation("2: 75 means retriable, and nothing else")
+        if world.said != "retriable" and world.status != (70 if own == TEMPFAIL else own):
+            raise Violation("4: the job's exit status is not its own")
+        return
     if world.status < 0 or not world.amount or not world.keeper:
         return
     if world.torn and not world.told:
@@ -254,6 +282,8 @@ def check_end(world: World) -> None:
 
 # --- the shell --------------------------------------------------------------------------------
 
+#: Where only the disk, the outcome and its hearers are looked at any more.
+ENDS = ("settle", "tell", "done")
 AFTER = ("answer",)  # what of `todo` is no effect, and stays when one fails
 
 
@@ -278,37 +308,25 @@ def step(world: World, event: Event) -> World:
     return world._replace(gate=state, todo=(*effects, *world.todo), doubted=event is V.DOUBTED)
 
 
-def fail(world: World) -> World:
+def fail(world: World, setting: Setting) -> World:
     """Supervisor._fail."""
     state, effects = row(world.gate, V.FAILED)
     if any(effect is not F.REFUSE for effect in effects):
         raise Violation("6: after a failure the shell can do nothing but refuse")
-    todo = tuple(each for each in world.todo if each in AFTER)
-    world = world._replace(gate=state, failed=True, todo=todo)
-    return refused(world) if effects else world
+    stunts = "".join(sorted(world.stunts.replace("w", "r"))) if effects else world.stunts
+    goes_on = setting.spoilt == "the effects go on after one that failed"
+    todo = tuple(each for each in world.todo if each in AFTER or goes_on)
+    return world._replace(gate=state, failed=True, stunts=stunts, todo=todo)
 
 
-def refused(world: World, lives_on: bool = False) -> World:
-    """Supervisor._refuse, and what repos_server does before it: unless its d-r-s `lives_on`."""
-    if world.drs in "re" and not world.over:
-        state = read_back(world).state
-        _used.update((state, said) for said in Said)
-        if o2m.is_dropped(state) and not lives_on:
-            job = "k" if world.job in "rc" else world.job
-            world = world._replace(job=job, stunts=killed(world.stunts))
-            if world.drs == "r":
-                world = drs_ends(world, b"", "% signal 9")
-        if world.heard and "! committed" not in world.lines:
-            world = world._replace(deaf=True)
-    return world._replace(stunts="".join(sorted(world.stunts.replace("w", "r"))))
-
-
-def appended(world: World, line: str) -> Iterator[tuple[World, bool]]:
+def appended(world: World, line: str, setting: Setting) -> Iterator[tuple[World, bool]]:
     """Journal._append: (what becomes of it, whether the line is there)."""
     if not world.broken:
         yield world._replace(lines=(*world.lines, line)), True
-        yield world._replace(torn=True, broken=True), False
-    yield world, False
+    if setting.disk:
+        if not world.broken:
+            yield world._replace(torn=True, broken=True), False
+        yield world, False
 
 
 def close(world: World, setting: Setting) -> World:
@@ -328,13 +346,13 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 raise Violation("6: an authority that was asked is looked for again")
             after = after._replace(reached=True)
             if setting.face == "run" or world.manager != "i" or world.answer:
-                yield fail(after)
+                yield fail(after, setting)
             if setting.face == "run" or (world.manager == "i" and not world.answer):
                 yield after
         case F.WRITE_UNKNOWN | F.WRITE_COMMITTED:
-            for then, there in appended(world, effect):
+            for then, there in appended(world, effect, setting):
                 if not there:
-                    yield fail(then)
+                    yield fail(then, setting)
                 elif setting.spoilt == "the disk is synced after the next effect":
                     yield then._replace(todo=(*rest[:1], "sync", *rest[1:]))
                 elif setting.spoilt == "the disk is not synced":
@@ -344,25 +362,30 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
         case "sync":
             yield after._replace(synced=len(world.lines), unsynced=False)
             bad = after._replace(broken=True)
-            yield bad if setting.spoilt == "a failed sync is taken for one" else fail(bad)
+            if setting.spoilt == "a failed sync is taken for one":
+                yield bad
+            elif setting.disk:
+                yield fail(bad, setting)
         case F.SEND_COMMIT:
             if not world.reached or world.heard:
                 raise Violation("6: the authority is asked twice, or was not looked for")
-            yield fail(after)  # `>` could not be noted
+            if setting.disk:
+                yield fail(after, setting)  # `>` could not be noted
             sent = after._replace(heard=True)
-            yield fail(sent)
+            yield fail(sent, setting)
             if world.manager != "x":
                 yield sent._replace(manager="h", asking=True)
         case F.GRANT:
             if "w" in world.stunts:
-                yield fail(after)  # `= go` could not be noted
+                if setting.disk:
+                    yield fail(after, setting)  # `= go` could not be noted
                 if world.closed:
                     raise Violation("3: a grant after the gate was closed")
                 if world.no or world.failed:
                     raise Violation("6: a grant after a no")
                 if world.unsynced:
                     raise Violation("1: a grant, and who asked for it is not on disk")
-                yield world._replace(stunts=turn(world.stunts, "w", "g"), granted=True)
+                yield world._replace(stunts=turn(world.stunts, "w", "r"), granted=True)
             else:
                 yield after
         case F.REFUSE:
@@ -370,7 +393,7 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 doubted = world.doubted and not world.heard
                 if not (world.closed or world.no or world.failed or doubted):
                     raise Violation("6: a no without a cause")
-            yield refused(after, setting.spoilt == "the job lives on, and nobody is told")
+            yield after._replace(stunts="".join(sorted(world.stunts.replace("w", "r"))))
         case _:  # the stunt dgit is answered, and says how it ends
             yield after._replace(job="1")
             harmless = read_back(world).state is S.UNCOMMITTED
@@ -386,43 +409,56 @@ def tidy(world: World) -> World:
     is nobody's.
     """
     todo = world.todo
-    idle = (F.GRANT,) if world.drs == "r" else (F.GRANT, F.REFUSE)  # see refused
-    while todo and todo[0] in idle and "w" not in world.stunts:
-        todo = todo[1:]
-    if todo is not world.todo:
+    answers = [at for at, each in enumerate(todo) if each in (F.GRANT, F.REFUSE)]
+    # Nobody is heard before all of `todo` is done: the first of its answers leaves nobody waiting.
+    for at in reversed(answers if "w" not in world.stunts else answers[1:]):
+        todo = todo[:at] + todo[at + 1 :]
+    if todo != world.todo:
         world = world._replace(todo=todo)
     if world.doubted and not todo:
         world = world._replace(doubted=False)
     if world.at == "gone":
+        # What was true when it died stays true, and was looked at then: see `check`.
+        return World(at="gone", drs="-", job="-", orphan=world.orphan)
+    if world.at in ENDS:
         world = world._replace(
-            gate=S.CLOSED, todo=(), together=(), unsynced=False, doubted=False, asking=False,
-            over="", amount="", reply=(),
-            drs="-", manager="-", answer="", stray=0, reached=False, yes=False, no=False,
-            failed=False, closed=True, bypassed=False, deaf=False,
-            broken=False, keeper=True, job="-" if world.job == "-" else "k",
+            gate=S.CLOSED, together=(), unsynced=False, asking=False, answer="", stray=0,
+            reached=False, no=False, drs="-", stunts="",
+            manager="x" if world.manager == "x" else "i",
+            job=world.job if world.drs == "-" or world.job in ("r", "c") else "k",
         )  # fmt: skip
     return world
 
 
-def answered(world: World, event: Event) -> World:
-    """Supervisor._answered and authority_is_silent, for an answer or none."""
-    yes = event is V.GO_AHEAD and world.heard and not world.no and not world.failed
+def answered(world: World, event: Event, said: bool = False) -> World:
+    """Supervisor._answered and authority_is_silent; `said` is whether the answer was go-ahead."""
+    yes = said and world.heard and not world.no and not world.failed
     if world.gate is S.LATE:
-        world = world._replace(yes=event is V.GO_AHEAD)
+        world = world._replace(yes=said)
     elif not world.closed:
         world = world._replace(yes=world.yes or yes, no=world.no or not (world.yes or yes))
     return step(world._replace(asking=False, answer=""), event)
 
 
+#: What a command's exit comes to, by what it was: see authority.Command.answer.
 ANSWERS = {"go": V.GO_AHEAD, "no": V.REFUSAL, "other": V.SILENCE}
+#: The manager's lines.
+LINES = {"go": o2m.GO_AHEAD, "other": b"protocol-violation what\n"}
+
+
+def event_of(answer: str, setting: Setting) -> Event:
+    """What the authority's answer is to the gate."""
+    in_o2m = setting.face == "drs" and answer in LINES
+    return o2m.answer_to_commit(LINES[answer]) if in_o2m else ANSWERS[answer]
 
 
 def listen(world: World, setting: Setting) -> Iterator[World]:
     """Supervisor._loop: what it can take up next, when it has nothing else to do."""
-    for kind, event in (("s", V.ASKED), ("d", V.DOUBTED)):
-        if kind in world.stunts:
-            asked = world._replace(stunts=turn(world.stunts, kind, "w"))
-            yield fail(asked)  # `$` could not be noted
+    for event in (V.ASKED, V.DOUBTED):
+        if "i" in world.stunts:
+            asked = world._replace(stunts=turn(world.stunts, "i", "w"))
+            if setting.disk:
+                yield fail(asked, setting)  # `$` could not be noted
             asked = asked._replace(unsynced=True)
             if world.gate is S.COMMITTED:
                 yield asked._replace(together=tuple(sorted((*world.together, event))))
@@ -435,13 +471,13 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
         yield world._replace(orphan="g" if F.GRANT in effects else "r")
     if world.asking:
         if world.answer:
-            event = ANSWERS[world.answer]
-            after = answered(world, event)
+            event = event_of(world.answer, setting)
+            said = world.answer == "go"
             if event is V.REFUSAL:
-                for noted, _ in appended(world, "< refused"):
-                    yield answered(noted, event)
+                for noted, _ in appended(world, "< refused", setting):
+                    yield answered(noted, event, said)
             else:
-                yield after
+                yield answered(world, event, said)
         elif world.manager == "x":
             yield answered(world, V.SILENCE)
         yield answered(world, V.SILENCE)  # its time is up
@@ -462,8 +498,10 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
 
 def finish(world: World, line: str, setting: Setting) -> Iterator[World]:
     """Supervisor.finish: note how the job ended (or do not), and close."""
-    for noted, _ in appended(world, line):
-        yield close(noted._replace(over=line), setting)
+    for noted, _ in appended(world, line, setting):
+        over = noted._replace(over=line)
+        stays = setting.spoilt == "the gate stays open when the job is over"
+        yield over if stays else close(over, setting)
 
 
 def serve(world: World, setting: Setting) -> Iterator[World]:
@@ -495,9 +533,11 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             yield from serve(world, setting)
         case "kill":
             # kill_descendants. Who is started by hand after it is no descendant.
-            gone = world._replace(stunts=killed(world.stunts), job=world.job.replace("r", "k"))
-            yield gone._replace(
-                job="k" if gone.job == "c" else gone.job,
+            lives = setting.spoilt == "what is left of the job is not killed"
+            yield world._replace(
+                stunts="".join(sorted(world.stunts.replace("w", "r"))),
+                job="k" if world.job in ("r", "c") and not lives else world.job,
+                drs="e",
                 at="reply" if world.keeper and world.amount else "settle",
                 reply=(),
             )
@@ -506,8 +546,10 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             _used.add(entry)
             reply = REPLIES[entry]
             if reply is Reply.TELL_LATE:
+                if world.amount != Said.UPLOADED:
+                    raise Violation("6: the authority hears of a signature that nobody speaks of")
                 late = world._replace(at="late", bypassed=True, reached=False)
-                for noted, _ in appended(late, "% bypassed"):
+                for noted, _ in appended(late, "% bypassed", setting):
                     yield step(noted, V.BYPASSED)
             else:
                 yield replied(world, reply)
@@ -521,13 +563,13 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
                 return
             yield from listen(world, setting)
         case "settle":
-            yield from settle(world, setting)
+            first = setting.spoilt == "the manager is told before the outcome is on disk"
+            if first and world.reply and world.manager != "x":
+                yield world._replace(told=world.reply, reply=())
+            else:
+                yield from settle(world, setting)
         case "tell":
             yield from tell(world, setting)
-
-
-def killed(stunts: str) -> str:
-    return "".join(sorted("i" if each == "i" else "r" for each in stunts))
 
 
 def replied(world: World, reply: Reply) -> World:
@@ -538,7 +580,7 @@ def replied(world: World, reply: Reply) -> World:
 def settle(world: World, setting: Setting) -> Iterator[World]:
     """Supervisor.settle."""
     seen = read_back(world)
-    ending = ending_of(parse_line(world.over))
+    ending = verdicts.ending_of(parse_line(world.over))
     assert ending is not None
     if OUTCOMES[seen.state, ending] is not seen.outcome:
         if setting.spoilt == "the outcome is remembered":
@@ -546,26 +588,32 @@ def settle(world: World, setting: Setting) -> Iterator[World]:
         else:
             yield world._replace(at="done", status=74)
         return
-    for noted, there in appended(world, str(seen.outcome)):
+    for noted, there in appended(world, str(seen.outcome), setting):
         now = noted._replace(at="tell", said=str(read_back(noted).outcome))
         if there and setting.spoilt != "the outcome is not synced":
             yield now._replace(synced=len(noted.lines))
-            yield now._replace(broken=True)
+            if setting.disk:
+                yield now._replace(broken=True)
         else:
             yield now
+
+
+LOST = "what the journal lost is told"
+#: A job's exit status, as a shell has it.
+OWN = {"0": 0, "1": 1, "75": 75, "9": 137, "-1": 127}
 
 
 def tell(world: World, setting: Setting) -> Iterator[World]:
     """Manager.tell, or the exit status of `run`."""
     done = world._replace(at="done")
     if setting.face == "run":
-        own = {"9": 137, "-1": 127}.get(world.job) or int(world.job)
-        yield done._replace(status=exit_status(Outcome(world.said), own))
+        own = OWN[world.job]
+        yield done._replace(status=gate.exit_status(Outcome(world.said), own))
     elif (
         not world.reply
         or not world.keeper
         or world.manager == "x"
-        or (world.reply[-1] != world.said and setting.spoilt != "what the journal lost is told")
+        or (world.reply[-1] != world.said and setting.spoilt != LOST and setting.disk)
     ):
         yield done._replace(status=74)
     else:
@@ -590,6 +638,8 @@ def moves(world: World, setting: Setting) -> Iterator[World]:
         # kill -9, between any two instructions. Its keeper, if it has one yet, then ends the job,
         # and if not, the stunts find a dead socket: to the promises it is all the same.
         yield world._replace(at="gone")
+        if setting.spoilt == "a stunt takes a dead socket for a yes" and "w" in world.stunts:
+            yield world._replace(granted=True)
         yield from job_moves(world, setting)
         yield from authority_moves(world, setting)
     yield from stunts_move(world)
@@ -604,16 +654,8 @@ def moves(world: World, setting: Setting) -> Iterator[World]:
 
 
 def stunts_move(world: World) -> Iterator[World]:
-    stunts = world.stunts
-    if "i" in stunts and world.job in "rk":
-        yield world._replace(stunts=turn(stunts, "i", "s"))
-        yield world._replace(stunts=turn(stunts, "i", "d"))
-    for kind in "sdw":
-        # It is killed; or its supervisor is gone, or does not look any more, and hangs up on it.
-        if kind in stunts:
-            yield world._replace(stunts=turn(stunts, kind, "r"))
-    if "g" in stunts:
-        yield world._replace(stunts=turn(stunts, "g", "r"))  # it has signed, or died: nobody knows
+    if "w" in world.stunts:
+        yield world._replace(stunts=turn(world.stunts, "w", "r"))  # it is killed as it waits
 
 
 def job_moves(world: World, setting: Setting) -> Iterator[World]:
@@ -645,9 +687,9 @@ def drs_moves(world: World) -> Iterator[World]:
         yield world._replace(job="r")
         yield drs_ends(world, REPORTS["irrecoverable"], "% exit 0")  # it rejects the tag
     elif world.job in ("0", "1", "75"):
-        said = {"0": "uploaded", "75": "retriable"}.get(world.job, "irrecoverable")
-        yield drs_ends(world, REPORTS[said], "% exit 0")
-        yield drs_ends(world, REPORTS[said], "% exit 1")
+        for said in REPORTS.values():  # not what is due only: it need not be right, or honest
+            yield drs_ends(world, said, "% exit 0")
+            yield drs_ends(world, said, "% exit 1")
     else:
         yield drs_ends(world, REPORTS["irrecoverable"], "% exit 0")  # its alarm: dgit runs on
     for data, line in CRASHES:
@@ -669,9 +711,11 @@ def authority_moves(world: World, setting: Setting) -> Iterator[World]:
     if world.manager in "ih":
         yield world._replace(manager="x")
     if world.manager == "h":
-        words = ("go", "no", "other") if setting.face == "run" else ("go", "other")
-        for word in words:
-            yield world._replace(manager="a", answer=word)
+        for word in ("go", "no", "other"):
+            if word != "no" or setting.face == "run":
+                yield world._replace(manager="a", answer=word)
+            elif world.stray:  # o2m has no word for it
+                yield world._replace(manager="a", answer=word, stray=world.stray - 1)
     elif world.manager == "i" and setting.face == "drs" and not world.answer and world.stray:
         yield world._replace(answer="other", stray=world.stray - 1)  # it was not asked
     elif world.manager == "a":
@@ -800,17 +844,29 @@ def longest_history(graph: Graph) -> int:
 
 
 class Mutant(NamedTuple):
-    """A row of a table, changed."""
+    """What ships, with one thing in it changed. `row` is a row of STEPS or REPLIES, or None."""
 
-    table: dict[Any, Any]
-    row: Any
-    value: Any
     name: str
+    where: Any  # a table, or a module
+    what: Any  # its row, or the name that is in it
+    value: Any
+    row: Any = None
 
 
 def mutants() -> Iterator[Mutant]:
-    """Every row spoilt in every small way: another next state, an effect less, one more, and any
-    two effects the other way round; every outcome and every reply another."""
+    """Every row of every table that decides, and every answer of every function beside them, spoilt
+    in every small way."""
+    yield from mutants_of_steps()
+    yield from mutants_of_table(REPLIES, "REPLIES", Reply, walked=True)
+    yield from mutants_of_table(OUTCOMES, "OUTCOMES", Outcome)
+    yield from mutants_of_table(ENDINGS, "ENDINGS", Ending)
+    yield from mutants_of_functions()
+    yield from mutants_of_judge()
+    yield from mutants_of_meanings()
+
+
+def mutants_of_steps() -> Iterator[Mutant]:
+    """Another next state, an effect less, one more, any two the other way round."""
     for key, (state, effects) in STEPS.items():
         name = f"STEPS[{key[0]}, {key[1]}]"
         values = [((other, effects), f"goes to {other}") for other in State if other is not state]
@@ -826,58 +882,245 @@ def mutants() -> Iterator[Mutant]:
                 if extra not in effects:
                     longer = (*effects[:at], extra, *effects[at:])
                     values.append(((state, longer), f"with {extra.name} as effect {at + 1}"))
-        yield from (Mutant(STEPS, key, value, f"{name} {what}") for value, what in values)
-    for table, name, words in ((OUTCOMES, "OUTCOMES", Outcome), (REPLIES, "REPLIES", Reply)):
-        for entry, value in table.items():
-            for other in words:
-                if other is not value:
-                    what = f"{name}[{entry[0]}, {entry[1]}] is {other}"
-                    yield Mutant(table, entry, other, what)
+        yield from (Mutant(f"{name} {what}", STEPS, key, value, key) for value, what in values)
+
+
+def mutants_of_table(
+    table: dict[Any, Any], name: str, words: type[StrEnum], walked: bool = False
+) -> Iterator[Mutant]:
+    """Another word in each row."""
+    for row, value in table.items():
+        at = row if isinstance(row, str) else ", ".join(row)
+        for other in words:
+            if other is not value:
+                yield Mutant(f"{name}[{at}] is {other}", table, row, other, row if walked else None)
+
+
+class Lie(NamedTuple):
+    """A function that ships, but for one kind of arguments."""
+
+    function: Callable[..., Any]
+    kind: Callable[..., Any]
+    wrong: Any  # the kind of arguments for which it lies
+    value: Any  # what it says then: that, or what that makes of the arguments
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self.kind(*arguments) != self.wrong:
+            return self.function(*arguments)
+        return self.value(*arguments) if callable(self.value) else self.value
+
+
+def lies(
+    module: ModuleType, name: str, kind: Callable[..., Any], arguments: list[Any], others: list[Any]
+) -> Iterator[Mutant]:
+    """For each of `arguments`, each of `others` that the function does not say anyway."""
+    function = getattr(module, name)
+    for each in arguments:
+        true, wrong = function(*each), kind(*each)
+        shown = ", ".join(map(str, wrong))
+        for value in others:
+            said = value(*each) if callable(value) else value
+            if said != true:
+                what = f"{name}({shown}) is {value.__name__ if callable(value) else value}"
+                yield Mutant(what, module, name, Lie(function, kind, wrong, value))
+
+
+def mutants_of_functions() -> Iterator[Mutant]:
+    """What o2m and gate have in functions: each kind of argument, each other answer."""
+    yield from lies(
+        o2m,
+        "answer_to_commit",
+        lambda line: ("go-ahead" if line == o2m.GO_AHEAD else "anything else",),
+        [(line,) for line in LINES.values()],
+        [V.GO_AHEAD, V.REFUSAL, V.SILENCE],
+    )
+    said = [(o2m.parse_report(data), data) for data in (*REPORTS.values(), b"message m\n", b"")]
+    yield from lies(
+        o2m,
+        "amount_to",
+        lambda report, data, well: (report and report.outcome, len(data) > 0, well),
+        [(*each, well) for each in said for well in (True, False)],
+        list(Said),
+    )
+
+    def nothing(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return []
+
+    def as_it_is(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return report.lines if report else []
+
+    def irrecoverable(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return report._replace(outcome=Outcome.IRRECOVERABLE).lines if report else []
+
+    def our_own(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return o2m.CRASH.lines
+
+    yield from lies(
+        o2m,
+        "reply_lines",
+        lambda reply, report: (reply, report and report.outcome),
+        [(reply, each) for reply in Reply for each, _ in said[:3]] + [(Reply.CRASHED, None)],
+        [nothing, as_it_is, irrecoverable, our_own],
+    )
+    yield from lies(
+        gate,
+        "exit_status",
+        lambda outcome, own: (outcome, own),
+        [(outcome, own) for outcome in Outcome for own in OWN.values()],
+        [0, 1, gate.TEMPFAIL_TAKEN, TEMPFAIL],
+    )
+    for outcome in (Outcome.UPLOADED, Outcome.IRRECOVERABLE):
+        wrong = o2m.CRASH._replace(outcome=outcome)
+        yield Mutant(f"CRASH is {outcome}", o2m, "CRASH", wrong)
+
+
+#: verdict's clauses: (function, as it is, as somebody might have written it).
+CLAUSES = (
+    ("judge", "states != list(DURABLE[: len(states)])", "False"),
+    ("judge", "if states else State.UNKNOWN", "if states else State.UNCOMMITTED"),
+    ("judge", "states[-1]", "states[0]"),
+    ("judge", "(transcript.torn or bypassed)", "bypassed"),
+    ("judge", "(transcript.torn or bypassed)", "transcript.torn"),
+    ("judge", "and state is State.UNCOMMITTED:", "and state is State.UNKNOWN:"),
+    ("judge", "endings[-1]", "endings[0]"),
+    ("judge", "else Ending.UNTOLD", "else Ending.WELL"),
+    ("judge", "else Ending.UNTOLD", "else Ending.FINAL"),
+    ("judge", "told and not transcript.torn and", "told and"),
+    ("judge", "told != [outcome]", "False"),
+    ("judge", "bool(told)", "True"),
+    ("judge", "bool(told)", "False"),
+    ("judge", "refused = state is State.UNKNOWN and", "refused ="),
+    ("judge", "refused = state is State.UNKNOWN and", "refused = not"),
+    ("judge", "bypassed and state is State.UNKNOWN\n", "bypassed\n"),
+    ("judge", "bypassed and state is State.UNKNOWN\n", "False\n"),
+    ("judge_bytes", "            State.UNKNOWN, Ending", "            State.UNCOMMITTED, Ending"),
+    ("judge_bytes", "OUTCOMES[State.UNKNOWN,", "OUTCOMES[State.UNCOMMITTED,"),
+    ("judge_bytes", "told=False", "told=True"),
+    ("ending_of", 'if line.sigil != "%":', "if False:"),
+    ("ending_of", "ENDINGS.get(line.text) or", ""),
+)
+
+
+def mutants_of_judge() -> Iterator[Mutant]:
+    """verdict.py, a clause of it changed."""
+    for name, old, new in CLAUSES:
+        source = inspect.getsource(getattr(verdicts, name))
+        assert source.count(old) == 1, old
+        made: dict[str, Any] = {}
+        exec(
+            "from __future__ import annotations\n" + source.replace(old, new), vars(verdicts), made
+        )
+        shown = f"{name}: `{old.strip()}` is `{new.strip()}`"
+        yield Mutant(shown, verdicts, name, made[name])
+
+
+def mutants_of_meanings() -> Iterator[Mutant]:
+    """Each meaning another's. Only people read them."""
+    for row, text in MEANINGS.items():
+        for other, said in MEANINGS.items():
+            if said != text:
+                shown = f"MEANINGS[{', '.join(row)}] is that of {', '.join(other)}"
+                yield Mutant(shown, MEANINGS, row, said)
 
 
 @contextmanager
 def spoilt(mutant: Mutant) -> Iterator[None]:
-    """The table that ships, with one row of it changed."""
-    was = mutant.table[mutant.row]
-    mutant.table[mutant.row] = mutant.value
+    """What ships, with one thing in it changed."""
+    where: Any = mutant.where if isinstance(mutant.where, dict) else vars(mutant.where)
+    was = where[mutant.what]
+    where[mutant.what] = mutant.value
     try:
         yield
     finally:
-        mutant.table[mutant.row] = was
+        where[mutant.what] = was
 
 
-SAME = "the same states and the same moves"
-#: One more sync makes nothing untrue: it costs time, and where it fails we refuse.
-HARMLESS = "one sync more than need be"
+NOISE = r"STEPS.* with (SYNC|GRANT|REFUSE) as effect \d"
+#: What no promise forbids and a test does: (mutants, by name, the tests).
+NAMED = (
+    # One sync more, or an answer to nobody: all stays true, and the test calls it noise.
+    (NOISE, "tests/test_gate.py::test_every_history_keeps_the_promises"),
+    (r"MEANINGS.*|judge.*|ending_of.*", "tests/test_verdict.py"),
+    (r"ENDINGS.*", "tests/test_verdict.py::test_what_is_on_disk_decides"),
+)
+
+#: The mutants that no promise and no test tells from what ships, and why there is nothing to tell.
+EQUIVALENT = (
+    (
+        r"ENDINGS\[(exit|signal|said retriable)\] is untold|ENDINGS\[(end|unkept)\] is passing",
+        "OUTCOMES has the same for both, whatever the state",
+    ),
+    (
+        r"REPLIES\[\w+, irrecoverable\] is correct",
+        "correcting what is irrecoverable leaves it as it is",
+    ),
+    (
+        r"REPLIES\[(\w+, half|(unknown|committed), nothing)\] is (forward|correct)",
+        "without a report there is nothing to forward: no line, as for drop",
+    ),
+)
 
 
-def fate(mutant: Mutant, graphs: list[Graph]) -> str:
-    """The promise that kills it, or "" where none does; SAME where it changes nothing at all."""
-    if " with SYNC " in mutant.name:
-        return HARMLESS
-    same = True
-    for graph in graphs:
-        with spoilt(mutant):
-            try:
-                if mutant.table is OUTCOMES:
-                    explore(graph.setting)
-                    same = False
-                else:
-                    same = not changes(graph, mutant.row) and same
-            except Violation as violation:
-                return str(violation)
-    return SAME if same else ""
+class Graphs(NamedTuple):
+    """What a mutant is judged in: `rows` those whose row is known, `others` the others."""
+
+    rows: tuple[Graph, ...]
+    others: tuple[Graph, ...]
 
 
-def changes(graph: Graph, used: object) -> bool:
-    """Walk what is other than in `graph` now that row `used` is; whether anything is.
+def fate(mutant: Mutant, graphs: Graphs) -> str:
+    """The promise or the test that kills it; "" where it lives."""
+    with spoilt(mutant):
+        # To walk all that noise changes takes long, and tells nothing that the test does not.
+        if re.fullmatch(NOISE, mutant.name):
+            return of_test(mutant) or of_promise(mutant, graphs)
+        return of_promise(mutant, graphs) or of_test(mutant)
+
+
+def of_promise(mutant: Mutant, graphs: Graphs) -> str:
+    """The promise that it breaks, or ""."""
+    try:
+        if mutant.row is not None:
+            for graph in graphs.rows:
+                changes(graph, mutant.row)
+        elif mutant.where is not MEANINGS:
+            for graph in graphs.others:
+                explore(graph.setting)
+    except Violation as violation:
+        return str(violation)
+    return ""
+
+
+def of_test(mutant: Mutant) -> str:
+    """The test that fails with it, or ""."""
+    named = [test for pattern, test in NAMED if re.fullmatch(pattern, mutant.name)]
+    return next((test for test in named if fails(test)), "")
+
+
+def fails(test: str) -> bool:
+    """Whether a test fails here and now, in this process, with what is spoilt in it."""
+    sys.modules.pop(test.partition(".py")[0].replace("/", "."), None)
+    with contextlib.redirect_stdout(io.StringIO()):
+        words = ["-qx", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly", test]
+        status = pytest.main(words)
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"{test} could not be run: {status}")
+    return status is pytest.ExitCode.TESTS_FAILED
+
+
+def why_equivalent(name: str) -> str:
+    """Why a mutant of this name lives by right; "" where it should not."""
+    return next((why for pattern, why in EQUIVALENT if re.fullmatch(pattern, name)), "")
+
+
+def changes(graph: Graph, used: object) -> None:
+    """Walk what is other than in `graph` now that row `used` is.
 
     A state that does not look at the row leads where it led. So only those that do, and what has
     never been seen, are looked at again. Raises Violation.
     """
     setting = graph.setting
     users = set(graph.users.get(used, ()))
-    differs = False
     known = bytearray(len(graph.order))
     fresh: dict[World, None] = {}
     # Where the row is used for the first time, its mutant is used too: death is near there.
@@ -893,10 +1136,8 @@ def changes(graph: Graph, used: object) -> bool:
                 ready.extend(to for to in now if not known[to])
                 continue
             found = look(graph.order[at], setting)
-            differs = differs or {graph.order[to] for to in now} != found
         else:
             found = look(at, setting)
-            differs = True
         for each in found:
             to = graph.number.get(each)
             if to is not None:
@@ -904,7 +1145,6 @@ def changes(graph: Graph, used: object) -> bool:
             elif each not in fresh:
                 fresh[each] = None
                 ready.append(each)
-    return differs
 
 
 def is_first(state: int, users: set[int], graph: Graph) -> bool:
@@ -928,71 +1168,97 @@ SPOILT = (
     ("drs", "dgit does not ask"),
     ("drs", "two attempts share a directory"),
     ("drs", "a close ends the late commitment"),
-    ("drs", "what the journal lost is told"),
-    ("drs", "the job lives on, and nobody is told"),
+    ("drs", LOST),
     ("drs", "uploaded is told without a go-ahead"),
+    ("run", "the effects go on after one that failed"),
+    ("run", "the gate stays open when the job is over"),
+    ("run", "a stunt takes a dead socket for a yes"),
+    ("drs", "what is left of the job is not killed"),
+    ("drs", "the manager is told before the outcome is on disk"),
 )
 
 
 def spoilt_shell(face: str, rule: str) -> str:
     """The promise that a spoilt shell breaks, or ""."""
-    try:
-        explore(Setting(face, 2 if "open" in rule else 1, 1, orphan="share" in rule, spoilt=rule))
-    except Violation as violation:
-        return str(violation)
+    for disk in (True, False):
+        try:
+            stunts = 2 if "open" in rule else 1
+            explore(Setting(face, stunts, 1, orphan="share" in rule, spoilt=rule, disk=disk))
+        except Violation as violation:
+            return str(violation)
     return ""
 
 
-#: What is explored to judge mutants: small, and both faces.
-SMALL = (Setting("run", 2, 1, orphan=False), Setting("drs", 1, 1, orphan=False))
+#: The shell looks once more at what it is about to tell, for the sake of a disk that tore a line;
+#: that would hide many a wrong row. Here the disk takes all, and each row is to be right by itself.
+ALONE = Setting("drs", 1, 1, orphan=False, disk=False)
+#: What is explored to judge mutants.
+ROWS = (Setting("run", 3, 2, orphan=False), ALONE, Setting("drs", 1, 1, orphan=False))
+OTHERS = (Setting("run", 1, 2, orphan=False), *ROWS[1:])
 #: What is explored besides: all that there is.
 WHOLE_WORLD = (
     Setting("run", 3, 2),
-    Setting("drs", 1, 1),
-    Setting("drs", 3, 0, orphan=False),
+    Setting("drs", 1, 0),
+    Setting("drs", 3, 1, orphan=False),
 )
 
 
 def report(setting: Setting) -> Graph:
     """Explore, and print what was seen."""
-    began = time.monotonic()
+    began = time.process_time()
     graph = explore(setting)
     longest = longest_history(graph)
     print(
         f"{setting.face}, {setting.stunts} stunts, {setting.stray} stray events"
         f"{', an orphan' if setting.orphan else ''}: {len(graph.order)} states,"
         f" {len(graph.edges)} moves, {graph.depth} deep, the longest history {longest} moves"
-        f" ({time.monotonic() - began:.0f} s)",
+        f" ({time.process_time() - began:.0f} s)",
         flush=True,
     )
     return graph
 
 
+#: What the processes that look for fates are forked with: the graphs are too large to be sent.
+_forked: list[tuple[list[Mutant], Graphs]] = []
+
+
+def fates_of_all(graphs: Graphs) -> dict[str, str]:
+    """Each mutant's fate, by its name; found by as many processes as there are processors."""
+    made = list(mutants())
+    _forked[:] = [(made, graphs)]
+    with multiprocessing.get_context("fork").Pool() as pool:
+        found = pool.map(_fate_of, range(len(made)), chunksize=4)
+    return {mutant.name: why for mutant, why in zip(made, found, strict=True)}
+
+
+def _fate_of(at: int) -> str:
+    made, graphs = _forked[0]
+    return fate(made[at], graphs)
+
+
 def main() -> int:
     """Explore everything, then everything spoilt; the exit status."""
-    graphs = [report(setting) for setting in SMALL]
-    fates = {mutant.name: fate(mutant, graphs) for mutant in mutants()}
-    equal = [name for name, why in fates.items() if why in (SAME, HARMLESS)]
-    alive = [name for name, why in fates.items() if not why]
-    print(
-        f"{len(fates)} mutants: {len(fates) - len(equal) - len(alive)} killed, by the promise that"
-    )
-    killers = Counter(why for why in fates.values() if why and why not in (SAME, HARMLESS))
-    for why, count in sorted(killers.items()):
-        print(f"{count:7} {why}")
-    print(f"{len(equal):7} change nothing that counts ({SAME}, or {HARMLESS}):")
-    for name in equal:
-        print(f"        {name}")
-    for name in alive:
-        print(f"ALIVE   {name}")
-    shells = {rule: spoilt_shell(face, rule) for face, rule in SPOILT}
-    print(f"{len(shells)} spoilt shells:")
-    for rule, why in shells.items():
-        print(f"        {rule}: {why or 'NOT NOTICED'}")
-    del graphs
     for setting in WHOLE_WORLD:
         report(setting)
-    return 1 if alive or not all(shells.values()) else 0
+    known = {setting: report(setting) for setting in dict.fromkeys((*ROWS, *OTHERS))}
+    graphs = Graphs(tuple(known[each] for each in ROWS), tuple(known[each] for each in OTHERS))
+    fates = fates_of_all(graphs)
+    killers = Counter(why for why in fates.values() if why)
+    living = {name: why_equivalent(name) for name, killer in fates.items() if not killer}
+    print(f"{len(fates)} mutants: {killers.total()} killed, by")
+    for killer, count in sorted(killers.items()):
+        print(f"{count:7} {killer}")
+    print(f"{sum(map(bool, living.values())):7} cannot be told from what ships:")
+    for name, why in living.items():
+        print(f"        {name}: {why or 'ALIVE'}")
+    wrong = [name for name, killer in fates.items() if killer and why_equivalent(name)]
+    for name in wrong:
+        print(f"WRONG   {name} is called equivalent, and is killed: {fates[name]}")
+    shells = {rule: spoilt_shell(face, rule) for face, rule in SPOILT}
+    print(f"{len(shells)} spoilt shells, {sum(map(bool, shells.values()))} noticed:")
+    for rule, why in shells.items():
+        print(f"        {rule}: {why or 'NOT NOTICED'}")
+    return 0 if all((*living.values(), *shells.values())) and not wrong else 1
 
 
 if __name__ == "__main__":

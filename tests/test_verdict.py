@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim.gate import OUTCOMES, Ending, Outcome, State
+from gpgshim.gate import MEANINGS, OUTCOMES, Ending, Outcome, State
 from gpgshim.transcript import TranscriptError, parse, parse_line
 from gpgshim.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
 
@@ -73,6 +73,22 @@ def test_a_job_that_went_round_the_gate_is_not_called_harmless() -> None:
     assert "went round the gate" in verdict.meaning
     told = judge_bytes(bypassed + b"! unknown\n< go-ahead\n! committed\n")
     assert (told.outcome, told.bypassed) == (Outcome.UPLOADED, False)
+
+
+@pytest.mark.parametrize(("state", "outcome"), MEANINGS)
+def test_the_meaning_is_what_is_true(state: State, outcome: Outcome) -> None:
+    says = MEANINGS[state, outcome]
+    nobody_asked = "nothing was signed and nobody was asked to commit" in says
+    assert nobody_asked == (state is State.UNCOMMITTED)
+    would_fail_again = "the same would happen again" in says
+    assert would_fail_again == (nobody_asked and outcome is Outcome.IRRECOVERABLE)
+    asks_for_help = "check with the authority what it believes" in says
+    assert asks_for_help == (state is State.UNKNOWN)
+    assert says.startswith("committed, and ") == (state is State.COMMITTED)
+    assert ("signatures may have been made; check what was published" in says) == (
+        state is State.COMMITTED and outcome is Outcome.IRRECOVERABLE
+    )
+    assert ("the job ended well" in says) == (outcome is Outcome.UPLOADED)
 
 
 @pytest.mark.parametrize(
