@@ -11,10 +11,12 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from gpgshim import argv
 from gpgshim.transcript import escape, quote
 
+TRIES = 5  #: times that a broken chain of processes is looked at again
 LONGEST_CHAIN = 12  #: processes between an asker and us that are named
 MOST_KNOWN = 1000  #: callers whose ancestors are remembered
 #: Of one question, so many files and so many bytes are hashed, because everybody waits meanwhile.
@@ -28,7 +30,7 @@ class Witness:
     def __init__(self, job: Path, table: argv.Table) -> None:
         self._stunt = f"{job}/bin/gpg"
         self._table = table
-        self._known: dict[bytes, list[str]] = {}  # ancestors, by id and start time of the child
+        self._known: dict[tuple[int, int], Chain] = {}  # by a process's id and start time
 
     def read_command_line(self, pid: int) -> list[str]:
         """The words of process `pid`: `gpg …` for a stunt of the job, all of them for another.
@@ -46,7 +48,7 @@ class Witness:
             where = escape(os.readlink(cwd))
         except OSError:
             where = "?"
-        under = ", ".join(self._ancestors(pid))
+        under = ", ".join(self._chain(pid).names)
         yield f"# pid {pid} in {where}" + (f", under {under}" if under else "")
         if words[:1] == ["gpg"]:
             names = argv.take(words[1:], self._table)[1]
@@ -57,26 +59,61 @@ class Witness:
             if len(files) > MOST_FILES:
                 yield f"# {len(files) - MOST_FILES} more files were not looked at"
 
-    def _ancestors(self, pid: int) -> list[str]:
-        """The programs that `pid` runs under, `name[pid]`, up to us."""
-        status = read_all(f"/proc/{pid}/stat")
-        fields = status.rpartition(b") ")[2].split()  # proc(5): from the third field on
-        if len(fields) < 20:
-            return []
-        parent = int(fields[1])
-        if parent in (0, 1, os.getpid()):
-            return []
-        above = read_all(f"/proc/{parent}/stat")
-        name, _, rest = above.partition(b" (")[2].rpartition(b") ")
-        born = b"%d %b" % (parent, b"".join(rest.split()[19:20]))
-        known = self._known.get(born)
-        if known is None:
+    def is_of_job(self, pid: int) -> bool:
+        """Whether process `pid` comes from us, as all of a job does that we have started."""
+        # A process above it that ends meanwhile breaks the chain, and its children come to us.
+        return pid == os.getpid() or any(self._chain(pid).is_ours for _ in range(TRIES))
+
+    def _chain(self, pid: int) -> Chain:
+        """The programs that `pid` runs under, up to us."""
+        return self._above(stat_of(pid))
+
+    def _above(self, found: Stat | None) -> Chain:
+        if found is None or found.parent in (0, 1):
+            return Chain([], False)
+        if found.parent == os.getpid():
+            return Chain([], True)
+        parent = stat_of(found.parent)
+        if parent is None or parent.born > found.born:
+            return BROKEN  # it is gone, and perhaps another has its number
+        born = found.parent, parent.born
+        above = self._known.get(born)
+        if above is None:
             # A caller that signs much asks much; what it runs under is looked up once.
-            known = self._ancestors(parent)[: LONGEST_CHAIN - 1]
+            above = self._above(parent)
             if len(self._known) > MOST_KNOWN:
                 self._known.clear()
-            self._known[born] = known
-        return [f"{escape(name.decode('utf-8', 'replace'))}[{parent}]", *known]
+            if above is not BROKEN:
+                self._known[born] = above
+        names = [f"{parent.name}[{found.parent}]", *above.names]
+        return Chain(names[:LONGEST_CHAIN], above.is_ours)
+
+
+class Chain(NamedTuple):
+    """What a process runs under: programs, `name[pid]` each, and whether we are at the end."""
+
+    names: list[str]
+    is_ours: bool
+
+
+BROKEN = Chain([], False)
+
+
+class Stat(NamedTuple):
+    """What we want of /proc/PID/stat. `born` is when it started, in ticks."""
+
+    name: str
+    parent: int
+    born: int
+
+
+def stat_of(pid: int) -> Stat | None:
+    """What proc(5) has of a process; None where there is none."""
+    name, _, rest = read_all(f"/proc/{pid}/stat").partition(b" (")[2].rpartition(b") ")
+    fields = rest.split()  # from the third on
+    if len(fields) < 20:
+        return None
+    return Stat(escape(name.decode("utf-8", "replace")), int(fields[1]), int(fields[19]))
 
 
 def read_all(path: str) -> bytes:

@@ -240,6 +240,12 @@ class Supervisor:
             self._told_to_close(asker, word, argument)
 
     def _asked(self, asker: Asker, word: str) -> None:
+        if not (self.ends_told or self.observes or self.witness.is_of_job(asker.pid)):
+            # A stunt of this job, called by hand or by another job. A job that somebody else
+            # starts, as under `supervise`, cannot be told from it.
+            self._note(f"# pid {asker.pid} is no process of this job, and was sent away")
+            self._send(asker, wire.NO, f"process {asker.pid} was not started by this gate's job")
+            return
         self._questions += 1
         asker.number = self._questions
         self._waiting.append(asker)

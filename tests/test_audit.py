@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim import argv, audit, optable
-from gpgshim.audit import Witness, hash_file
+from gpgshim.audit import Stat, Witness, hash_file
 from tests.scratch import GPG
 
 
@@ -91,3 +93,47 @@ def test_a_file_that_grows_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(audit, "_AT_ONCE", 100)
     assert os.stat("/proc/self/maps").st_size == 0
     assert hash_file("/proc/self/maps", 250) == ("", 300)
+
+
+# Whose process it is.
+
+
+def test_what_we_started_is_of_the_job(witness: Witness) -> None:
+    words = ["sh", "-c", "sleep 100 & echo $!; wait"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        grandchild = int(child.stdout.readline())
+        for pid in (os.getpid(), child.pid, grandchild):
+            assert witness.is_of_job(pid)
+        for pid in (grandchild, child.pid):
+            os.kill(pid, signal.SIGKILL)
+    for pid in (0, 1, os.getppid(), child.pid):
+        assert not witness.is_of_job(pid)
+
+
+def test_a_chain_that_breaks_is_looked_at_again(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process between ends, and the kernel gives its child to us."""
+    us, between, asker = os.getpid(), 1_000_001, 1_000_002
+    stats = {between: Stat("sh", us, 10), asker: Stat("gpg", between, 20)}
+
+    def stat_of(pid: int) -> Stat | None:
+        if pid == between:
+            stats[asker] = Stat("gpg", us, 20)
+            return None
+        return stats.get(pid)
+
+    monkeypatch.setattr(audit, "stat_of", stat_of)
+    assert witness.is_of_job(asker)
+
+
+def test_a_number_that_another_process_has_by_now_proves_nothing(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above, asker = 1_000_001, 1_000_002
+    stats = {above: Stat("sh", os.getpid(), 30), asker: Stat("gpg", above, 20)}
+    monkeypatch.setattr(audit, "stat_of", stats.get)
+    assert not witness.is_of_job(asker)  # its parent cannot be younger than it is
+    stats[above] = Stat("sh", os.getpid(), 20)
+    assert witness.is_of_job(asker)

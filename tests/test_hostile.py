@@ -24,24 +24,37 @@ SIGN = "gpg -s f"
 class Job:
     """A job under way that waits, and its socket."""
 
-    def __init__(self, scratch: Scratch, *options: str) -> None:
+    def __init__(self, scratch: Scratch) -> None:
         self.scratch = scratch
         self.fifo = scratch.fifo("go")
         ready = scratch.fifo("ready")
         command = f"echo >{ready}; cat {self.fifo} >/dev/null; {SIGN}"
-        self.process = scratch.start_run(command, *options)
+        self.process = scratch.start_run(command)
         hear(ready)
         (self.directory,) = scratch.jobs()
 
     def connect(self) -> socket.socket:
-        peer = socket.socket(socket.AF_UNIX)
-        peer.settimeout(PATIENCE)
-        peer.connect(str(self.directory / "socket"))
-        return peer
+        return connect(self.directory)
 
     def go_on(self) -> Done:
         tell(self.fifo)
         return finish(self.process)
+
+
+def connect(job: Path) -> socket.socket:
+    peer = socket.socket(socket.AF_UNIX)
+    peer.settimeout(PATIENCE)
+    peer.connect(str(job / "socket"))
+    return peer
+
+
+def supervise(scratch: Scratch, *options: str) -> Path:
+    """The directory of a job that anybody of this user can ask for."""
+    process = scratch.start("supervise", "-D", *scratch.options(*options))
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("PATH=")
+    (directory,) = scratch.jobs()
+    return directory
 
 
 @pytest.fixture
@@ -95,34 +108,96 @@ def test_two_hundred_who_say_nothing(job: Job) -> None:
         assert_unharmed(job)
 
 
-def test_line_in_pieces(job: Job) -> None:
-    with job.connect() as peer:
+def test_line_in_pieces(scratch: Scratch) -> None:
+    with connect(supervise(scratch)) as peer:
         for byte in b"gpgshim/1 sign\n":
             peer.sendall(bytes([byte]))
         assert peer.recv(100) == b"gpgshim/1 go\n"
         assert peer.recv(100) == b""
-    job.go_on()
     # It is no stunt of this job's: its own command line is what is noted.
-    assert "python" in job.scratch.lines()[1]
-    assert job.scratch.lines().count("= go") == 2
+    assert "python" in scratch.lines()[1]
+    assert scratch.lines().count("= go") == 1
 
 
 def test_peer_that_asks_and_talks_on(scratch: Scratch) -> None:
-    hold, ready = scratch.fifo("hold"), scratch.fifo("ready")
+    hold = scratch.fifo("hold")
     commit = scratch.script("commit", f"#!/bin/sh\ncat {hold}\n")
-    process = scratch.start_run(f"echo >{ready}; {SIGN}", "--commit", str(commit))
-    hear(ready)
-    (directory,) = scratch.jobs()
-    with socket.socket(socket.AF_UNIX) as peer:
-        peer.settimeout(PATIENCE)
-        peer.connect(str(directory / "socket"))
+    directory = supervise(scratch, "--commit", str(commit))
+    with connect(directory) as first, connect(directory) as peer:
+        first.sendall(b"gpgshim/1 sign\n")
         peer.sendall(b"gpgshim/1 sign\n")
         wait_for(lambda: sum(x[0] == "$" for x in scratch.lines()) == 2, "both questions")
         peer.sendall(b"gpgshim/1 sign\n")
         assert peer.recv(100) == b""
-    tell(hold)
-    assert finish(process).status == 0
+        tell(hold)
+        assert first.recv(100) == b"gpgshim/1 go\n"
     assert scratch.lines().count("= go") == 1
+
+
+# Who is not of the job.
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["", "committed"])
+@pytest.mark.parametrize("how", ["by hand", "by another job", "from a copy", "no stunt at all"])
+def test_stranger_is_refused(scratch: Scratch, how: str, committed: bool) -> None:
+    """A process of the same user that this job did not start, while the job runs."""
+    fifo, ready = scratch.fifo("go"), scratch.fifo("ready")
+    begin = SIGN if committed else "true"
+    process = scratch.start_run(f"{begin}; echo >{ready}; cat {fifo} >/dev/null; {SIGN}")
+    hear(ready)
+    (directory,) = scratch.jobs()
+    before = scratch.lines()
+    calls = scratch.calls()
+    called = directory
+    if how == "from a copy":
+        called = scratch.root / "copy"
+        subprocess.run(["cp", "-r", directory, called], check=True)
+        (called / "socket").unlink(missing_ok=True)
+        (called / "socket").symlink_to(directory / "socket")
+    if how == "by another job":
+        words = [*scratch.options()[2:], "--job", "other", "--", called / "bin/gpg", "-s", "f"]
+        done = scratch.gpgshim("run", *words)
+        status, err = done.status, done.err
+        assert (
+            scratch.verdict(-1 if "other" in scratch.journals()[-1].name else 0)[2] == "retriable"
+        )
+        assert status == 75
+    elif how == "no stunt at all":
+        with connect(directory) as peer:
+            peer.sendall(b"gpgshim/1 sign\n")
+            status, err = 2, peer.recv(4096).decode()
+    else:
+        gpg = subprocess.run([called / "bin/gpg", "-s", "f"], env=scratch.env, capture_output=True)
+        status, err = gpg.returncode, gpg.stderr.decode()
+        assert status == 2
+    assert "was not started by this gate's job" in err
+    at = [path.name for path in scratch.journals()].index("j.1")
+    assert scratch.lines(at) == before
+    assert any("is no process of this job" in note for note in scratch.notes(at))
+    assert scratch.calls() == calls
+    # The job itself goes on as if nothing had been.
+    tell(fifo)
+    assert finish(process).status == 0
+    assert scratch.calls() == [*calls, "-s f"]
+    assert scratch.verdict(at).outcome is Outcome.UPLOADED
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "setsid -f sh -c 'sleep 0.2; gpg -s f; echo >done'; read -r _ <done",
+        "(setsid sh -c 'sleep 0.2; gpg -s f; echo >done' &) & wait; read -r _ <done",
+        "./deep 30",
+    ],
+    ids=["a daemon", "an orphan", "deep down"],
+)
+def test_all_that_comes_from_the_job_is_of_it(scratch: Scratch, command: str) -> None:
+    scratch.fifo("done")
+    scratch.script("deep", '#!/bin/sh\ntest $1 = 0 && exec gpg -s f\n"$0" $(($1 - 1)); exit $?\n')
+    done = scratch.run(command)
+    assert done.status == 0, done.err
+    assert scratch.calls() == ["-s f"]
+    assert scratch.verdict().outcome is Outcome.UPLOADED
 
 
 def test_peer_of_another_user(job: Job) -> None:
@@ -173,8 +248,8 @@ def test_peer_that_closes_the_gate(job: Job) -> None:
     ],
 )
 def test_peer_that_gives_up(scratch: Scratch, commit: str, asked: bool, answer: bytes) -> None:
-    job = Job(scratch, "--commit", commit)
-    with job.connect() as first, job.connect() as second:
+    directory = supervise(scratch, "--commit", commit)
+    with connect(directory) as first, connect(directory) as second:
         if asked:
             first.sendall(b"gpgshim/1 sign\n")
             if commit.startswith("sleep"):
