@@ -100,6 +100,9 @@ class World(NamedTuple):
     orphan: str = "-"
     stray: int = 0
     # Facts, which nobody in the world can read.
+    wrote: str = (
+        ""  # what d-r-s did say, or "nothing", or "half" of a report, or one that it belies
+    )
     reached: bool = False
     heard: bool = False  # the authority may have heard the request
     yes: bool = False  # it was asked, and said go-ahead
@@ -253,22 +256,22 @@ def check_end(world: World) -> None:
         true = "unsigned" if well else "irrecoverable" if final else "retriable"
     if world.said != true and not world.failed and not world.broken:
         raise Violation(f"5: what is true is {true}, and {world.said} was said")
-    if world.over and world.job in OWN and not world.amount:
+    if world.over and world.job in OWN and not world.wrote:
         own = OWN[world.job]
         if (world.status == TEMPFAIL) != (world.said == "retriable"):
             raise Violation("2: 75 means retriable, and nothing else")
         if world.said != "retriable" and world.status != (70 if own == TEMPFAIL else own):
             raise Violation("4: the job's exit status is not its own")
         return
-    if world.status < 0 or not world.amount or not world.keeper:
+    if world.status < 0 or not world.wrote or not world.keeper:
         return
     if world.torn and not world.told:
         return  # what a torn line took with it is not told
     # What the manager is owed: d-r-s's report, made true, where there is one and it can be used.
     state = verdict(world.lines).state
-    if state is S.UNKNOWN or world.amount == Said.HALF or (world.bypassed and not world.yes):
+    if state is S.UNKNOWN or world.wrote == "half" or (world.bypassed and not world.yes):
         owed = ""
-    elif world.amount == Said.NOTHING:
+    elif world.wrote == "nothing":
         owed = "retriable" if state is S.UNCOMMITTED else ""
     else:
         owed = world.said
@@ -276,7 +279,7 @@ def check_end(world: World) -> None:
         world.manager == "x" and not world.told
     ):
         raise Violation(f"5: the manager is owed {owed or 'nothing'}, and heard {world.told}")
-    if world.told and world.amount != Said.NOTHING and world.told[:2] != WHOLE:
+    if world.told and world.wrote != "nothing" and world.told[:2] != WHOLE:
         raise Violation("5: the manager was not told d-r-s's own words")
 
 
@@ -546,7 +549,7 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             _used.add(entry)
             reply = REPLIES[entry]
             if reply is Reply.TELL_LATE:
-                if world.amount != Said.UPLOADED:
+                if world.wrote != "uploaded":
                     raise Violation("6: the authority hears of a signature that nobody speaks of")
                 late = world._replace(at="late", bypassed=True, reached=False)
                 for noted, _ in appended(late, "% bypassed", setting):
@@ -698,13 +701,16 @@ def drs_moves(world: World) -> Iterator[World]:
 
 def drs_ends(world: World, data: bytes, line: str) -> World:
     """_Server._ended: what was written, and the exit, become an amount and a line."""
+    ended = line
     report = o2m.parse_report(data)
     amount = o2m.amount_to(report, data, line == "% exit 0")
     if report is not None and line == "% exit 0":
         line = f"% said {report.outcome}"
     elif line == "% exit 0":
         line = "% end"
-    return world._replace(drs="e", amount=str(amount), reply=(line,))
+    told = {report: said for said, report in REPORTS.items()}.get(data, "half")
+    wrote = "nothing" if not data else told if ended == "% exit 0" else "half"
+    return world._replace(drs="e", amount=str(amount), reply=(line,), wrote=wrote)
 
 
 def authority_moves(world: World, setting: Setting) -> Iterator[World]:
@@ -943,6 +949,8 @@ def mutants_of_functions() -> Iterator[Mutant]:
         list(Said),
     )
 
+    reports = {Said(report.outcome): report for report, _ in said if report}
+
     def nothing(reply: Reply, report: o2m.Report | None) -> list[str]:
         return []
 
@@ -959,7 +967,7 @@ def mutants_of_functions() -> Iterator[Mutant]:
         o2m,
         "reply_lines",
         lambda reply, report: (reply, report and report.outcome),
-        [(reply, each) for reply in Reply for each, _ in said[:3]] + [(Reply.CRASHED, None)],
+        list({(reply, reports.get(each)) for (_, each), reply in REPLIES.items()}),
         [nothing, as_it_is, irrecoverable, our_own],
     )
     yield from lies(
@@ -1040,6 +1048,7 @@ NOISE = r"STEPS.* with (SYNC|GRANT|REFUSE) as effect \d"
 NAMED = (
     # One sync more, or an answer to nobody: all stays true, and the test calls it noise.
     (NOISE, "tests/test_gate.py::test_every_history_keeps_the_promises"),
+    (r"exit_status.*", "tests/test_gate.py::test_75_is_retriable_and_nothing_else"),
     (r"MEANINGS.*|judge.*|ending_of.*", "tests/test_verdict.py"),
     (r"ENDINGS.*", "tests/test_verdict.py::test_what_is_on_disk_decides"),
 )
