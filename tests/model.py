@@ -111,6 +111,7 @@ class World(NamedTuple):
     closed: bool = False  # the gate was closed
     granted: bool = False  # a stunt was told go
     bypassed: bool = False  # the job says `uploaded`, and was granted nothing
+    deaf: bool = False  # the job was told no, and the manager will be told nothing
     said_75: bool = False
     told: tuple[str, ...] = ()  # what the manager was sent
     status: int = -1  # our own exit status
@@ -196,6 +197,8 @@ def check(world: World) -> None:
         raise Violation("2: retriable was said, and the authority may have heard")
     if world.granted and (world.said_75 or world.status == TEMPFAIL or "retriable" in world.told):
         raise Violation("2: retriable was said, and a gpg may sign")
+    if world.deaf and world.drs == "r":
+        raise Violation("7: the uploader may be told what the manager will not hear")
     if world.orphan == "g":
         raise Violation("3: an orphan of the attempt before was granted")
     if (world.told or world.said) and not world.closed:
@@ -316,10 +319,29 @@ def fail(world: World, setting: Setting) -> World:
     state, effects = row(world.gate, V.FAILED)
     if any(effect is not F.REFUSE for effect in effects):
         raise Violation("6: after a failure the shell can do nothing but refuse")
-    stunts = "".join(sorted(world.stunts.replace("w", "r"))) if effects else world.stunts
     goes_on = setting.spoilt == "the effects go on after one that failed"
     todo = tuple(each for each in world.todo if each in AFTER or goes_on)
-    return world._replace(gate=state, failed=True, stunts=stunts, todo=todo)
+    world = world._replace(gate=state, failed=True, todo=todo)
+    return refused(world) if effects else world
+
+
+def refused(world: World, lives_on: bool = False) -> World:
+    """Supervisor._refuse, and what repos_server does before it: unless its d-r-s `lives_on`."""
+    if world.drs in "re" and not world.over:
+        state = read_back(world).state
+        _used.update((state, said) for said in Said)
+        if o2m.is_dropped(state) and not lives_on:
+            world = world._replace(job="k" if world.job in "rc" else world.job)
+            if world.drs == "r":
+                world = drs_ends(world, b"", "% signal 9")
+        if world.heard and "! committed" not in world.lines:
+            world = world._replace(deaf=True)
+    return world._replace(stunts=none_waits(world.stunts))
+
+
+def none_waits(stunts: str) -> str:
+    """All who wait have had their no, or are killed."""
+    return "".join(sorted(stunts.replace("w", "r")))
 
 
 def appended(world: World, line: str, setting: Setting) -> Iterator[tuple[World, bool]]:
@@ -396,7 +418,7 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 doubted = world.doubted and not world.heard
                 if not (world.closed or world.no or world.failed or doubted):
                     raise Violation("6: a no without a cause")
-            yield after._replace(stunts="".join(sorted(world.stunts.replace("w", "r"))))
+            yield refused(after, setting.spoilt == "the job lives on, and nobody is told")
         case _:  # the stunt dgit is answered, and says how it ends
             yield after._replace(job="1")
             harmless = read_back(world).state is S.UNCOMMITTED
@@ -411,11 +433,19 @@ def tidy(world: World) -> World:
     is left to happen is that the others see it: what it had in its memory, or was yet to be sent,
     is nobody's.
     """
-    todo = world.todo
-    answers = [at for at, each in enumerate(todo) if each in (F.GRANT, F.REFUSE)]
     # Nobody is heard before all of `todo` is done: the first of its answers leaves nobody waiting.
-    for at in reversed(answers if "w" not in world.stunts else answers[1:]):
-        todo = todo[:at] + todo[at + 1 :]
+    # A no can still be the end of a d-r-s that lives: see refused.
+    todo: tuple[str, ...] = ()
+    idle = {F.GRANT, F.REFUSE} if "w" not in world.stunts else set()
+    if world.drs == "r":
+        idle.discard(F.REFUSE)
+    for each in world.todo:
+        if each not in idle:
+            todo = (*todo, each)
+        if each is F.REFUSE or (each is F.GRANT and world.drs != "r"):
+            idle = {F.GRANT, F.REFUSE}
+        elif each is F.GRANT:
+            idle.add(F.GRANT)
     if todo != world.todo:
         world = world._replace(todo=todo)
     if world.doubted and not todo:
@@ -426,7 +456,7 @@ def tidy(world: World) -> World:
     if world.at in ENDS:
         world = world._replace(
             gate=S.CLOSED, together=(), unsynced=False, asking=False, answer="", stray=0,
-            reached=False, no=False, drs="-", stunts="",
+            reached=False, no=False, deaf=False, drs="-", stunts="",
             manager="x" if world.manager == "x" else "i",
             job=world.job if world.drs == "-" or world.job in ("r", "c") else "k",
         )  # fmt: skip
@@ -538,7 +568,7 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             # kill_descendants. Who is started by hand after it is no descendant.
             lives = setting.spoilt == "what is left of the job is not killed"
             yield world._replace(
-                stunts="".join(sorted(world.stunts.replace("w", "r"))),
+                stunts=none_waits(world.stunts),
                 job="k" if world.job in ("r", "c") and not lives else world.job,
                 drs="e",
                 at="reply" if world.keeper and world.amount else "settle",
@@ -1178,6 +1208,7 @@ SPOILT = (
     ("drs", "two attempts share a directory"),
     ("drs", "a close ends the late commitment"),
     ("drs", LOST),
+    ("drs", "the job lives on, and nobody is told"),
     ("drs", "uploaded is told without a go-ahead"),
     ("run", "the effects go on after one that failed"),
     ("run", "the gate stays open when the job is over"),
