@@ -38,11 +38,12 @@ from tests.crash.calls import (
     normal,
 )
 from tests.crash.spoils import SPOILS, Case
-from tests.crash.tracer import ALL, PUBLIC, Deed, Stuck, Target
+from tests.crash.tracer import ALL, Deed, Stuck, Target
 from tests.crash.world import (
     COMMIT,
     FACES,
     JOBS,
+    OTHERS,
     Attempt,
     Base,
     World,
@@ -184,21 +185,25 @@ def parts(watched: Watched) -> Iterator[tuple[Target, int, list[Call]]]:
 
 
 def kills(watched: Watched, every: bool) -> Iterator[Point]:
-    """Rule 1 and rule 2: a kill at each call, and one in the middle of each write."""
+    """Rule 1 and rule 2: a kill at each call, and one in the middle of each write.
+
+    A call is known as in failures().
+    """
     for target, start, made in parts(watched):
-        count = 0
+        count: Counter[tuple[int, str]] = Counter()
         for at, call in enumerate(made):
-            if not every and is_private(call):
+            name = normal(call.name, watched.root.rstrip("/"))
+            count[call.number, name] += 1
+            if at < start or (is_private(call) and not every):
                 continue
-            count += 1
-            if at < start:
-                continue
-            number = ALL if every else PUBLIC
-            deed = Deed("kill", count, number)
-            yield Point(watched.face, watched.job, target, deed, name_of(call.number))
+            deed = Deed("kill", count[call.number, name], call.number, 0, name)
+            if every:
+                deed = Deed("kill", at + 1, ALL)
+            shown = f"{name_of(call.number)} {name} {call.data[:30]!r}"
+            yield Point(watched.face, watched.job, target, deed, shown)
             if can_be_half(call):
-                deed = Deed("tear", count, number)
-                yield Point(watched.face, watched.job, target, deed, f"half of {call.data[:30]!r}")
+                deed = deed._replace(what="tear")
+                yield Point(watched.face, watched.job, target, deed, f"half of {shown}")
 
 
 def one_of_each_class(errors: Sequence[int], turn: int) -> list[int]:
@@ -218,6 +223,8 @@ def failures(watched: Watched, every: bool) -> Iterator[Point]:
     so it is the same one in every run, whatever else a run has to wait for.
     """
     for target, begin, made in parts(watched):
+        if target.role in OTHERS.values():
+            continue
         granted = [at for at, call in enumerate(made) if call.data.startswith(GO)]
         start = max(begin, *granted) if begin and granted else begin
         count: Counter[tuple[int, str]] = Counter()

@@ -54,6 +54,7 @@ def normal(name: str, world: str) -> str:
     name = re.sub(r"/j\.[0-9a-f]{12}(?=/|$)", "/JOB", name)
     name = re.sub(r"(?<=\.table-)\w+|(?<=\.new\.)[0-9a-f]{16}", "", name)
     name = re.sub(r"(?<=/proc/)\d+|(?<=/task/)\d+", "PID", name)
+    name = re.sub(r"(?<=^WORLD/heard/).*|(?<=^WORLD/signed/).*", "", name)
     return re.sub(r":\[\d+\]$", "", name)
 
 
@@ -70,6 +71,7 @@ PRIVATE = {
     12: "brk",
     13: "rt_sigaction",
     14: "rt_sigprocmask",
+    15: "rt_sigreturn",
     17: "pread64",
     21: "access",
     25: "mremap",

@@ -182,7 +182,7 @@ class Tracer:
         # None where all are stopped at.
         self._sieve: tuple[Sequence[int], bool] | None = None
         if CAN_TAMPER and target is not None and deed.what:
-            if deed.number == PUBLIC:
+            if deed.number == PUBLIC or deed.what == "tear":
                 self._sieve = (list(PRIVATE), False)
             elif deed.number != ALL:
                 self._sieve = (sorted({deed.number, *LOOKED_AT, *WAITS}), True)

@@ -101,6 +101,16 @@ esac
 #: What the stand-in for dgit does: signs twice; fails before that; fails after it.
 JOBS = ("signs", "early", "late")
 FACES = ("run", "repos-server", "supervise")
+#: The stand-ins that are killed too, and their roles. Their calls are not made to fail.
+OTHERS = {
+    "gpg": "real gpg",
+    "dgit": "real dgit",
+    "script": "job",
+    "dgit-repos-server": "job",
+    "authority": "authority",
+}
+#: Whose death leaves orphans, which `gpgshim run` does not kill.
+OF_THE_JOB = ("stunt dgit", "newborn of dgit", "newborn", "real dgit", "job")
 #: Whose child's role is what, until it becomes another program.
 FORKS = {
     "keeper": "supervisor",
@@ -292,12 +302,14 @@ class World:
         return found[-1].read_bytes() if found else b""
 
     def role_of(self, words: list[str]) -> str:
-        """Which of our programs a process is; "" for a stand-in."""
+        """Which program a process is; "" for those of no interest."""
         for role, name in (("stunt gpg", "gpg"), ("stunt dgit", "dgit")):
             if words[2:3] and words[2].startswith(f"{self.root}/run/") and (
                 words[2].endswith(f"/bin/{name}")
             ):  # fmt: skip
                 return role
+        if len(words) > 1 and words[1].startswith(f"{self.base.tools}/"):
+            return OTHERS.get(words[1].rpartition("/")[2], "")
         if words[1:3] == ["-m", "gpgshim"]:
             return {"supervise": "starter", "close": "closer"}.get(words[3], "")
         return ""
@@ -446,7 +458,7 @@ def left_running(attempt: Attempt, face: str, killed: str) -> bool:
     `gpgshim run` leaves the orphans of a job that was killed alone: its gate is closed to them.
     That everybody ends in the end, the tracer sees.
     """
-    orphans = face != "repos-server" and killed in ("stunt dgit", "newborn of dgit", "newborn")
+    orphans = face != "repos-server" and killed in OF_THE_JOB
     ended = attempt.seen.status if not killed or killed != first_role(face) else None
     alive = [x for x in attempt.seen.alive if "gpgshim supervise" not in x]  # it has just answered
     return ended is not None and bool(alive) and not orphans

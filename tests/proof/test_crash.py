@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.__main__ import Ran, crash, failures, power_cuts, run_points, spoilt, watch
+from tests.crash.__main__ import (
+    Ran,
+    crash,
+    failures,
+    kills,
+    power_cuts,
+    run_points,
+    spoilt,
+    watch,
+)
 from tests.crash.calls import CAN_TAMPER, FSYNC, Call
 from tests.crash.spoils import SPOILS
 from tests.crash.tracer import Target
@@ -79,6 +88,42 @@ def test_what_was_found(place: Path, face: str, role: str, text: str) -> None:
     found = fail_at(place, face, role, text)
     assert found
     assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
+
+
+#: The rows of the table in INTERNALS.md: who dies, at which call, and what is then true of the job.
+ROWS = [
+    ("run", "stunt gpg 1", "connect ", {"uncommitted, retriable"}),
+    # Its question stays asked; the answer may come before dgit has seen its gpg die, or after.
+    ("run", "stunt gpg 1", "recvfrom ", {"unknown, irrecoverable", "committed, irrecoverable"}),
+    ("run", "stunt gpg 1", "execve ", {"committed, irrecoverable"}),
+    ("run", "real gpg 3", "wait4 ", {"committed, irrecoverable"}),
+    ("run", "supervisor 1", "! unknown", {"uncommitted, retriable (not written)"}),
+    ("run", "supervisor 1", "half of ! unknown", {"unknown, irrecoverable (not written)"}),
+    ("run", "supervisor 1", "> commit", {"unknown, irrecoverable (not written)"}),
+    ("run", "supervisor 1", "= go", {"committed, irrecoverable (not written)"}),
+    ("run", "supervisor 1", "/state/ uploaded", {"committed, uploaded (not written)"}),
+    ("repos-server", "supervisor 1", "= go", {"committed, irrecoverable (not written)"}),
+    ("repos-server", "keeper 1", "wait4 ", {"uncommitted, retriable", "not begun"}),
+    ("repos-server", "job 1", "b'message", {"committed, irrecoverable"}),
+    ("supervise", "authority 1", "openat /heard/", {"unknown, irrecoverable"}),
+]
+
+
+@needs_registers
+@pytest.mark.parametrize(("face", "who", "words", "ends"), ROWS)
+def test_what_a_crash_leaves(place: Path, face: str, who: str, words: str, ends: set[str]) -> None:
+    base = Base(place, CHECKOUT)
+    points = [
+        point
+        for point in kills(watch(base, face, "signs"), False)
+        if str(point.target) == who
+        and point.deed.what == ("tear" if words.startswith("half ") else "kill")
+        and all(word in point.shown for word in words.split())
+    ]
+    found = list(run_points(base, points, 2))
+    assert found
+    assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
+    assert {ran.end for ran in found} <= ends
 
 
 @needs_registers
