@@ -46,7 +46,11 @@ def dgit(job: str) -> NoReturn:
     except OSError as error:
         say(f"dgit: gpgshim: this dgit belongs to no job that is under way ({error})")
         posix._exit(2)
-    undo_start_up()
+    try:
+        undo_start_up()
+    except OSError as error:
+        say(f"dgit: gpgshim: {real} cannot be run as it should be: {error.strerror}")
+        posix._exit(127)
     if PUSHES.isdisjoint(words):
         _become(real, words)
     # With SIGCHLD ignored, as a caller may leave it, the kernel would throw the status away.
@@ -55,6 +59,7 @@ def dgit(job: str) -> NoReturn:
     try:
         child = posix.fork()
     except OSError:
+        _signal.signal(_signal.SIGCHLD, left)
         _become(real, words)  # nobody watches it then, and its failure is its own
     if not child:
         _signal.signal(_signal.SIGCHLD, left)

@@ -29,7 +29,11 @@ def gpgconf(job: str) -> NoReturn:
     except OSError as error:
         say(f"gpgconf: gpgshim: this gpgconf belongs to no job that is under way ({error})")
         posix._exit(2)
-    undo_start_up()
+    try:
+        undo_start_up()
+    except OSError as error:
+        say(f"gpgconf: gpgshim: {real} cannot be run as it should be: {error.strerror}")
+        posix._exit(127)
     if words != ASKED:
         _become(real, words)
     try:

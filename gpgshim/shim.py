@@ -82,7 +82,8 @@ def undo_start_up() -> None:
     """Put back what CPython changed as it started: two signals, and perhaps LC_CTYPE.
 
     It ignores SIGPIPE and SIGXFSZ, which exec passes on; what the caller had is in what
-    jobdir's prelude noted before. And it sets LC_CTYPE in a C locale (PEP 538).
+    jobdir's prelude noted before. And it sets LC_CTYPE in a C locale (PEP 538). Raises OSError
+    where it cannot be told what LC_CTYPE was.
     """
     status: bytes = getattr(encodings, "caller_status", b"")
     ignored = int(status.partition(b"SigIgn:\t")[2][:16] or b"0", 16)

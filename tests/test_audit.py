@@ -9,6 +9,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_each_file_has_its_digest(witness: Witness, tmp_path: Path) -> None:
         f"# sha256 {digest(b'')} 'a b'",
         f"# sha256 {digest(b'x' * 1_000_000)} {tmp_path}/c",
     ]
+
+
+def test_what_cannot_be_loaded_is_gone_without(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a").write_bytes(b"one")
+    # As where another python3 has come since we started.
+    monkeypatch.setitem(sys.modules, "hashlib", None)
+    assert notes(witness, "a") == []
 
 
 def test_many_large_files_are_not_all_hashed(

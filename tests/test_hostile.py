@@ -421,6 +421,16 @@ def test_gpg_that_is_none(scratch: Scratch, text: str, why: str) -> None:
     assert_not_started(scratch, done, 78, why)
 
 
+def test_gpg_that_cannot_be_looked_at_is_not_stepped_over(scratch: Scratch) -> None:
+    # execvp(3) would stop at it, too: what stands behind it is another gpg.
+    link = scratch.root / "loop/gpg"
+    link.parent.mkdir()
+    link.symlink_to("gpg")
+    words = ["run", "--job", "j", "--", "touch", "started"]
+    done = scratch.gpgshim(*words, PATH=f"{link.parent}:{os.defpath}")
+    assert_not_started(scratch, done, 78, "Too many levels of symbolic links")
+
+
 def test_gpg_that_is_not_there(scratch: Scratch) -> None:
     for path in ("/nonexistent/gpg", scratch.root, "gpg"):
         assert_not_started(

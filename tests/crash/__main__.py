@@ -56,6 +56,7 @@ from tests.crash.world import (
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 GO = b"gpgshim/1 go"  #: how a grant begins
 DIRECTORY = "WORLD/run/gpgshim/JOB/"  #: a job's own, as normal() has it
+BIND = 49
 BIRTHS = (56, 57, 58, 435)  #: clone, fork, vfork, clone3
 
 
@@ -88,7 +89,7 @@ class Watched(NamedTuple):
     calls: dict[Target, list[Call]]
     root: str  # where it ran
     own: dict[Target, int]  # the index of each one's first call that has to do with this job
-    loaded: tuple[str, ...]  # where the modules are
+    places: tuple[str, ...]  # what else than modules, and directories above, is looked at
 
 
 def watch(base: Base, face: str, job: str) -> Watched:
@@ -105,8 +106,8 @@ def watch(base: Base, face: str, job: str) -> Watched:
         theirs = (f"{root}/run/", f"{root}/state/", f"{root}/cache/", f"{base.tools}/")
         own[target] = next((n for n, call in enumerate(made) if call.name.startswith(theirs)), 0)
     shutil.rmtree(root)
-    loaded = (f"{sys.base_prefix}/", str(base.code), "/lib", "/usr/lib", "/etc/ld.so.")
-    return Watched(face, job, attempt, calls, f"{root}/", own, loaded)
+    places = (f"{root}/", f"{base.tools}/", "/proc/", "/dev/null", "/dev/tty")
+    return Watched(face, job, attempt, calls, f"{root}/", own, places)
 
 
 def supervising(watched: Watched) -> list[Call]:
@@ -217,28 +218,34 @@ def one_of_each_class(errors: Sequence[int], turn: int) -> list[int]:
 def failures(watched: Watched, every: bool) -> Iterator[Point]:
     """Each call that has to do with the job fails once: with each of its errors, or in turns.
 
-    What Python loads, of its own or of ours, is not loaded, however it comes; so there each of
-    these calls fails once. Until dgit fails, and when its directory is taken away, the jobs are the
-    same. A call is known by its number, by what it is about, and how many such there were before;
-    so it is the same one in every run, whatever else a run has to wait for.
+    A call is known by its number, by what it is about, and how many such there were before; so it
+    is the same one in every run, whatever else a run has to wait for.
+
+    What Python loads, of its own or of ours, is not loaded, however it comes; so there each call
+    fails once, as it does for the directories above what is ours. What is done before a door is
+    there is the same whoever starts it, and fails for the first of them. Until dgit fails, and when
+    its directory is taken away, the jobs are the same.
     """
     for target, begin, made in parts(watched):
         if target.role in OTHERS.values():
             continue
         granted = [at for at, call in enumerate(made) if call.data.startswith(GO)]
         start = max(begin, *granted) if begin and granted else begin
+        if watched.face != FACES[0]:
+            doors = (at for at, call in enumerate(made) if call.number == BIND)
+            start = max(start, next(doors, 0))
         count: Counter[tuple[int, str]] = Counter()
         turn: Counter[int] = Counter()
         for at, call in enumerate(made):
             name = normal(call.name, watched.root.rstrip("/"))
             count[call.number, name] += 1
-            if at < max(start, watched.own[target]) or (start and name.startswith(DIRECTORY)):
+            if at < max(start, watched.own[target]) or (begin and name.startswith(DIRECTORY)):
                 continue
             assert call.number in FAILS or call.number in NEVER_FAIL, f"call {call.number}: add it"
             errors = errors_of(call, watched.root)
             turn[call.number] += 1
             chosen = errors if every else one_of_each_class(errors, turn[call.number])
-            loads = call.name.startswith(watched.loaded) or name == "WORLD"  # on sys.path
+            loads = call.name.startswith("/") and not call.name.startswith(watched.places)
             if loads and not every:
                 if count[call.number, name] > 1:
                     continue

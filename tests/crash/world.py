@@ -40,8 +40,15 @@ for journal in "$WORLD"/state/gpgshim/[!.]*; do last=$journal; done
 cat "$last" >"$WORLD/signed/new.$$" && exec mv "$WORLD/signed/new.$$" "$WORLD/signed/$ATTEMPT.$$"
 """
 
+GPGCONF = """\
+#!/bin/sh
+echo 'gpg:OpenPGP:/usr/bin/gpg'
+"""
+
+#: gpgme would look for gpg by way of gpgconf; one of the faces does.
 DGIT = """\
 #!/bin/sh
+case $WITH_GPGCONF in ?*) gpgconf --list-components >/dev/null || exit 254;; esac
 case $JOB in early) echo 'gave HTTP code 500' >&2; exit 255;; esac
 gpg --detach-sign a || exit 255
 gpg --clearsign b || exit 255
@@ -104,6 +111,7 @@ FACES = ("run", "repos-server", "supervise")
 #: The stand-ins that are killed too, and their roles. Their calls are not made to fail.
 OTHERS = {
     "gpg": "real gpg",
+    "gpgconf": "real gpgconf",
     "dgit": "real dgit",
     "script": "job",
     "dgit-repos-server": "job",
@@ -118,6 +126,7 @@ FORKS = {
     "starter": "newborn of starter",  # gpg, twice, where no table is kept; and the daemon
     "newborn of starter": "newborn",
     "stunt dgit": "newborn of dgit",
+    "stunt gpgconf": "newborn of gpgconf",
 }
 
 
@@ -153,6 +162,7 @@ class Base:
         for name, text in (
             ("gpg", GPG.format(gpg=gpg)),
             ("dgit", DGIT),
+            ("gpgconf", GPGCONF),
             ("script", SCRIPT),
             ("operator", OPERATOR),
             ("authority", AUTHORITY),
@@ -275,6 +285,7 @@ class World:
             "PYTHONPATH": str(base.code),
             "PYTHONNOUSERSITE": "1",
             "WORLD": str(root),
+            "WITH_GPGCONF": "yes" if face == "supervise" else "",
             "PYTHON": sys.executable,
         }
 
@@ -303,11 +314,11 @@ class World:
 
     def role_of(self, words: list[str]) -> str:
         """Which program a process is; "" for those of no interest."""
-        for role, name in (("stunt gpg", "gpg"), ("stunt dgit", "dgit")):
+        for name in ("gpg", "dgit", "gpgconf"):
             if words[2:3] and words[2].startswith(f"{self.root}/run/") and (
                 words[2].endswith(f"/bin/{name}")
             ):  # fmt: skip
-                return role
+                return f"stunt {name}"
         if len(words) > 1 and words[1].startswith(f"{self.base.tools}/"):
             return OTHERS.get(words[1].rpartition("/")[2], "")
         if words[1:3] == ["-m", "gpgshim"]:

@@ -66,6 +66,7 @@ FOUND = [
     ("run", "supervisor", "prlimit64 "),
     ("run", "stunt dgit", "clone "),
     ("run", "stunt dgit", "pidfd_open "),  # the stunt died, and dgit ran on
+    ("run", "stunt dgit", "environ b"),
     ("supervise", "starter", "clone "),
     ("supervise", "newborn of starter", " /dev/null b"),
 ]
