@@ -13,7 +13,8 @@ import pytest
 
 from gpgshim import config
 from gpgshim.errors import Misconfigured
-from tests.scratch import PATIENCE, Done, Scratch
+from gpgshim.metrics import METRICS
+from tests.scratch import CHECKOUT, PATIENCE, Done, Scratch
 from tests.test_repos_server import COMMIT, PASSES, SIGN, UPLOADED, Worker, worker
 
 __all__ = ["worker"]  # a fixture
@@ -68,6 +69,15 @@ def test_every_field_is_a_key() -> None:
     for key, value in config.Settings()._asdict().items():
         kind, _ = config.KEYS[key.replace("_", "-")]
         assert value is None or kind.fits(value)
+
+
+def test_the_operator_s_page_has_them_all() -> None:
+    page = (CHECKOUT / "doc/OPERATING.md").read_text()
+    for name in (*config.KEYS, *METRICS):
+        assert f"`{name}" in page, name
+    for key in ("deadline", "keep-days", "keep-jobs"):
+        value = config.to_toml(getattr(config.Settings(), key.replace("-", "_")))
+        assert f"| `{key}` | `{value}` |" in page
 
 
 def test_without_a_file_nothing_is_paid(scratch: Scratch) -> None:

@@ -132,6 +132,12 @@ def test_questions_are_read_again(table: argv.Table) -> None:
     assert read_with(table, HEAD + "! uncommitted\n$ gpg -s f\n! unknown\n") == [""]
 
 
+def test_what_is_read_otherwise_is_told() -> None:
+    told = read_with(NEW, HEAD + SIGNED.replace("$ gpg -s f", "? gpg -s f"))
+    assert len(told) == 1
+    assert told[0].startswith("? gpg -s f was taken for refuse, and is sign: ")
+
+
 @pytest.mark.parametrize("words", ["gpg", "gpg -s <+3 words>", "python3 -s f", "gpg 'x", "''"])
 def test_what_does_not_tell_all_words_is_left_out(words: str) -> None:
     assert read_with(NEW, HEAD + SIGNED.replace("gpg -s f", words)) == []

@@ -5,8 +5,8 @@
 3. The clock ends a play that waits for ever; it decides nothing else.
 
 Usage, with an empty /world, as the ordinary user: `-m tests.world.play SCENARIO MODE PACE`, where
-MODE is stock, gated, or deployed (gated, by systemd: see deployed.py), and PACE is how many seconds
-a job takes on this machine just now.
+MODE is stock, gated, observed, or deployed (gated, by systemd: see deployed.py), and PACE is how
+many seconds a job takes on this machine just now.
 """
 
 from __future__ import annotations
@@ -298,6 +298,10 @@ class Stage:
 
     def play(self) -> dict[str, Any]:
         gate = []
+        if self.mode == "observed":
+            settings = t2u.ORACLE / ".config/gpgshim/gpgshim.conf"
+            settings.parent.mkdir(mode=0o700, parents=True)
+            settings.write_text("observe = true\n")
         if self.mode != "stock":
             # The deployment: a directory that holds nothing else, first on the oracle's PATH.
             (t2u.ORACLE / "gate").mkdir()
