@@ -33,6 +33,14 @@ def spread(seconds: Sequence[float]) -> list[str]:
     return [f"{1e3 * each:.2f}" for each in (statistics.median(ordered), tenth, ninetieth)]
 
 
+#: sched(7). What runs ahead of all others is as on a machine that it has for itself, more or less.
+SCHEDULERS = {
+    os.SCHED_OTHER: "as all others",
+    os.SCHED_FIFO: "ahead of all others (SCHED_FIFO)",
+    os.SCHED_RR: "ahead of all others (SCHED_RR)",
+    os.SCHED_BATCH: "after others (SCHED_BATCH)",
+    os.SCHED_IDLE: "after all others (SCHED_IDLE)",
+}
 SPREAD = ("median, ms", "10 %", "90 %")
 
 
@@ -71,6 +79,7 @@ def machine(python: Path, gpg: str) -> Table:
             ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
             ("processors", f"{len(os.sched_getaffinity(0))} of {model}"),
             ("load when it began", f"{os.getloadavg()[0]:.1f}"),
+            ("we ran", SCHEDULERS[os.sched_getscheduler(0)]),
             ("system", f"{system}, Linux {platform.release()}"),
             ("file system of the journals", file_system(Path.cwd())),
             *((Path(words[0]).name, said(words)) for words in programs),
@@ -80,7 +89,7 @@ def machine(python: Path, gpg: str) -> Table:
 
 
 def file_system(path: Path) -> str:
-    return said(["stat", "--file-system", "--format=%T", str(path)])
+    return said(["findmnt", "--noheadings", "--output=FSTYPE", "--target", str(path)])
 
 
 def said(words: list[str]) -> str:
