@@ -22,6 +22,9 @@ SYNCS = "two lines written, each synced"
 FIRST = "gpg --detach-sign, the first of its job"
 NEXT = "gpg --detach-sign, the next"
 
+#: Seconds from a job's beginning to its first signature: more than a supervisor takes to start.
+BEFORE = 0.3
+
 
 def seconds(what: Callable[[], object]) -> float:
     began = time.perf_counter()
@@ -51,10 +54,12 @@ def tables(runs: int) -> Iterator[Table]:
         call = ["--batch", "--local-user", "signer", "--output", "-", "--detach-sign"]
         for _ in range(max(runs // 5, 1)):
             with here.job() as job:
+                time.sleep(BEFORE)
                 took[SYNCS].append(seconds(lambda: sync_twice(here.state)))
                 took[COMMITMENT].append(seconds(lambda job=job: question(job)))  # type: ignore[misc]
                 took[LATER].append(seconds(lambda job=job: question(job)))  # type: ignore[misc]
             with here.job() as job:
+                time.sleep(BEFORE)
                 for name in (FIRST, NEXT):
                     words = [str(job / "bin/gpg"), *call, str(here.data)]
                     took[name].append(timing.once(words, here.environ)[0])
