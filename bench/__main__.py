@@ -1,25 +1,42 @@
-"""`make bench`: all that is measured, in one run, into bench/RESULTS.md."""
+"""`make bench`: all that is measured, in one run, into bench/RESULTS.md.
+
+    python -m bench [--runs N] [startup] [classify] [commit] [load]
+
+Where some are named, only they are run, and only printed.
+"""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Iterable, Iterator
+from types import ModuleType
 
 from bench import classify, commit, load, results, startup, world
 
 BENCHMARKS = (startup, classify, commit, load)
 
 
+def measure(benchmarks: Iterable[ModuleType], runs: int) -> Iterator[results.Table]:
+    """What they measured, and before that, with what."""
+    yield results.machine(world.find_python(), world.GPG)
+    for each in benchmarks:
+        yield from each.tables(runs)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--runs", type=int, default=200, help="of each program")
+    names = {each.__name__.partition(".")[2]: each for each in BENCHMARKS}
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names)}")
     options = parser.parse_args()
-    tables = [results.machine(world.find_python(), world.GPG)]
-    for each in BENCHMARKS:
-        for table in each.tables(options.runs):
-            print(results.markdown(table), end="\n\n", file=sys.stderr, flush=True)
-            tables.append(table)
-    results.write(world.ROOT / "bench/RESULTS.md", tables)
+    if unknown := set(options.names) - set(names):
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    tables = []
+    for table in measure([names[name] for name in options.names or names], options.runs):
+        print(results.markdown(table), end="\n\n", flush=True)
+        tables.append(table)
+    if not options.names:
+        results.write(world.ROOT / "bench/RESULTS.md", tables)
 
 
 if __name__ == "__main__":
