@@ -1,0 +1,54 @@
+"""Would the checks of `make e2e` see what they are there to see?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpgshim.o2m import OUTCOMES
+from tests.world.root import measure
+from tests.world.scenarios import TOLD, count_queries, list_disagreements
+
+STATUSES = ("uploaded", "irrecoverable", "failed")
+
+
+def report(outcome: str, *told: str) -> dict[str, Any]:
+    """One job with one attempt, of which the uploader was told so, and the list likewise."""
+    mails = [
+        {"to": to, "subject": f"[tag2upload 2420] {status} probe", "status": status}
+        for status in told
+        for to in ("uploader <uploader@example.org>", "tag2upload-list@example.org")
+    ]
+    lines = ["+001.500 < job 2420", "+001.600 % something", "+004.000 > uploaded"]
+    attempt = {"outcome": outcome, "transcript": lines}
+    return {"jobs": [{"id": "2420", "attempts": [attempt]}], "mails": mails}
+
+
+def test_every_word_of_the_manager_has_its_mail() -> None:
+    assert set(TOLD) == {*OUTCOMES, "lost", ""}
+
+
+@pytest.mark.parametrize("outcome", TOLD)
+def test_a_mail_that_says_another_thing_is_seen(outcome: str) -> None:
+    assert list_disagreements(report(outcome, *TOLD[outcome])) == []
+    for told in ((), *((status,) for status in STATUSES), ("uploaded", "irrecoverable")):
+        if list(told) != TOLD[outcome]:
+            assert len(list_disagreements(report(outcome, *told))) == 1, told
+
+
+def test_the_last_attempt_counts_and_each_job_alone() -> None:
+    retried = report("retriable", "uploaded")
+    retried["jobs"][0]["attempts"].append({"outcome": "uploaded", "transcript": []})
+    assert list_disagreements(retried) == []
+    retried["jobs"].append({"id": "2421", "attempts": []})
+    assert list_disagreements(retried) == []
+    retried["jobs"][1]["attempts"].append({"outcome": "uploaded", "transcript": []})
+    assert len(list_disagreements(retried)) == 1
+
+
+def test_what_is_measured() -> None:
+    assert measure(report("uploaded")) == [2.5]
+    assert measure(report("lost")) == []
+    asked = ["+1 archive: 200 suites", "+2 > commit-to-public-upload", "+3 archive: 503 suites"]
+    assert count_queries({"timeline": [*asked, "+4 archive: 200 suites"]}) == (1, 2)
