@@ -18,6 +18,7 @@ would lead it to the real gpg.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import marshal
 import os
@@ -96,7 +97,7 @@ def make(
         path = _make_directory(base, job[:24])
         try:
             _check_path(path)
-            for name in ("bin", "real", "code"):
+            for name in ("code", "bin", "real"):  # sweep() knows a directory of ours by the first
                 (path / name).mkdir()
             (path / "table").write_text(table, "utf-8", "surrogateescape")
             if until is not None:
@@ -205,6 +206,7 @@ def _marshal(modules: Iterable[str]) -> bytes:
     return marshal.dumps([(module, _code(module)) for module in modules])
 
 
+@functools.cache  # the stunts have most of theirs in common
 def _code(module: str) -> CodeType:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.loader is None:
