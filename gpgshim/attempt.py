@@ -87,6 +87,8 @@ class Attempt:
         self._signals = -1
         self.directory = jobdir.make(base, self.job, text, real, until, observe)
         try:
+            if command is None:
+                jobdir.keep_until_reboot(self.directory)
             head = {
                 "gpg": f"{real['gpg']} {table.version}",
                 "authority": called,

@@ -5,6 +5,7 @@
     JOB/table                     the real gpg's options
     JOB/until                     when the stunt dgit gives up, where it has to
     JOB/observe                   there if the stunts are to hold and refuse nothing
+    JOB/exported                  the boot in which a shell may have taken JOB/bin onto its PATH
     JOB/socket                    the supervisor; gone when the gate is
     JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for the others
     JOB/pyc/                      what CPython itself imports as it starts, compiled
@@ -216,11 +217,34 @@ def _code(module: str) -> CodeType:
     return code
 
 
+def keep_until_reboot(job: Path) -> None:
+    """Have no sweep remove `job` in this boot. Raises OSError.
+
+    A shell that evals what we print has JOB/bin on a PATH that nobody else can see: its environment
+    in /proc is the one that it was started with.
+    """
+    (job / "exported").write_text(_boot())
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:
+        return ""  # the same again next time: what was exported stays
+
+
+def _may_be_exported(job: Path) -> bool:
+    try:
+        return (job / "exported").read_text() == _boot()
+    except FileNotFoundError:
+        return False
+
+
 def sweep(base: Path) -> None:
     """Remove what attempts before us had to leave under `base`, where nothing needs it any more.
 
     That is: our own directories, a day old, without a supervisor, that no process of ours has in
-    its environment. What cannot be told or removed stays.
+    its environment, and no shell can have exported since. What cannot be told or removed stays.
     """
     long_ago = time.time() - 86400
     for entry in _own_directories(base):
@@ -229,6 +253,7 @@ def sweep(base: Path) -> None:
                 entry.stat().st_mtime < long_ago
                 and not is_served(entry)
                 and not _is_on_a_path(entry)
+                and not _may_be_exported(entry)
             ):
                 import shutil
 

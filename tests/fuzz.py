@@ -115,7 +115,10 @@ def fuzz_journal(data: bytes) -> None:
     row = row_of("j", 1, "j.1", data, False, 2e9, 2e9)
     assert row.needs or verdict.outcome is not Outcome.IRRECOVERABLE or row.words
     assert all(line.isprintable() for line in table([row], 100)) and json.dumps(row.as_json)
-    assert verdict.outcome is OUTCOMES[verdict.state, verdict.ending]
+    if verdict.would:
+        assert verdict.outcome is Outcome.OBSERVED and b"mode: observe\n" in data
+    else:
+        assert verdict.outcome is OUTCOMES[verdict.state, verdict.ending]
     assert verdict.meaning
     try:
         transcript = parse(data)

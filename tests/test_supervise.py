@@ -88,6 +88,21 @@ def test_after_the_close_nothing_is_granted(shell: Shell, scratch: Scratch) -> N
     assert scratch.calls() == ["-s f", "--verify f"]
 
 
+def test_the_stunts_stay_where_a_shell_has_exported_them(shell: Shell, scratch: Scratch) -> None:
+    """No process has JOB/bin in the environment that it was started with, and a day has gone by."""
+    assert shell("gpgshim close --status 0").status == 0
+    os.utime(shell.job, (1, 1))
+    assert scratch.run("true").status == 0  # which sweeps
+    assert shell.job in scratch.jobs()
+    done = shell("gpg -s f")
+    assert (done.status, scratch.calls()) == (2, [])
+    # After a reboot no shell of before is there.
+    (shell.job / "exported").write_text("another boot\n")
+    os.utime(shell.job, (1, 1))
+    assert scratch.run("true").status == 0
+    assert shell.job not in scratch.jobs()
+
+
 def test_close_twice(shell: Shell, scratch: Scratch) -> None:
     assert shell("gpgshim close --status 0").status == 0
     done = shell("gpgshim close --status 0")
