@@ -156,6 +156,9 @@ class Journal:
             self.note(line)
         elif self._broken:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
+        if not os.fstat(self._fd).st_nlink:
+            self._broken = "it has been removed"
+            raise OSError(2, f"{self.path} has been removed: nobody would find what it says")
         if self._synced == self._length:
             return
         try:

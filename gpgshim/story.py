@@ -154,6 +154,7 @@ WORLD: dict[str, tuple[Kind, Party, Party | None, str]] = {
     "said": (K.REPORT, P.JOB, P.SUPERVISOR, "(held) {}"),
     "half": (K.WORLD, P.SUPERVISOR, None, "that report is not whole, or belied by the exit status"),
     "bypassed": (K.WORLD, P.SUPERVISOR, None, "ALARM: a signature went round the gate"),
+    "ungated": (K.WORLD, P.SUPERVISOR, None, "ALARM: the stunts were taken away while it ran"),
     "close": (K.WORLD, P.SUPERVISOR, None, "the gate is closed"),
     "would": (K.WORLD, P.DGIT, P.SUPERVISOR, "(only observed) would have exited with status {}"),
     "gone": (K.WORLD, P.GPG, None, "does not wait for its answer any more"),
@@ -259,6 +260,7 @@ class _Teller:
         self.bypassed = any(
             (line.sigil, line.text) == ("%", "bypassed") for line in transcript.lines
         )
+        self._ungated = any((x.sigil, x.text) == ("%", "ungated") for x in transcript.lines)
         self._asked = 0
         self._waiting: list[int] = []
         self._signing: set[int] = set()
@@ -336,7 +338,8 @@ class _Teller:
 
     def _undo(self) -> Undo:
         undo = UNDO[self._disk, self._heard]
-        return Undo.UNKNOWN if undo is Undo.RETRIABLE and self.bypassed else undo
+        unsure = self.bypassed or self._ungated
+        return Undo.UNKNOWN if undo is Undo.RETRIABLE and unsure else undo
 
     def _add(
         self,

@@ -76,6 +76,8 @@ class Supervisor:
         self.ends_told = ends_told
         self.observes = observes
         self.clock = clock
+        self._stunt = job / "bin/gpg"
+        self._had_stunts = os.path.exists(self._stunt)
         self.state = State.UNCOMMITTED
         self.why = ""  # why all are refused, once they are
         self.over = ""  # the journal's line that ended the job, once it is over
@@ -411,6 +413,9 @@ class Supervisor:
         """Close the gate: from now on nothing is granted. The job may go on."""
         if self.state is not State.CLOSED:
             self.why = "the job is over"
+            if self._had_stunts and not os.path.exists(self._stunt):
+                # Whatever cleaned up here: PATH has led the job to the real gpg since.
+                self._note("% ungated")
         # What the authority is told late goes on: the gate was closed before it began.
         if self._until is not None and self.state is not State.LATE:
             self._stop_asking()

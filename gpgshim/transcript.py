@@ -52,6 +52,7 @@ WORLD = {
     "said": "TEXT: dgit-repos-server's report; its last line is an outcome",
     "half": "that report is not whole, or the exit status belies it",
     "bypassed": "the job says that it uploaded, and was granted nothing",
+    "ungated": "the job's stunts are there no more: its gpg may have been the real one",
     "close": "somebody closed the gate",
     "would": "N: only observed: the stunt dgit would have exited with this status",
     "gone": "N: the stunt that asked as the Nth is there no more",

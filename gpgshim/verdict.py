@@ -18,7 +18,8 @@ class Verdict(NamedTuple):
     """`state` is a durable one; `told` is whether the journal itself holds the outcome.
 
     `refused` is whether the authority said no in so many words: it has not committed. `bypassed` is
-    whether a signature went round the gate, and no commitment followed. `would` is the outcome that
+    whether a signature went round the gate, and no commitment followed; `ungated` whether one may
+    have, because the stunts were taken away. `would` is the outcome that
     a gate would have told, of a job that had one which only looked on.
     """
 
@@ -29,6 +30,7 @@ class Verdict(NamedTuple):
     refused: bool = False
     bypassed: bool = False
     would: Outcome | None = None
+    ungated: bool = False
 
     @property
     def meaning(self) -> str:
@@ -37,6 +39,8 @@ class Verdict(NamedTuple):
             return f"{OBSERVED}; the gate would have told {self.would}"
         if self.bypassed:
             return BYPASSED
+        if self.ungated:
+            return UNGATED
         return REFUSED if self.refused else MEANINGS[self.state, self.outcome]
 
 
@@ -44,6 +48,11 @@ class Verdict(NamedTuple):
 REFUSED = "the authority refused: it has not committed, and nothing was signed"
 #: Another: the gate saw nothing, and the job says that it uploaded.
 BYPASSED = "unknown: a signature went round the gate; check with the authority what it believes"
+#: Another: what cleans directories up took the stunts away, and the job ran on.
+UNGATED = (
+    "unknown: the job's stunts were taken away while it ran, so its gpg may have been the real one;"
+    " check what was published"
+)
 #: Of a job that had a gate which only looked on.
 OBSERVED = "nothing was held or refused, and nothing is known"
 
@@ -86,8 +95,13 @@ def judge(transcript: Transcript) -> Verdict:
         raise TranscriptError(f"states out of order: {', '.join(states)}")
     state = states[-1] if states else State.UNKNOWN
     bypassed = Line("%", "bypassed") in (line._replace(at=None) for line in transcript.lines)
+    ungated = state is State.UNCOMMITTED and any(
+        (line.sigil, line.text) == ("%", "ungated") for line in transcript.lines
+    )
     if (transcript.torn or bypassed) and state is State.UNCOMMITTED:
         state = State.UNKNOWN  # a job that went round the gate is never called unsigned
+    if ungated:
+        state = State.UNKNOWN
     endings = [end for end in map(ending_of, transcript.lines) if end]
     ending = endings[-1] if endings else Ending.UNTOLD
     outcome = OUTCOMES[state, ending]
@@ -103,7 +117,7 @@ def judge(transcript: Transcript) -> Verdict:
         line._replace(at=None) for line in transcript.lines
     )
     bypassed = bypassed and state is State.UNKNOWN
-    return Verdict(state, ending, outcome, bool(told), refused, bypassed, would)
+    return Verdict(state, ending, outcome, bool(told), refused, bypassed, would, ungated)
 
 
 def judge_journal(data: bytes) -> Verdict:

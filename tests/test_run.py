@@ -317,6 +317,29 @@ def test_job_that_ends_while_a_stunt_waits(scratch: Scratch, end: str, status: i
     assert scratch.calls() == []
 
 
+def test_stunts_that_were_taken_away(scratch: Scratch) -> None:
+    # As what cleans up /tmp does, or /run/user at the last logout. PATH then leads to the real gpg.
+    done = scratch.run("rm -r ${PATH%%/bin:*}; exit 3")
+    assert (done.status, scratch.verdict().outcome) == (3, Outcome.IRRECOVERABLE)
+    assert "its gpg may have been the real one" in done.err
+    assert scratch.lines()[-3:] == ["% exit 3", "% ungated", "irrecoverable"]
+
+
+def test_stunts_that_were_taken_away_from_a_dgit(scratch: Scratch) -> None:
+    real = scratch.script("dgit", "#!/bin/sh\nrm -r ${PATH%%/bin:*}; exit 255\n")
+    done = scratch.run("dgit push-source", "--dgit", real)
+    assert done.status == 255
+    assert "% ungated" in scratch.lines()
+
+
+def test_journal_that_was_taken_away(scratch: Scratch) -> None:
+    done = scratch.run(f"rm {scratch.state}/gpgshim/j.1; {SIGN}; echo $? >status")
+    assert done.status == 74
+    assert (scratch.root / "status").read_text() == "2\n"
+    assert "j.1 has been removed" in done.err
+    assert scratch.calls() == []
+
+
 def test_orphan_is_refused_when_the_job_is_over(scratch: Scratch) -> None:
     fifo, told = scratch.fifo("fifo"), scratch.fifo("told")
     # Whoever comes late finds the stunt first on PATH: its directory stays as long as it lives.

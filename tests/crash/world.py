@@ -117,8 +117,8 @@ OTHERS = {
     "dgit-repos-server": "job",
     "authority": "authority",
 }
-#: Whose death leaves orphans, which `gpgshim run` does not kill.
-OF_THE_JOB = ("stunt dgit", "newborn of dgit", "newborn", "real dgit", "job")
+#: Whose death may leave orphans, which `gpgshim run` does not kill.
+OF_THE_JOB = ("stunt dgit", "newborn of dgit", "newborn", "real dgit", "job", "starter")
 #: Whose child's role is what, until it becomes another program.
 FORKS = {
     "keeper": "supervisor",
@@ -219,7 +219,8 @@ class Manager:
         if self._listener is not None:
             self._listener.close()
         found = sorted((self._world.root / "heard").glob(f"{self._attempt}.*"))
-        self.heard += [(COMMIT, path.read_bytes()) for path in found]
+        # An empty one is of a command that was killed when it had been asked.
+        self.heard += [(COMMIT, path.read_bytes() or self._world.newest()) for path in found]
 
     def _serve(self) -> None:
         if self._listener is None:
