@@ -361,8 +361,12 @@ class World:
             os.utime(path, (long_ago, long_ago))
 
     def left(self) -> list[str]:
-        """Jobs' directories that are two days old, and should have been swept."""
-        found = (self.root / "run/gpgshim").glob("*")
+        """Jobs' directories that are two days old, and should have been swept.
+
+        Those that a shell may have on its PATH stay until the next boot.
+        """
+        made = (self.root / "run/gpgshim").glob("*")
+        found = [path for path in made if not (path / "exported").exists()]
         today = time.time() - 86400
         return [x.name for x in found if (x / "code").is_dir() and x.stat().st_mtime < today]
 
