@@ -159,6 +159,12 @@ def _check_path(path: Path) -> None:
             f"{path}/socket has {socket} bytes, and a socket's path can have {LONGEST_SOCKET_PATH}:"
             " set XDG_RUNTIME_DIR to a shorter one; nothing was started"
         )
+    if not os.access(_interpreter(), os.X_OK):
+        # execvp(3) steps over a script without its interpreter, to the real gpg.
+        raise Misconfigured(
+            f"there is no {_interpreter()} that a stunt could be run with (is /proc mounted?);"
+            " nothing was started"
+        )
     line = _shebang(path)
     if len(line) > LONGEST_SHEBANG or _interpreter().split() != [_interpreter()]:
         raise Misconfigured(

@@ -108,6 +108,19 @@ def is_stunt(path: Path) -> bool:
     return head.startswith(b"#!") and _STUNT in head
 
 
+def can_be_run(stunt: Path) -> bool:
+    """Whether execvp(3) would run this stunt, and not step over it to the next program on PATH.
+
+    It steps over what is not there or may not be run, and over what has such an interpreter.
+    """
+    try:
+        with stunt.open("rb") as file:
+            interpreter = file.readline(256)[2:].split()[0]
+    except (OSError, IndexError):
+        return False
+    return os.access(stunt, os.X_OK) and os.access(interpreter, os.X_OK)
+
+
 def _is_program(path: Path) -> bool:
     """Whether `path` can be run, as execvp(3) would see it. Raises OSError where that stops."""
     try:

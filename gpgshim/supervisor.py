@@ -24,6 +24,7 @@ from gpgshim.authority import Authority
 from gpgshim.errors import Unable
 from gpgshim.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, State
 from gpgshim.journal import Journal
+from gpgshim.places import can_be_run
 from gpgshim.transcript import TranscriptError, escape, parse_line, quote
 from gpgshim.verdict import Verdict, ending_of, judge_bytes, judge_journal
 
@@ -77,7 +78,7 @@ class Supervisor:
         self.observes = observes
         self.clock = clock
         self._stunt = job / "bin/gpg"
-        self._had_stunts = os.path.exists(self._stunt)
+        self._had_stunts = can_be_run(self._stunt)
         self.state = State.UNCOMMITTED
         self.why = ""  # why all are refused, once they are
         self.over = ""  # the journal's line that ended the job, once it is over
@@ -413,7 +414,7 @@ class Supervisor:
         """Close the gate: from now on nothing is granted. The job may go on."""
         if self.state is not State.CLOSED:
             self.why = "the job is over"
-            if self._had_stunts and not os.path.exists(self._stunt):
+            if self._had_stunts and not can_be_run(self._stunt):
                 # Whatever cleaned up here: PATH has led the job to the real gpg since.
                 self._note("% ungated")
         # What the authority is told late goes on: the gate was closed before it began.

@@ -303,6 +303,29 @@ def test_disk_that_is_full(scratch: Scratch) -> None:
     assert len(ends) >= 4
 
 
+def test_no_proc(scratch: Scratch) -> None:
+    # A chroot without /proc: what the stunts are run with cannot be told.
+    if os.geteuid() or not shutil.which("unshare"):
+        pytest.skip("only root can unmount something")
+    real = scratch.stand_in()
+    (scratch.root / "gpg").symlink_to(real)
+    options = scratch.options("--commit", "false")
+    words = [sys.executable, "-m", "gpgshim", "run", *options, "--", "gpg", "-s"]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", 'umount -l /proc || exit 99; exec "$@"', "sh", *words],
+        env=scratch.env | {"PATH": f"{scratch.root}:{os.defpath}"},
+        cwd=scratch.root,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 99:
+        pytest.skip(f"no unmounting here: {done.stderr}")
+    assert scratch.calls() == []
+    assert done.returncode == 78
+    assert "is /proc mounted?" in done.stderr
+    assert scratch.journals() == []
+
+
 def test_a_place_from_which_no_program_can_be_run(scratch: Scratch) -> None:
     # A shell steps over a stunt that it may not run, to the real gpg.
     if os.geteuid() or not shutil.which("unshare"):

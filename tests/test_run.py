@@ -325,6 +325,13 @@ def test_stunts_that_were_taken_away(scratch: Scratch) -> None:
     assert scratch.lines()[-3:] == ["% exit 3", "% ungated", "irrecoverable"]
 
 
+def test_stunts_that_cannot_be_run_any_more(scratch: Scratch) -> None:
+    # As where another python3 has come, and the one before is gone.
+    done = scratch.run("sed -i '1s|#![^ ]*|#!/nonexistent|' ${PATH%%:*}/gpg; gpg -s f; exit 3")
+    assert (done.status, scratch.verdict().outcome) == (3, Outcome.IRRECOVERABLE)
+    assert "% ungated" in scratch.lines()
+
+
 def test_stunts_that_were_taken_away_from_a_dgit(scratch: Scratch) -> None:
     real = scratch.script("dgit", "#!/bin/sh\nrm -r ${PATH%%/bin:*}; exit 255\n")
     done = scratch.run("dgit push-source", "--dgit", real)
