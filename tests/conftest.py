@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scratch import GPG, Key, Scratch, short_directory
+from tests.scratch import GPG, Key, Scratch, guarded, short_directory
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,7 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def session() -> Iterator[Path]:
     """A directory that the tests of a session share."""
     root = short_directory()
-    yield root
+    with guarded(root):
+        yield root
     shutil.rmtree(root, ignore_errors=True)
 
 
