@@ -250,7 +250,8 @@ def table_of(gpg: Path) -> str:
     try:
         return optable.of(str(gpg))
     except optable.NoTable as error:
-        raise Misconfigured(f"{error}; nothing was started") from error
+        where = "" if str(gpg) in str(error) else f"{gpg}: "
+        raise Misconfigured(f"{where}{error}; nothing was started") from error
 
 
 def become_subreaper() -> None:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -22,10 +22,14 @@ from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_sign
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
+from gpgshim.journal import check_job_name
 from gpgshim.log import LEVELS, say
 from gpgshim.prune import prune_if_due
-from gpgshim.transcript import TranscriptError, quote
+from gpgshim.transcript import TranscriptError, escape, quote
 from gpgshim.verdict import Verdict
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: For verbs whose last words are another program's: from the first that is not ours, they all are.
 _WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -35,9 +39,10 @@ def main() -> NoReturn:
     """The program `gpgshim`."""
     try:
         status = cli.main(prog_name="gpgshim", standalone_mode=False)
+        sys.stdout.flush()
     except click.UsageError as error:
-        context = f"{error.ctx.command_path} --help" if error.ctx else "gpgshim --help"
-        say(f"{error.format_message()} (see {context})")
+        text = error.format_message().removesuffix(".").replace(". Did", "; did")
+        say(f"{text} (see {_verb_of(error)} --help); nothing was done")
         status = Misused.status
     except click.ClickException as error:
         say(error.format_message())
@@ -51,12 +56,53 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         status = 128 + signal.SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains as it ends
+        _give_up_stdout()
         status = 128 + signal.SIGPIPE
+    except OSError as error:
+        _give_up_stdout()
+        # Whoever opens a file says so himself; what is written to and has no name is stdout.
+        where = escape(str(error.filename or "stdout"))
+        say(f"{where}: {error.strerror}; if a job has begun, its journal tells what is true")
+        status = Unable.status
     sys.exit(status)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _give_up_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains as it ends
+
+
+def _verb_of(error: click.UsageError) -> str:
+    # click knows no context where an option lacks its argument.
+    if error.ctx and error.ctx.info_name != "gpgshim":
+        return error.ctx.command_path
+    return " ".join(["gpgshim", *(word for word in sys.argv[1:2] if word in cli.commands)])
+
+
+class Verbs(click.Group):
+    """Says which verb was meant, and helps who gives none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.commands, n=1)
+            meant = (
+                f"is it {near[0]!r} that is meant?"
+                if near
+                else f"there are {', '.join(self.commands)}"
+            )
+            ctx.fail(f"no verb {escape(args[0])!r}: {meant}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, message="gpgshim %(version)s")
 def cli() -> None:
     """A commitment gate for signatures.
@@ -82,8 +128,25 @@ _DEADLINE = click.option(
     type=click.FloatRange(min=0, min_open=True, max=1e6),
     help="How long the authority may take; after that nobody knows what it believes. Default: 600.",
 )
-_GPG = click.option("--gpg", metavar="PATH", help="The real gpg. Default: the first on PATH.")
-_DGIT = click.option("--dgit", metavar="PATH", help="The real dgit. Default: the first on PATH.")
+_GPG = click.option(
+    "--gpg", metavar="PATH", type=click.Path(), help="The real gpg. Default: the first on PATH."
+)
+_DGIT = click.option(
+    "--dgit", metavar="PATH", type=click.Path(), help="The real dgit. Default: the first on PATH."
+)
+
+
+# Only a shell that asks pays for the import.
+def _file(_context: object, _param: object, begun: str) -> list[CompletionItem]:
+    from gpgshim import completion
+
+    return completion.of_file(begun)
+
+
+def _job(_context: object, _param: object, begun: str) -> list[CompletionItem]:
+    from gpgshim import completion
+
+    return completion.of_job(begun)
 
 
 _OBSERVE = click.option(
@@ -116,11 +179,17 @@ def follow(attempt: Attempt, now: config.Settings) -> None:
 
 
 def _authority_of(now: config.Settings, job: str | None) -> Authority:
+    if job is not None:
+        try:
+            check_job_name(job)
+        except Misconfigured as error:
+            raise Misused(f"--job: {error}") from None
     asked = from_option(now.commit, dict(os.environ) | ({"GPGSHIM_JOB": job} if job else {}))
     return Nobody() if now.observe else asked
 
 
-@cli.command(context_settings=_WORDS_OF_ANOTHER)
+# Not _WORDS_OF_ANOTHER: a slip in an option of ours is no command.
+@cli.command(context_settings={"allow_interspersed_args": False})
 @_JOB
 @_COMMIT
 @_DEADLINE
@@ -133,7 +202,14 @@ def _authority_of(now: config.Settings, job: str | None) -> Authority:
     type=click.Path(path_type=Path),
     help="Keep the journal as a fixture, which `gpgshim replay` and fixtures/jobs take as it is.",
 )
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True, metavar="-- COMMAND…")
+@click.argument(
+    "command",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    required=True,
+    metavar="-- COMMAND…",
+    shell_complete=_file,
+)
 def run(
     job: str | None,
     commit: str | None,
@@ -186,7 +262,8 @@ def _keep(journal: Path, path: Path, shows: str) -> None:
     try:
         recorded.keep(journal, path, shows)
     except (OSError, TranscriptError) as error:
-        say(f"--record {path}: {error}; {journal} is the journal itself")
+        why = error.strerror if isinstance(error, OSError) else error
+        say(f"--record {path} was not written: {why}; {journal} is the journal itself")
 
 
 @cli.command()
@@ -265,6 +342,11 @@ def close(status: int | None, directory: Path | None) -> int:
       make release; gpgshim close --status $?
     """
     job = directory or _job_on_path()
+    if not (job / "bin").is_dir():
+        raise Misused(
+            f"{escape(str(job))} is not, or no longer, a job's directory, whose bin is on the job's"
+            " PATH; nothing was closed (`gpgshim status` has what is true of each job)"
+        )
     try:
         answer, told = ask.ask(str(job), wire.END, "" if status is None else str(status))
     except ask.NoAnswer as error:
@@ -329,7 +411,7 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
     type=click.Path(path_type=Path),
     help="Write a page with a diagram instead; `-' is stdout.",
 )
-@click.argument("job", metavar="JOB|JOB.N|FILE")
+@click.argument("job", metavar="JOB|JOB.N|FILE", shell_complete=_job)
 def show_job(job: str, html: Path | None) -> int:
     """The story of JOB's last attempt, of attempt N, or of a journal FILE, as a timeline.
 
@@ -459,6 +541,11 @@ def show_metrics(as_json: bool, textfile: Path | None) -> int:
     except OSError as error:
         raise Unable(f"the jobs in {directory} cannot be counted: {error.strerror}") from error
     if textfile:
+        if textfile.suffix != ".prom":
+            raise Misused(
+                f"{escape(str(textfile))}: node_exporter reads only names that end in .prom;"
+                " nothing was written"
+            )
         try:
             tally.write_textfile(textfile, sums)
         except OSError as error:
@@ -506,7 +593,7 @@ def doctor(gpg: str | None, in_json: bool) -> int:
     \b
     Examples:
       gpgshim doctor
-      gpgshim doctor --json | grep -c '"result": "mend"'
+      gpgshim doctor | grep -v '^ok'
     """
     from gpgshim.doctor import main as examine
 
@@ -519,7 +606,10 @@ def _job_on_path() -> Path:
         with contextlib.suppress(OSError):
             if each.startswith("/") and places.is_stunt(gpg):
                 return gpg.parent.parent
-    raise Misused("no job's stunts are on PATH: eval what `gpgshim supervise` printed, or name one")
+    raise Misused(
+        "no job's stunts are on PATH: eval what `gpgshim supervise` printed, or name the job's"
+        " directory; nothing was closed"
+    )
 
 
 def _tell_systemd() -> None:

@@ -168,6 +168,11 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         raise Misconfigured(f"{path} is not TOML: {error}{NOT_STARTED}") from None
     for key, value in values.items():
         where = f"{path}{_line_of(key, text)}"
+        if key not in KEYS and isinstance(value, dict):
+            raise Misconfigured(
+                f"{where}: no setting {escape(key)!r}: it is a table, and there is none: a key"
+                f" stands by itself, as in `deadline = 600`{NOT_STARTED}"
+            )
         if key not in KEYS:
             raise Misconfigured(f"{where}: no setting {escape(key)!r}{_nearest(key)}{NOT_STARTED}")
         kind = KEYS[key][0]

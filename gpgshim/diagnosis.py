@@ -515,7 +515,10 @@ def deployment(found: Deployment) -> Finding:
     ]
     if program is None:
         several.append(
-            mend(f"{source}: there is no dgit-repos-server on PATH", "mend PATH; see TAG2UPLOAD.md")
+            mend(
+                f"{source}: there is no dgit-repos-server on PATH",
+                "mend PATH; see gpgshim-tag2upload(7)",
+            )
         )
     elif not found.stunt:
         named = "DGIT_REPOS_SERVER_TEST names" if found.by_variable else "PATH leads to"

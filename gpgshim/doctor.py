@@ -288,7 +288,7 @@ def look_at_deployment(machine: Machine) -> Finding:
         mend(
             "nothing is known of the oracle's environment: of this user no tag2upload-oracled runs,"
             " no user manager answers, and nothing in environment.d sets PATH",
-            "run gpgshim doctor as the oracle's user; to deploy it, see TAG2UPLOAD.md",
+            "run gpgshim doctor as the oracle's user; to deploy it, see gpgshim-tag2upload(7)",
         ),
     )
 

@@ -33,7 +33,7 @@ _LOCK = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 def check_job_name(name: str) -> str:
     """`name`, if a job may be called so. Raises Misconfigured.
 
-    A name becomes a file name and a line of a head, so it is made of letters, digits and `._+~-`
+    A name becomes a file name and a line of a head, so it is made of letters, digits and `._+~,-`
     and begins with a letter or a digit.
     """
     if not name or len(name) > _LONGEST_NAME:
@@ -45,7 +45,7 @@ def check_job_name(name: str) -> str:
         name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "._+~,-" for c in name)
     ):
         raise Misconfigured(
-            f"{escape(name)!r} cannot be a job's name: letters, digits and ._+~- only,"
+            f"{escape(name)!r} cannot be a job's name: letters, digits and ._+~,- only,"
             " a letter or a digit first; nothing was started"
         )
     return name

@@ -53,7 +53,8 @@ def make_private(directory: Path) -> None:
         info = directory.stat()
     except OSError as error:
         raise Unable(
-            f"{directory} cannot be made or looked at: {error.strerror}; nothing was started"
+            f"{directory} cannot be made or looked at: {error.strerror}: mend that, or name another"
+            " place (XDG_STATE_HOME, XDG_RUNTIME_DIR); nothing was started"
         ) from error
     if not stat.S_ISDIR(info.st_mode):
         raise Misconfigured(f"{directory} is not a directory; nothing was started")
@@ -71,7 +72,7 @@ def check_ours(path: Path, info: os.stat_result) -> None:
     sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
     if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
         raise Misconfigured(
-            f"others can write to {path} (mode {stat.S_IMODE(info.st_mode):04o});"
+            f"others can write to {path} (mode {stat.S_IMODE(info.st_mode):04o}): `chmod go-w` it;"
             " nothing was started"
         )
 
@@ -156,5 +157,8 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
             ) from error
         return path.absolute()
     if given is not None:
-        raise Misconfigured(f"{given} is not a program that can be run; nothing was started")
+        raise Misconfigured(
+            f"{given} is not a program that can be run, and was given as the real {name};"
+            " nothing was started"
+        )
     return None

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim import places
-from gpgshim.errors import Malformed, Misused, Unable
+from gpgshim.errors import GpgshimError, Malformed, Misused, Unable
 from gpgshim.jobs import Found, attempts_of, read_row, split
 from gpgshim.journal import is_under_way
 from gpgshim.rows import Row
-from gpgshim.transcript import Transcript, TranscriptError, parse
+from gpgshim.transcript import Transcript, TranscriptError, escape, parse
 
 
 class Told(NamedTuple):
@@ -83,11 +83,11 @@ def find(job: str) -> Told:
     else:
         directory = places.state_directory(dict(os.environ))
         path = directory / job
-        name = split(job)[0] if path.exists() else job
-        attempts = attempts_of(directory, name)
-        if not path.exists():
+        is_there = os.path.exists(path)
+        attempts = attempts_of(directory, split(job)[0] if is_there else job)
+        if not is_there:
             if not attempts:
-                raise Misused(f"there is no journal of a job {job!r} in {directory}")
+                raise _no_such(directory, job)
             path = Path(attempts[-1].path)
     try:
         under_way = is_under_way(path)
@@ -98,6 +98,22 @@ def find(job: str) -> Told:
         raise Misused(f"{path} cannot be read: {error.strerror}") from None
     except TranscriptError as error:
         raise _is_none(path, error) from None
+
+
+def _no_such(directory: Path, job: str) -> GpgshimError:
+    import difflib
+
+    try:
+        names = [name for name in os.listdir(directory) if split(name)[1]]
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        return Unable(f"the jobs in {directory} cannot be read: {error.strerror}")
+    jobs = {split(name)[0] for name in names}
+    # An attempt that is not there, of a job that is, is the likelier slip.
+    near = [*({split(job)[0]} & jobs), *difflib.get_close_matches(job, jobs, n=1)]
+    meant = f"is {near[0]!r} meant?" if near else "`gpgshim status --all` has those that there are"
+    return Misused(f"there is no journal of a job {escape(job)!r} in {directory}: {meant}")
 
 
 def _is_none(path: Path, error: TranscriptError) -> Malformed:

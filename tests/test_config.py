@@ -146,6 +146,7 @@ def test_xdg_config_home(scratch: Scratch, user: Path) -> None:
         ("Deadline = 3", ":1: no setting 'Deadline'; is it 'deadline' that is meant?"),
         ("zzz = 1", ":1: no setting 'zzz'; there are commit, deadline, gpg"),
         ("[run]\ncommit = 'x'", ":1: no setting 'run'"),
+        ("[gpgshim]\ndeadline = 3", ":1: no setting 'gpgshim': it is a table, and there is none"),
         ("deadline = 'soon'", ":1: deadline is a number of seconds, more than 0 and at most"),
         ("deadline = 0", "not 0"),
         ("deadline = -1", "not -1"),
@@ -185,7 +186,7 @@ def test_a_file_that_others_can_write(scratch: Scratch, user: Path) -> None:
         user.chmod(mode)
         done = scratch.run("touch started")
         assert done.status == 78
-        assert f"others can write to {user} (mode {mode:04o})" in done.err
+        assert f"others can write to {user} (mode {mode:04o}): `chmod go-w` it; " in done.err
     user.chmod(0o600)
     user.parent.chmod(0o770)
     assert f"others can write to {user.parent} " in scratch.run("touch started").err
