@@ -97,6 +97,7 @@ class Person:
     def __init__(self) -> None:
         self._fd = -1
         self._line = b""
+        self._in_line = False  # behind our prompt, where the next that is said would stand
 
     def reach(self) -> None:
         try:
@@ -118,6 +119,7 @@ class Person:
         if len(texts) > MOST_LINES:
             cut.append(f"... and {len(texts) - MOST_LINES} more lines")
         shown = "".join(f"    {text}\n" for text in cut)
+        self._in_line = True
         write_all(self._fd, f"gpgshim: the first signature of this job:\n{shown}{PROMPT}".encode())
 
     def fileno(self) -> int:
@@ -133,14 +135,23 @@ class Person:
         self._line += more
         if more and not self._line.endswith(b"\n"):
             return None
+        self._in_line &= not more
+        self._end_line()
         if self._line.strip(b" \t") == b"yes\n":
             return Answer(Event.GO_AHEAD, "< go-ahead")
         return Answer(Event.REFUSAL, "< refused")
 
     def give_up(self) -> None:
         if self._fd >= 0:
+            self._end_line()
             os.close(self._fd)
             self._fd = -1
+
+    def _end_line(self) -> None:
+        if self._in_line:
+            with contextlib.suppress(OSError):
+                os.write(self._fd, b"\n")
+        self._in_line = False
 
 
 class Command:

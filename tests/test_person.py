@@ -144,7 +144,19 @@ def test_nobody_in_time(scratch: Scratch) -> None:
     with job(scratch, SIGN, "--deadline", "0.3") as terminal:
         terminal.hear(PROMPT)
         assert terminal.end() == 2
+    assert terminal.said.startswith("\n")  # what is said next has a line of its own
     assert "% timeout" in scratch.lines()
+
+
+def test_interrupted(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        terminal.hear(PROMPT)
+        terminal.type("\3")
+        assert terminal.end() == 130
+    said = terminal.said.splitlines()
+    assert said[0] in ("", "^C")
+    assert said[-1].startswith("gpgshim: j.1: irrecoverable: ")
+    assert scratch.calls() == []
 
 
 def test_no_terminal_is_retriable(scratch: Scratch) -> None:
