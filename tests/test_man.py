@@ -12,6 +12,8 @@ import pytest
 
 from gpgshim import config, transcript, wire
 from gpgshim.cli import cli
+from gpgshim.replay import replay
+from gpgshim.verdict import judge_bytes
 
 MAN = Path(__file__).parent.parent / "doc/man"
 PAGES = sorted(MAN.iterdir())
@@ -58,6 +60,27 @@ def test_the_journal_s_page_has_its_words() -> None:
     listed = re.findall(r"^\.It (.*)$", page, re.MULTILINE)
     words = {word for line in listed for word in re.findall(r"Li (\S+)", line)}
     assert {*transcript.HEAD, *transcript.SIGILS, *transcript.WORLD} == words
+
+
+def test_the_journal_s_example_is_one() -> None:
+    page = (MAN / "gpgshim-journal.5").read_text()
+    example = page.partition(".Sh EXAMPLES")[2].partition(".Bd")[2].partition(".Ed")[0]
+    text = example.partition("\n")[2].replace("\\&", "").replace("\\(aq", "'")
+    assert replay(transcript.parse(text.encode())) == []
+    verdict = judge_bytes(text.encode())
+    assert (verdict.outcome, verdict.told) == ("uploaded", True)
+
+
+def test_the_settings_example_is_one(tmp_path: Path) -> None:
+    page = (MAN / "gpgshim.conf.5").read_text()
+    example = page.partition(".Sh EXAMPLES")[2].partition(".Bd")[2].partition(".Ed")[0]
+    file = tmp_path / config.NAME
+    file.parent.mkdir(0o700)
+    file.write_text(example.partition("\n")[2])
+    file.chmod(0o600)
+    loaded = config.load({"XDG_CONFIG_HOME": str(tmp_path)})
+    assert loaded.settings.deadline == 120
+    assert set(loaded.origins) == {"alarm", "deadline", "commit"}
 
 
 def test_the_protocol_s_page_has_its_words() -> None:
