@@ -377,6 +377,7 @@ def test_no_runtime_directory(scratch: Scratch) -> None:
         "a\nb",
         "a b",
         "-x",
+        "",
         "é",
         "\udcff",
         "x" * 121,
@@ -387,7 +388,7 @@ def test_job_name_that_is_none(scratch: Scratch, name: str) -> None:
     done = scratch.gpgshim(
         "run", f"--job={name}", "--gpg", scratch.stand_in(), "--", "touch", "started"
     )
-    assert_not_started(scratch, done, 78, "job's name")
+    assert_not_started(scratch, done, 64, "job's name")
     assert "\x1b" not in done.err
 
 
