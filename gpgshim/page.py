@@ -126,10 +126,11 @@ def _attempts(attempts: Sequence[Row], story: Story) -> list[str]:
     for row in attempts:
         this = str(row.attempt) == story.head.get("attempt")
         outcome = str(row.outcome or "under way") + (f" ({row.needs})" if row.needs else "")
+        signed = f"{row.signatures} signature{'s' * (row.signatures != 1)}"
         words = (
             f"{outcome}{', this one' * this}:"
             f" began {row.began.replace('T', ' ') if row.began else age(row.age) + ' ago'},"
-            f" could be retried for {duration(row.retriable)}, {row.signatures} signatures"
+            f" could be retried for {duration(row.retriable)}, {signed}"
         )
         out.append(f"<li value={row.attempt}>{_text(words)}</li>")
     return [*out, "</ol>"]
