@@ -41,7 +41,8 @@ def main() -> NoReturn:
         status = cli.main(prog_name="gpgshim", standalone_mode=False)
         sys.stdout.flush()
     except click.UsageError as error:
-        text = error.format_message().removesuffix(".").replace(". Did", "; did")
+        text = error.format_message().removesuffix(".")
+        text = text.replace(". Did you", " Did you").replace(" Did you", "; did you")
         say(f"{text} (see {_verb_of(error)} --help); nothing was done")
         status = Misused.status
     except click.ClickException as error:
@@ -343,7 +344,7 @@ def close(status: int | None, directory: Path | None) -> int:
     """
     job = directory or _job_on_path()
     if not (job / "bin").is_dir():
-        raise Misused(
+        raise Misconfigured(
             f"{escape(str(job))} is not, or no longer, a job's directory, whose bin is on the job's"
             " PATH; nothing was closed (`gpgshim status` has what is true of each job)"
         )

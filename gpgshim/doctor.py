@@ -370,7 +370,9 @@ def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tupl
         try:
             finding = check.look(machine)
         except GpgshimError as error:
-            finding = mend(_words(error), f"put that right: {check.looks_at}")
+            finding = mend(
+                _words(error), f"put that right; what could not be looked at: {check.looks_at}"
+            )
         except subprocess.CalledProcessError as error:
             finding = mend(
                 f"{error.cmd[0]} ended with {error.returncode}", f"see what it says: {error.cmd[0]}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.journal import is_under_way, locked_inodes, next_attempt
-from gpgshim.rows import Row, row_of
+from gpgshim.rows import Row, row_of, unread
 
 #: Jobs that are shown, unless somebody says otherwise.
 NEWEST = 20
@@ -72,10 +72,16 @@ def split(name: str) -> tuple[str, int]:
 
 
 def read_row(found: Found, now: float) -> Row:
-    """The row of a journal. Raises OSError where it cannot be read, or is gone by now."""
-    # First the lock: a supervisor that goes in between has left its outcome to be read.
-    under_way = is_under_way(found.path)
-    data = Path(found.path).read_bytes()
+    """The row of a journal. Raises FileNotFoundError where it is gone by now."""
+    try:
+        # First the lock: a supervisor that goes in between has left its outcome to be read.
+        under_way = is_under_way(found.path)
+        data = Path(found.path).read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # the others are still to be seen
+        why = error.strerror or str(error)
+        return unread(found.job, found.attempt, found.path, why, now, found.written)
     return row_of(found.job, found.attempt, found.path, data, under_way, now, found.written)
 
 

@@ -40,6 +40,7 @@ REFUSED = "the authority refused: nothing was signed"
 OBSERVED = "it was not gated; it would have been"
 BYPASSED = "find what went round the gate, and what the authority believes"
 NO_JOURNAL = "look at the file: it is not a journal, so take the job for unknown"
+UNREAD = "look at the file: it cannot be read, so take the job for unknown"
 
 UNDER_WAY = "under way"  #: stands where an outcome would
 CRASHED = "its supervisor is gone"  #: and wrote no outcome: what is true is derived
@@ -104,11 +105,7 @@ def row_of(
     try:
         story = tell(parse(data))
     except TranscriptError as error:
-        return Row(
-            job, attempt, path, under_way, State.UNKNOWN, None if under_way else O.IRRECOVERABLE,
-            False, None, now - written, None, None, 0, NO_JOURNAL, str(error),
-            str(error),
-        )  # fmt: skip
+        return _unknown(job, attempt, path, under_way, now - written, NO_JOURNAL, str(error))
     verdict = story.verdict
     under_way = under_way and not verdict.told
     began = _seconds_since_1970(story.head.get("started", ""))
@@ -134,6 +131,20 @@ def row_of(
         _words(story, under_way),
         f"waits for {story.waits_for}" if under_way else verdict.meaning,
     )
+
+
+def unread(job: str, attempt: int, path: str, why: str, now: float, written: float) -> Row:
+    """The row of a journal that is there and cannot be read. Raises nothing."""
+    return _unknown(job, attempt, path, False, now - written, UNREAD, why)
+
+
+def _unknown(
+    job: str, attempt: int, path: str, under_way: bool, age: float, needs: str, why: str
+) -> Row:
+    return Row(
+        job, attempt, path, under_way, State.UNKNOWN, None if under_way else O.IRRECOVERABLE,
+        False, None, age, None, None, 0, needs, why, why,
+    )  # fmt: skip
 
 
 def _needs(story: Story, under_way: bool) -> str:

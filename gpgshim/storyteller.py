@@ -113,6 +113,8 @@ def _no_such(directory: Path, job: str) -> GpgshimError:
     # An attempt that is not there, of a job that is, is the likelier slip.
     near = [*({split(job)[0]} & jobs), *difflib.get_close_matches(job, jobs, n=1)]
     meant = f"is {near[0]!r} meant?" if near else "`gpgshim status --all` has those that there are"
+    if os.path.isfile(job):
+        meant = f"the file of that name is ./{escape(job)}"
     return Misused(f"there is no journal of a job {escape(job)!r} in {directory}: {meant}")
 
 

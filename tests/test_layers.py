@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "transcript",
         "verdict",
     },
+    "completion": {"jobs", "places"},
     "recorded": {"argv", "explain", "jobs", "replay", "transcript"},
     "config": {"errors", "places", "prune", "transcript"},
     "supervisor": {

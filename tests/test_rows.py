@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gpgshim.gate import MEANINGS, Outcome, State
-from gpgshim.rows import BYPASSED, NEEDS, NO_JOURNAL, SHORT, Row, row_of, table
+from gpgshim.rows import BYPASSED, NEEDS, NO_JOURNAL, SHORT, UNREAD, Row, row_of, table, unread
 from gpgshim.terminal import CODES, age, cut, duration, paint, wants_colour
 
 NOW = 1795509000.0  # 2026-11-24T08:30:00Z
@@ -107,6 +107,13 @@ def test_a_file_that_is_no_journal_has_a_row(under_way: bool) -> None:
     assert (found.state, found.needs) == (State.UNKNOWN, NO_JOURNAL)
     assert found.outcome is (None if under_way else Outcome.IRRECOVERABLE)
     assert found.age == 5 and "line 1" in found.words
+
+
+def test_a_file_that_cannot_be_read_has_a_row() -> None:
+    found = unread("j", 2, "/j.2", "Permission denied", 9, 4)
+    assert (found.state, found.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+    assert (found.needs, found.words, found.age) == (UNREAD, "Permission denied", 5)
+    assert (found.under_way, found.told) == (False, False)
 
 
 @pytest.mark.parametrize("started", ["", "started: soon\n", "started: 2026-13-01T00:00:00Z\n"])

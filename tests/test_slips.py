@@ -27,7 +27,7 @@ FULL = Path("/dev/full")
         (["run", "--gpg", "/nonexistent", "--", "true"], 78, "and was given as the real gpg"),
         (["run", "--gpg", "/bin/true", "--", "true"], 78, "/bin/true: not a gpg: --version says"),
         (["show", "--html"], 64, "requires an argument (see gpgshim show --help)"),
-        (["close", "/nonexistent"], 64, "/nonexistent is not, or no longer, a job's directory"),
+        (["close", "/nonexistent"], 78, "/nonexistent is not, or no longer, a job's directory"),
         (["close"], 64, "nothing was closed"),
         (["metrics", "--textfile", "x.txt"], 64, "x.txt: node_exporter reads only names that end"),
     ],
@@ -61,6 +61,8 @@ def test_a_job_that_is_not_there(scratch: Scratch) -> None:
     done = scratch.gpgshim("show", "hello.9")
     assert (done.status, "a job 'hello.9' in" in done.err) == (64, True)
     assert "is 'hello' meant?" in done.err
+    (scratch.root / "page").write_text("")
+    assert "the file of that name is ./page\n" in scratch.gpgshim("show", "page").err
 
 
 def test_record_that_cannot_be_kept(scratch: Scratch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +14,13 @@ import time
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 
 from gpgshim import jobs, journal, status
 from gpgshim.errors import Unable
 from gpgshim.jobs import NEWEST, attempts_of, find, read_rows, split
 from gpgshim.journal import Journal, is_under_way, locked_inodes
-from gpgshim.rows import Row
+from gpgshim.rows import UNREAD, Row
 from tests.scratch import PATIENCE, Scratch, hear, tell, wait_for
 
 TOLD = "job: j\nattempt: 1\n\n! uncommitted\n% exit 1\nretriable\n"
@@ -264,6 +267,25 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unable, match="cannot be read"):
         status.look(tmp_path / "file", None, False)
+
+
+def test_a_journal_that_cannot_be_read_does_not_hide_the_others(
+    scratch: Scratch, mocker: MockerFixture
+) -> None:
+    scratch.run("exit 1")
+    directory = scratch.state / "gpgshim"
+    shutil.copy(directory / "j.1", directory / "mine.1")
+    real = Path.read_bytes
+
+    def read(path: Path) -> bytes:  # root, whom tests may run as, can read all
+        if path.name == "j.1":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path)
+
+    mocker.patch.object(Path, "read_bytes", read)
+    said = status.look(directory, None, False)
+    assert "! j " in said and UNREAD in said and "Permission denied" in said
+    assert "  mine " in said
 
 
 def test_watching_on_a_terminal_redraws_and_leaves_it_as_it_was(scratch: Scratch) -> None:
