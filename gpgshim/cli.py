@@ -286,19 +286,24 @@ def supervise(
 ) -> int:
     """Be the supervisor of a job that somebody else starts, until `gpgshim close`.
 
-    Prints the line that puts the stunts on PATH, and then goes into the background.
+    Prints the line that puts the stunts on PATH, and then goes into the background. Where it cannot
+    start it prints `false`.
 
     \b
     Example:
-      eval "$(gpgshim supervise --commit 'ask-the-release-team')"
-      make release; gpgshim close --status $?
+      eval "$(gpgshim supervise --commit 'ask-the-release-team')" && make release
+      gpgshim close --status $?
     """
-    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
-    if now.commit == "ask" and not foreground:
-        raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
-    authority = _authority_of(now, job)
-    called = now.commit or "nobody"
-    attempt = Attempt(job, authority, called, None, now.deadline, now.gpg, now.dgit, now.observe)
+    try:
+        now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
+        if now.commit == "ask" and not foreground:
+            raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
+        authority = _authority_of(now, job)
+        asked = now.commit or "nobody"
+        attempt = Attempt(job, authority, asked, None, now.deadline, now.gpg, now.dgit, now.observe)
+    except GpgshimError:
+        click.echo("false;")  # eval of nothing is true, and the job would go on without a gate
+        raise
     supervisor = attempt.supervisor
     try:
         click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")

@@ -40,7 +40,7 @@ def prune_if_due(
     now = time.time() if now is None else now
     stamp = directory / _STAMP
     with contextlib.suppress(OSError):
-        if now - stamp.stat().st_mtime < EVERY:
+        if 0 <= now - stamp.stat().st_mtime < EVERY:  # a clock that was wrong may have left it
             return 0
     with contextlib.suppress(OSError):
         stamp.touch()

@@ -73,6 +73,7 @@ MAY_IMPORT = {
         "errors",
         "gate",
         "journal",
+        "places",
         "transcript",
         "verdict",
         "wire",

@@ -78,6 +78,12 @@ def test_once_a_day(tmp_path: Path) -> None:
     assert prune_if_due(tmp_path, NOW + EVERY + 1) == 1
 
 
+def test_once_a_day_by_a_clock_that_was_wrong(tmp_path: Path) -> None:
+    prune_if_due(tmp_path, NOW + 400 * DAY)
+    write(tmp_path, "a.1", 1000)
+    assert prune_if_due(tmp_path, NOW) == 1
+
+
 def test_a_directory_that_is_not_there_is_no_matter(tmp_path: Path) -> None:
     assert prune_if_due(tmp_path / "none", NOW) == 0
 

@@ -56,6 +56,15 @@ def test_line_to_eval(shell: Shell, scratch: Scratch) -> None:
     assert shell("command -v gpg").out == f"{shell.job}/bin/gpg\n"
 
 
+def test_line_to_eval_where_it_cannot_start(scratch: Scratch) -> None:
+    # eval of nothing would be true, and the job would go on with the real gpg.
+    for words in (["--gpg", "/nonexistent"], ["--job", "no name"], ["--commit", "'"]):
+        done = scratch.gpgshim("supervise", *words)
+        assert (done.status, done.out) in ((78, "false;\n"), (64, "false;\n"))
+        script = f'eval "{done.out}" && echo on'
+        assert subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE).stdout == b""
+
+
 @pytest.mark.parametrize(
     ("job", "close", "status", "outcome"),
     [
