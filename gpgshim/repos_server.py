@@ -85,10 +85,15 @@ def main() -> NoReturn:
         except Malformed as error:
             stand_aside(error, settings, real, words)
         become_subreaper()
-        keeper = os.pidfd_open(os.getpid())
         # With SIGCHLD ignored, as a caller may leave it, we would not learn how it ended.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        supervisor = os.fork()
+        try:
+            keeper = os.pidfd_open(os.getpid())
+            supervisor = os.fork()
+        except OSError as error:
+            raise Unable(
+                f"there is no supervisor: {error.strerror}; nothing was started"
+            ) from error
         status = keep(supervisor) if supervisor else serve(real, words, arguments, settings, keeper)
     except GpgshimError as error:
         say(str(error))
@@ -268,17 +273,17 @@ class _Server:
         self._keeper = keeper
 
     def run(self, words: list[str]) -> int:
-        its_stdin, self._to_it = os.pipe2(os.O_CLOEXEC)
-        self._from_it, its_stdout = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._from_it, False)
-        pipes = [
-            (os.POSIX_SPAWN_DUP2, self.stdin_for_it(its_stdin), 0),
-            (os.POSIX_SPAWN_DUP2, its_stdout, 1),
-        ]
         self.supervisor.refusing = self.end_unheard
-        self.supervisor.watch(self._keeper, self._lose_keeper)
-        self.supervisor.watch(self._from_it, self._hear)
         try:
+            its_stdin, self._to_it = os.pipe2(os.O_CLOEXEC)
+            self._from_it, its_stdout = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self._from_it, False)
+            pipes = [
+                (os.POSIX_SPAWN_DUP2, self.stdin_for_it(its_stdin), 0),
+                (os.POSIX_SPAWN_DUP2, its_stdout, 1),
+            ]
+            self.supervisor.watch(self._keeper, self._lose_keeper)
+            self.supervisor.watch(self._from_it, self._hear)
             self.attempt.start(words, pipes, self._ended, spawn_bound)
         except OSError as error:
             self.supervisor.finish("% no-start 126")

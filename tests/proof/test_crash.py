@@ -67,6 +67,10 @@ FOUND = [
     ("run", "stunt dgit", "clone "),
     ("run", "stunt dgit", "pidfd_open "),  # the stunt died, and dgit ran on
     ("run", "stunt dgit", "environ b"),
+    ("repos-server", "keeper", "clone "),
+    ("repos-server", "keeper", "pidfd_open "),
+    ("repos-server", "supervisor", "epoll_ctl "),
+    ("repos-server", "supervisor", "pipe2 "),
     ("supervise", "starter", "clone "),
     ("supervise", "newborn of starter", " /dev/null b"),
 ]
