@@ -344,8 +344,10 @@ class _Server:
         if not self._told and self._said.startswith(o2m.COMMIT):
             self._told = True
             self._said = self._said.removeprefix(o2m.COMMIT)
-            with contextlib.suppress(OSError):  # it is dead, and will be seen to be
+            try:
                 write_all(self._to_it, o2m.GO_AHEAD)
+            except OSError:
+                os.close(self._to_it)  # it is dead, or the end of file is its answer
 
     def _ended(self, line: str) -> None:
         """dgit-repos-server is gone. What it said, and how it went, is how the job ended."""

@@ -71,6 +71,7 @@ FOUND = [
     ("repos-server", "keeper", "pidfd_open "),
     ("repos-server", "supervisor", "epoll_ctl "),
     ("repos-server", "supervisor", "pipe2 "),
+    ("repos-server", "supervisor", "b'go-ahead"),  # dgit-repos-server waited for ever
     ("supervise", "starter", "clone "),
     ("supervise", "newborn of starter", " /dev/null b"),
 ]
