@@ -24,6 +24,7 @@ import importlib.util
 import marshal
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterable
@@ -31,12 +32,19 @@ from pathlib import Path
 from types import CodeType
 
 from gpgshim.errors import Misconfigured, Unable
+from gpgshim.places import is_stunt
 from gpgshim.transcript import escape
 
 #: sun_path has 108 bytes, and the last is a NUL.
 LONGEST_SOCKET_PATH = 107
 #: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), line feed included.
 LONGEST_SHEBANG = 255
+
+_RANDOM = 6  #: bytes at the end of a directory's name
+#: All names that there can be in one: see above.
+_ALL_THAT_IS_MADE = frozenset(
+    ("bin", "real", "table", "until", "observe", "exported", "socket", "code", "pyc")
+)
 
 _GPG = (
     "__future__",
@@ -125,7 +133,7 @@ def make(
 def _make_directory(base: Path, prefix: str) -> Path:
     # tempfile.mkdtemp, less its import, which takes longer than to make all that is in here.
     while True:
-        path = base / f"{prefix}.{os.urandom(6).hex()}"
+        path = base / f"{prefix}.{os.urandom(_RANDOM).hex()}"
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
             return path
@@ -268,12 +276,27 @@ def sweep(base: Path) -> None:
 
 def _own_directories(base: Path) -> list[Path]:
     with contextlib.suppress(OSError):
-        return [
-            path
-            for path in base.iterdir()
-            if (path / "code").is_dir() and path.lstat().st_uid == os.geteuid()
-        ]
+        return [path for path in base.iterdir() if _is_ours(path)]
     return []
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether `path` is what make() leaves, by all of it: `base` may be /tmp, with others' work."""
+    _, dot, suffix = path.name.rpartition(".")
+    try:
+        found = path.lstat()
+        return (
+            bool(dot)
+            and len(suffix) == 2 * _RANDOM
+            and set(suffix) <= set("0123456789abcdef")
+            and stat.S_ISDIR(found.st_mode)
+            and stat.S_IMODE(found.st_mode) == 0o700
+            and found.st_uid == os.geteuid()
+            and set(os.listdir(path)) <= _ALL_THAT_IS_MADE
+            and is_stunt(path / "bin/gpg")
+        )
+    except OSError:
+        return False
 
 
 def is_served(job: Path) -> bool:

@@ -10,9 +10,24 @@ Rule 2: the promises are put as facts of the world (the manager may have heard; 
 these bytes survive), never as states of the gate, so that a spoilt table cannot spoil its judge.
 Rule 3: no sampling. All states are visited; a state is a tuple, and seen once.
 
-Who takes part: up to three stunts, supervisor, its keeper, dgit with its stunt, dgit-repos-server,
-manager, the disk, and an orphan of the attempt before. Two stunts in the same state are the same to
-every table and promise, so a world holds how many there are of each kind, not which (symmetry).
+Who takes part: three stunts (or fewer: one need never ask), supervisor, its keeper, dgit with its
+stunt, dgit-repos-server, manager, the disk, and an orphan of the attempt before.
+
+What is left out, and why no history is lost by it:
+
+- Stunts in the same state are the same to every table and promise, so a world holds how many there
+  are of each kind, not which (symmetry).
+- A stunt is one that may yet be heard, waits, or is done with. When it was called, and when its
+  question was sent, nobody can see: it is heard at any moment at which somebody listens, whether or
+  not the job still runs by then. That is more than can happen, and never less. A gpg that was
+  granted may have signed from then on (`granted` is a fact, and stays); its end changes nothing.
+- What a killed supervisor leaves is a question about the state in which it was killed, and is asked
+  there: nothing that happens afterwards changes a line, a fact or what was told. So all worlds in
+  which it is gone are one.
+- Once all that is left is to settle and to tell, what nobody reads any more is forgotten (`tidy`).
+- The orphan of the attempt before touches nothing of this one, and nothing of this one touches it:
+  its states and the others' are a product. It is walked beside the small worlds, and left out of
+  the largest.
 
 The disk keeps what was synced, any part of what was written after that, and half a line. That is
 not one more transition but a question about every state: `images` are the journals that a crash of
@@ -21,6 +36,9 @@ the machine can leave there, and each of them has to tell the truth.
 The orphan of the attempt before has the private directory of that attempt first on its PATH. So it
 asks there: a closed gate, or no gate. It is never one of the askers of this attempt. What that
 directory is worth is shown by a spoilt shell (`SPOILT`) in which both attempts share one.
+
+What ships is then spoilt, one thing at a time (`mutants`), and each has to be noticed: by a promise
+here, or by a test that is named (`NAMED`). What cannot be noticed is in `EQUIVALENT`, with why.
 """
 
 from __future__ import annotations
@@ -659,9 +677,9 @@ def tell(world: World, setting: Setting) -> Iterator[World]:
 def moves(world: World, setting: Setting) -> Iterator[World]:
     """All that can happen next.
 
-    Stunts: i not called, s sent `sign`, d sent `doubt`, w heard, g told go, r refused or
-    gone. Job: - not started, r runs, c its stunt asks, k killed; else its exit status. d-r-s: r
-    runs, e ended. Manager: i idle, h has the request, a has answered, x has hung up.
+    Stunts: i not heard yet, w waits, r done with. Job: - not started, r runs, c its stunt asks, k
+    killed; else its exit status. d-r-s: r runs, e ended. Manager: i idle, h has the request, a has
+    answered, x has hung up.
     """
     if world.at == "done":
         yield world._replace(at="gone")

@@ -490,7 +490,7 @@ def test_environment_that_python_cannot_say(scratch: Scratch) -> None:
 def test_stunts_of_jobs_long_gone_are_swept(scratch: Scratch) -> None:
     kept = Job(scratch)
     alive = kept.directory
-    leftover = scratch.runtime / "gpgshim/left"
+    leftover = scratch.runtime / "gpgshim/left.0123456789ab"
     subprocess.run(["cp", "-r", alive, leftover], check=True)
     strange = scratch.runtime / "gpgshim/strange"
     strange.mkdir()
@@ -500,6 +500,36 @@ def test_stunts_of_jobs_long_gone_are_swept(scratch: Scratch) -> None:
     assert sorted(scratch.jobs()) == sorted([alive, strange])
     assert kept.go_on().status == 0
     assert scratch.calls() == ["-s f"]
+
+
+def test_what_only_looks_like_a_job_is_not_swept(scratch: Scratch) -> None:
+    """Where there is no runtime directory it is /tmp, in which people have their work."""
+    kept = Job(scratch)
+    base = scratch.runtime / "gpgshim"
+    left = [base / f"left.{number:012x}" for number in range(6)]
+    for path in left:
+        subprocess.run(["cp", "-r", kept.directory, path], check=True)
+    of_somebody = [base / "work", base / "work.0123456789ab"]
+    for path in of_somebody:
+        path.mkdir(mode=0o700)
+        for name in ("code", "bin", "real"):
+            (path / name).mkdir()
+        (path / "code/thesis.tex").touch()
+        (path / "bin/gpg").write_text("#!/bin/sh\n")
+    (left[0] / "thesis.tex").touch()
+    left[1].chmod(0o755)
+    left[2].rename(base / "left")
+    left[3].rename(scratch.root / "elsewhere.0123456789ab")
+    left[3].symlink_to(scratch.root / "elsewhere.0123456789ab")
+    (left[4] / "bin/gpg").unlink()
+    kept_ones = {kept.directory, *of_somebody, *left[:2], base / "left", *left[3:5]}
+    for path in (*kept_ones, left[5]):
+        os.utime(path, (1, 1))
+    os.utime(scratch.root / "elsewhere.0123456789ab", (1, 1))
+    scratch.run("true")
+    assert set(scratch.jobs()) == kept_ones
+    assert (scratch.root / "elsewhere.0123456789ab/table").exists()
+    assert kept.go_on().status == 0
 
 
 def test_no_home_at_all(scratch: Scratch) -> None:
