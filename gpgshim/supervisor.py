@@ -153,6 +153,8 @@ class Supervisor:
             self._look_at_the_clock()
 
     def _handle(self, key: selectors.SelectorKey) -> None:
+        if self._selector.get_map().get(key.fd) is not key:
+            return  # closed since; what has its number by now was not seen to be ready
         if isinstance(key.fileobj, Asker):
             if key.fileobj in self._askers:
                 self._hear(key.fileobj)

@@ -373,6 +373,24 @@ def test_orphan_of_a_job_that_granted_nothing(scratch: Scratch) -> None:
     assert scratch.calls() == ["-s f"]
 
 
+@pytest.mark.parametrize("commit", [None, "true"], ids=["nobody", "command"])
+def test_gpg_has_ended_when_it_has(scratch: Scratch, commit: str | None) -> None:
+    """Not before: its pidfd may have the number that the authority's descriptor had."""
+    ready, fifo = scratch.fifo("ready"), scratch.fifo("fifo")
+    text = f'#!/bin/sh\ncase "$1" in --version|--dump*) exec {GPG} "$@";; esac\n'
+    text += f"echo >{ready}; cat {fifo}\n"
+    slow = scratch.script("slow", text)
+    options = [] if commit is None else ["--commit", commit]
+    process = scratch.start_run("gpg -s f; gpg -s f; :", "--gpg", slow, *options)
+    for number in (1, 2):
+        hear(ready)
+        ended = [note for note in scratch.notes() if note.endswith("has ended")]
+        assert len(ended) == number - 1
+        tell(fifo)
+    assert finish(process).status == 0
+    assert [note for note in scratch.notes() if note.startswith("gpg 1 (pid ")]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_signal_to_the_supervisor(scratch: Scratch, number: signal.Signals) -> None:
     # It is passed on, and from then on nothing is granted, whatever the job still does.
