@@ -13,7 +13,7 @@ import select
 import time
 
 from gpgshim import ask, failures, wire
-from gpgshim.shim import caller_words, say, undo_start_up
+from gpgshim.shim import caller_words, find_real, run_in_our_place, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,18 +41,9 @@ PASSED_ON = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
 def dgit(job: str) -> NoReturn:
     """Be the stunt dgit of the job whose private directory is `job`."""
     words = caller_words()
-    try:
-        real = posix.readlink(job + "/real/dgit")
-    except OSError as error:
-        say(f"dgit: gpgshim: this dgit belongs to no job that is under way ({error})")
-        posix._exit(2)
-    try:
-        undo_start_up()
-    except OSError as error:
-        say(f"dgit: gpgshim: {real} cannot be run as it should be: {error.strerror}")
-        posix._exit(127)
+    real = find_real(job, "dgit")
     if PUSHES.isdisjoint(words):
-        _become(real, words)
+        run_in_our_place(real, "dgit", words)
     # With SIGCHLD ignored, as a caller may leave it, the kernel would throw the status away.
     left = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     ours, its = _pipe()
@@ -60,14 +51,14 @@ def dgit(job: str) -> NoReturn:
         child = posix.fork()
     except OSError:
         _signal.signal(_signal.SIGCHLD, left)
-        _become(real, words)  # nobody watches it then, and its failure is its own
+        run_in_our_place(real, "dgit", words)  # nobody watches it then, and its failure is its own
     if not child:
         _signal.signal(_signal.SIGCHLD, left)
         if its >= 0:
             if _is_same(1, 2):
                 posix.dup2(its, 1)
             posix.dup2(its, 2)
-        _become(real, words)
+        run_in_our_place(real, "dgit", words)
     for number in PASSED_ON:
         if _signal.getsignal(number) != _signal.SIG_IGN:
             _signal.signal(number, lambda got, _frame: posix.kill(child, got))
@@ -84,14 +75,6 @@ def dgit(job: str) -> NoReturn:
             posix._exit(TEMPFAIL)
         say("dgit: gpgshim: nothing was done, but this would fail again: not retriable")
     _die_alike(status, TEMPFAIL_TAKEN)
-
-
-def _become(real: str, words: list[bytes]) -> NoReturn:
-    try:
-        posix.execv(real, [b"dgit", *words])
-    except OSError as error:
-        say(f"dgit: gpgshim: {real} cannot be run: {error.strerror}")
-    posix._exit(127)
 
 
 def _pipe() -> tuple[int, int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posix
 
-from gpgshim.shim import caller_words, say, undo_start_up
+from gpgshim.shim import caller_words, find_real, run_in_our_place, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,24 +24,15 @@ GPG = b"gpg"  # the component's name: the first field of its line; the third is 
 def gpgconf(job: str) -> NoReturn:
     """Be the stunt gpgconf of the job whose private directory is `job`."""
     words = caller_words()
-    try:
-        real = posix.readlink(job + "/real/gpgconf")
-    except OSError as error:
-        say(f"gpgconf: gpgshim: this gpgconf belongs to no job that is under way ({error})")
-        posix._exit(2)
-    try:
-        undo_start_up()
-    except OSError as error:
-        say(f"gpgconf: gpgshim: {real} cannot be run as it should be: {error.strerror}")
-        posix._exit(127)
+    real = find_real(job, "gpgconf")
     if words != ASKED:
-        _become(real, words)
+        run_in_our_place(real, "gpgconf", words)
     try:
         ours, its = posix.pipe2(posix.O_CLOEXEC)
         child = posix.fork()
         if not child:
             posix.dup2(its, 1)
-            _become(real, words)
+            run_in_our_place(real, "gpgconf", words)
         posix.close(its)
         said = b""
         while more := posix.read(ours, 1 << 16):
@@ -65,11 +56,3 @@ def with_stunt(said: bytes, stunt: bytes) -> bytes:
     return b"\n".join(
         b":".join([*line[:2], stunt, *line[3:]] if line[0] == GPG else line) for line in lines
     )
-
-
-def _become(real: str, words: list[bytes]) -> NoReturn:
-    try:
-        posix.execv(real, [b"gpgconf", *words])
-    except OSError as error:
-        say(f"gpgconf: gpgshim: {real} cannot be run: {error.strerror}")
-    posix._exit(127)

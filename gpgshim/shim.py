@@ -99,6 +99,33 @@ def undo_start_up() -> None:
             posix.unsetenv(b"LC_CTYPE")
 
 
+def find_real(job: str, name: str) -> str:
+    """The real `name` of another stunt than gpg, with what CPython changed put back.
+
+    Where that is not to be had, the end: a line, and an exit status.
+    """
+    try:
+        real = posix.readlink(f"{job}/real/{name}")
+    except OSError as error:
+        say(f"{name}: gpgshim: this {name} belongs to no job that is under way ({error})")
+        posix._exit(2)
+    try:
+        undo_start_up()
+    except OSError as error:
+        say(f"{name}: gpgshim: {real} cannot be run as it should be: {error.strerror}")
+        posix._exit(127)
+    return real
+
+
+def run_in_our_place(real: str, name: str, words: list[bytes]) -> NoReturn:
+    """Exec what find_real found; where it cannot be run, the end."""
+    try:
+        posix.execv(real, [name.encode(), *words])
+    except OSError as error:
+        say(f"{name}: gpgshim: {real} cannot be run: {error.strerror}")
+    posix._exit(127)
+
+
 def say(text: str) -> None:
     """One line on stderr, in one write; lost where there is no stderr."""
     try:
