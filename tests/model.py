@@ -45,6 +45,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import inspect
 import io
 import multiprocessing
@@ -124,6 +125,7 @@ class World(NamedTuple):
     reached: bool = False
     heard: bool = False  # the authority may have heard the request
     yes: bool = False  # it was asked, and said go-ahead
+    denied: bool = False  # it was asked, and said no in so many words
     no: bool = False  # it said anything else, or spoke when it was not asked
     failed: bool = False  # an effect could not be performed
     closed: bool = False  # the gate was closed
@@ -143,7 +145,13 @@ REPORTS = {
 }
 WHOLE = ("message m", "email reported -")
 #: What d-r-s may have written when it ends, and how it ends.
-CRASHES = [(b"", "% exit 1"), (b"", "% exit 0"), (b"", "% signal 9"), (b"message m\n", "% exit 1")]
+CRASHES = [
+    (b"", "% exit 1"),
+    (b"", "% exit 0"),
+    (b"", "% signal 9"),
+    (b"message m\n", "% exit 1"),
+    (b"message m\n", "% exit 0"),
+]
 
 _verdicts: dict[tuple[tuple[str, ...], bytes], Verdict] = {}
 
@@ -260,6 +268,8 @@ def check_end(world: World) -> None:
     now = read_back(world)
     if not world.said:
         return  # the disk did not take how the job ended: it exits 74 and says no outcome
+    if now.refused and not world.denied:
+        raise Violation("5: the journal says that the authority refused, and it did not")
     if world.said != now.outcome:
         raise Violation("5: the journal does not say what was said")
     # Where the disk refused the outcome itself, what a crash leaves may lack how the job ended; it
@@ -524,11 +534,12 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
         if world.answer:
             event = event_of(world.answer, setting)
             said = world.answer == "go"
+            told = world._replace(denied=world.denied or world.answer == "no")
             if event is V.REFUSAL:
-                for noted, _ in appended(world, "< refused", setting):
+                for noted, _ in appended(told, "< refused", setting):
                     yield answered(noted, event, said)
             else:
-                yield answered(world, event, said)
+                yield answered(told, event, said)
         elif world.manager == "x":
             yield answered(world, V.SILENCE)
         yield answered(world, V.SILENCE)  # its time is up
@@ -1092,11 +1103,12 @@ def spoilt(mutant: Mutant) -> Iterator[None]:
 
 
 NOISE = r"STEPS.* with (SYNC|GRANT|REFUSE) as effect \d"
+STATUS = r"exit_status.*"
 #: What no promise forbids and a test does: (mutants, by name, the tests).
 NAMED = (
     # One sync more, or an answer to nobody: all stays true, and the test calls it noise.
     (NOISE, "tests/test_gate.py::test_every_history_keeps_the_promises"),
-    (r"exit_status.*", "tests/test_gate.py::test_75_is_retriable_and_nothing_else"),
+    (STATUS, "tests/test_gate.py::test_75_is_retriable_and_nothing_else"),
     (r"MEANINGS.*|judge.*|ending_of.*", "tests/test_verdict.py"),
     (r"ENDINGS.*", "tests/test_verdict.py::test_what_is_on_disk_decides"),
 )
@@ -1112,7 +1124,7 @@ EQUIVALENT = (
         "correcting what is irrecoverable leaves it as it is",
     ),
     (
-        r"REPLIES\[(\w+, half|(unknown|committed), nothing)\] is (forward|correct)",
+        r"REPLIES\[(uncommitted, half|committed, (half|nothing))\] is (forward|correct)",
         "without a report there is nothing to forward: no line, as for drop",
     ),
 )
@@ -1128,8 +1140,8 @@ class Graphs(NamedTuple):
 def fate(mutant: Mutant, graphs: Graphs) -> str:
     """The promise or the test that kills it; "" where it lives."""
     with spoilt(mutant):
-        # To walk all that noise changes takes long, and tells nothing that the test does not.
-        if re.fullmatch(NOISE, mutant.name):
+        # To walk all that these change takes long, and tells nothing that the test does not.
+        if re.fullmatch(f"{NOISE}|{STATUS}", mutant.name):
             return of_test(mutant) or of_promise(mutant, graphs)
         return of_promise(mutant, graphs) or of_test(mutant)
 
@@ -1156,10 +1168,19 @@ def of_test(mutant: Mutant) -> str:
 
 def fails(test: str) -> bool:
     """Whether a test fails here and now, in this process, with what is spoilt in it."""
-    sys.modules.pop(test.partition(".py")[0].replace("/", "."), None)
+    path, _, name = test.partition("::")
+    module = path.removesuffix(".py").replace("/", ".")
+    found = getattr(importlib.import_module(module), name) if name else None
+    if found is not None and not hasattr(found, "pytestmark"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            try:
+                found()
+            except AssertionError:
+                return True
+        return False
+    sys.modules.pop(module)  # it is to import what is spoilt
     with contextlib.redirect_stdout(io.StringIO()):
-        words = ["-qx", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly", test]
-        status = pytest.main(words)
+        status = pytest.main(["-qx", "--no-header", "-p", "no:cacheprovider", test])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"{test} could not be run: {status}")
     return status is pytest.ExitCode.TESTS_FAILED

@@ -13,7 +13,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -81,9 +81,14 @@ class Worker:
         program.chmod(0o755)
 
     def start(
-        self, script: str, last: str = "", timeout: str = "0", words: list[str] | None = None
+        self,
+        script: str,
+        last: str = "",
+        timeout: str = "0",
+        words: list[str] | None = None,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
-        """Start a job, or the stunt with `words`."""
+        """Start a job, or the stunt with `words`, after `prepare` in its process."""
         if script:
             self.install(script)
         if words is None:
@@ -97,6 +102,7 @@ class Worker:
                 stdout=self.its_stdout,
                 stderr=stderr,
                 start_new_session=True,
+                preexec_fn=prepare,
             )
         # The reading end of its stdin stays open here, as it does in the worker.
         os.close(self.its_stdout)

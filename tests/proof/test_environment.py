@@ -32,6 +32,7 @@ from tests.scratch import (
     read_line,
     short_directory,
 )
+from tests.test_repos_server import HEARD_UPLOADED, UPLOADED, Worker
 
 #: Says how gpg was started: its descriptors, umask, ignored and blocked signals and environment. It
 #: looks through one child each and without a pipe, which would have descriptors of its own.
@@ -195,6 +196,23 @@ def test_supervisor_in_an_odd_process(scratch: Scratch, how: str) -> None:
         for path in scratch.journals():
             assert path.stat().st_mode & 0o077 == 0
             assert path.stat().st_mode & 0o400
+
+
+@pytest.mark.parametrize("how", [*PREPARED, "no stderr"])
+def test_repos_server_in_an_odd_process(scratch: Scratch, how: str) -> None:
+    """The other face: the manager hears what it always hears, in its own time."""
+    worker = Worker(scratch)
+    worker.start(f"gpg -s f || exit 9; {UPLOADED}", prepare=PREPARED.get(how, close(2)))
+    assert worker.hear() == "commit-to-public-upload"
+    assert scratch.calls() == []
+    worker.say("go-ahead\n")
+    assert worker.rest() == HEARD_UPLOADED
+    assert worker.end() == 0
+    assert scratch.calls() == ["-s f"]
+    assert scratch.verdict().outcome is Outcome.UPLOADED
+    assert "Traceback" not in worker.err()
+    assert scratch.jobs() == []
+    worker.hang_up()
 
 
 @pytest.mark.parametrize("fds", [(0,), (1,), (2,), (0, 1), (0, 1, 2)], ids=str)
