@@ -43,6 +43,7 @@ _POKEUSER, _SETOPTIONS, _GETEVENTMSG, _GET_SYSCALL_INFO = 6, 0x4200, 0x4201, 0x4
 #: interrupted.
 _OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x80 | 0x100000
 _EVENT_EXEC, _EVENT_SECCOMP = 4, 7
+_EVENTS_BIRTH = (1, 2, 3)
 _ENTRY, _SECCOMP = 1, 3
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 22, 38, 2
 _SECCOMP_RET_TRACE, _SECCOMP_RET_ALLOW = 0x7FF00000, 0x7FFF0000
@@ -175,6 +176,7 @@ class Tracer:
         self._fate = ""  # what to do at the exit of the call under way, or at the next entry
         self._processes: dict[int, _Process] = {}
         self._which: dict[str, int] = {}
+        self._born: dict[int, str] = {}  # the roles of children that are still to be seen
         self._calls: dict[Target, list[Call]] = {}
         self._ends: list[tuple[Target, int]] = []
         self._alive: list[str] = []
@@ -274,7 +276,9 @@ class Tracer:
         if process is None:
             process = self._processes[pid] = _Process("")
             parent = self._processes.get(parent_of(pid))
-            self._play(process, self._forks.get(parent.role, "") if parent else "")
+            # A parent may be dead by now; it has said what it had born before that.
+            role = self._forks.get(parent.role, "") if parent else self._born.pop(pid, "")
+            self._play(process, role)
         elif number == signal.SIGTRAP | 0x80 or event == _EVENT_SECCOMP:
             if process.traced:
                 self._at_call(pid, process)
@@ -283,6 +287,10 @@ class Tracer:
             is_first = pid == self._root and not self._began
             self._began = True
             self._play(process, self._first if is_first else self._role_of(words_of(pid)))
+        elif event in _EVENTS_BIRTH:
+            child = ctypes.c_ulong()
+            _ptrace(_GETEVENTMSG, pid, 0, ctypes.addressof(child))
+            self._born[child.value] = self._forks.get(process.role, "")
         elif not event:
             deliver = number
         every = process.traced and self._sieve is None

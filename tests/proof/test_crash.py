@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.crash.__main__ import (
     Ran,
+    Watched,
     crash,
     failures,
     kills,
@@ -25,7 +27,7 @@ from tests.crash.__main__ import (
 from tests.crash.calls import CAN_TAMPER, FSYNC, Call
 from tests.crash.spoils import SPOILS
 from tests.crash.tracer import Target
-from tests.crash.world import Base
+from tests.crash.world import FACES, Base
 from tests.scratch import CHECKOUT, short_directory
 
 SEED = 20250711
@@ -40,19 +42,32 @@ def place() -> Iterator[Path]:
     shutil.rmtree(root)
 
 
+@pytest.fixture(scope="module")
+def base() -> Iterator[Base]:
+    root = short_directory()
+    yield Base(root, CHECKOUT)
+    shutil.rmtree(root)
+
+
+@cache
+def seen(base: Base, face: str) -> Watched:
+    """A job that signs, to which nothing was done."""
+    return watch(base, face, "signs")
+
+
 def options(face: str, fail: bool, sample: int) -> argparse.Namespace:
     return argparse.Namespace(
         face=face, fail=fail, every=False, process=None, sample=sample, seed=SEED, workers=2
     )
 
 
-@pytest.mark.parametrize("face", ["run", "repos-server"])
+@pytest.mark.parametrize("face", FACES)
 def test_killed(place: Path, face: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert crash(place, options(face, fail=False, sample=16)) == 0, capsys.readouterr().out
 
 
 @needs_registers
-@pytest.mark.parametrize("face", ["run", "repos-server"])
+@pytest.mark.parametrize("face", FACES)
 def test_call_fails(place: Path, face: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert crash(place, options(face, fail=True, sample=10)) == 0, capsys.readouterr().out
 
@@ -77,12 +92,11 @@ FOUND = [
 ]
 
 
-def fail_at(place: Path, face: str, role: str, text: str) -> list[Ran]:
+def fail_at(base: Base, face: str, role: str, text: str) -> list[Ran]:
     """What comes of each call of `role` that is shown with `text`, when it fails."""
-    base = Base(place, CHECKOUT)
     points = [
         point
-        for point in failures(watch(base, face, "signs"), False)
+        for point in failures(seen(base, face), False)
         if point.target.role == role and text in point.shown
     ]
     return list(run_points(base, points, 2))
@@ -90,8 +104,8 @@ def fail_at(place: Path, face: str, role: str, text: str) -> list[Ran]:
 
 @needs_registers
 @pytest.mark.parametrize(("face", "role", "text"), FOUND)
-def test_what_was_found(place: Path, face: str, role: str, text: str) -> None:
-    found = fail_at(place, face, role, text)
+def test_what_was_found(base: Base, face: str, role: str, text: str) -> None:
+    found = fail_at(base, face, role, text)
     assert found
     assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
 
@@ -117,11 +131,10 @@ ROWS = [
 
 @needs_registers
 @pytest.mark.parametrize(("face", "who", "words", "ends"), ROWS)
-def test_what_a_crash_leaves(place: Path, face: str, who: str, words: str, ends: set[str]) -> None:
-    base = Base(place, CHECKOUT)
+def test_what_a_crash_leaves(base: Base, face: str, who: str, words: str, ends: set[str]) -> None:
     points = [
         point
-        for point in kills(watch(base, face, "signs"), False)
+        for point in kills(seen(base, face), False)
         if str(point.target) == who
         and point.deed.what == ("tear" if words.startswith("half ") else "kill")
         and all(word in point.shown for word in words.split())
@@ -133,9 +146,9 @@ def test_what_a_crash_leaves(place: Path, face: str, who: str, words: str, ends:
 
 
 @needs_registers
-def test_an_fsync_that_fails_is_the_last(place: Path) -> None:
+def test_an_fsync_that_fails_is_the_last(base: Base) -> None:
     # work() looks at what the supervisor does to the file after that: see spoils.py.
-    found = fail_at(place, "run", "supervisor", "fsync ")
+    found = fail_at(base, "run", "supervisor", "fsync ")
     assert all(ran.done for ran in found)
     assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
     assert [ran.end for ran in found] == [
