@@ -358,7 +358,7 @@ def close(status: int | None, directory: Path | None) -> int:
     except ask.NoAnswer as error:
         raise Misconfigured(f"{error}; its journal tells what is true of the job") from None
     if answer != wire.CLOSED:
-        raise Unable(f"the supervisor of {job} does not close the gate: {told}")
+        raise Unable(f"the supervisor of {job} knows no outcome: {told}")
     state, _, outcome = told.partition(" ")
     click.echo(outcome)
     say(f"{outcome} ({state})")

@@ -291,8 +291,11 @@ class Supervisor:
             line = "% end" if not argument.isdecimal() else f"% exit {int(argument)}"
             if not self.over:  # several may say so at once; the first is believed
                 self.finish(line)
-            with contextlib.suppress(Unable):  # what the journal does say, it says below
+            try:
                 self.settle()
+            except Unable as error:
+                self._send(asker, wire.NO, str(error))
+                return
         elif word == wire.WOULD:
             if self.observes and argument == str(TEMPFAIL):
                 self._note(f"% would {TEMPFAIL}")
@@ -446,8 +449,9 @@ class Supervisor:
                     f"{self.journal.path} did not take {self.over!r},"
                     f" so it says: {seen.outcome}, {seen.meaning}"
                 )
-            with contextlib.suppress(OSError):
-                self.journal.sync(seen.outcome.value)
+            if not seen.told:  # we may have been here, and have failed to read it back
+                with contextlib.suppress(OSError):
+                    self.journal.sync(seen.outcome.value)
             # A disk that tore the last line tore what it says too.
             self._verdict = self._read_back()
         return self._verdict

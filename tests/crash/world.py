@@ -68,7 +68,7 @@ SCRIPT = f"""\
 """
 
 #: A person, or a script of his, who starts the daemon, does the job, and says that it is over; and
-#: again if that was killed. What a start that did not go well has left behind, he ends.
+#: again if that gave no outcome. What a start that did not go well has left behind, he ends.
 OPERATOR = """\
 #!/bin/sh
 line=$("$PYTHON" -m gpgshim supervise --job j --commit authority) || {
@@ -81,9 +81,9 @@ line=$("$PYTHON" -m gpgshim supervise --job j --commit authority) || {
 eval "$line"
 script
 status=$?
-"$PYTHON" -m gpgshim close --status $status >/dev/null
+outcome=$("$PYTHON" -m gpgshim close --status $status)
 closed=$?
-test $closed = 137 || exit $closed
+case $outcome in ?*) exit $closed;; esac
 "$PYTHON" -m gpgshim close --status $status >/dev/null
 """
 
