@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.gate import TEMPFAIL, Outcome, State
+from gpgshim.places import is_stunt
 from gpgshim.replay import replay
 from gpgshim.repos_server import ARGUMENTS, MODE
 from gpgshim.transcript import Line, TranscriptError, parse
@@ -363,12 +364,14 @@ class World:
     def left(self) -> list[str]:
         """Jobs' directories that are two days old, and should have been swept.
 
-        Those that a shell may have on its PATH stay until the next boot.
+        Those that a shell may have on its PATH stay until the next boot; so does what is half made
+        or half removed, because it may be somebody's work.
         """
         made = (self.root / "run/gpgshim").glob("*")
         found = [path for path in made if not (path / "exported").exists()]
         today = time.time() - 86400
-        return [x.name for x in found if (x / "code").is_dir() and x.stat().st_mtime < today]
+        whole = [x for x in found if (x / "bin/gpg").exists() and is_stunt(x / "bin/gpg")]
+        return [path.name for path in whole if path.stat().st_mtime < today]
 
 
 def end_of(attempt: Attempt) -> str:
