@@ -88,7 +88,7 @@ SPOILS = {
     "the supervisor does not miss its keeper": Case(
         Spoil(
             "gpgshim/repos_server.py",
-            "        self.supervisor.watch(self._keeper, self._lose_keeper)\n",
+            "            self.supervisor.watch(self._keeper, self._lose_keeper)\n",
             "",
         ),
         "left running",
