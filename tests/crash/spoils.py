@@ -203,8 +203,8 @@ SPOILS = {
     "the outcome is said twice": Case(
         Spoil(
             "gpgshim/cli.py",
-            "        attempt.end()\n    report(attempt, verdict)\n",
-            "        attempt.end()\n    report(attempt, verdict)\n    report(attempt, verdict)\n",
+            '    """The last line that a person sees."""\n',
+            '    say(f"{attempt.journal.path.name}: {verdict.outcome}")\n',
         ),
         "the outcome is said twice",
         "run",
