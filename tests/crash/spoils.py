@@ -270,7 +270,7 @@ SPOILS = {
     "one directory for all attempts": Case(
         Spoil(
             "gpgshim/jobdir.py",
-            '        path = base / f"{prefix}.{os.urandom(6).hex()}"\n'
+            '        path = base / f"{prefix}.{os.urandom(_RANDOM).hex()}"\n'
             "        with contextlib.suppress(FileExistsError):\n",
             "        path = base / prefix\n        if path:\n",
         ),
