@@ -91,7 +91,7 @@ SPOILS = {
             "            self.supervisor.watch(self._keeper, self._lose_keeper)\n",
             "",
         ),
-        "left running",
+        "ran on to its signature",
         "repos-server",
         "keeper",
     ),

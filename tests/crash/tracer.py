@@ -125,6 +125,7 @@ class Seen(NamedTuple):
     calls: dict[Target, list[Call]]
     ends: list[tuple[Target, int]]
     alive: list[str]  # who still lived when the first process had ended by itself
+    late: list[str]  # the roles of programs that began when the first process had been killed
 
 
 class Stuck(Exception):
@@ -180,6 +181,8 @@ class Tracer:
         self._calls: dict[Target, list[Call]] = {}
         self._ends: list[tuple[Target, int]] = []
         self._alive: list[str] = []
+        self._late: list[str] = []
+        self._killed = False  # whether the first process was
         # (numbers, whether those are the calls to be stopped at, or those that are let through);
         # None where all are stopped at.
         self._sieve: tuple[Sequence[int], bool] | None = None
@@ -248,7 +251,7 @@ class Tracer:
                 # One that is being killed may be gone before we have said a word.
                 with contextlib.suppress(ProcessLookupError):
                     self._stopped(pid, raw)
-        return Seen(self._status, self._done, self._calls, self._ends, self._alive)
+        return Seen(self._status, self._done, self._calls, self._ends, self._alive, self._late)
 
     def _ended(self, pid: int, code: int) -> None:
         process = self._processes.pop(pid, None)
@@ -256,6 +259,7 @@ class Tracer:
             self._ends.append((process.target, code))
         if pid == self._root:
             self._status = code
+            self._killed = code < 0
             if code >= 0:
                 self._alive = [x for x in map(describe, self._processes) if x]
 
@@ -287,6 +291,8 @@ class Tracer:
             is_first = pid == self._root and not self._began
             self._began = True
             self._play(process, self._first if is_first else self._role_of(words_of(pid)))
+            if self._killed:
+                self._late.append(process.role)
         elif event in _EVENTS_BIRTH:
             child = ctypes.c_ulong()
             _ptrace(_GETEVENTMSG, pid, 0, ctypes.addressof(child))

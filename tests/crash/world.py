@@ -456,6 +456,8 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
         if len(told) == 3:
             wrong(told[2] != verdict.outcome, f"the manager heard {told[2]}, and it is {verdict}")
         wrong(mine == 0 and len(told) != 3, "exit 0, and the manager heard no outcome")
+        signs = {"stunt gpg", "real gpg"} & set(seen.late)
+        wrong(signs and attempt.signed, "a job ran on to its signature without its keeper")
     # Nobody may be left when the caller goes on to the next job.
     wrong(left_running(attempt, face, killed), f"left running: {seen.alive}")
     found += tracebacks(attempt.said)
@@ -564,7 +566,7 @@ def run_point(
         wrong, end = _TRIED[remains]
         return first, found + wrong, end
     except Stuck as error:
-        nothing = Seen(-1, True, {}, [], [])
+        nothing = Seen(-1, True, {}, [], [], [])
         lost = Attempt(nothing, [], "", None, "", judge_bytes(b""), [])
         return lost, [f"STUCK: {error}"], "not made"
     finally:
