@@ -112,3 +112,7 @@ def test_no_reply_says_what_is_not_true(state: State, said: Said) -> None:
 def test_a_reply_needs_its_report() -> None:
     assert o2m.reply_lines(Reply.CORRECT, None) == []
     assert o2m.reply_lines(Reply.FORWARD, None) == []
+
+
+def test_where_the_manager_will_hear_nothing() -> None:
+    assert [state for state in DURABLE if o2m.is_dropped(state)] == [State.UNKNOWN]

@@ -197,4 +197,4 @@ def test_a_recorded_manager_s_socket_is_one_that_can_be_made(scratch: Scratch) -
 def test_a_record_that_cannot_be_written_changes_nothing(scratch: Scratch) -> None:
     done = scratch.run("exit 3", "--record", scratch.root / "nonexistent/x")
     assert done.status == 75
-    assert f"--record {scratch.root}/nonexistent/x: " in done.err
+    assert f"--record {scratch.root}/nonexistent/x was not written: " in done.err

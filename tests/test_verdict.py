@@ -59,6 +59,40 @@ def test_a_cut_anywhere_never_claims_too_much(cut: int) -> None:
     assert (verdict.outcome is Outcome.UPLOADED) == (b"% exit 0\n" in left)
 
 
+def test_what_nothing_is_known_of_was_not_told() -> None:
+    assert judge_bytes(b"no journal\n").told is False
+
+
+def test_a_journal_tells_or_does_not() -> None:
+    assert judge(parse(UPLOADED)).told
+    assert not judge(parse(UPLOADED.removesuffix(b"uploaded\n"))).told
+
+
+def test_the_last_ending_counts() -> None:
+    ended = judge(parse(HEAD + b"! uncommitted\n% end\n% no-start 127\n"))
+    assert ended.ending is Ending.FINAL
+
+
+def test_an_outcome_before_half_a_line_is_no_contradiction() -> None:
+    # What the half line would have said takes the outcome with it.
+    torn = judge(parse(HEAD + b"! uncommitted\n% exit 1\nretriable\n! unk"))
+    assert (torn.state, torn.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+
+
+def test_a_refusal_after_the_commitment_is_too_late() -> None:
+    late = judge(parse(UPLOADED.replace(b"= go\n", b"= go\n< refused\n")))
+    assert not late.refused
+    assert late.meaning == MEANINGS[State.COMMITTED, Outcome.UPLOADED]
+
+
+def test_a_job_whose_stunts_were_taken_away_is_not_called_harmless() -> None:
+    verdict = judge(parse(HEAD + b"! uncommitted\n% ungated\n% exit 0\n"))
+    assert (verdict.state, verdict.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+    assert "stunts were taken away" in verdict.meaning
+    committed = judge(parse(UPLOADED.replace(b"% exit 0", b"% ungated\n% exit 0")))
+    assert (committed.outcome, committed.ungated) == (Outcome.UPLOADED, False)
+
+
 def test_a_refusal_is_told_from_silence() -> None:
     asked = HEAD + b"! uncommitted\n! unknown\n"
     assert "refused" in judge_bytes(asked + b"< refused\n").meaning
