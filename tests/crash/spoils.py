@@ -129,9 +129,9 @@ SPOILS = {
         Spoil(
             "gpgshim/supervisor.py",
             "            self._verdict = self._read_back()\n",
-            "            self._verdict = seen._replace(outcome=OUTCOMES[S_, ending])\n".replace(
-                "S_", "State.UNCOMMITTED"
-            ),
+            "            first = State.UNCOMMITTED\n"
+            "            outcome = OUTCOMES[first, ending]\n"
+            "            self._verdict = seen._replace(state=first, outcome=outcome)\n",
         ),
         "said",
         "run",
