@@ -261,7 +261,7 @@ SPOILS = {
             "        with contextlib.suppress(OSError):\n            self.journal.note(line)\n",
             "        self.journal.note(line)\n",
         ),
-        "a traceback",
+        "nobody caught this",
         "run",
         "supervisor",
         "fail",

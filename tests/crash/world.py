@@ -449,6 +449,8 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
             retriable = journal is not None and verdict.outcome is Outcome.RETRIABLE
             wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
             wrong(mine != TEMPFAIL and retriable and said, f"{mine}, and it is retriable")
+            # What main() takes for stdout's, and nobody caught: `run` writes nothing there.
+            wrong("gpgshim: stdout: " in attempt.said, f"nobody caught this: {attempt.said}")
             wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
     else:
         told = [line for line, _ in attempt.heard if line != COMMIT]
