@@ -30,6 +30,8 @@ class Terminal:
         self.status: int | None = None
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)  # as who logs in has them, whoever we are
             os.chdir(scratch.root)
             os.execve(command[0], list(map(str, command)), scratch.env)
 
@@ -52,8 +54,8 @@ class Terminal:
                 while select.select([self.fd], [], [], PATIENCE)[0]:
                     more = os.read(self.fd, 4096)
                     self.said += more.decode("utf-8", "replace").replace("\r\n", "\n")
+            os.close(self.fd)  # a job that still has the terminal hears that it is gone
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            os.close(self.fd)
         return self.status
 
 
