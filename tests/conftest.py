@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.scratch import GPG, Key, Scratch, guarded, short_directory
+
+
+def pytest_configure() -> None:
+    # A shell's `&` and nohup(1) have these ignored, and so would all that the tests start.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            ours = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, ours)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
