@@ -7,6 +7,7 @@ Rule 2: a message is one line, in one write, on stderr; stdout is for what was a
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shlex
 import signal
@@ -37,6 +38,8 @@ _WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": 
 
 def main() -> NoReturn:
     """The program `gpgshim`."""
+    if sys.stdout is None:
+        sys.stdout = io.StringIO()  # descriptor 1 is closed, and what goes there goes nowhere
     try:
         status = cli.main(prog_name="gpgshim", standalone_mode=False)
         sys.stdout.flush()

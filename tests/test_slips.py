@@ -100,3 +100,16 @@ def test_a_full_disk_under_stdout(scratch: Scratch, words: list[str]) -> None:
     assert done.returncode == 74
     assert done.stderr.startswith("gpgshim: stdout: No space left on device; ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["status", "config", "classify -- -s", "run -- true"])
+def test_nowhere_to_say_it_to(scratch: Scratch, words: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m gpgshim {words} >&-"],
+        env=scratch.env,
+        cwd=scratch.root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
