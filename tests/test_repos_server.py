@@ -429,20 +429,98 @@ def test_manager_that_speaks_unasked_is_not_read(worker: Worker, scratch: Scratc
 # Who may run on, and who may not.
 
 
-def test_orphan_is_dead_before_the_outcome_is_told(worker: Worker, scratch: Scratch) -> None:
-    orphan = "trap '' TERM HUP INT; echo $$ >orphan; while :; do gpg -s late; sleep 0.01; done"
-    worker.start(f'setsid sh -c "{orphan.replace("$", chr(92) + "$")}" & await orphan; {PASSES}')
-    heard = [worker.hear()]
-    if heard == [COMMIT]:  # it asked in time; then the job is committed, and is not retriable
-        worker.say("go-ahead\n")
-        heard = [worker.hear()]
-    assert heard == HEARD_PASSES[:1]
-    assert not is_alive(int(worker.wait_for("orphan")))
+#: An orphan that nothing but SIGKILL ends. It asks from the time when the test touches `ask`.
+ORPHAN = """\
+trap '' TERM HUP INT
+echo $$ >orphan
+until test -e ask; do sleep 0.01; done
+while :; do gpg -s late; sleep 0.01; done
+"""
+
+
+def start_with_orphan(worker: Worker, scratch: Scratch) -> int:
+    """Start a job that leaves an orphan when the test touches `end`; the orphan's process id."""
+    orphan = scratch.script("orphan.sh", ORPHAN)
+    worker.start(f"echo $$ >drs; setsid sh {orphan} & await end; {PASSES}")
+    return int(worker.wait_for("orphan"))
+
+
+# The orphan may ask after the job's end, before it and be granted, or before it and be waiting yet.
+
+
+def test_orphan_that_has_not_asked_is_dead_before_the_outcome(
+    worker: Worker, scratch: Scratch
+) -> None:
+    orphan = start_with_orphan(worker, scratch)
+    worker.touch("end")
+    assert worker.hear() == HEARD_PASSES[0]
+    assert not is_alive(orphan)
+    assert worker.rest() == HEARD_PASSES[1:]
+    assert worker.end() == 0
+    assert scratch.calls() == []
+    assert scratch.verdict()[:3:2] == (State.UNCOMMITTED, Outcome.RETRIABLE)
+    assert f"this was still running: sh[{orphan}]" in worker.err()
+
+
+def test_orphan_that_was_granted_is_dead_before_the_outcome(
+    worker: Worker, scratch: Scratch
+) -> None:
+    orphan = start_with_orphan(worker, scratch)
+    worker.touch("ask")
+    assert worker.hear() == COMMIT
+    worker.say("go-ahead\n")
+    wait_for(lambda: "-s late" in scratch.calls(), "the orphan's signature")
+    worker.touch("end")
+    assert worker.hear() == HEARD_PASSES[0]
+    assert not is_alive(orphan)
     signed = scratch.calls()
-    worker.rest()
+    assert worker.rest() == [HEARD_PASSES[1], "irrecoverable"]  # a signature was made
     assert worker.end() == 0
     assert scratch.calls() == signed
-    assert "this was still running: sh[" in worker.err()
+    assert scratch.verdict()[:3:2] == (State.COMMITTED, Outcome.IRRECOVERABLE)
+    assert f"this was still running: sh[{orphan}]" in worker.err()
+
+
+def test_orphan_that_waits_for_the_manager_is_dead_before_the_connection_ends(
+    worker: Worker, scratch: Scratch
+) -> None:
+    """The manager was asked, and the job has ended before its answer: it is told no outcome."""
+    orphan = start_with_orphan(worker, scratch)
+    worker.touch("ask")
+    assert worker.hear() == COMMIT
+    worker.touch("end")
+    assert worker.rest() == []
+    assert not is_alive(orphan)
+    assert worker.end() != 0
+    assert scratch.calls() == []
+    assert scratch.verdict()[:3:2] == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+    assert f"this was still running: sh[{orphan}]" in worker.err()
+
+
+def test_orphan_that_asks_as_the_job_ends_is_not_granted(worker: Worker, scratch: Scratch) -> None:
+    """The supervisor learns of both at once, and may look at either first."""
+    orphan = start_with_orphan(worker, scratch)
+    drs = int(worker.wait_for("drs"))
+    supervisor = children_of_keeper(worker)
+    os.kill(supervisor, signal.SIGSTOP)
+    worker.touch("ask")
+    wait_for(lambda: is_connected(scratch), "the orphan's question")
+    worker.touch("end")
+    wait_for(lambda: not is_alive(drs), "the job's end")
+    os.kill(supervisor, signal.SIGCONT)
+    heard = worker.rest()
+    assert heard in ([COMMIT], HEARD_PASSES)
+    assert not is_alive(orphan)
+    assert (worker.end() == 0) is (heard == HEARD_PASSES)
+    assert scratch.calls() == []
+    asked = heard == [COMMIT]
+    assert scratch.verdict().outcome is (Outcome.IRRECOVERABLE if asked else Outcome.RETRIABLE)
+
+
+def is_connected(scratch: Scratch) -> bool:
+    """Whether somebody has connected to the job's socket; the kernel lists each connection."""
+    (job,) = scratch.jobs()
+    return Path("/proc/net/unix").read_text().count(f"{job}/socket\n") > 1
 
 
 def test_nothing_of_the_job_stays(worker: Worker, scratch: Scratch) -> None:
