@@ -17,6 +17,7 @@ import pytest
 from gpgshim import transcript, verdict
 from tests import demo
 from tests.demo import Page
+from tests.scratch import wait_for
 from tests.world.archive import Fault
 from tests.world.gated import (
     CHECKOUT,
@@ -245,7 +246,9 @@ class TestClaims:
         assert check(tmp_path / "gone", {}) == [True, False]
         with subprocess.Popen(["sleep", "600"], cwd=tmp_path) as process:
             try:
-                assert find_processes(tmp_path) == {process.pid: "sleep 600"}
+                # Its command line is to be read a little after exec(2) has closed Popen's pipe.
+                found = {process.pid: "sleep 600"}
+                wait_for(lambda: find_processes(tmp_path) == found, "its command line")
             finally:
                 process.kill()
 

@@ -88,20 +88,27 @@ def run_quietly(
     return Ended(process.returncode, output)
 
 
+def _read_or_nothing(path: Path) -> bytes:
+    """What is in a file of /proc; nothing where its process is gone, or another user's."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def find_processes(root: Path) -> dict[int, str]:
     """Living processes that have anything to do with what is under `root`: id -> command line."""
     found = {}
     for proc in Path("/proc").iterdir():
         if not proc.name.isdecimal() or int(proc.name) == os.getpid():
             continue
-        with contextlib.suppress(OSError):  # gone, or another user's
-            command = (proc / "cmdline").read_bytes()
-            about = (
-                command + (proc / "environ").read_bytes() + os.fsencode(os.readlink(proc / "cwd"))
-            )
-            if os.fsencode(root) in about:
-                words = command.rstrip(b"\0").replace(b"\0", b" ")
-                found[int(proc.name)] = words.decode(errors="replace")
+        # Of a gpg-agent of our own, only root may read more than the command line.
+        about = [_read_or_nothing(proc / name) for name in ("cmdline", "environ")]
+        with contextlib.suppress(OSError):
+            about.append(os.fsencode(os.readlink(proc / "cwd")))
+        if any(os.fsencode(root) in each for each in about):
+            words = about[0].rstrip(b"\0").replace(b"\0", b" ")
+            found[int(proc.name)] = words.decode(errors="replace")
     return found
 
 
