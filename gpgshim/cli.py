@@ -112,7 +112,7 @@ def cli() -> None:
     """A commitment gate for signatures.
 
     A stunt gpg, first on a job's PATH, asks a supervisor before the job's first signature is made.
-    What fails before that has done nothing, and can be tried again.
+    A job that fails before that has asked nobody to commit, and can be tried again.
     """
 
 
@@ -226,8 +226,8 @@ def run(
 ) -> int:
     """Run COMMAND under a gate of its own.
 
-    The exit status is COMMAND's own, or 75 if it failed and nothing was signed and nobody was
-    asked to commit: it can be tried again. 75 means nothing else, ever.
+    The exit status is COMMAND's own, or 75 if it failed, no gpg under the gate was allowed
+    to sign, and nobody was asked to commit: it can be tried again. 75 has no other meaning.
 
     \b
     Example:

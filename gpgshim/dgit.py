@@ -73,7 +73,7 @@ def dgit(job: str) -> NoReturn:
     if status and _nothing_was_asked(job):
         if failures.may_pass(said):
             posix._exit(TEMPFAIL)
-        say("dgit: gpgshim: nothing was done, but this would fail again: not retriable")
+        say("dgit: gpgshim: nobody was asked to commit, but this would fail again: not retriable")
     _die_alike(status, TEMPFAIL_TAKEN)
 
 
@@ -159,7 +159,7 @@ def _give_up(job: str, child: int) -> bool:
     """dgit-repos-server's alarm is near: end dgit, unless what it has begun is not to be ended."""
     if not _nothing_was_asked(job, wire.GIVE_UP):
         return False
-    say("dgit: gpgshim: the job's time is up, and nothing has been done; dgit is ended")
+    say("dgit: gpgshim: the job's time is up, and nobody was asked to commit; dgit is ended")
     posix.kill(child, _signal.SIGKILL)
     return True
 

@@ -1,8 +1,9 @@
 """What dgit, ssh and the network say when a job fails: may it pass?
 
-Rule 1: this is never asked before the gate's own state has said that nothing was done. Much of the
-text comes from the builder, which is less trusted; the worst that it can do here is what it could
-do anyway: make its own job fail for good, or be tried again as often as the manager likes.
+Rule 1: this is never asked before the gate's own state has said that nobody was asked to commit.
+Much of the text comes from the builder, which is less trusted; the worst that it can do here is
+what it could do anyway: make its own job fail for good, or be tried again as often as the manager
+likes.
 Rule 2: the last line that matches a row decides. No row, no text: it may pass. The manager bounds
 the retries, and a wrong "for good" costs the uploader a version.
 

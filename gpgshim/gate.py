@@ -136,8 +136,8 @@ class Outcome(StrEnum):
 
     UPLOADED = "uploaded"  # committed, and the job ended well
     IRRECOVERABLE = "irrecoverable"  # something may have been done that cannot be taken back
-    RETRIABLE = "retriable"  # nothing was done: the same job can be tried again
-    UNSIGNED = "unsigned"  # the job ended well and asked for no signature
+    RETRIABLE = "retriable"  # nobody was asked to commit: the same job can be tried again
+    UNSIGNED = "unsigned"  # the job ended well, and nobody was asked to commit
     OBSERVED = "observed"  # nothing was held or refused, so nothing is claimed: verdict's, no row's
 
 
@@ -147,7 +147,7 @@ O, E = Outcome, Ending  # noqa: E741 - the table below is read by its columns
 OUTCOMES: dict[tuple[State, Ending], Outcome] = {
     (S.UNCOMMITTED, E.WELL): O.UNSIGNED,
     (S.UNCOMMITTED, E.PASSING): O.RETRIABLE,
-    (S.UNCOMMITTED, E.FINAL): O.IRRECOVERABLE,  # nothing was done, but trying again is no use
+    (S.UNCOMMITTED, E.FINAL): O.IRRECOVERABLE,  # not committed, but trying again is no use
     (S.UNCOMMITTED, E.UNTOLD): O.RETRIABLE,
     (S.UNKNOWN, E.WELL): O.IRRECOVERABLE,  # it did not see that it was refused
     (S.UNKNOWN, E.PASSING): O.IRRECOVERABLE,
@@ -160,19 +160,35 @@ OUTCOMES: dict[tuple[State, Ending], Outcome] = {
 }
 
 #: (durable state, outcome) -> what a person should know; only the pairs that OUTCOMES can give.
+#: No text claims more than the gate watches: what the gpgs did that PATH led to the gate.
 MEANINGS: dict[tuple[State, Outcome], str] = {
-    (S.UNCOMMITTED, O.UNSIGNED): "nothing was signed and nobody was asked to commit",
-    (S.UNCOMMITTED, O.RETRIABLE): "nothing was signed and nobody was asked to commit",
+    (S.UNCOMMITTED, O.UNSIGNED): (
+        "no gpg under the gate was asked to sign, and nobody was asked to commit"
+    ),
+    (S.UNCOMMITTED, O.RETRIABLE): (
+        "no gpg under the gate was asked to sign, and nobody was asked to commit"
+    ),
     (S.UNCOMMITTED, O.IRRECOVERABLE): (
-        "nothing was signed and nobody was asked to commit, but the same would happen again"
+        "no gpg under the gate was asked to sign, and nobody was asked to commit,"
+        " but the same would happen again"
     ),
     (S.UNKNOWN, O.IRRECOVERABLE): (
-        "unknown: nothing was signed, but the authority may have heard that we commit; "
-        "check with the authority what it believes"
+        "unknown: no gpg under the gate was allowed to sign, but the authority may have heard that"
+        " we commit; check with the authority what it believes"
     ),
     (S.COMMITTED, O.UPLOADED): "committed, and the job ended well",
     (S.COMMITTED, O.IRRECOVERABLE): (
         "committed, and signatures may have been made; check what was published"
+    ),
+}
+
+#: The same for an uncommitted job in which a gpg asked, and was refused or died before its answer.
+DENIED: dict[Outcome, str] = {
+    O.UNSIGNED: "no gpg under the gate was allowed to sign, and nobody was asked to commit",
+    O.RETRIABLE: "no gpg under the gate was allowed to sign, and nobody was asked to commit",
+    O.IRRECOVERABLE: (
+        "no gpg under the gate was allowed to sign, and nobody was asked to commit,"
+        " but the same would happen again"
     ),
 }
 

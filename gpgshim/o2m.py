@@ -86,7 +86,7 @@ class Reply(StrEnum):
     FORWARD = "forward"  # as it is
     TELL_LATE = "tell-late"  # commit first, late: a signature went round the gate
     CORRECT = "correct"  # as irrecoverable: something was granted, so it cannot be retriable
-    CRASHED = "crashed"  # our own: nothing was done, and nobody knows why it died
+    CRASHED = "crashed"  # our own: not committed, and the reason of its death is not known
     DROP = "drop"  # nothing: exit non-zero, the worker drops the connection, the manager reports
 
 
@@ -123,8 +123,10 @@ def is_dropped(state: State) -> bool:
 
 
 CRASH = Report(
-    "processing crashed before any signature was made", "unreported -", Outcome.RETRIABLE
+    "processing crashed before the gate let any gpg sign", "unreported -", Outcome.RETRIABLE
 )
+#: The same message in journals of earlier versions; it claimed more than the gate had watched.
+FORMER_CRASH_MESSAGE = "processing crashed before any signature was made"
 
 
 def reply_lines(reply: Reply, report: Report | None) -> list[str]:

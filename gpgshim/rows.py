@@ -29,14 +29,14 @@ NEEDS: dict[tuple[State, Outcome], str] = {
 }
 #: (durable state, outcome) -> what else there is to know, as shortly as one line of many wants it.
 SHORT: dict[tuple[State, Outcome], str] = {
-    (S.UNCOMMITTED, O.UNSIGNED): "asked for no signature",
-    (S.UNCOMMITTED, O.RETRIABLE): "nothing was done",
-    (S.UNCOMMITTED, O.IRRECOVERABLE): "nothing was done, and it would fail again",
+    (S.UNCOMMITTED, O.UNSIGNED): "nobody was asked to commit",
+    (S.UNCOMMITTED, O.RETRIABLE): "nobody was asked to commit",
+    (S.UNCOMMITTED, O.IRRECOVERABLE): "nobody was asked to commit, and it would fail again",
     (S.UNKNOWN, O.IRRECOVERABLE): "",  # what is needed says it
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "",
 }
-REFUSED = "the authority refused: nothing was signed"
+REFUSED = "the authority refused: it has not committed"
 OBSERVED = "it was not gated; it would have been"
 BYPASSED = "find what went round the gate, and what the authority believes"
 NO_JOURNAL = "look at the file: it is not a journal, so take the job for unknown"

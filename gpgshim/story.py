@@ -22,7 +22,7 @@ from gpgshim.verdict import Verdict, ending_of, judge
 class Undo(StrEnum):
     """What could still be undone."""
 
-    RETRIABLE = "retriable"  # all of it: nothing was done
+    RETRIABLE = "retriable"  # all of it: nobody was asked to commit
     ASKING = "being asked"  # the authority may have heard, and has not answered
     UNKNOWN = "not known"  # and will not answer; or a signature went round the gate
     REFUSED = "refused"  # it said no: it has not committed, but it was asked
@@ -31,10 +31,10 @@ class Undo(StrEnum):
 
 #: What each means, for whoever reads it for the first time.
 MEANINGS = {
-    Undo.RETRIABLE: "nothing was done: if it failed now, it could be tried again",
+    Undo.RETRIABLE: "nobody was asked to commit: if the job failed now, it could be tried again",
     Undo.ASKING: "the authority may have heard: it is never called retriable again",
     Undo.UNKNOWN: "nobody can tell from here: ask the authority what it believes",
-    Undo.REFUSED: "the authority has not committed, and nothing was signed",
+    Undo.REFUSED: "the authority has not committed, and the gate let no gpg sign",
     Undo.FINAL: "signatures may have been made, and are not taken back",
 }
 
@@ -321,7 +321,7 @@ class _Teller:
             gpgs = ", ".join(f"gpg {number}" for number in sorted(self._signing))
             return f"{gpgs}, which may sign"
         if self._undo() is Undo.RETRIABLE:
-            return "the job: no signature was asked for yet"
+            return "the job: nobody was asked to commit yet"
         return "the job to go on, or to end"
 
     def _hear(self, line: Line) -> None:

@@ -196,14 +196,16 @@ def format_head(head: dict[str, str]) -> str:
     return "".join(f"{key}: {escape(value)}\n" for key, value in head.items()) + "\n"
 
 
-def parse(data: bytes, keep: Container[str] = ANY) -> Transcript:
+def parse(data: bytes, keep: Container[str] = ANY, keep_first: Container[str] = ()) -> Transcript:
     """Read a journal, whole or as a crash left it.
 
-    Of its lines, those with a sigil in `keep` are given; all are read. Raises TranscriptError,
-    which names the line, for everything that is not of the format.
+    Of its lines, those with a sigil in `keep` are given, and the first with each sigil in
+    `keep_first`; all are read. Raises TranscriptError, which names the line, for everything that is
+    not of the format.
     """
     head: dict[str, str] = {}
     lines: list[Line] = []
+    kept_first: set[str] = set()
     in_head = True
     number = begin = 0
     # Not split(): a supervisor that has granted all day shall not hold its journal three times.
@@ -219,6 +221,9 @@ def parse(data: bytes, keep: Container[str] = ANY) -> Transcript:
             if not in_head:
                 line = parse_line(text)
                 if line.sigil in keep:
+                    lines.append(line)
+                elif line.sigil in keep_first and line.sigil not in kept_first:
+                    kept_first.add(line.sigil)
                     lines.append(line)
             elif text:
                 key, value = _parse_head_line(text)

@@ -4,13 +4,15 @@ Rule 1: what is on disk decides, never what somebody remembers.
 Rule 2: in doubt, `unknown`: a torn, strange or missing journal is never a reason to say retriable.
 Rule 3: `! unknown` is synced before the request leaves, so its absence from a whole journal proves
 that nobody was asked.
+Rule 4: a meaning claims no more than the gate watched. A program that signs by another way than the
+gpg on the job's PATH is not seen.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from gpgshim.gate import DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
+from gpgshim.gate import DENIED, DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
 from gpgshim.transcript import OBSERVE, Line, Transcript, TranscriptError, parse
 
 
@@ -20,7 +22,9 @@ class Verdict(NamedTuple):
     `refused` is whether the authority said no in so many words: it has not committed. `bypassed` is
     whether a signature went round the gate, and no commitment followed; `ungated` whether one may
     have, because the stunts were taken away. `would` is the outcome that
-    a gate would have told, of a job that had one which only looked on.
+    a gate would have told, of a job that had one which only looked on. `asked` is whether a gpg
+    asked the gate. `doubtful` is whether the journal is torn before its first question, or cannot
+    be read as one, so that it does not show what followed.
     """
 
     state: State
@@ -31,6 +35,8 @@ class Verdict(NamedTuple):
     bypassed: bool = False
     would: Outcome | None = None
     ungated: bool = False
+    asked: bool = False
+    doubtful: bool = False
 
     @property
     def meaning(self) -> str:
@@ -41,11 +47,24 @@ class Verdict(NamedTuple):
             return BYPASSED
         if self.ungated:
             return UNGATED
-        return REFUSED if self.refused else MEANINGS[self.state, self.outcome]
+        if self.doubtful:
+            return DOUBTFUL
+        if self.refused:
+            return REFUSED
+        if self.asked and self.state is State.UNCOMMITTED:
+            return DENIED[self.outcome]
+        return MEANINGS[self.state, self.outcome]
 
 
 #: The meaning of an unknown state that is none: it was asked, so it is not called retriable.
-REFUSED = "the authority refused: it has not committed, and nothing was signed"
+REFUSED = (
+    "the authority refused: it has not committed, and no gpg under the gate was allowed to sign"
+)
+#: Another: the journal does not show what followed.
+DOUBTFUL = (
+    "unknown: the journal is torn or cannot be read, so it does not show whether the authority"
+    " heard that we commit; check with the authority what it believes"
+)
 #: Another: the gate saw nothing, and the job says that it uploaded.
 BYPASSED = "unknown: a signature went round the gate; check with the authority what it believes"
 #: Another: what cleans directories up took the stunts away, and the job ran on.
@@ -72,6 +91,8 @@ ENDINGS = {
 
 #: The sigils of the lines that a verdict depends on.
 COUNT = ("!", "%", "<", "")
+#: Likewise, but one line of each is enough: a job can ask thousands of times.
+COUNT_ONCE = ("$", "?")
 
 
 #: The job ended as it did without us; with us, dgit-repos-server would have heard this of dgit.
@@ -98,6 +119,7 @@ def judge(transcript: Transcript) -> Verdict:
     ungated = state is State.UNCOMMITTED and any(
         (line.sigil, line.text) == ("%", "ungated") for line in transcript.lines
     )
+    doubtful = not states or (transcript.torn and state is State.UNCOMMITTED)
     if (transcript.torn or bypassed) and state is State.UNCOMMITTED:
         state = State.UNKNOWN  # a job that went round the gate is never called unsigned
     if ungated:
@@ -117,12 +139,15 @@ def judge(transcript: Transcript) -> Verdict:
         line._replace(at=None) for line in transcript.lines
     )
     bypassed = bypassed and state is State.UNKNOWN
-    return Verdict(state, ending, outcome, bool(told), refused, bypassed, would, ungated)
+    asked = any(line.sigil in COUNT_ONCE for line in transcript.lines)
+    return Verdict(
+        state, ending, outcome, bool(told), refused, bypassed, would, ungated, asked, doubtful
+    )
 
 
 def judge_journal(data: bytes) -> Verdict:
     """The verdict of a journal's bytes. Raises TranscriptError where they are not a journal's."""
-    return judge(parse(data, keep=COUNT))
+    return judge(parse(data, keep=COUNT, keep_first=COUNT_ONCE))
 
 
 def judge_bytes(data: bytes) -> Verdict:
@@ -130,6 +155,5 @@ def judge_bytes(data: bytes) -> Verdict:
     try:
         return judge_journal(data)
     except TranscriptError:
-        return Verdict(
-            State.UNKNOWN, Ending.UNTOLD, OUTCOMES[State.UNKNOWN, Ending.UNTOLD], told=False
-        )
+        outcome = OUTCOMES[State.UNKNOWN, Ending.UNTOLD]
+        return Verdict(State.UNKNOWN, Ending.UNTOLD, outcome, told=False, doubtful=True)

@@ -37,6 +37,11 @@ JOURNALS = {
         "> message m\n> email unreported <1@x>\n> retriable\nretriable\n"
     ),
     "died, nothing granted": (
+        "! uncommitted\n% signal 9\n> message processing crashed before the gate let any gpg sign\n"
+        "> email unreported -\n> retriable\nretriable\n"
+    ),
+    # As earlier versions worded it.
+    "died, nothing granted, long ago": (
         "! uncommitted\n% signal 9\n> message processing crashed before any signature was made\n"
         "> email unreported -\n> retriable\nretriable\n"
     ),

@@ -52,7 +52,7 @@ LOST, HEARD_LOST = report(
     "irrecoverable, report emailed to user", "reported <5@o>", "irrecoverable"
 )
 HEARD_CRASHED = [
-    "message processing crashed before any signature was made",
+    "message processing crashed before the gate let any gpg sign",
     "email unreported -",
     "retriable",
 ]

@@ -27,14 +27,26 @@ def test_tables_have_every_pair_that_can_be() -> None:
 @pytest.mark.parametrize(
     ("text", "state", "outcome", "needs", "words"),
     [
-        (HEAD + "% exit 0\nunsigned\n", "uncommitted", "unsigned", "", "asked for no signature"),
-        (HEAD + "% exit 1\nretriable\n", "uncommitted", "retriable", "", "nothing was done"),
+        (
+            HEAD + "% exit 0\nunsigned\n",
+            "uncommitted",
+            "unsigned",
+            "",
+            "nobody was asked to commit",
+        ),
+        (
+            HEAD + "% exit 1\nretriable\n",
+            "uncommitted",
+            "retriable",
+            "",
+            "nobody was asked to commit",
+        ),
         (
             HEAD + "% no-start 127\nirrecoverable\n",
             "uncommitted",
             "irrecoverable",
             "",
-            "nothing was done, and it would fail again",
+            "nobody was asked to commit, and it would fail again",
         ),
         (
             ASKED + "% eof\n= no\n% exit 2\nirrecoverable\n",
@@ -48,7 +60,7 @@ def test_tables_have_every_pair_that_can_be() -> None:
             "unknown",
             "irrecoverable",
             "",
-            "the authority refused: nothing was signed",
+            "the authority refused: it has not committed",
         ),
         (
             SIGNED + "% exit 2\nirrecoverable\n",
@@ -66,7 +78,13 @@ def test_tables_have_every_pair_that_can_be() -> None:
             "it was not gated; it would have been irrecoverable",
         ),
         # What a crash leaves needs a person or not by what it amounts to.
-        (HEAD, "uncommitted", "retriable", "", "its supervisor is gone; nothing was done"),
+        (
+            HEAD,
+            "uncommitted",
+            "retriable",
+            "",
+            "its supervisor is gone; nobody was asked to commit",
+        ),
         (
             SIGNED,
             "committed",
@@ -86,7 +104,7 @@ def test_what_is_said_of_a_job(text: str, state: str, outcome: str, needs: str, 
 def test_a_job_under_way() -> None:
     found = row(HEAD, under_way=True)
     assert found.outcome is None and found.under_way and not found.needs
-    assert found.words == found.meaning == "waits for the job: no signature was asked for yet"
+    assert found.words == found.meaning == "waits for the job: nobody was asked to commit yet"
     assert (found.age, found.lasted, found.retriable) == (60, 60, 60)
     found = row(ASKED, under_way=True)
     assert (found.lasted, found.retriable, found.needs) == (60, 1.5, "")

@@ -53,7 +53,9 @@ def test_a_journal_that_a_crash_left() -> None:
     lines = lines_of(UPLOADED.partition("+1.251")[0] + "+1.25")
     assert any("torn" in line for line in lines)
     assert any("does not hold the outcome" in line for line in lines)
-    assert lines[-2].startswith("irrecoverable: unknown: nothing was signed, but")
+    assert lines[-2].startswith(
+        "irrecoverable: unknown: no gpg under the gate was allowed to sign, but"
+    )
 
 
 def test_what_a_torn_line_was_is_not_known() -> None:

@@ -20,7 +20,7 @@ def test_a_file(scratch: Scratch) -> None:
     scratch.run("exit 1")
     copy = scratch.root / "copy"
     copy.write_bytes(scratch.journals()[0].read_bytes())
-    assert "retriable: nothing was signed" in scratch.gpgshim("show", copy).out
+    assert "retriable: no gpg under the gate was asked to sign" in scratch.gpgshim("show", copy).out
 
 
 def test_a_job_whose_name_ends_in_a_number(scratch: Scratch) -> None:
@@ -33,8 +33,9 @@ def test_a_job_that_is_under_way(scratch: Scratch) -> None:
     job = scratch.start_run(f"echo >{there}; read x <{go}")
     hear(there)
     out = scratch.gpgshim("show", "j").out
-    assert "It is under way, and waits for the job: no signature was asked for yet.\n" in out
-    assert "if everything stopped now, it would be\nretriable: nothing was signed" in out
+    assert "It is under way, and waits for the job: nobody was asked to commit yet.\n" in out
+    would_be = "retriable: no gpg under the gate was asked to sign"
+    assert f"if everything stopped now, it would be\n{would_be}" in out
     tell(go)
     job.wait()
     assert "under way" not in scratch.gpgshim("show", "j").out

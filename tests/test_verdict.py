@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim.gate import MEANINGS, OUTCOMES, Ending, Outcome, State
+from gpgshim import o2m, rows, story
+from gpgshim import verdict as verdict_module
+from gpgshim.gate import DENIED, MEANINGS, OUTCOMES, Ending, Outcome, State
+from gpgshim.metrics import METRICS
 from gpgshim.transcript import TranscriptError, parse, parse_line
 from gpgshim.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
 
@@ -112,7 +115,7 @@ def test_a_job_that_went_round_the_gate_is_not_called_harmless() -> None:
 @pytest.mark.parametrize(("state", "outcome"), MEANINGS)
 def test_the_meaning_is_what_is_true(state: State, outcome: Outcome) -> None:
     says = MEANINGS[state, outcome]
-    nobody_asked = "nothing was signed and nobody was asked to commit" in says
+    nobody_asked = "no gpg under the gate was asked to sign, and nobody was asked to commit" in says
     assert nobody_asked == (state is State.UNCOMMITTED)
     would_fail_again = "the same would happen again" in says
     assert would_fail_again == (nobody_asked and outcome is Outcome.IRRECOVERABLE)
@@ -123,6 +126,61 @@ def test_the_meaning_is_what_is_true(state: State, outcome: Outcome) -> None:
         state is State.COMMITTED and outcome is Outcome.IRRECOVERABLE
     )
     assert ("the job ended well" in says) == (outcome is Outcome.UPLOADED)
+
+
+#: Words that say more of a job than a gate can see: programs sign by other ways than the job's gpg.
+TOO_WIDE = re.compile(r"\bnothing (was|is|has been) (signed|done)|\bno signature\b|\bsaved\b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *MEANINGS.values(),
+        *DENIED.values(),
+        *rows.SHORT.values(),
+        rows.REFUSED,
+        *story.MEANINGS.values(),
+        *(value for value in vars(verdict_module).values() if isinstance(value, str)),
+        *o2m.CRASH.lines,
+        *(metric.says for metric in METRICS.values()),
+    ],
+)
+def test_no_text_claims_more_than_the_gate_watches(text: str) -> None:
+    assert not TOO_WIDE.search(text)
+
+
+@pytest.mark.parametrize("outcome", DENIED)
+def test_a_gpg_that_asked_in_vain_is_not_denied(outcome: Outcome) -> None:
+    end = {"unsigned": "% exit 0", "retriable": "% exit 2", "irrecoverable": "% no-start 127"}
+    lines = f"! uncommitted\n$ gpg -s\n% failed no manager\n= no\n{end[outcome]}\n{outcome}\n"
+    verdict = judge_bytes(HEAD + lines.encode())
+    assert (verdict.outcome, verdict.told, verdict.asked) == (outcome, True, True)
+    assert verdict.meaning == DENIED[outcome]
+    assert "was asked to sign" not in verdict.meaning
+    # What it says else is what MEANINGS says.
+    assert (
+        verdict.meaning.replace("allowed to sign", "asked to sign")
+        == (MEANINGS[State.UNCOMMITTED, outcome])
+    )
+
+
+def test_denied_has_the_outcomes_of_an_uncommitted_job() -> None:
+    assert {(State.UNCOMMITTED, outcome) for outcome in DENIED} == {
+        pair for pair in MEANINGS if pair[0] is State.UNCOMMITTED
+    }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no journal\n", HEAD, HEAD + b"! uncommitted\n! unk", HEAD + b"! unknown\n"],
+)
+def test_nothing_is_said_of_gpg_by_a_journal_that_does_not_show_it(data: bytes) -> None:
+    verdict = judge_bytes(data)
+    assert (verdict.state, verdict.doubtful) == (State.UNKNOWN, True)
+    assert verdict.meaning.startswith("unknown: the journal is torn or cannot be read")
+    assert "allowed" not in verdict.meaning
+    asked = judge_bytes(HEAD + b"! uncommitted\n! unknown\n! comm")
+    assert not asked.doubtful and "allowed to sign" in asked.meaning
 
 
 @pytest.mark.parametrize(
