@@ -20,10 +20,23 @@ from tests.scratch import GPG, Key, Scratch
 GIT = "git -c user.name=Probe -c user.email=probe@example.org -c user.signingKey={key}"
 
 
+#: A source package in hello-1, which debuild and gbp can build.
+HELLO = (
+    "mkdir -p hello-1/debian/source && cd hello-1"
+    " && echo '3.0 (native)' >debian/source/format"
+    " && printf 'hello (1) unstable; urgency=low\\n\\n  * First.\\n\\n"
+    " -- Probe <probe@example.org>  Tue, 24 Nov 2026 00:00:00 +0000\\n' >debian/changelog"
+    " && printf 'Source: hello\\nMaintainer: Probe <probe@example.org>\\n\\n"
+    "Package: hello\\nArchitecture: all\\nDescription: none\\n' >debian/control"
+    " && printf '#!/usr/bin/make -f\\n%%:\\n\\t@:\\n' >debian/rules"
+    " && chmod +x debian/rules && cd .."
+)
+
+
 class Use(NamedTuple):
     """A program at work in a directory of its own. `{key}` in a command is the fingerprint."""
 
-    needs: str  # the program; its Debian package has the same name, or `packages` has another
+    needs: str  # the program; its Debian package has the same name, or PACKAGES has another
     prepare: str
     sign: str
     verify: str  # fails unless what `sign` signed is there, and good
@@ -47,20 +60,29 @@ USES = {
     ),
     "debsign": Use(
         "debsign",
-        "mkdir -p hello-1/debian/source && cd hello-1"
-        " && echo '3.0 (native)' >debian/source/format"
-        " && printf 'hello (1) unstable; urgency=low\\n\\n  * First.\\n\\n"
-        " -- Probe <probe@example.org>  Tue, 24 Nov 2026 00:00:00 +0000\\n' >debian/changelog"
-        " && printf 'Source: hello\\nMaintainer: Probe <probe@example.org>\\n\\n"
-        "Package: hello\\nArchitecture: all\\nDescription: none\\n' >debian/control"
-        " && printf '#!/usr/bin/make -f\\n%%:\\n' >debian/rules && cd .."
-        " && dpkg-source -b hello-1 >/dev/null"
+        f"{HELLO} && dpkg-source -b hello-1 >/dev/null"
         " && cd hello-1 && touch ../hello_1_source.buildinfo"
         " && dpkg-genbuildinfo --build=source && dpkg-genchanges --build=source"
         " >../hello_1_source.changes",
         "debsign -k{key} hello_1_source.changes",
         "gpg --verify hello_1.dsc && gpg --verify hello_1_source.buildinfo"
         " && gpg --verify hello_1_source.changes",
+        3,
+    ),
+    "debuild": Use(
+        "debuild",
+        HELLO,
+        "cd hello-1 && debuild --preserve-envvar=PATH --no-lintian -d -S -k{key}",
+        "gpg --verify hello_1.dsc && gpg --verify hello_1_source.changes",
+        3,
+    ),
+    "gbp buildpackage": Use(
+        "gbp",
+        f"{HELLO} && cd hello-1 && git init -q && git add -A"
+        " && git -c user.name=Probe -c user.email=probe@example.org commit -q -m first",
+        "cd hello-1 && gbp buildpackage --git-ignore-branch --git-ignore-new --git-builder="
+        "'debuild --preserve-envvar=PATH --no-lintian -i -I' -S -d -k{key}",
+        "gpg --verify hello_1.dsc && gpg --verify hello_1_source.changes",
         3,
     ),
     "rpmsign": Use(
@@ -106,10 +128,21 @@ USES = {
 }
 
 
+#: Program -> its Debian package, where that has another name.
+PACKAGES = {
+    "debsign": "devscripts",
+    "debuild": "devscripts",
+    "gbp": "git-buildpackage",
+    "rpmsign": "rpm",
+}
+
+
 @pytest.fixture(params=USES)
 def use(request: pytest.FixtureRequest) -> Use:
     found = USES[request.param]
-    assert shutil.which(found.needs), f"{found.needs} is not installed"
+    package = PACKAGES.get(found.needs, found.needs)
+    if not shutil.which(found.needs):
+        pytest.skip(f"{found.needs} is not installed: apt-get install {package}")
     return found
 
 
