@@ -262,6 +262,7 @@ def take(words: Sequence[str], table: Table) -> tuple[list[Taken], Sequence[str]
 # --- the conf files -------------------------------------------------------------------------------
 
 SYSTEM_CONF = "/etc/gnupg/gpg.conf"
+PART = 1 << 16  # letters of a conf file that are split into lines at once
 # C5: options of the parser itself, which a file may not have.
 NOT_IN_CONF = ("help", "version", "warranty", "dump-options", "dump-option-table", "no-options")
 
@@ -281,30 +282,49 @@ def fields(text: str) -> list[str]:
     return [field for field in text.split(" ") if field]
 
 
+def first_field(line: str) -> str:
+    """The first of fields(line), for a line that begins with one; quick where it is usual."""
+    keyword = line.partition(" ")[0]
+    return keyword if keyword.isprintable() else fields(line)[0]
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text, a part of it at a time: a list of them all may be ten times its size."""
+    begin = 0
+    while begin <= len(text):
+        end = text.find("\n", begin + PART)
+        end = len(text) if end < 0 else end
+        yield from text[begin:end].split("\n")
+        begin = end + 1
+
+
 def take_conf(text: str, path: str, table: Table) -> list[Taken]:
     """C3, C5, C6: the options of a conf file, faults included. Doubt if it has conditions."""
     taken: list[Taken] = []
     forgiven: set[str] = set()
+    rows: dict[str, Row | None] = {}  # by keyword: a long file has the same ones again and again
     if "\0" in text:
         raise Doubt(f"C3: {path} holds a NUL")
     if text[1:2] == "\n" and text[2:] and text[0] not in SPACE + "#":
         # libgpg-error looks three bytes ahead for a byte order mark, and forgets what it saw there.
         raise Doubt(f"C3: after {path}:1, one letter, the first letter of the next line is lost")
-    for at, raw in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+    for at, raw in enumerate(lines_of(text.removeprefix("\ufeff")), 1):
         line = raw.strip(SPACE)
         if not line or line[0] == "#":
             continue
         if line[0] == "[":
             drops = path == SYSTEM_CONF and ("force" in text or "ignore" in text)
             raise Doubt(f"C7: {path}:{at} has {line}", drops)
-        keyword = fields(line)[0]
+        keyword = first_field(line)
         argument = line[len(keyword) :].lstrip(SPACE)
         if keyword == "ignore-invalid-option":
             forgiven.update(fields(argument))
             continue
         if keyword == "alias" and argument:
             raise Doubt(f"C3: {path}:{at} has an alias")
-        row = table.named(keyword)
+        if keyword not in rows:
+            rows[keyword] = table.named(keyword)
+        row = rows[keyword]
         if row is None and keyword in forgiven:
             continue
         name, _, flags = row or (keyword, 0, 0)

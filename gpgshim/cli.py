@@ -453,14 +453,14 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
       gpgshim classify -- --det f
       echo '["--clearsign", "f"]' | gpgshim classify --json-lines
     """
-    from gpgshim import explain
+    from gpgshim import conffile, explain
 
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
     search = os.environ.get("PATH", os.defpath)
     table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg)))
     if not json_lines:
-        reading = argv.read(words, table, os.environ, explain.file_in("."))
+        reading = argv.read(words, table, os.environ, conffile.read)
         click.echo(
             explain.reading(reading, table) if explained else reading.verdict, nl=not explained
         )

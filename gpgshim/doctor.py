@@ -26,9 +26,9 @@ import click
 from gpgshim import __version__, argv, diagnosis, jobdir, optable, oracle, places, rehearsal
 from gpgshim.attempt import own_umask
 from gpgshim.commands import COMMANDS
+from gpgshim.conffile import file_in
 from gpgshim.diagnosis import Finding, Result, mend, note
 from gpgshim.errors import GpgshimError, Misconfigured
-from gpgshim.explain import file_in
 from gpgshim.machine import Machine, time_limit
 from gpgshim.transcript import escape
 

@@ -7,14 +7,13 @@ Rule 2: one line for each thing that gpg reads, in gpg's order, and the verdict 
 from __future__ import annotations
 
 import json
-import os
-import stat
 from typing import IO, TYPE_CHECKING, Any
 
 from gpgshim import argv, commands
+from gpgshim.conffile import file_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 
 WIDEST = 40  #: columns for the words; what is longer pushes its explanation aside
@@ -70,24 +69,6 @@ def quoted(word: str) -> str:
     return word if plain else json.dumps(word)
 
 
-def file_in(directory: str) -> Callable[[str], str | None]:
-    """Reads conf files for argv.read, as a gpg would whose working directory is this one."""
-
-    def file(path: str) -> str | None:
-        path = os.path.join(directory, path)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OSError(None, "is not a plain file")
-        with open(fd, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
-            return stream.read()
-
-    return file
-
-
 def classify_json_lines(
     table: argv.Table,
     lines: Iterable[str],
@@ -104,7 +85,7 @@ def classify_json_lines(
     try:
         for number, line in enumerate(lines, 1):
             words, env, cwd = case(line, number)
-            read = argv.read(words, table, environ if env is None else env, file_in(cwd or "."))
+            read = argv.read(words, table, environ if env is None else env, file_in(cwd or ""))
             out.write(reading(read, table) if explain else f"{read.verdict}\n")
     finally:
         out.flush()

@@ -51,6 +51,7 @@ _GPG = (
     "gpgshim",
     "gpgshim.commands",
     "gpgshim.argv",
+    "gpgshim.conffile",
     "gpgshim.wire",
     "gpgshim.ask",
     "gpgshim.shim",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim import __version__, argv, explain
+from gpgshim import __version__, argv, conffile
 from gpgshim.jobs import split
 from gpgshim.replay import replay, reread
 from gpgshim.transcript import Line, Transcript, TranscriptError, parse
@@ -33,7 +33,7 @@ def replay_files(
     """
 
     def read(words: list[str], where: str) -> argv.Reading:
-        return argv.read(words, table, environ, explain.file_in(where or "/nonexistent"))
+        return argv.read(words, table, environ, conffile.file_in(where or "/nonexistent"))
 
     for path in _journals(paths):
         try:

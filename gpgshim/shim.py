@@ -13,7 +13,7 @@ import encodings
 import posix
 import sys
 
-from gpgshim import argv, ask, wire
+from gpgshim import argv, ask, conffile, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ REFUSED = 2  #: gpg's own exit status for "it did not work"
 #: What stands behind `[GNUPG:] FAILURE`: where, and a libgpg-error code in decimal:
 #: GPG_ERR_SOURCE_GPG (2) << 24 | GPG_ERR_FORBIDDEN (251). See GnuPG's doc/DETAILS.
 FAILURE = b"[GNUPG:] FAILURE gpgshim 33554683\n"
-
-_S_IFMT, _S_IFREG = 0o170000, 0o100000  # inode(7): the kind of a file, and a plain one
 
 
 def gpg(job: str) -> NoReturn:
@@ -46,7 +44,7 @@ def gpg(job: str) -> NoReturn:
         name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
         for name, value in posix.environ.items()
     }
-    reading = argv.read(words, table, environ, _read_if_there)
+    reading = argv.read(words, table, environ, conffile.read)
     if reading.verdict != argv.PASS:
         word = wire.SIGN if reading.verdict == argv.SIGN else wire.DOUBT
         observed = ask.observes(job)
@@ -157,16 +155,3 @@ def _read_bytes(path: str) -> bytes:
     finally:
         posix.close(fd)
     return data
-
-
-def _read_if_there(path: str) -> str | None:
-    try:
-        about = posix.stat(path)
-        if about.st_mode & _S_IFMT != _S_IFREG:
-            if about.st_rdev == posix.makedev(1, 3):  # /dev/null
-                return ""
-            # A pipe that was so much as opened here would be another one when gpg comes.
-            raise OSError(22, "not a plain file")
-        return _read(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -34,7 +34,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpgshim import argv, explain, optable
+from gpgshim import argv, conffile, explain, optable
 
 NOBODY = 65534
 SECONDS = 10.0  #: for one case; one that takes longer waits for something, and has signed or not
@@ -620,7 +620,7 @@ def sit(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             else:
                 one = case(given.seed, number, rows, table.version, court.system)
             words, environ = court.prepare(one)
-            reading = argv.read(words, table, environ, explain.file_in(str(court.home)))
+            reading = argv.read(words, table, environ, conffile.file_in(str(court.home)))
             logs = [one.value or "" for one in reading.taken if one.name in LOGS]
             trial = court.run(words, environ, logs)
             finding = find(reading, trial)

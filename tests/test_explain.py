@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from gpgshim import argv, explain
+from gpgshim import explain
 from tests.gpgs import HOME, NEW, USER_CONF, made, read
 
 
@@ -133,19 +132,3 @@ def test_a_bad_line_is_named_after_the_verdicts_before_it(line: str, said: str) 
         explain.classify_json_lines(NEW, ['["-s"]', line, '["-s"]'], out, {"HOME": HOME})
     assert out.getvalue() == "sign\n"
     assert out.at == len("sign\n")
-
-
-def test_only_plain_files_are_read(tmp_path: Path) -> None:
-    file = explain.file_in(str(tmp_path))
-    assert file("none") is None
-    (tmp_path / "a").write_bytes(b"x\r\n\xff")
-    assert file("a") == file(str(tmp_path / "a")) == "x\r\n\udcff"
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="not a plain file"):
-        file("pipe")
-    with pytest.raises(OSError):
-        file(".")
-    with pytest.raises(NotADirectoryError):
-        file("a/b")
-    reading = argv.read(["--options", "pipe", "f"], NEW, {"HOME": "/none"}, file)
-    assert reading.doubt == "C1: pipe: is not a plain file"

@@ -1,0 +1,184 @@
+"""Do explain, classify, replay, doctor and the stunt read gpg's conf files alike, and in time?"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple, cast
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from gpgshim import argv, conffile, doctor, explain, jobdir, optable, recorded, transcript
+from gpgshim.machine import Machine
+from tests.gpgs import NEW
+from tests.scratch import GPG, Scratch
+
+
+class Court(NamedTuple):
+    """A job without a supervisor, whose stunt refuses what it would ask about; and a home."""
+
+    job: Path
+    table: argv.Table
+    directory: Path
+    environ: dict[str, str]
+
+
+@pytest.fixture
+def court(scratch: Scratch) -> Iterator[Court]:
+    """In the home: `plain` and `folder`; `pipe`, which nobody may open; `link`, to nothing."""
+    text = optable.fresh(GPG)
+    real = scratch.script("real", "#!/bin/sh\nexit 0\n")
+    job = jobdir.make(scratch.runtime, "j", text, {"gpg": real})
+    home = scratch.root / "h"
+    (home / "folder").mkdir(parents=True)
+    os.mkfifo(home / "pipe")
+    (home / "link").symlink_to("nothing")
+    yield Court(job, argv.load(text), home, {"GNUPGHOME": str(home), "HOME": str(home)})
+
+
+LINES = (
+    "sign", "encrypt", "armor", "clear-sign", "# sign", "", "bogus", "verify", "[if]",
+    "alias x y", "local-user K", "default-key", "sign \t", "\tno-comments", "passphrase secret", "é",
+)  # fmt: skip
+FILES = (
+    "plain", "pipe", "folder", "link", "none", "/dev/null", "/dev/zero", "plain/under", "./plain",
+    "/proc/self/cgroup",
+)  # fmt: skip
+WORDS = (
+    "-s", "-e", "-r", "K", "--verify", "--det", "-b", "f", "--no-options", "-n", "--list-keys",
+    "--passphrase", "--status-fd", "2", "--bogus", "--fingerprint", "-c", "--version",
+)  # fmt: skip
+#: A command line, after the file that it names with --options, if it names one.
+CALLS = st.tuples(
+    st.one_of(st.just([]), st.sampled_from(FILES).map(lambda file: ["--options", file])),
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4),
+).map(lambda parts: [*parts[0], *parts[1]])
+CONFS = st.lists(st.sampled_from(LINES), max_size=3).map("\n".join)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(words=CALLS, own=CONFS, named=CONFS)
+@example(words=["--options", "/dev/null", "-e", "-r", "x", "f"], own="", named="")
+@example(words=["--options", "pipe", "-e", "-r", "x", "f"], own="", named="")
+@example(words=["--options", "plain/under", "f"], own="sign", named="sign")
+@example(words=["f"], own="sign", named="")
+def test_all_five_agree(court: Court, words: list[str], own: str, named: str) -> None:
+    (court.directory / "gpg.conf").write_text(own)
+    (court.directory / "plain").write_text(named)
+    verdict = by_stunt(court, words)
+    for reader in (by_classify, by_explain, by_replay):
+        assert (reader.__name__, reader(court, words)) == (reader.__name__, verdict)
+    found, doubt = by_doctor(court)
+    reading = argv.read([], court.table, court.environ, conffile.file_in())
+    assert found == [one.where for one in reading.taken if is_told(one)]
+    assert doubt == bool(reading.doubt)
+
+
+def by_stunt(court: Court, words: list[str]) -> bool:
+    """Whether the stunt becomes the real gpg without asking."""
+    done = subprocess.run(
+        [court.job / "bin/gpg", *words],
+        env=court.environ | {"PATH": os.defpath},
+        cwd=court.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=20,
+    )
+    assert done.returncode in (0, 2), done.stderr
+    return done.returncode == 0
+
+
+def by_classify(court: Court, words: list[str]) -> bool:
+    return told(court, words, explained=False) == "pass\n"
+
+
+def by_explain(court: Court, words: list[str]) -> bool:
+    return "\npass: " in told(court, words, explained=True)
+
+
+def told(court: Court, words: list[str], explained: bool) -> str:
+    out = io.StringIO()
+    case = {"argv": words, "env": court.environ, "cwd": str(court.directory)}
+    explain.classify_json_lines(court.table, [json.dumps(case)], out, {}, explained)
+    return out.getvalue()
+
+
+def by_replay(court: Court, words: list[str]) -> bool:
+    """Whether a journal that says that these words were asked about is contradicted."""
+    head = transcript.format_head({"job": "j", "attempt": "1", "authority": "nobody"})
+    question = f"$ {transcript.quote(['gpg', *words])}\n# pid 1 in {court.directory}\n"
+    (court.directory / "j.1").write_text(f"{head}! uncommitted\n{question}")
+    files = [court.directory / "j.1"]
+    (replayed,) = recorded.replay_files(files, court.table, court.environ)
+    return any("is pass" in each for each in replayed.differences)
+
+
+def by_doctor(court: Court) -> tuple[list[str], bool]:
+    """Where it finds a command or a fault in conf files, and whether it doubts what it read."""
+    machine = SimpleNamespace(table=court.table, environ=court.environ)
+    finding = doctor.look_at_conf(cast("Machine", machine))
+    lines = [line.partition("(")[2].rstrip(")") for line in finding.todo]
+    return lines, any(line.startswith("not known in advance") for line in finding.found)
+
+
+def is_told(one: argv.Taken) -> bool:
+    return bool(one.fault or (one.flags & argv.COMMAND and one.name not in argv.NO_COMMAND))
+
+
+def test_classify_of_dev_null(scratch: Scratch) -> None:
+    """No conf file that is read is no reason to ask: the stunt passes this."""
+    done = scratch.gpgshim("classify", "--", "--options", "/dev/null", "-e", "-r", "x", "f")
+    assert (done.status, done.out) == (0, "pass\n")
+
+
+def test_what_is_read(tmp_path: Path) -> None:
+    file = conffile.file_in(str(tmp_path))
+    (tmp_path / "a").write_bytes(b"x\r\n\xff")
+    assert file("a") == file(str(tmp_path / "a")) == "x\r\n\udcff"
+    assert file("none") is None
+    assert file("a/b") is None
+    assert file("/dev/null") == ""
+
+
+def test_only_plain_files_are_opened(tmp_path: Path) -> None:
+    file = conffile.file_in(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("pipe", ".", "/dev/zero", "/dev/tty"):
+        with pytest.raises(OSError, match="is not a plain file"):
+            file(path)
+    reading = argv.read(["--options", "pipe", "f"], NEW, {"HOME": "/none"}, file)
+    assert reading.doubt == "C1: pipe: is not a plain file"
+    with pytest.raises(OSError, match="NUL"):
+        file("a\0b")
+
+
+def test_there_is_a_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = tmp_path / "huge"
+    huge.touch()
+    os.truncate(huge, conffile.LARGEST + 1)
+    with pytest.raises(OSError, match="more than"):
+        conffile.read(str(huge))
+    monkeypatch.setattr(conffile, "LARGEST", 100)
+    with pytest.raises(OSError, match="more than"):
+        conffile.read("/proc/self/status")  # whose size is 0 until it is read
+
+
+def test_a_large_file_costs_linear_time(tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.write_text("# a comment that says what somebody once thought\n" * 2_000_000)
+    began = time.process_time()
+    text = conffile.read(str(conf))
+    assert text is not None
+    assert len(text) > 95_000_000
+    assert argv.take_conf(text, str(conf), NEW) == []
+    assert time.process_time() - began < 10  # it takes one; in pieces put together it took forty
