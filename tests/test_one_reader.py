@@ -46,7 +46,8 @@ def court(scratch: Scratch) -> Iterator[Court]:
 
 LINES = (
     "sign", "encrypt", "armor", "clear-sign", "# sign", "", "bogus", "verify", "[if]",
-    "alias x y", "local-user K", "default-key", "sign \t", "\tno-comments", "passphrase secret", "é",
+    "alias x y", "local-user K", "default-key", "sign \t", "\tno-comments", "é",
+    "passphrase secret",
 )  # fmt: skip
 FILES = (
     "plain", "pipe", "folder", "link", "none", "/dev/null", "/dev/zero", "plain/under", "./plain",
