@@ -66,6 +66,7 @@ class Attempt:
         observe: bool = False,
         until: float | None = None,
     ) -> None:
+        check_proc()
         # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environ = caller_environ()
@@ -152,6 +153,23 @@ class Attempt:
             kill_descendants()
             raise
 
+    def end_on_signals(self) -> None:
+        """For a job that somebody else starts: a signal to us ends it. Raises OSError."""
+        self._signals = wake_on_signals((*PASSED_ON, signal.SIGCHLD))
+        self.supervisor.watch(self._signals, self._end_if_told)
+        self._reap()
+
+    def _end_if_told(self) -> None:
+        for number in os.read(self._signals, 4096):
+            if number == signal.SIGCHLD:
+                self._reap()  # as process 1 of a container we inherit every orphan in it
+            else:
+                self.supervisor.finish("% end")
+                return
+
+    def _reap(self) -> None:
+        reap_orphans({self.child, getattr(self.authority, "pid", 0)})
+
     def _child_ended(self) -> None:
         pid, status = os.waitpid(self.child, os.WNOHANG)
         if pid:
@@ -162,7 +180,7 @@ class Attempt:
     def _signalled(self) -> None:
         for number in os.read(self._signals, 4096):
             if number == signal.SIGCHLD:
-                reap_orphans({self.child, getattr(self.authority, "pid", 0)})
+                self._reap()
                 continue
             with contextlib.suppress(OSError):
                 self.journal.note(f"# we got {signal.Signals(number).name}, and pass it on")
@@ -232,6 +250,30 @@ def caller_environ() -> dict[str, str]:
         if values:
             environ["LC_CTYPE"] = values[0]
     return environ
+
+
+def check_proc() -> None:
+    """Raises Misconfigured unless /proc shows our own PID namespace.
+
+    Who asks is looked up there by process id, and so is what is left of a job. In the /proc of
+    another namespace, our numbers are those of other processes.
+    """
+    try:
+        status = Path("/proc/self/status").read_text("utf-8", "replace")
+    except OSError as error:
+        raise Misconfigured(
+            f"/proc is not mounted, or does not show this process ({error.strerror}):"
+            " `mount -t proc proc /proc` in its PID namespace; nothing was started"
+        ) from error
+    # proc(5): our process id in each namespace, from that of /proc down to our own.
+    shown = status.partition("\nNSpid:")[2].partition("\n")[0].split()
+    shown = shown or status.partition("\nPid:")[2].partition("\n")[0].split()  # before Linux 4.1
+    if shown != [str(os.getpid())]:
+        raise Misconfigured(
+            f"/proc belongs to another PID namespace: it calls this process {shown[0]}, which is"
+            f" {os.getpid()} in its own: `unshare --mount-proc`, or mount /proc anew;"
+            " nothing was started"
+        )
 
 
 def find_gpg(search: str, given: str | None) -> Path:

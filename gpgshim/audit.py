@@ -69,10 +69,12 @@ class Witness:
         return self._above(stat_of(pid))
 
     def _above(self, found: Stat | None) -> Chain:
-        if found is None or found.parent in (0, 1):
+        if found is None:
             return Chain([], False)
-        if found.parent == os.getpid():
+        if found.parent == os.getpid():  # first, because we may be process 1 ourselves
             return Chain([], True)
+        if found.parent in (0, 1):
+            return Chain([], False)
         parent = stat_of(found.parent)
         if parent is None or parent.born > found.born:
             return BROKEN  # it is gone, and perhaps another has its number

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from gpgshim import __version__, argv, ask, config, places, wire
-from gpgshim.attempt import PASSED_ON, Attempt, find_gpg, table_of, wake_on_signals
+from gpgshim.attempt import Attempt, find_gpg, table_of
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
@@ -318,8 +318,7 @@ def supervise(
             null = os.open(os.devnull, os.O_RDWR)
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
-        signals = wake_on_signals(PASSED_ON)
-        supervisor.watch(signals, lambda: supervisor.finish("% end"))
+        attempt.end_on_signals()
     except OSError as error:
         supervisor.shut()  # the stunts stay, and refuse: somebody may have our PATH
         raise Unable(f"there is no daemon: {error.strerror}; no gpg of this job signs") from error

@@ -32,7 +32,7 @@ from pathlib import Path
 from types import CodeType
 
 from gpgshim.errors import Misconfigured, Unable
-from gpgshim.places import is_stunt
+from gpgshim.places import is_stunt, is_trusted
 from gpgshim.transcript import escape
 
 #: sun_path has 108 bytes, and the last is a NUL.
@@ -292,7 +292,7 @@ def _is_ours(path: Path) -> bool:
             and set(suffix) <= set("0123456789abcdef")
             and stat.S_ISDIR(found.st_mode)
             and stat.S_IMODE(found.st_mode) == 0o700
-            and found.st_uid == os.geteuid()
+            and is_trusted(found.st_uid)
             and set(os.listdir(path)) <= _ALL_THAT_IS_MADE
             and is_stunt(path / "bin/gpg")
         )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
+import sys
 from pathlib import Path
 
 from gpgshim.errors import Misconfigured, Unable
@@ -62,12 +64,37 @@ def make_private(directory: Path) -> None:
     check_above(directory)
 
 
+def own_user() -> int:
+    """Our effective user id as the kernel reports it.
+
+    geteuid(2) is not the kernel's word under fakeroot(1) and proot(1): both change its result.
+    """
+    one, other = socket.socketpair()
+    with one, other:
+        return user_of(one)
+
+
+def is_trusted(owner: int) -> bool:
+    """Whether `owner`, as stat(2) reports it, is root or this user.
+
+    What changes geteuid(2), such as fakeroot, changes stat(2) alike, so that one agrees with the
+    other; it need not change both, so the kernel's own word counts too.
+    """
+    return owner in (0, os.geteuid(), own_user())
+
+
+def user_of(end: socket.socket) -> int:
+    """The user id of the process at the other end of a Unix socket, as the kernel reports it."""
+    credentials = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
 def check_ours(path: Path, info: os.stat_result) -> None:
     """Raises Misconfigured where another user owns `path` or can write to it.
 
     A sticky directory that all can write, such as /tmp, passes.
     """
-    if info.st_uid not in (0, os.geteuid()):
+    if not is_trusted(info.st_uid):
         raise Misconfigured(f"{path} belongs to user id {info.st_uid}; nothing was started")
     sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
     if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:

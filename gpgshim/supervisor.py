@@ -24,7 +24,7 @@ from gpgshim.authority import Authority
 from gpgshim.errors import Unable
 from gpgshim.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, State
 from gpgshim.journal import Journal
-from gpgshim.places import can_be_run
+from gpgshim.places import can_be_run, own_user
 from gpgshim.transcript import TranscriptError, escape, parse_line, quote
 from gpgshim.verdict import Verdict, ending_of, judge_bytes, judge_journal
 
@@ -79,6 +79,7 @@ class Supervisor:
         self.clock = clock
         self._stunt = job / "bin/gpg"
         self._had_stunts = can_be_run(self._stunt)
+        self._user = own_user()
         self.state = State.UNCOMMITTED
         self.why = ""  # why all are refused, once they are
         self.over = ""  # the journal's line that ended the job, once it is over
@@ -209,7 +210,7 @@ class Supervisor:
                 peer.close()  # too many are watched, most likely; no answer is a no
                 return
             self._askers.add(asker)
-            if asker.uid == os.geteuid():
+            if asker.uid == self._user:
                 self._hear(asker)
             else:
                 self._note(

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "errors": set(),
     "descriptors": set(),
     "explain": {"argv", "commands", "conffile"},
-    "optable": {"argv"},
+    "optable": {"argv", "places"},
     "places": {"errors"},
     "jobdir": {"errors", "places", "transcript"},
     "journal": {"descriptors", "errors", "gate", "places", "transcript"},

@@ -124,7 +124,7 @@ def open_to_all(job: Path) -> None:
     [
         (leave_nothing, "the job is over: there is no"),
         (leave_the_socket, "Connection refused"),
-        (open_to_all, "is not a private directory"),
+        (open_to_all, "alone can write to"),
         (lambda job: (job / "real/gpg").unlink(), "belongs to no job that is under way"),
         (lambda job: (job / "table").unlink(), "belongs to no job that is under way"),
         (lambda job: os.truncate(job / "table", 1000), "belongs to no job that is under way"),
