@@ -7,7 +7,7 @@ waits for an alarm command too, SECONDS at most. Under dgit-repos-server
 stdin and stdout are the manager's pipes, and are let go; the worker's blocked signals are unblocked
 for the alarm command, which runs in a process group of its own, with the environment that we were
 given, and is killed when its time is up.
-Rule 3: what the alarm is about is read from the journal, as everybody else would read it. A job
+Rule 3: what the alarm is about is read from the journal, through its writer's descriptor. A job
 whose supervisor was killed raises none: `gpgshim status` and the metrics tell of it.
 """
 
@@ -24,6 +24,7 @@ from typing import NoReturn
 from gpgshim.attempt import PASSED_ON, caller_environ
 from gpgshim.authority import DEFAULT_SIGNALS
 from gpgshim.config import Settings
+from gpgshim.journal import Journal
 from gpgshim.log import say
 from gpgshim.metrics import Alarm, alarm_of
 from gpgshim.transcript import TranscriptError, parse
@@ -35,19 +36,27 @@ SECONDS = 30.0  #: an alarm command that takes longer is killed
 BYPASSED = "a signature went round the gate: the job says that it uploaded, and was granted nothing"
 
 
-def follow(journal: Path, settings: Settings) -> None:
-    """Have done what `settings` want done when the job of `journal` is over. Raises nothing."""
+def follow(journal: Journal, settings: Settings) -> None:
+    """Have done what `settings` want done when the job of `journal` is over. Raises nothing.
+
+    The journal may be closed, but has to be ours: it is read through its descriptor.
+    """
     if not settings.alarm and not settings.metrics:
         return
     try:
         if os.fork() == 0:
             _alone(journal, settings)
     except OSError as error:
-        say(f"{journal.name}: neither alarm nor metrics: {error.strerror}")
+        say(f"{journal.path.name}: neither alarm nor metrics: {error.strerror}")
 
 
-def _alone(journal: Path, settings: Settings) -> NoReturn:
+def _alone(journal: Journal, settings: Settings) -> NoReturn:
+    path = journal.path
     try:
+        try:
+            data = journal.read()
+        except OSError:  # it was removed or replaced: what is there now is not the job's
+            data = b""
         signal.set_wakeup_fd(-1)
         for number in PASSED_ON:
             signal.signal(number, signal.SIG_DFL)
@@ -57,11 +66,11 @@ def _alone(journal: Path, settings: Settings) -> NoReturn:
             os.dup2(null, fd)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         if settings.alarm:
-            raise_alarm(journal, settings.alarm)
+            raise_alarm(path, data, settings.alarm)
         if settings.metrics:
-            write_metrics(journal.parent, Path(settings.metrics))
+            write_metrics(path.parent, Path(settings.metrics))
     except BaseException as error:
-        say(f"{journal.name}: what follows a job: {error!r}")
+        say(f"{path.name}: what follows a job: {error!r}")
     finally:
         os._exit(0)
 
@@ -79,14 +88,13 @@ def write_metrics(directory: Path, path: Path) -> None:
         say(f"the metrics cannot be written to {path}: {error.strerror}")
 
 
-def raise_alarm(journal: Path, command: str, seconds: float = SECONDS) -> None:
-    """Run `command` if the job of `journal` needs a person now. What goes wrong in it is said.
+def raise_alarm(journal: Path, data: bytes, command: str, seconds: float = SECONDS) -> None:
+    """Run `command` if the job whose journal holds `data` needs a person now. Faults are said.
 
     It is given the kind of alarm, the attempt's name (JOB.N), its outcome and what that means, as
     words behind its own, and in GPGSHIM_ALARM, GPGSHIM_JOB, GPGSHIM_ATTEMPT, GPGSHIM_OUTCOME,
     GPGSHIM_MEANING and GPGSHIM_JOURNAL.
     """
-    data = journal.read_bytes()
     try:
         transcript = parse(data)
         verdict = judge(transcript)

@@ -23,7 +23,7 @@ from gpgshim.attempt import Attempt, find_gpg, table_of
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
-from gpgshim.journal import check_job_name
+from gpgshim.journal import Journal, check_job_name
 from gpgshim.log import LEVELS, say
 from gpgshim.prune import prune_if_due
 from gpgshim.transcript import TranscriptError, escape, quote
@@ -179,7 +179,7 @@ def follow(attempt: Attempt, now: config.Settings) -> None:
     if now.alarm or now.metrics:
         from gpgshim import after
 
-        after.follow(attempt.journal.path, now)
+        after.follow(attempt.journal, now)
 
 
 def _authority_of(now: config.Settings, job: str | None) -> Authority:
@@ -255,19 +255,19 @@ def run(
         follow(attempt, now)
     report(attempt, verdict)
     if record:
-        _keep(attempt.journal.path, record, f"{verdict.outcome}: {verdict.meaning}")
+        _keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
     prune_if_due(attempt.journal.path.parent, days=now.keep_days, jobs=now.keep_jobs)
     return attempt.status if now.observe else exit_status(verdict.outcome, attempt.status)
 
 
-def _keep(journal: Path, path: Path, shows: str) -> None:
+def _keep(journal: Journal, path: Path, shows: str) -> None:
     from gpgshim import recorded
 
     try:
-        recorded.keep(journal, path, shows)
+        recorded.keep(journal.read(), path, shows)
     except (OSError, TranscriptError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        say(f"--record {path} was not written: {why}; {journal} is the journal itself")
+        say(f"--record {path} was not written: {why}; {journal.path} is the journal itself")
 
 
 @cli.command()

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.journal import is_under_way, locked_inodes, next_attempt
+from gpgshim.journal import attempts as numbers_of
+from gpgshim.journal import is_under_way, locked_inodes
 from gpgshim.rows import Row, row_of, unread
 
 #: Jobs that are shown, unless somebody says otherwise.
@@ -122,7 +123,11 @@ def _last_written(own: list[Found]) -> float:
 def attempts_of(directory: Path, job: str) -> list[Found]:
     """The journals of one job, the first attempt first; none where there are none."""
     found = []
-    for attempt in range(1, next_attempt(directory, job)):
+    try:
+        numbers = numbers_of(directory, job)
+    except OSError:
+        return []
+    for attempt in numbers:
         with contextlib.suppress(OSError):
             written = os.stat(f"{directory}/{job}.{attempt}").st_mtime
             found.append(Found(job, attempt, directory, written, True))

@@ -5,13 +5,17 @@ Rule 2: sync() has returned, or the line does not count. After a failed sync not
 Rule 3: what could not be written whole is taken back: only a crash leaves a torn line.
 Rule 4: a journal is locked before it has its name, and as long as its supervisor lives. The kernel
 takes the lock away, and nobody else can: who looks can tell a job under way from a crashed one.
+Rule 5: a journal is written and read through one descriptor, never by its name. Where its name does
+not lead to that file any more (moved, removed, replaced, hidden by a mount), it counts as removed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import struct
 import time
 from collections.abc import Callable
@@ -23,11 +27,20 @@ from gpgshim.gate import State
 from gpgshim.places import make_private, sync_directory
 from gpgshim.transcript import Line, escape, format_head
 
+_AT_ONCE = 1 << 20  #: bytes that are read at once
 _LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path has to fit 107
 
 #: fcntl(2)'s struct flock: type, whence, start, length (0: all), process id (0 in OFD locks).
 _FLOCK = "@hhqqi0q"
 _LOCK = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+_UNLOCK = struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)
+
+
+class Lost(OSError):
+    """The journal's name does not lead to the file that we write. The message says what is there.
+
+    Without its name nobody would find what it says; under its name stands what another wrote.
+    """
 
 
 def check_job_name(name: str) -> str:
@@ -51,22 +64,24 @@ def check_job_name(name: str) -> str:
     return name
 
 
+def attempts(directory: Path, job: str) -> list[int]:
+    """The numbers of all attempts of `job` that there is a name of, in order. Raises OSError."""
+    start = f"{job}."
+    ends = [name[len(start) :] for name in os.listdir(directory) if name.startswith(start)]
+    return sorted(int(end) for end in ends if is_attempt(end))
+
+
 def next_attempt(directory: Path, job: str) -> int:
-    """The number of the next attempt of `job`: there is no journal of it, and one of that before.
+    """The number of the next attempt of `job`: one more than the highest. Raises OSError.
 
-    A job with thousands of attempts costs a dozen looks more than one with one.
+    Lower numbers may be free: pruning removes them while a later attempt starts.
     """
+    return (attempts(directory, job) or [0])[-1] + 1
 
-    def is_taken(attempt: int) -> bool:
-        return os.path.lexists(f"{directory}/{job}.{attempt}")
 
-    taken, free = 0, 1
-    while is_taken(free):
-        taken, free = free, free * 2
-    while free - taken > 1:
-        middle = (taken + free) // 2
-        taken, free = (middle, free) if is_taken(middle) else (taken, middle)
-    return free
+def is_attempt(text: str) -> bool:
+    """Whether `text` is an attempt's number as we write it: without zeros before it."""
+    return text.isascii() and text.isdecimal() and len(text) < 10 and text[0] != "0"
 
 
 class Journal:
@@ -77,8 +92,12 @@ class Journal:
         self._fd = fd
         self._clock = clock
         self._began = clock()
-        self._length = os.fstat(fd).st_size
+        self._latest = 0.0  # seconds since then, of the last line
+        found = os.fstat(fd)
+        self._file = found.st_dev, found.st_ino
+        self._length = found.st_size
         self._broken = ""
+        self._lost = ""  # what was seen in its place, once it was lost
         self._synced = self._length  # bytes that the disk has
 
     @classmethod
@@ -101,7 +120,7 @@ class Journal:
             while True:
                 attempt = next_attempt(directory, job)
                 path = directory / f"{job}.{attempt}"
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)
                 try:
                     # An open file description's lock: a fork keeps it, and the last close ends it.
@@ -135,7 +154,8 @@ class Journal:
         """
         if self._broken:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
-        at = self._clock() - self._began
+        # A clock that steps back does not take the journal with it: times never go down.
+        at = self._latest = max(self._latest, self._clock() - self._began)
         data = "".join(f"{_line(line, at)}\n" for line in lines).encode("ascii")
         try:
             write_all(self._fd, data)
@@ -150,15 +170,13 @@ class Journal:
     def sync(self, line: str = "") -> None:
         """Append `line`, if there is one, and wait until the disk has all that was appended.
 
-        Raises OSError, and then the disk may or may not have it.
+        Raises OSError, and then the disk may or may not have it; Lost where nobody would find it.
         """
+        self.check_name()
         if line:
             self.note(line)
         elif self._broken:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
-        if not os.fstat(self._fd).st_nlink:
-            self._broken = "it has been removed"
-            raise OSError(2, f"{self.path} has been removed: nobody would find what it says")
         if self._synced == self._length:
             return
         try:
@@ -168,16 +186,46 @@ class Journal:
             # The kernel forgets what it could not write; a second fsync would lie.
             self._broken = f"an earlier fsync failed: {error.strerror}"
             raise
+        self.check_name()  # a disk may take long, and what relies on this comes next
+
+    def check_name(self) -> None:
+        """Raises Lost where our name does not lead to our file, or has not led there before."""
+        try:
+            found = os.lstat(self.path)
+            seen = "" if self._is_ours(found) else "another file is in its place"
+        except (FileNotFoundError, NotADirectoryError):
+            seen = "it is not there any more"
+        if seen:
+            self._lost = self._lost or f"{self.path} was removed, moved or replaced: {seen}"
+        if self._lost:
+            self._broken = self._broken or self._lost
+            raise Lost(errno.ENOENT, self._lost)
+
+    def _is_ours(self, found: os.stat_result) -> bool:
+        return stat.S_ISREG(found.st_mode) and self._file == (found.st_dev, found.st_ino)
 
     def read(self) -> bytes:
-        """What the file holds now."""
-        return self.path.read_bytes()
+        """What the file holds now; after close() too. Raises OSError, and Lost as sync() does."""
+        self.check_name()
+        parts = []
+        at = 0
+        while part := os.pread(self._fd, _AT_ONCE, at):
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
+    def read_synced(self) -> bytes:
+        """What of it the disk has, whatever happens to the machine. Raises as read() does."""
+        return self.read()[: self._synced]
 
     def close(self) -> None:
-        """Close the file. Nothing more can be appended."""
+        """Let go of the lock. Nothing more can be appended; it can be read until we end."""
         self._broken = "it is closed"
-        with contextlib.suppress(OSError):  # which closes all the same; what counts was synced
-            os.close(self._fd)
+        try:
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _UNLOCK)
+        except OSError:
+            with contextlib.suppress(OSError):  # which lets go of the lock all the same
+                os.close(self._fd)
 
 
 def _line(line: str, at: float) -> Line:

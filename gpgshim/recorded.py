@@ -59,12 +59,12 @@ def _is_one(path: Path) -> bool:
     return path.is_file() and (split(path.name)[1] > 0 or path.suffix == ".txt")
 
 
-def keep(journal: Path, path: Path, shows: str) -> None:
-    """Write the `journal` of a run that is over to `path` as a fixture. Raises OSError.
+def keep(journal: bytes, path: Path, shows: str) -> None:
+    """Write what the journal of a run that is over holds to `path` as a fixture. Raises OSError.
 
     Times are left out, and a manager's socket becomes one that a test can make.
     """
-    transcript = parse(journal.read_bytes())
+    transcript = parse(journal)
     head = {"shows": shows, "recorded": f"gpgshim {__version__}, run --record"}
     head |= {key: value for key, value in transcript.head.items() if key != "started"}
     kind, _, where = head["authority"].partition(":")

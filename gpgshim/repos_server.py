@@ -153,7 +153,7 @@ def serve(
         if settings.alarm or settings.metrics:
             from gpgshim import after
 
-            after.follow(attempt.journal.path, settings)
+            after.follow(attempt.journal, settings)
         directory = attempt.journal.path.parent
         prune_if_due(directory, days=settings.keep_days, jobs=settings.keep_jobs)
 

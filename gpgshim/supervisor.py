@@ -22,8 +22,8 @@ from gpgshim import wire
 from gpgshim.audit import Witness
 from gpgshim.authority import Authority
 from gpgshim.errors import Unable
-from gpgshim.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, State
-from gpgshim.journal import Journal
+from gpgshim.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, Outcome, State
+from gpgshim.journal import Journal, Lost
 from gpgshim.places import can_be_run, own_user
 from gpgshim.transcript import TranscriptError, escape, parse_line, quote
 from gpgshim.verdict import Verdict, ending_of, judge_bytes, judge_journal
@@ -438,8 +438,8 @@ class Supervisor:
     def settle(self) -> Verdict:
         """The outcome of the finished job, on disk and given.
 
-        Raises Unable where the journal cannot be read back, and where the disk did not take how the
-        job ended and the outcome depends on it.
+        Raises Unable where the journal was removed or cannot be read back, and where the disk did
+        not take how the job ended and the outcome depends on it.
         """
         if self._verdict is None:
             seen = self._read_back()
@@ -450,12 +450,32 @@ class Supervisor:
                     f"{self.journal.path} did not take {self.over!r},"
                     f" so it says: {seen.outcome}, {seen.meaning}"
                 )
+            failed = None
             if not seen.told:  # we may have been here, and have failed to read it back
-                with contextlib.suppress(OSError):
+                try:
                     self.journal.sync(seen.outcome.value)
+                except OSError as error:
+                    failed = error
             # A disk that tore the last line tore what it says too.
-            self._verdict = self._read_back()
+            verdict = self._read_back()
+            if failed:
+                self._check_the_disk(verdict, failed)
+            self._verdict = verdict
         return self._verdict
+
+    def _check_the_disk(self, seen: Verdict, error: OSError) -> None:
+        """Raises Unable where a crash of the machine could leave another outcome than was seen.
+
+        `irrecoverable` can be said all the same: it claims nothing.
+        """
+        with contextlib.suppress(OSError):
+            self.journal.sync()  # how the job ended, if there is no room for the outcome
+        on_disk = self._judge(self.journal.read_synced)
+        if seen.outcome not in (on_disk.outcome, Outcome.IRRECOVERABLE):
+            raise Unable(
+                f"{self.journal.path}: the disk did not take {self.over!r} ({error.strerror}),"
+                f" so it may say: {on_disk.outcome}, {on_disk.meaning}"
+            ) from error
 
     def durable_state(self) -> State:
         """The state that is on disk."""
@@ -468,13 +488,23 @@ class Supervisor:
             return judge_bytes(b"")  # it is gone, and with it what we could have claimed
 
     def _read_back(self) -> Verdict:
+        return self._judge(self.journal.read)
+
+    def _judge(self, read: Callable[[], bytes]) -> Verdict:
+        path = self.journal.path
         try:
-            return judge_journal(self.journal.read())
-        except (OSError, TranscriptError) as error:
+            return judge_journal(read())
+        except (Lost, TranscriptError) as error:
             now = judge_bytes(b"")
             raise Unable(
-                f"{self.journal.path} cannot be read back"
-                f" ({getattr(error, 'strerror', None) or error}): {now.outcome}: {now.meaning}"
+                f"{path} cannot be read back ({getattr(error, 'strerror', None) or error}):"
+                f" {now.outcome}: {now.meaning}"
+            ) from error
+        except OSError as error:
+            # What it says may be read by others later: no outcome of ours may stand beside that.
+            raise Unable(
+                f"{path} cannot be read back ({error.strerror}): this tells no outcome; when it can"
+                f" be read, `gpgshim show {path.name}` does, and until then nobody tries again"
             ) from error
 
     def shut(self) -> None:

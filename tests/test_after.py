@@ -146,7 +146,8 @@ def test_an_alarm_that_hangs_is_killed_with_all_that_it_started(
     scratch.run(SIGN, *NOBODY_KNOWS)
     script = scratch.script("hang", f"#!/bin/sh\nsleep 1000 >{fifo} & exec sleep 1000\n")
     hearing = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    after.raise_alarm(scratch.journals()[0], str(script), seconds=0.5)
+    (path,) = scratch.journals()
+    after.raise_alarm(path, path.read_bytes(), str(script), seconds=0.5)
     os.set_blocking(hearing, True)
     assert os.read(hearing, 1) == b""  # nobody has the other end any more
     os.close(hearing)
@@ -155,9 +156,7 @@ def test_an_alarm_that_hangs_is_killed_with_all_that_it_started(
 
 def test_a_journal_that_nobody_can_read_is_an_alarm(scratch: Scratch) -> None:
     configure(scratch)
-    path = scratch.root / "j.7"
-    path.write_text("nonsense\n")
-    after.raise_alarm(path, str(scratch.root / "call"))
+    after.raise_alarm(scratch.root / "j.7", b"nonsense\n", str(scratch.root / "call"))
     assert Alarm(scratch.root / "alarm").words[:3] == ["unknown", "j.7", "irrecoverable"]
 
 

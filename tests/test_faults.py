@@ -183,6 +183,51 @@ def test_fsync_fails(scratch: Scratch, mocker: MockerFixture, number: int, mode:
     assert (scratch.root / "asked").exists() == (number > SYNCS.index("! unknown") + 1)
 
 
+@pytest.mark.parametrize("mode", ["once", "lasting"])
+@pytest.mark.parametrize(
+    ("command", "number", "on_disk"),
+    [
+        ("gpg -s f", len(SYNCS), "irrecoverable"),  # and not uploaded
+        ("true", SYNCS.index("! unknown") + 1, "retriable"),  # and not unsigned
+    ],
+    ids=["uploaded", "unsigned"],
+)
+def test_no_outcome_is_said_that_the_disk_may_not_have(
+    scratch: Scratch, mocker: MockerFixture, command: str, number: int, on_disk: str, mode: str
+) -> None:
+    """The page cache has how the job ended; after a power cut, the journal says something else."""
+    Disk(mocker, scratch.state, "fsync", number, mode)
+    done = run_job(scratch, mocker, command)
+    assert done.status == 74
+    assert "the disk did not take '% exit 0' (Input/output error), so it may say: " in done.err
+    assert f"so it may say: {on_disk}, " in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize("command", ["exit 5", "gpg -s f"])
+def test_a_journal_that_cannot_be_read_back_gets_no_second_answer(
+    scratch: Scratch, mocker: MockerFixture, command: str, failing: int
+) -> None:
+    """The disk fails once: what `show` tells of the journal later must not contradict us."""
+    pread, seen = os.pread, list[int]()
+
+    def fail_once(fd: int, most: int, at: int) -> bytes:
+        if not at:
+            seen.append(fd)
+            if len(seen) == failing:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(fd, most, at)
+
+    mocker.patch("os.pread", fail_once)
+    done = run_job(scratch, mocker, command)
+    assert done.status == 74
+    assert "cannot be read back (Input/output error): this tells no outcome; " in done.err
+    assert not any(outcome in done.err for outcome in Outcome)
+    shown = scratch.gpgshim("show", "j").out
+    assert scratch.verdict().outcome in shown
+
+
 @pytest.mark.parametrize("mode", ["at once", "half way", "for good, lasting"])
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from pytest_mock import MockerFixture
 
 from gpgshim.errors import Misconfigured, Unable
 from gpgshim.gate import State
-from gpgshim.journal import Journal, check_job_name, next_attempt
+from gpgshim.journal import Journal, Lost, check_job_name, is_under_way, next_attempt
 from gpgshim.transcript import parse
 from gpgshim.verdict import judge_bytes
 
@@ -241,10 +241,133 @@ def test_another_with_our_process_id(tmp_path: Path, mocker: MockerFixture) -> N
     other.close()
 
 
-@pytest.mark.parametrize("attempts", [*range(40), 1000, 1023, 1024, 1025])
-def test_number_of_the_next_attempt(tmp_path: Path, mocker: MockerFixture, attempts: int) -> None:
-    for number in range(1, attempts + 1):
-        (tmp_path / f"j.{number}").touch()
-    look = mocker.patch("os.path.lexists", side_effect=os.path.lexists)
-    assert next_attempt(tmp_path, "j") == attempts + 1
-    assert look.call_count <= 2 * attempts.bit_length() + 1
+@pytest.mark.parametrize("taken", [[], [1], [1, 2, 3], [3], [1, 7], [2, 10, 9]])
+def test_number_of_the_next_attempt(tmp_path: Path, taken: list[int]) -> None:
+    """Are numbers never used again while a higher one is there? Pruning may leave gaps."""
+    for name in [*(f"j.{number}" for number in taken), "j.02", "j.x", "jj.50", "j.5.50", "j"]:
+        (tmp_path / name).touch()
+    assert next_attempt(tmp_path, "j") == max(taken, default=0) + 1
+
+
+# The name of a journal, and the file that is written.
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def replace(path: Path) -> None:
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text)
+
+
+def rename_over(path: Path) -> None:
+    path.with_name("other").write_text("another's")
+    path.with_name("other").rename(path)
+
+
+def link_to_itself(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def move_the_directory(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("moved"))
+
+
+def replace_the_directory(path: Path) -> None:
+    move_the_directory(path)
+    path.parent.mkdir()
+    (path.parent / path.name).write_text("another's")
+
+
+def put_a_file_in_place_of_the_directory(path: Path) -> None:
+    move_the_directory(path)
+    path.parent.touch()
+
+
+LOSSES: list[Callable[[Path], object]] = [
+    Path.unlink,
+    move,
+    replace,
+    rename_over,
+    link_to_itself,
+    move_the_directory,
+    replace_the_directory,
+    put_a_file_in_place_of_the_directory,
+]
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal.create(tmp_path / "state", "j", {})
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: lose.__name__)
+def test_a_journal_whose_name_leads_elsewhere_is_lost(
+    named: Journal, lose: Callable[[Path], object]
+) -> None:
+    named.note("$ gpg -s")
+    lose(named.path)
+    for use in (named.read, named.sync, lambda: named.sync("! unknown")):
+        with pytest.raises(Lost, match=r"j\.1 was removed, moved or replaced: "):
+            use()
+    with pytest.raises(OSError, match="nothing more is written"):
+        named.note("% exit 1")
+
+
+def test_a_journal_that_was_lost_stays_lost(named: Journal) -> None:
+    # Another attempt may have taken its number while it was away.
+    away = named.path.with_name("away")
+    named.path.rename(away)
+    with pytest.raises(Lost):
+        named.sync("! unknown")
+    away.rename(named.path)
+    for use in (named.read, named.sync):
+        with pytest.raises(Lost):
+            use()
+    assert b"unknown" not in away.with_name("j.1").read_bytes()
+
+
+def test_a_journal_that_is_lost_while_the_disk_is_waited_for(
+    named: Journal, mocker: MockerFixture
+) -> None:
+    fsync = os.fsync
+
+    def lose_it_meanwhile(fd: int) -> None:
+        fsync(fd)
+        move(named.path)
+
+    mocker.patch("os.fsync", lose_it_meanwhile)
+    with pytest.raises(Lost):
+        named.sync("! unknown")
+
+
+def test_a_journal_whose_name_cannot_be_looked_at_is_not_lost(
+    named: Journal, mocker: MockerFixture
+) -> None:
+    mocker.patch("os.lstat", side_effect=BROKEN)
+    with pytest.raises(OSError, match="Input/output error"):
+        named.read()
+    mocker.stopall()
+    assert judge_bytes(named.read()).outcome == "retriable"
+
+
+def test_it_can_be_read_when_it_is_closed_and_is_not_locked(named: Journal) -> None:
+    assert is_under_way(named.path)
+    named.close()
+    assert not is_under_way(named.path)
+    assert named.read() == named.path.read_bytes()
+
+
+def test_a_clock_that_steps_back_does_not_take_the_journal_with_it(tmp_path: Path) -> None:
+    journal = Journal.create(
+        tmp_path, "j", {}, clock=iter([100.0, 102.0, 99.0, 50.0, 103.0]).__next__
+    )
+    for line in ("$ gpg -s", "! unknown", "! committed", "% exit 0"):
+        journal.note(line)
+    assert [line.at for line in parse(journal.read()).lines] == [None, 2, 2, 2, 3]
+    journal.close()

@@ -59,6 +59,7 @@ MAY_IMPORT = {
         "attempt",
         "authority",
         "config",
+        "journal",  # the descriptor that the alarm reads through
         "log",
         "metrics",
         "tally",

@@ -128,10 +128,10 @@ SPOILS = {
     "the outcome is what is remembered": Case(
         Spoil(
             "gpgshim/supervisor.py",
-            "            self._verdict = self._read_back()\n",
+            "            verdict = self._read_back()\n",
             "            first = State.UNCOMMITTED\n"
             "            outcome = OUTCOMES[first, ending]\n"
-            "            self._verdict = seen._replace(state=first, outcome=outcome)\n",
+            "            verdict = seen._replace(state=first, outcome=outcome)\n",
         ),
         "said",
         "run",
@@ -192,9 +192,9 @@ SPOILS = {
     "the outcome is written twice": Case(
         Spoil(
             "gpgshim/supervisor.py",
-            "                self.journal.sync(seen.outcome.value)\n",
-            "                self.journal.sync(seen.outcome.value)\n"
-            "                self.journal.sync(seen.outcome.value)\n",
+            "                    self.journal.sync(seen.outcome.value)\n",
+            "                    self.journal.sync(seen.outcome.value)\n"
+            "                    self.journal.sync(seen.outcome.value)\n",
         ),
         "outcomes in the journal",
         "repos-server",
