@@ -1,15 +1,17 @@
-# Everything that one can do here, one target each. `make test` needs python3 (3.11 or later), gpg
-# and git; the demo says what else it needs.
+# Everything that one can do here, one target each. tests/packages lists what each needs of Debian:
+# what is missing is installed if root runs make; anyone else is told the line that does.
 
 PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help venv test lint judge demo e2e e2e-record deployed demo-tag2upload fixtures proof crash \
-	model fuzz pictures bench deb
+.NOTPARALLEL:  # make -j has nothing to win here: the tests use all processors by themselves
+.PHONY: help needs-demo needs-test needs-pictures venv test quick lint judge demo e2e e2e-record \
+	deployed demo-tag2upload fixtures proof crash model fuzz pictures bench deb fresh
 
 help:
-	@echo 'make test      lint, types and tests'
+	@echo 'make test      lint, types and tests, on all processors'
+	@echo 'make quick     the pure tests, in half a minute: no process is started, no gpg is needed'
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
 	@echo 'make e2e       Debian sid'\''s own tag2upload, in a root that this builds: stock, and gated'
 	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from what it saw'
@@ -22,15 +24,19 @@ help:
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
 	@echo 'make bench     measure what all this costs, side by side, into bench/RESULTS.md (RUNS=)'
 	@echo 'make deb       the Debian package, built and tried in that root, into build/deb'
+	@echo 'make fresh     make demo and make test on a machine that has only git and make (SUITE=)'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 	@echo 'make pictures  take the pictures in doc/ again, of real jobs, in chromium'
 
-# A venv of another machine, or of a python3 that is gone, is made anew. Debian has the module that
-# makes one in a package of its own.
+# Debian has the module that makes a venv in a package of its own.
+NEEDS = tests/needs $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo venv)
+needs-demo: ; @$(NEEDS) demo
+needs-test: ; @$(NEEDS) demo test
+needs-pictures: ; @$(NEEDS) pictures
+
+# A venv of another machine, or of a python3 that is gone, is made anew.
 $(VENV)/ready: pyproject.toml
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { set -x; test `id -u` = 0 \
-	    && apt-get -qq update && apt-get -qq install --yes --no-install-recommends python3-venv; } \
-	    || { echo 'As root: apt-get install python3-venv'; exit 69; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tests/needs venv
 	$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
@@ -42,8 +48,13 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
-	$(BIN)/pytest --cov
+# A file of tests is run by one process: its tests share what they made.
+PARALLEL = --numprocesses auto --dist loadfile
+test: needs-test lint
+	$(BIN)/pytest $(PARALLEL) --cov
+
+quick: venv
+	$(BIN)/pytest $(PARALLEL) -m pure
 
 # `make judge N=50000 SEED=1`; with ROOT=DIR, the gpg of that root.
 N = 2000
@@ -51,7 +62,7 @@ SEED = 1
 judge: venv
 	$(BIN)/python -m tests.judge --seed $(SEED) --n $(N) $(if $(ROOT),--root $(ROOT))
 
-demo: venv
+demo: needs-demo venv
 	$(BIN)/python -m tests.demo
 
 # The sid root is built once, by root, and kept in the cache directory.
@@ -79,6 +90,11 @@ deb:
 	tests/world/sidroot build
 	tests/world/debpackage build/deb
 
+# As root and as a user, each on a machine of its own, which takes root to make.
+SUITE = trixie
+fresh:
+	tests/world/freshroot check $(SUITE)
+
 # What takes longer than one wants to wait for at each change.
 proof: venv
 	$(BIN)/pytest tests/proof
@@ -94,8 +110,8 @@ crash: venv
 	$(BIN)/python -um tests.crash --fail
 	$(BIN)/python -um tests.crash --spoil all
 
-# The pictures in doc/. As root: apt-get install chromium pngquant.
-pictures: venv
+# The pictures in doc/.
+pictures: needs-pictures venv
 	$(BIN)/python -m tests.pictures
 
 # With hyperfine where it is installed; the interpreter that is measured is Debian's. The driver

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +16,46 @@ import pytest
 
 from tests.scratch import GPG, Key, Scratch, guarded, short_directory
 
+#: The files of tests that start no process and open no socket, except in a test that uses the
+#: fixtures below or is marked `starts`.
+#: `make quick` runs these, and a test among them that starts something fails.
+PURE = re.compile(
+    r"test_(argv|argv_conf|callers|diagnosis|explain|failures|fixtures|gate|html|internals|journal"
+    r"|metrics|o2m|page|promises|replay|rows|scenarios|show|status|story|transcript|verdict|wire)"
+    r"\.py"
+)
+
+STARTS = re.compile(r"os\.(exec|fork|posix_spawn)|subprocess\.Popen|socket\.(bind|connect)")
+
+running: list[pytest.Item] = []  # the test that runs now, if it is pure
+
+
+def is_pure(item: pytest.Item) -> bool:
+    starts = "session" in getattr(item, "fixturenames", ()) or item.get_closest_marker("starts")
+    return bool(PURE.fullmatch(item.path.name)) and not starts
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in filter(is_pure, items):
+        item.add_marker("pure")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    running[:] = [item] if item.get_closest_marker("pure") else []
+    try:
+        yield
+    finally:
+        running.clear()
+
+
+def refuse_to_start(event: str, arguments: object) -> None:
+    if running and STARTS.fullmatch(event):
+        raise RuntimeError(f"{running[0].nodeid} is no pure test: {event} {arguments}")
+
 
 def pytest_configure() -> None:
+    sys.addaudithook(refuse_to_start)
     # A shell's `&` and nohup(1) have these ignored, and so would all that the tests start.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -24,6 +65,19 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write fixtures as they are played")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what was skipped, one line for each reason, which ends with what would run it."""
+    skipped = Counter(
+        (report.nodeid.partition("::")[0], report.longrepr[2].removeprefix("Skipped: "))
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple)
+    )
+    if skipped:
+        terminalreporter.section("skipped: what it needs, and what would run it")
+    for (file, reason), count in sorted(skipped.items()):
+        terminalreporter.line(f"{file} ({count}): {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -23,30 +23,17 @@ from typing import NamedTuple
 from gpgshim import show, verdict
 from gpgshim.transcript import Transcript, TranscriptError
 from tests.world.archive import Query
-from tests.world.gated import Attempt, Manager, gate, open_manager, run_attempt
+from tests.world.gated import CHECKOUT, Attempt, Manager, gate, open_manager, run_attempt
 from tests.world.upload import (
     NEW,
     SOURCE,
-    SYSTEM_PATH,
     World,
     WorldError,
     find_processes,
     open_world,
 )
 
-EX_UNAVAILABLE, EX_SOFTWARE, EX_TEMPFAIL = 69, 70, 75
-
-NEEDS = {  # a program: the Debian package that has it
-    "dgit": "dgit",
-    "debsign": "devscripts",
-    "dpkg-source": "dpkg-dev",
-    "dput": "dput",
-    "git": "git",
-    "gpg": "gnupg",
-    "gpg-agent": "gnupg",
-    "gpgconf": "gnupg",
-    "gpgv": "gpgv",
-}
+EX_SOFTWARE, EX_TEMPFAIL = 70, 75
 
 LATE = "503 file_in_archive/* 1"  # the last thing that dgit asks before it wants signatures
 
@@ -139,30 +126,6 @@ def photograph_home() -> dict[str, object]:
                 found = path.lstat()
                 picture[str(path)] = (found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns)
     return picture
-
-
-def find_missing(search: str) -> list[str]:
-    """The Debian packages whose programs are not on the path `search`."""
-    have = {program for program in NEEDS if shutil.which(program, path=search)}
-    return sorted({package for program, package in NEEDS.items() if program not in have})
-
-
-def demand_packages(search: str, may_install: bool) -> None:
-    """Have the Debian packages, or exit with the line that would install them."""
-    missing = find_missing(search)
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
-    if missing and may_install:
-        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for argv in (["apt-get", "update"], install):
-            print(f"demo: {shlex.join(argv)}", file=sys.stderr, flush=True)
-            subprocess.run([*argv, "-qq"], env=env, stdout=sys.stderr, check=False)
-        missing = find_missing(search)
-    if missing:
-        print(
-            f"demo: needs Debian packages that are not here. As root:\n    {shlex.join(install)}",
-            file=sys.stderr,
-        )
-        sys.exit(EX_UNAVAILABLE)
 
 
 class Page:
@@ -276,7 +239,9 @@ def show_jobs(world: World, page: Page) -> None:
 
 
 def main() -> int:
-    demand_packages(SYSTEM_PATH, may_install=os.geteuid() == 0)
+    missing = subprocess.run([CHECKOUT / "tests/needs", "demo"], check=False).returncode
+    if missing:
+        return missing
     began = time.monotonic()
     before = photograph_home()
     try:

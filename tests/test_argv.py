@@ -455,6 +455,7 @@ def test_the_longest_words_are_read() -> None:
     assert read(["--status-fd", "9" * 130_000, "-s"]).verdict == argv.PASS
 
 
+@pytest.mark.starts
 def test_reading_costs_the_stunt_no_imports() -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(Path(argv.__file__).parent.parent)!r})\n"

@@ -1,11 +1,10 @@
 """Is the page of a job readable in a real browser: on a telephone, on paper, without colour?
 
-Where there is no chromium this is skipped, but never in CI, which installs one.
+Where there is no chromium this is skipped, but not in CI, which installs one.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,6 +14,7 @@ import pytest
 
 from gpgshim.page import page
 from gpgshim.transcript import parse
+from tests import skips
 from tests.browser import CHROMIUM, Browser, open_browser
 from tests.test_html import FIXTURES, HEAD, HOSTILE, UPLOADED, many, page_of
 
@@ -32,9 +32,8 @@ WORST = HEAD + (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        assert "CI" not in os.environ, "CI has to have a chromium"
-        pytest.skip("needs chromium")
+    skips.unless_installed("browser", CHROMIUM)
+    assert CHROMIUM
     with open_browser(CHROMIUM) as found:
         yield found
 

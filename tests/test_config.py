@@ -14,6 +14,7 @@ import pytest
 from gpgshim import config
 from gpgshim.errors import Misconfigured
 from gpgshim.metrics import METRICS
+from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Done, Scratch
 from tests.test_repos_server import COMMIT, PASSES, SIGN, UPLOADED, Worker, worker
 
@@ -209,8 +210,8 @@ def test_a_link_is_as_good_as_what_it_leads_to(scratch: Scratch, user: Path) -> 
     assert in_force(scratch.gpgshim("config", "--json"))["deadline"] == (3, f"{user}:1")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 def test_a_file_of_another_user(scratch: Scratch, user: Path) -> None:
+    skips.unless_root("who can give a file to another user")
     user.write_text("deadline = 3\n")
     os.chown(user, 12345, -1)
     done = scratch.gpgshim("config")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gpgshim.doctor import CHECKS
+from tests import skips
 from tests.scratch import CHECKOUT, GPG, Done, Scratch, finish
 
 #: What is on PATH: enough for every check, and nothing that this machine has besides.
@@ -211,8 +212,7 @@ def test_a_key_that_wants_a_passphrase_is_not_waited_for(machine: Machine) -> No
 def test_with_the_modules_of_debian(machine: Machine) -> None:
     python = "/usr/bin/python3"
     asked = subprocess.run([python, "-c", "import gnupg, click"], capture_output=True, check=False)
-    if asked.returncode:
-        pytest.skip("python3-gnupg and python3-click are not installed")
+    skips.unless_installed("test", asked.returncode == 0)
     process = subprocess.Popen(
         [python, "-m", "gpgshim", "doctor", "--json"],
         env=machine.scratch.env | machine.env,

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from tests import skips
 from tests.world.doctored import ORACLES
 from tests.world.root import SIDROOT, find_reason_against
 
-if why := find_reason_against():
-    pytest.skip(why, allow_module_level=True)
+why = find_reason_against()
+skips.unless(not why, f"the sid root ({why})", "tests/world/sidroot build && make test")
 
 
 def examine(name: str, world: Path) -> tuple[int, dict[str, Any]]:

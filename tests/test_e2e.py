@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import skips
 from tests.world.failures import FIXTURES, record
 from tests.world.root import Player, Report, find_reason_against
 from tests.world.scenarios import (
@@ -30,8 +31,7 @@ from tests.world.scenarios import (
     summarise,
 )
 
-if not os.environ.get("GPGSHIM_E2E"):
-    pytest.skip("takes a quarter of an hour: `make e2e' runs it", allow_module_level=True)
+skips.unless(os.environ.get("GPGSHIM_E2E"), "a quarter of an hour", "make e2e")
 if why := find_reason_against():
     raise RuntimeError(why)  # asked for, and not done: that is no skip
 

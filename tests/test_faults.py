@@ -21,6 +21,7 @@ from pytest_mock import MockerFixture
 from gpgshim.cli import main
 from gpgshim.gate import Outcome, State
 from gpgshim.verdict import judge_bytes
+from tests import skips
 from tests.scratch import Done, Scratch
 
 WRITES = (
@@ -299,8 +300,7 @@ def test_door_that_cannot_be_watched(scratch: Scratch, mocker: MockerFixture, wh
 
 
 def test_disk_that_is_full(scratch: Scratch) -> None:
-    if os.geteuid() or not shutil.which("unshare"):
-        pytest.skip("only root can mount a small disk")
+    skips.unless_root("who can mount a small disk")
     # One page for the journal. The longer the question, the earlier the line that does not fit.
     script = 'mount -t tmpfs -o size=4k tmpfs "$1" || exit 99; shift; "$@"; s=$?; '
     script += "cp -r state out; exit $s"
@@ -334,7 +334,7 @@ def test_disk_that_is_full(scratch: Scratch) -> None:
             text=True,
         )
         if done.returncode == 99:
-            pytest.skip(f"no small disk here: {done.stderr}")
+            skips.unless_allowed("mount", done.stderr)
         (path,) = (scratch.root / "out/gpgshim").glob("[!.]*")
         data = path.read_bytes()
         verdict = judge_bytes(data)
@@ -350,8 +350,7 @@ def test_disk_that_is_full(scratch: Scratch) -> None:
 
 def test_no_proc(scratch: Scratch) -> None:
     # A chroot without /proc: what the stunts are run with cannot be told.
-    if os.geteuid() or not shutil.which("unshare"):
-        pytest.skip("only root can unmount something")
+    skips.unless_root("who can unmount something")
     real = scratch.stand_in()
     (scratch.root / "gpg").symlink_to(real)
     options = scratch.options("--commit", "false")
@@ -364,7 +363,7 @@ def test_no_proc(scratch: Scratch) -> None:
         text=True,
     )
     if done.returncode == 99:
-        pytest.skip(f"no unmounting here: {done.stderr}")
+        skips.unless_allowed("mount", done.stderr)
     assert scratch.calls() == []
     assert done.returncode == 78
     assert "is /proc mounted?" in done.stderr
@@ -373,8 +372,7 @@ def test_no_proc(scratch: Scratch) -> None:
 
 def test_a_place_from_which_no_program_can_be_run(scratch: Scratch) -> None:
     # A shell steps over a stunt that it may not run, to the real gpg.
-    if os.geteuid() or not shutil.which("unshare"):
-        pytest.skip("only root can mount something")
+    skips.unless_root("who can mount something")
     script = 'mount -t tmpfs -o mode=700,noexec tmpfs "$1" || exit 99; shift; exec "$@"'
     words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", "false")]
     real = scratch.stand_in()
@@ -387,7 +385,7 @@ def test_a_place_from_which_no_program_can_be_run(scratch: Scratch) -> None:
         text=True,
     )
     if done.returncode == 99:
-        pytest.skip(f"no mount here: {done.stderr}")
+        skips.unless_allowed("mount", done.stderr)
     assert scratch.calls() == []
     assert done.returncode == 78
     assert "no program can be run from" in done.stderr and "noexec" in done.stderr

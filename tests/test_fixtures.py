@@ -94,6 +94,7 @@ def test_a_line_less_or_out_of_place_is_seen(path: Path) -> None:
                 assert replay(transcript._replace(lines=spoilt)), f"line {at}: {line}"
 
 
+@pytest.mark.starts
 @each_fixture
 def test_over_real_sockets(path: Path, request: pytest.FixtureRequest) -> None:
     transcript = parse(path.read_bytes())

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.gate import Outcome
+from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Done, Scratch, finish, hear, tell, wait_for
 
 SIGN = "gpg -s f"
@@ -201,8 +202,7 @@ def test_all_that_comes_from_the_job_is_of_it(scratch: Scratch, command: str) ->
 
 
 def test_peer_of_another_user(job: Job) -> None:
-    if os.geteuid():
-        pytest.skip("only root can be another user")
+    skips.unless_root("who can be another user")
     for path in (job.scratch.root, job.scratch.runtime, job.directory.parent, job.directory):
         path.chmod(0o755)
     (job.directory / "socket").chmod(0o777)
@@ -314,8 +314,7 @@ def test_directory_in_ours_that_others_can_write(scratch: Scratch, which: str) -
 
 @pytest.mark.parametrize("which", ["run", "state"])
 def test_directory_of_somebody_else(scratch: Scratch, which: str) -> None:
-    if os.geteuid():
-        pytest.skip("only root can give a directory to another user")
+    skips.unless_root("who can give a directory to another user")
     (scratch.root / which / "gpgshim").mkdir()
     os.chown(scratch.root / which / "gpgshim", 65534, 65534)
     assert_not_started(scratch, start(scratch), 78, "belongs to user id 65534")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim import argv, optable
-from tests import judge
+from tests import judge, skips
 from tests.test_argv import CASES
 from tests.test_argv_conf import LINES
 
@@ -29,10 +29,9 @@ ROOTS = ["/" if os.geteuid() == 0 else "", str(SID)]
 def given(root: str, *words: str) -> list[str]:
     """The judge's options for this root; skips, loudly, where it cannot sit."""
     gpg = Path(root or "/", "usr/bin/gpg")
-    if not gpg.exists():
-        pytest.skip(f"THE REAL GPG WAS NOT ASKED: there is no {gpg}")
-    if root and os.geteuid() != 0:
-        pytest.skip(f"THE REAL GPG WAS NOT ASKED: only root can enter {root}")
+    skips.unless(gpg.exists(), f"the sid root, for {gpg}", "tests/world/sidroot build && make test")
+    if root:
+        skips.unless_root(f"who can enter {root}")
     return [f"--root={root}", *words]
 
 
@@ -90,7 +89,7 @@ def test_a_case_is_its_seed_and_number() -> None:
     assert once != [judge.case(2, number, rows, "2.4.9", True) for number in range(50)]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="this user may run them")
 def test_nothing_is_run_as_root() -> None:
+    skips.unless_root("who may not run them")
     with pytest.raises(PermissionError, match="never run as root"):
         judge.hold(judge.options(["--root="]))

@@ -7,13 +7,13 @@ number over. What follows the job (outcome, alarm, record) must not speak of the
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import skips
 from tests.scratch import Done, Scratch
 
 LOST = "was removed, moved or replaced: "
@@ -110,8 +110,7 @@ def test_another_attempt_takes_the_number_before_the_question(scratch: Scratch) 
 
 
 def test_a_mount_over_it(scratch: Scratch) -> None:
-    if os.geteuid() or not shutil.which("unshare"):
-        pytest.skip("only root can mount something: run the tests as root, with util-linux")
+    skips.unless_root("who can mount something")
     scratch.differences_wanted = True
     command = 'cp "$J" copy; mount --bind copy "$J" || exit 99; gpg -b f; exit 3'
     words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", "true")]
@@ -124,7 +123,7 @@ def test_a_mount_over_it(scratch: Scratch) -> None:
         text=True,
     )
     if "ended with status 99" in done.stderr or done.returncode == 99:
-        pytest.skip(f"no mount here: {done.stderr}")
+        skips.unless_allowed("mount", done.stderr)
     assert done.returncode == 74
     assert LOST in done.stderr
     assert scratch.calls() == []

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from gpgshim import argv, optable
+from tests import skips
 from tests.gpgs import NEW, OLD
 
 GPG = shutil.which("gpg", path="/usr/bin:/bin")
+ANOTHER = "apt-get install gnupg  # of a Debian release that is supported"
 VERSION_LINE = "gpg (GnuPG) 2.4.9\nlibgcrypt 1.12.4\n"
 ROWS = (
     "sign:115:128:make a signature:\n:1:512:Options:\nMonitor:1:512:Options:\nverify:544:128:@:\n"
@@ -53,22 +55,20 @@ def environ(cache: Path) -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(cache)}
 
 
-@pytest.mark.skipif(GPG is None, reason="there is no gpg on this machine")
 def test_the_shipped_table_is_what_this_gpg_prints() -> None:
     assert GPG
     text = optable.fresh(GPG)
     shipped = optable.SHIPPED / f"gpg-{optable.version(text)}"
-    if not shipped.exists():
-        pytest.skip(f"LOUD: no table is shipped for this machine's gpg {optable.version(text)}")
+    skips.unless(shipped.exists(), f"a gpg whose table is shipped, not {shipped.name}", ANOTHER)
     assert shipped.read_text() == text
 
 
-@pytest.mark.skipif(GPG is None, reason="there is no gpg on this machine")
 @pytest.mark.parametrize("option", ["compliance", "tofu-default-policy"])
 def test_the_choices_are_those_that_this_gpg_lists(option: str, tmp_path: Path) -> None:
     assert GPG
-    if not optable.version(optable.fresh(GPG)).startswith(("2.2.", "2.4.")):
-        pytest.skip("LOUD: argv does not judge values for this machine's gpg")
+    version = optable.version(optable.fresh(GPG))
+    known = version.startswith(("2.2.", "2.4."))
+    skips.unless(known, f"a gpg whose values argv judges, not {version}", ANOTHER)
     done = subprocess.run(
         [GPG, "--homedir", str(tmp_path), f"--{option}", "help"],
         env={"LC_ALL": "C"},
@@ -132,8 +132,7 @@ def test_a_kept_table_that_may_not_be_ours_is_not_used(
     elif spoil == "writable":
         path.chmod(0o622)
     elif spoil == "others":
-        if os.geteuid():
-            pytest.skip("only root can give a file to another user: sudo pytest -k others")
+        skips.unless_root("who can give a file to another user")
         os.chown(path, 65534, 65534)
     else:
         path.rename(path.with_name("elsewhere"))

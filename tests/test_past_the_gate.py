@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from gpgshim.gate import Outcome
+from tests import skips
 from tests.scratch import CHECKOUT, GPG, Key, Scratch
 from tests.test_uses import HELLO
 
@@ -92,8 +93,7 @@ HELPED = {
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> Way:
     found = WAYS[request.param]
-    if not shutil.which(found.needs):
-        pytest.skip(f"{found.needs} is not installed: apt-get install {found.package}")
+    skips.unless_installed("test", shutil.which(found.needs))
     return found
 
 
@@ -116,7 +116,7 @@ def test_the_outcome_does_not_deny_a_signature_that_the_gate_did_not_see(
         "sh", "-c", f"cd {work}; ({command}) || exit 99; exit {end}", **IDENTITY,
     )  # fmt: skip
     if key.signings() == before and CANNOT.search(done.err):
-        pytest.skip(f"{way.needs} cannot be used here: {done.err.strip().splitlines()[0]}")
+        skips.unless_allowed(way.needs, done.err)
     assert key.signings() > before, done.err
     assert (work / way.made).exists()
 
@@ -129,8 +129,7 @@ def test_the_outcome_does_not_deny_a_signature_that_the_gate_did_not_see(
 
 @pytest.mark.parametrize("name", HELPED)
 def test_what_is_advised_is_gated(name: str, scratch: Scratch, key: Key) -> None:
-    if not shutil.which(WAYS[name].needs):
-        pytest.skip(f"{name} is not installed: apt-get install {WAYS[name].package}")
+    skips.unless_installed("test", shutil.which(WAYS[name].needs))
     (scratch.root / "f").write_text("hello\n")
     before = key.signings()
     command = HELPED[name].replace("{key}", key.fingerprint)
@@ -139,7 +138,7 @@ def test_what_is_advised_is_gated(name: str, scratch: Scratch, key: Key) -> None
         "sh", "-c", f"cd {scratch.root}; {command}", **IDENTITY,
     )  # fmt: skip
     if CANNOT.search(done.err):
-        pytest.skip(f"{name} cannot be used here: {done.err.strip().splitlines()[0]}")
+        skips.unless_allowed(name, done.err)
     assert "< refused" in scratch.lines(), done.err
     assert key.signings() == before
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.gate import Outcome
+from tests import skips
 from tests.scratch import PATIENCE, Done, Scratch, finish, hear
 
 RUN = f"{sys.executable} -m gpgshim"
@@ -25,11 +25,9 @@ STRANGE_PROC = [*UNSHARE, "--fork", "--kill-child"]
 
 @pytest.fixture(autouse=True)
 def need_unshare() -> None:
-    if not shutil.which("unshare"):
-        pytest.skip("needs: apt-get install util-linux")
     tried = subprocess.run([*CONTAINER, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
-        pytest.skip(f"no PID namespace here ({tried.stderr.strip()}): sudo pytest {__file__}")
+        skips.unless_allowed("a PID namespace", tried.stderr)
 
 
 def start(scratch: Scratch, container: list[str], words: str) -> subprocess.Popen[str]:

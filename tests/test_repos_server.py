@@ -20,6 +20,7 @@ import pytest
 
 from gpgshim.attempt import children_of
 from gpgshim.gate import Outcome, State
+from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Scratch, wait_for
 
 STUNT = CHECKOUT / "bin/dgit-repos-server"
@@ -736,8 +737,8 @@ def test_the_real_one_is_found_behind_the_stunts(worker: Worker, scratch: Scratc
 
 @pytest.mark.parametrize("there", ["", "#!/nonexistent\n"])
 def test_real_one_that_cannot_be_run(worker: Worker, scratch: Scratch, there: str) -> None:
-    if Path("/usr/bin/dgit-repos-server").exists() and not there:
-        pytest.skip("this machine has a dgit-repos-server of its own")
+    none = there or not Path("/usr/bin/dgit-repos-server").exists()
+    skips.unless(none, "no dgit-infrastructure here", "apt-get remove dgit-infrastructure")
     if there:
         worker.install("", template=there)
     worker.start("")

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim import jobdir, optable, places
+from tests import skips
 from tests.scratch import (
     CHECKOUT,
     GPG,
@@ -222,8 +223,7 @@ def test_killed_while_it_waits(scratch: Scratch, job: Path) -> None:
 
 
 def test_supervisor_of_another_user(scratch: Scratch, job: Path) -> None:
-    if os.geteuid():
-        pytest.skip("only root can be another user")
+    skips.unless_root("who can be another user")
     with listening(job / "socket") as listener:
         pid = os.fork()
         if not pid:
@@ -243,12 +243,10 @@ def test_supervisor_of_another_user(scratch: Scratch, job: Path) -> None:
 
 
 def test_a_go_of_root_is_no_go_for_others(scratch: Scratch, table: str) -> None:
-    if os.geteuid():
-        pytest.skip("only root can be another user")
+    skips.unless_root("who can be another user")
     words = ["-c", "import sys; assert sys.version_info >= (3, 11)"]
     found = [path for path in INTERPRETERS.values() if runs_as_nobody(path, *words)]
-    if not found:
-        pytest.skip("there is no Python here that another user can run")
+    skips.unless(found, "a Python that another user can run", skips.line("venv"))
     for path in (scratch.root, scratch.runtime):
         path.chmod(0o755)
     job = make_job(found[0], scratch.runtime, table, scratch.stand_in())

@@ -7,7 +7,6 @@ user id is refused.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,29 +14,29 @@ import sys
 import pytest
 
 from gpgshim.gate import Outcome
+from tests import skips
 from tests.scratch import GPG, PATIENCE, Done, Scratch
 
-#: Programs that change what libc reports, and the Debian package of each.
-FAKERS = {
-    "fakeroot": "fakeroot",
-    "fakeroot -u": "fakeroot",
-    "fakechroot": "fakechroot",
-    "fakechroot fakeroot": "fakechroot fakeroot",
-    "proot -0": "proot",
-    "proot -i 7:7": "proot",
-    "fakeroot setpriv --reuid 7 --clear-groups": "fakeroot",  # another than root's, as root too
-}
+#: Programs that change what libc reports.
+FAKERS = (
+    "fakeroot",
+    "fakeroot -u",
+    "fakechroot",
+    "fakechroot fakeroot",
+    "proot -0",
+    "proot -i 7:7",
+    "fakeroot setpriv --reuid 7 --clear-groups",  # another than root's, as root too
+)
 
 SIGN = f"{GPG.rpartition('/')[2]} --batch --yes -o f.sig -b f"
 
 
 def need(faker: str) -> None:
     """Skip where a faker is not installed, or does not work here."""
-    if not all(map(shutil.which, FAKERS[faker].split())):
-        pytest.skip(f"needs: apt-get install {FAKERS[faker]}")
+    skips.unless_installed("test", *map(shutil.which, ("fakeroot", "fakechroot", "proot")))
     tried = subprocess.run([*faker.split(), "true"], capture_output=True, check=False)
     if tried.returncode:
-        pytest.skip(f"`{faker} true` does not work here: {tried.stderr.decode().strip()[:200]}")
+        skips.unless_allowed(f"`{faker} true`", tried.stderr.decode())
 
 
 @pytest.fixture(autouse=True)
@@ -125,8 +124,7 @@ def test_settings_and_kept_table_are_taken_under_a_faked_user(scratch: Scratch) 
 
 def test_a_really_other_user_is_not_served(scratch: Scratch) -> None:
     """What the kernel reports as different stays different."""
-    if os.geteuid():
-        pytest.skip("only root can be another user: sudo pytest tests/test_user_ids.py")
+    skips.unless_root("who can be another user")
     before = scratch.key.signings()
     scratch.run(
         "python3 -c 'import os; os.setgroups([]); os.setuid(65534);"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import skips
 from tests.scratch import GPG, Key, Scratch
 
 GIT = "git -c user.name=Probe -c user.email=probe@example.org -c user.signingKey={key}"
@@ -128,21 +129,10 @@ USES = {
 }
 
 
-#: Program -> its Debian package, where that has another name.
-PACKAGES = {
-    "debsign": "devscripts",
-    "debuild": "devscripts",
-    "gbp": "git-buildpackage",
-    "rpmsign": "rpm",
-}
-
-
 @pytest.fixture(params=USES)
 def use(request: pytest.FixtureRequest) -> Use:
     found = USES[request.param]
-    package = PACKAGES.get(found.needs, found.needs)
-    if not shutil.which(found.needs):
-        pytest.skip(f"{found.needs} is not installed: apt-get install {package}")
+    skips.unless_installed("test", shutil.which(found.needs))
     return found
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import skips
 from tests.crash.__main__ import (
     Ran,
     Watched,
@@ -32,7 +33,12 @@ from tests.scratch import CHECKOUT, short_directory
 
 SEED = 20250711
 
-needs_registers = pytest.mark.skipif(not CAN_TAMPER, reason="only x86-64's registers are known")
+needs_registers = pytest.mark.usefixtures("registers")
+
+
+@pytest.fixture
+def registers() -> None:
+    skips.unless(CAN_TAMPER, "x86-64, whose registers are known", "make proof, on such a machine")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 
 from gpgshim import optable
 from gpgshim.gate import Outcome
+from tests import skips
 from tests.scratch import (
     GPG,
     PATIENCE,
@@ -328,8 +329,7 @@ def test_preloaded_nonsense_is_the_linker_s_to_say(scratch: Scratch) -> None:
 
 
 def test_no_process_can_be_started(scratch: Scratch) -> None:
-    if not os.geteuid():
-        pytest.skip("RLIMIT_NPROC does not bind root")
+    skips.unless(os.geteuid(), "an ordinary user, whom RLIMIT_NPROC binds", "make proof, as one")
     done = begin(scratch, SIGN, limit(resource.RLIMIT_NPROC, 1))
     assert done.status in (74, 75, 78)
     assert "Traceback" not in done.err
@@ -395,8 +395,7 @@ def test_stunt_in_a_directory_that_is_a_link(scratch: Scratch, job: Path) -> Non
 
 
 def test_stunt_in_a_directory_of_somebody_else(scratch: Scratch, job: Path) -> None:
-    if os.geteuid():
-        pytest.skip("only root can give a directory to another user")
+    skips.unless_root("who can give a directory to another user")
     os.chown(job, 65534, 65534)
     with listening(job / "socket"):
         done = call(scratch, job / "bin/gpg")
@@ -433,8 +432,7 @@ def test_copied_job(scratch: Scratch, job: Path, dead: bool) -> None:
 
 @pytest.mark.parametrize("which", ["run", "state"])
 def test_directory_that_is_a_link_to_somebody_else_s(scratch: Scratch, which: str) -> None:
-    if os.geteuid():
-        pytest.skip("only root can give a directory to another user")
+    skips.unless_root("who can give a directory to another user")
     theirs = scratch.root / "theirs"
     theirs.mkdir(0o755)
     os.chown(theirs, 65534, 65534)
