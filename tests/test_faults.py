@@ -366,7 +366,7 @@ def test_no_proc(scratch: Scratch) -> None:
         skips.unless_allowed("mount", done.stderr)
     assert scratch.calls() == []
     assert done.returncode == 78
-    assert "is /proc mounted?" in done.stderr
+    assert "/proc is not mounted" in done.stderr
     assert scratch.journals() == []
 
 
