@@ -13,20 +13,23 @@ help:
 	@echo 'make test      lint, types and tests, on all processors'
 	@echo 'make quick     the pure tests, in half a minute: no process is started, no gpg is needed'
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
-	@echo 'make e2e       Debian sid'\''s own tag2upload, in a root that this builds: stock, and gated'
+	@echo 'make e2e       Debian'\''s own tag2upload, in a root that this builds: stock, and gated (ROOT=, QUICK=)'
 	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from what it saw'
-	@echo 'make deployed  one job there under systemd --user, as Debian'\''s own unit has it'
-	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side'
-	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=)'
+	@echo 'make deployed  one job there under systemd --user, as Debian'\''s own unit has it (ROOT=)'
+	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side (ROOT=)'
+	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=, ROOT=)'
 	@echo 'make proof     the quick part of the next three, and misleading environments'
 	@echo 'make model     explore every state of all who take part, and every mutant of the tables'
 	@echo 'make fuzz      N= inputs to all that reads what others wrote'
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
 	@echo 'make bench     measure what all this costs, side by side, into bench/RESULTS.md (RUNS=)'
-	@echo 'make deb       the Debian package, built and tried in that root, into build/deb'
+	@echo 'make deb       the Debian package, built in sid, tried in sid and trixie, into build/deb'
 	@echo 'make fresh     make demo and make test on a machine that has only git and make (SUITE=)'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 	@echo 'make pictures  take the pictures in doc/ again, of real jobs, in chromium'
+	@echo
+	@echo 'ROOT is trixie or sid. The default is trixie with backports, which is what production runs;'
+	@echo 'make judge without ROOT asks the gpg of this machine.'
 
 # Debian has the module that makes a venv in a package of its own.
 NEEDS = tests/needs $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo venv)
@@ -56,38 +59,47 @@ test: needs-test lint
 quick: venv
 	$(BIN)/pytest $(PARALLEL) -m pure
 
-# `make judge N=50000 SEED=1`; with ROOT=DIR, the gpg of that root.
+# The Debian root in which programs are run: trixie with backports, as production is, or ROOT=sid.
+DEBIAN = $(or $(ROOT),trixie)
+export GPGSHIM_ROOT = $(DEBIAN)
+
+# `make judge N=50000 SEED=1`; with ROOT=trixie or ROOT=sid, the gpg of that root.
 N = 2000
 SEED = 1
 judge: venv
-	$(BIN)/python -m tests.judge --seed $(SEED) --n $(N) $(if $(ROOT),--root $(ROOT))
+	$(if $(ROOT),tests/world/debroot build $(ROOT))
+	$(BIN)/python -m tests.judge --seed $(SEED) --n $(N) \
+	    $(if $(ROOT),--root "$$(tests/world/debroot path $(ROOT))")
 
 demo: needs-demo venv
 	$(BIN)/python -m tests.demo
 
-# The sid root is built once, by root, and kept in the cache directory.
+# A root is built once, by root, and kept in the cache directory. With QUICK=1, the quick part.
 e2e: venv
-	tests/world/sidroot build
-	GPGSHIM_E2E=1 GPGSHIM_E2E_REPORTS=build/e2e $(BIN)/pytest tests/test_e2e.py
+	tests/world/debroot build $(DEBIAN)
+	GPGSHIM_E2E=1 GPGSHIM_E2E_REPORTS=build/e2e/$(DEBIAN) \
+	    $(BIN)/pytest tests/test_e2e.py tests/test_doctor_oracle.py $(if $(QUICK),-m quick)
 
-# From what `make e2e` saw: the table in TAG2UPLOAD.md, and the journals in fixtures/tag2upload. And
-# what dgit, ssh, curl and git say when they fail, in fixtures/failures.
+# From what `make e2e` saw: the table in TAG2UPLOAD.md, of both roots; and the journals in
+# fixtures/tag2upload, of one. And what dgit, ssh, curl and git say when they fail, in
+# fixtures/failures.
 e2e-record: venv
 	$(BIN)/python -m tests.world.table build/e2e
-	$(BIN)/python -m tests.world.record build/e2e
+	$(BIN)/python -m tests.world.record build/e2e/$(DEBIAN)
 	$(BIN)/python -m tests.world.failures
 
 # Debian's own unit, started by `systemd --user`, with our directory on its PATH. It takes root.
 deployed: venv
-	tests/world/sidroot build
+	tests/world/debroot build $(DEBIAN)
 	$(BIN)/python -m tests.world.deployed
 
 demo-tag2upload: venv
-	tests/world/sidroot build
+	tests/world/debroot build $(DEBIAN)
 	$(BIN)/python -m tests.world.beside
 
 deb:
-	tests/world/sidroot build
+	tests/world/debroot build sid
+	tests/world/debroot build trixie
 	tests/world/debpackage build/deb
 
 # As root and as a user, each on a machine of its own, which takes root to make.

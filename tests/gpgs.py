@@ -6,11 +6,13 @@ import shlex
 
 from gpgshim import argv, optable
 
-VERSIONS = ("2.2.40", "2.4.9")
+VERSIONS = ("2.2.40", "2.4.7", "2.4.9")  # Debian's bookworm, trixie, sid
 TABLES = {
     version: argv.load((optable.SHIPPED / f"gpg-{version}").read_text()) for version in VERSIONS
 }
-OLD, NEW = (TABLES[version] for version in VERSIONS)
+OLD, NEW = TABLES["2.2.40"], TABLES["2.4.9"]
+#: Tests that say what "2.2" and what "2.4" does say it of each of these versions.
+IS_NEW = {version: version.startswith("2.4.") for version in VERSIONS}
 HOME = "/home/u"
 USER_CONF = f"{HOME}/.gnupg/gpg.conf"
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpgshim import argv, commands
-from tests.gpgs import NEW, OLD, TABLES, VERSIONS, made, read
+from tests.gpgs import IS_NEW, NEW, OLD, TABLES, VERSIONS, made, read
 
-# S signs, - does not, R is refused: by 2.2.40 and by 2.4.9. Each was seen on the real gpg.
+# S signs, - does not, R is refused: first by 2.2.40, then by 2.4.7 and 2.4.9. Each was seen on the
+# real gpg.
 SURPRISES = """
 SS --sign=foo f
 SS --clearsign=--verify f
@@ -240,9 +241,9 @@ CASES = [line for line in (SURPRISES + RULES).split("\n") if line[:2] in ("SS", 
 @pytest.mark.parametrize("line", CASES)
 def test_command_line(line: str) -> None:
     expected, words = line[:2], line[3:]
-    readings = [read(words, TABLES[version]) for version in VERSIONS]
-    said = "".join(LETTERS[reading.verdict] for reading in readings)
-    assert said == expected, [reading.reason for reading in readings]
+    for version in VERSIONS:
+        reading = read(words, TABLES[version])
+        assert LETTERS[reading.verdict] == expected[IS_NEW[version]], (version, reading.reason)
 
 
 @pytest.mark.parametrize("name", sorted(set(argv.LISTS) | set(argv.CHOICES) | set(argv.RANGES)))

@@ -1,4 +1,4 @@
-"""Is each call that a real program makes of gpg taken for what it is, by both tables?"""
+"""Is each call that a real program makes of gpg taken for what it is, by each table?"""
 
 from __future__ import annotations
 

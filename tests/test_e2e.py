@@ -52,6 +52,35 @@ PLAYS += [
         "orphan",
     )
 ]
+#: One of each kind: the job ends well, fails before and after the first signature, is refused, is
+#: killed, is orphaned, goes round the gate, loses its manager, its key, its supervisor.
+QUICK = [
+    ("success", "stock"),
+    ("archive-503-02", "stock"),
+    ("success", "observed"),
+    *(
+        (name, "gated")
+        for name in (
+            "success",
+            "archive-503-02",
+            "archive-503-08",
+            "forge-500",
+            "quilt",
+            "tag-mismatch",
+            "no-key",
+            "push-rejected",
+            "dput-fails",
+            "orphan",
+            "two-workers",
+            "round-the-gate",
+            "manager-hang-up",
+            "kill-dgit-before",
+            "kill-d-r-s-at",
+            "kill-supervisor-asking",
+        )
+    ),
+]
+assert set(QUICK) <= set(PLAYS)
 
 
 def play_and_keep(player: Player, name: str, mode: str) -> Report:
@@ -84,6 +113,7 @@ def plays(
         pool.shutdown(cancel_futures=True)
 
 
+@pytest.mark.quick
 def test_failures_are_said_as_recorded(
     plays: dict[tuple[str, str], Future[Report]], tmp_path: Path
 ) -> None:
@@ -94,7 +124,10 @@ def test_failures_are_said_as_recorded(
     assert sorted(path.name for path in tmp_path.iterdir()) == recorded
 
 
-@pytest.mark.parametrize(("name", "mode"), PLAYS)
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [pytest.param(*play, marks=[pytest.mark.quick] * (play in QUICK)) for play in PLAYS],
+)
 def test_scenario(name: str, mode: str, plays: dict[tuple[str, str], Future[Report]]) -> None:
     row = SCENARIOS[name]
     want = row.gated if mode == "gated" else row.stock

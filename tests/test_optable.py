@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from gpgshim import argv, optable
 from tests import skips
 from tests.gpgs import NEW, OLD
+from tests.world.root import DEBROOT, ROOTS, find_reason_against, how_to_build
 
 GPG = shutil.which("gpg", path="/usr/bin:/bin")
 ANOTHER = "apt-get install gnupg  # of a Debian release that is supported"
@@ -53,6 +55,19 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture
 def environ(cache: Path) -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(cache)}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_the_shipped_table_is_what_the_gpg_of_this_root_prints(root: str, tmp_path: Path) -> None:
+    why = find_reason_against(root)
+    skips.unless(not why, f"the root {root} ({why})", how_to_build(root))
+    gpg, world = tmp_path / "gpg", tmp_path / "world"
+    world.mkdir()
+    words = shlex.join([str(DEBROOT), "enter", root, str(world), "gpg"])
+    gpg.write_text(f'#!/bin/sh\nHOME={Path.home()} PATH={os.environ["PATH"]} exec {words} "$@"\n')
+    gpg.chmod(0o755)
+    text = optable.fresh(str(gpg))
+    assert (optable.SHIPPED / f"gpg-{optable.version(text)}").read_text() == text
 
 
 def test_the_shipped_table_is_what_this_gpg_prints() -> None:

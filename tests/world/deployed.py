@@ -1,7 +1,8 @@
 """A job under Debian's own tag2upload-oracled.service, with `systemd --user`, as we are deployed.
 
-`python -m tests.world.deployed [SCENARIO]`, as root: plays it in the sid root, says what was seen,
-and fails where it is not what TAG2UPLOAD.md says of it. By default the archive fails once.
+`python -m tests.world.deployed [SCENARIO]`, as root: plays it in the root that
+GPGSHIM_ROOT names, says what was seen, and fails where it is not what TAG2UPLOAD.md says of it. By
+default the archive fails once.
 
 1. systemd, the unit, and how our directory comes to be first on its PATH are the real ones. The
    unit's file is not touched, and has no drop-in; or oracled would call itself `testing`.
@@ -23,7 +24,7 @@ import time
 from pathlib import Path
 
 from tests.world import tag2upload as t2u
-from tests.world.root import SIDROOT, Report
+from tests.world.root import Report, enter
 from tests.world.scenarios import SCENARIOS, check_promises, matches, summarise
 
 UNIT = "tag2upload-oracled.service"
@@ -124,10 +125,12 @@ def write_doubles() -> None:
 def play(name: str, world: Path) -> Report:
     """Play a scenario so; the report. Raises RuntimeError."""
     done = subprocess.run(
-        [SIDROOT, "boot", world, "env", "-C", "/checkout", "PYTHONDONTWRITEBYTECODE=1",
-         "python3", "-m", "tests.world.play", name, "deployed", str(PACE)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        enter(world, "tests.world.play", name, "deployed", str(PACE), verb="boot"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(f"{name} could not be played, deployed:\n{done.stderr}")
     report: Report = json.loads((world / "report.json").read_text())

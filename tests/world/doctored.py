@@ -1,6 +1,6 @@
 """An oracle deployed as it should be, and ones that are spoilt in one way each, for the doctor.
 
-1. The programs are Debian's own, in the sid root; oracled runs, with workers that find no builder.
+1. The programs are Debian's own, in a Debian root; oracled runs, with workers that find no builder.
 2. A spoilt oracle differs from the good one in what its name says, and in nothing else.
 
     python3 -m tests.world.doctored NAME [words of gpgshim doctor]…
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from tests.world.tag2upload import WORLD, make_environment, make_key, run, write
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEBIANS = Path("/usr/bin")
+ORACLED = DEBIANS / "tag2upload-oracled"
+UNTRIED = "99.0"  #: a version of dgit that nobody has tried
 
 
 @dataclass
@@ -99,6 +102,12 @@ def _stunt_that_fails(oracle: Oracle) -> None:
     text = stunt.read_text().replace("gpgshim.repos_server", "gpgshim.repos_servers")
     stunt.unlink()
     write_script(stunt, text)
+
+
+def _newer(oracle: Oracle) -> None:
+    found = re.search(r'^our \$our_version = .*(".+");', ORACLED.read_text(), re.MULTILINE)
+    assert found, f"{ORACLED} does not say its version"
+    oracle.spoil(ORACLED.name, found[1], f'"{UNTRIED}"')
 
 
 def _second_key(oracle: Oracle) -> None:
@@ -202,9 +211,9 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
     ),
     "other-protocol": (
         lambda oracle: oracle.spoil("tag2upload-oracled", "-version 9", "-version 10"),
-        {"versions": "17.0 speaks version 10"},
+        {"versions": " speaks version 10"},
     ),
-    "newer": (lambda oracle: oracle.spoil("tag2upload-oracled", '"17.0"', '"17.1"'), {}),
+    "newer": (_newer, {}),
     "dgit-elsewhere": (
         lambda oracle: oracle.variables.update(DGIT_DRS_DGIT="/usr/bin/dgit"),
         {"environment": "DGIT_DRS_DGIT=/usr/bin/dgit"},

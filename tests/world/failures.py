@@ -1,7 +1,7 @@
 """Has each text of failures.ROWS said by a program that says it, and writes down what it said.
 
-1. The programs are Debian sid's, in its root, and what fails there fails: a port that is closed, a
-   name that nobody knows, a tree that is not what its changelog says.
+1. The programs are Debian's, in the root that GPGSHIM_ROOT names, and what fails there fails: a
+   port that is closed, a name that nobody knows, a tree that is not what its changelog says.
 2. Nothing is edited: a transcript is all that came out, stdout and stderr in their order.
 
 `python -m tests.world.failures` writes fixtures/failures/NAME.txt; inside the root, with a
@@ -23,15 +23,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.world.root import enter
 from tests.world.upload import NEW, OLD, SOURCE, SUITE, Ended, World, open_world, run_quietly
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "failures"
-SIDROOT = Path(__file__).with_name("sidroot")
 LONGEST = 600.0  #: seconds, for all of them
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", "-p")
 NOWHERE = "nosuch.invalid"  # RFC 6761: nobody ever knows it
-NO_ROUTE = "192.0.2.1"  # RFC 5737; `sidroot` has a route for it that says so
+NO_ROUTE = "192.0.2.1"  # RFC 5737; `debroot` has a route for it that says so
 SERIES = "debian/patches/series"
 #: dgit, whose clock runs faster: curl waits for five minutes.
 HURRIED = ("faketime", "-f", "+0 x100", "dgit")
@@ -315,7 +315,7 @@ def name_of(saying: str) -> str:
 
 
 def record_inside(directory: Path) -> Iterator[str]:
-    """Record all, in the sid root; what is wrong, a clause each."""
+    """Record all, inside the root; what is wrong, a clause each."""
     directory.mkdir(parents=True, exist_ok=True)
     for saying, case in CASES.items():
         with open_world(*case.fault) as world:
@@ -331,10 +331,13 @@ def record(to: Path) -> None:
     """Record all, from outside the root. Raises RuntimeError where a text is not said any more."""
     with tempfile.TemporaryDirectory() as world:
         done = subprocess.run(
-            [SIDROOT, "enter", world, "env", "-C", "/checkout", "PYTHONDONTWRITEBYTECODE=1",
-             "python3", "-m", "tests.world.failures", "/world/said"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST, check=False,
-        )  # fmt: skip
+            enter(world, "tests.world.failures", "/world/said"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
         to.mkdir(parents=True, exist_ok=True)

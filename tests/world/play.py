@@ -1,4 +1,4 @@
-"""Play one scenario for real, inside the sid root, and write down what became of it.
+"""Play one scenario for real, inside a Debian root, and write down what became of it.
 
 1. Nothing here judges: a report says what happened; tests/test_e2e.py knows what should have.
 2. What is done to a job is done at a moment that the job itself has reached and waits at.
@@ -349,12 +349,8 @@ class Stage:
             "scenario": self.scenario.name,
             "mode": self.mode,
             "deed": self.scenario.deed,
-            "versions": [
-                line
-                for line in Path("/etc/gpgshim-sidroot.packages").read_text().splitlines()
-                if line.split("\t")[0]
-                in ("dgit", "dgit-infrastructure", "devscripts", "gpg", "git")
-            ],
+            "root": Path("/etc/gpgshim-root.name").read_text().strip(),
+            "versions": Path("/etc/gpgshim-root.versions").read_text().splitlines(),
             "reached": reached,
             "finished": finished,
             "seconds": round(time.monotonic() - self.began),

@@ -1,4 +1,4 @@
-"""Records the transcripts in fixtures/tag2upload: the journals of real gated runs in the sid root.
+"""Records the transcripts in fixtures/tag2upload: the journals of real gated runs in a root.
 
 `python -m tests.world.record DIRECTORY [SCENARIO…]`, where DIRECTORY is what GPGSHIM_E2E_REPORTS
 named. A scenario with one attempt is NAME.txt; with more, NAME.N.txt, in the order of job, attempt.
@@ -46,7 +46,7 @@ def list_journals(report: Mapping[str, Any]) -> dict[str, Transcript]:
         which = f" (job {job}, attempt {attempt})" if several else ""
         head = {
             "shows": SCENARIOS[name].story + which,
-            "recorded": f"python -m tests.world.record, in the sid root, {versions}",
+            "recorded": f"python -m tests.world.record, in the {report['root']} root, {versions}",
         }
         found[f"{name}.{number}" if several else name] = clean(journals[key], head)
     return found

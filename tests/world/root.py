@@ -1,8 +1,13 @@
-"""From outside the sid root: is there one, and have a scenario played in it."""
+"""From outside a Debian root: find it, see whether it can be used, and play a scenario in it.
+
+`debroot` has the table of the roots. GPGSHIM_ROOT names the one that is used (default:
+trixie, which is what production runs).
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 from collections import deque
@@ -11,20 +16,44 @@ from typing import Any
 
 from tests.world.scenarios import SCENARIOS
 
-SIDROOT = Path(__file__).with_name("sidroot")
+DEBROOT = Path(__file__).with_name("debroot")
+ROOTS = ("trixie", "sid")
+ROOT = os.environ.get("GPGSHIM_ROOT") or "trixie"
 LONGEST = 3600  # seconds; a play ends by itself long before
 
 Report = dict[str, Any]
 
 
-def find_reason_against() -> str:
-    """Why nothing can be played here; empty if all is well."""
+def ask(*words: str) -> str:
+    """What `debroot WORDS` prints. Raises RuntimeError with its message where it fails."""
+    asked = subprocess.run([DEBROOT, *words], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise RuntimeError(asked.stderr.strip() or f"debroot {words[0]}: {asked.returncode}")
+    return asked.stdout.strip()
+
+
+def how_to_build(root: str) -> str:
+    """The command that builds this root and runs the tests that need it."""
+    return f"tests/world/debroot build {root} && make test"
+
+
+def find_reason_against(root: str = ROOT) -> str:
+    """Why nothing can be played in this root; empty if all is well."""
     with tempfile.TemporaryDirectory() as world:
-        for words in (["path"], ["enter", world, "true"]):
-            asked = subprocess.run([SIDROOT, *words], capture_output=True, text=True, check=False)
-            if asked.returncode:
-                return asked.stderr.strip() or f"{SIDROOT.name} {words[0]}: {asked.returncode}"
+        try:
+            ask("path", root)
+            ask("enter", root, world, "true")
+        except RuntimeError as problem:
+            return str(problem)
     return ""
+
+
+def enter(world: Path | str, *module: str, verb: str = "enter") -> list[str | Path]:
+    """The command that runs a Python module of this checkout in the root, in `world`."""
+    return [
+        DEBROOT, verb, ROOT, world, "env", "-C", "/checkout", "PYTHONDONTWRITEBYTECODE=1",
+        "python3", "-m", *module,
+    ]  # fmt: skip
 
 
 def play(name: str, mode: str, world: Path, pace: float) -> Report:
@@ -34,10 +63,13 @@ def play(name: str, mode: str, world: Path, pace: float) -> Report:
     """
     world.mkdir(parents=True)
     done = subprocess.run(
-        [SIDROOT, "enter", world, "env", "-C", "/checkout", "PYTHONDONTWRITEBYTECODE=1",
-         "python3", "-m", "tests.world.play", name, mode, str(pace)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST, check=False,
-    )  # fmt: skip
+        enter(world, "tests.world.play", name, mode, str(pace)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(f"{name} could not be played, {mode}:\n{done.stderr}")
     report: Report = json.loads((world / "report.json").read_text())

@@ -1,7 +1,11 @@
 """The table of what comes of each scenario, from the reports of real runs: Markdown.
 
-`python -m tests.world.table DIRECTORY`, where DIRECTORY is what GPGSHIM_E2E_REPORTS named, writes
-it into TAG2UPLOAD.md, between the two lines that say so.
+`python -m tests.world.table DIRECTORY` writes it into TAG2UPLOAD.md, between the two lines that say
+so. DIRECTORY/ROOT has the reports of one root, as GPGSHIM_E2E_REPORTS named it.
+
+1. The cells are those of the first root of ROOTS that has reports.
+2. Below the table there is a line for each root: versions, numbers of runs, and each cell that
+   differs from the table.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gpgshim.verdict import judge
+from tests.world.root import ROOTS
 from tests.world.scenarios import SCENARIOS, read_journals
 
 PAGE = Path(__file__).parents[2] / "TAG2UPLOAD.md"
@@ -66,24 +71,49 @@ def describe_journals(report: Mapping[str, Any]) -> str:
     return "; ".join(cells)
 
 
+MODES = {
+    "stock": (describe_manager, describe_mails, describe_world),
+    "gated": (describe_manager, describe_mails, describe_world, describe_journals),
+}
+Cells = dict[tuple[str, str], list[str]]
+
+
+def read_cells(directory: Path) -> tuple[Cells, list[str]]:
+    """The cells of each scenario and mode that has a report in `directory`, and the versions."""
+    cells: Cells = {}
+    versions: list[str] = []
+    for name in SCENARIOS:
+        for mode, describe in MODES.items():
+            path = directory / f"{name}.{mode}.json"
+            if path.exists():
+                report = json.loads(path.read_text())
+                cells[name, mode] = [each(report) for each in describe]
+                versions = [" ".join(line.split("\t")) for line in report["versions"]]
+    return cells, versions
+
+
 def write_table(directory: Path) -> str:
     """Write a row for each scenario that has a report; a mode without one is `-`."""
     lines = [HEAD]
-    count: Counter[str] = Counter()
+    played = {root: seen for root in ROOTS if (seen := read_cells(directory / root))[0]}
+    shown = next(iter(played.values()))[0]
     for name, row in SCENARIOS.items():
-        cells = [f"{row.story} (`{name}`)"]
-        for mode in ("stock", "gated"):
-            path = directory / f"{name}.{mode}.json"
-            describe = [describe_manager, describe_mails, describe_world]
-            describe += [describe_journals] * (mode == "gated")
-            if path.exists():
-                report = json.loads(path.read_text())
-                cells += [each(report) for each in describe]
-                count[mode] += 1
-            else:
-                cells += ["-"] * len(describe)
-        lines.append(f"| {' | '.join(cells)} |\n")
-    lines.append(f"\n{count['stock']} runs of stock 17.0, {count['gated']} gated ones.\n")
+        line = [f"{row.story} (`{name}`)"]
+        for mode, describe in MODES.items():
+            line += shown.get((name, mode), ["-"] * len(describe))
+        lines.append(f"| {' | '.join(line)} |\n")
+    for root, (cells, versions) in played.items():
+        count = Counter(mode for _, mode in cells)
+        differ = [
+            f"`{name}`, {mode}: {' | '.join(each)}"
+            for (name, mode), each in cells.items()
+            if each != shown.get((name, mode))
+        ]
+        lines.append(
+            f"\n{root} ({', '.join(versions)}): {count['stock']} runs of stock,"
+            f" {count['gated']} gated ones. Differs from the table:"
+            f" {'; '.join(differ) or 'nothing'}.\n"
+        )
     return "".join(lines)
 
 
