@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import shlex
 import signal
@@ -116,6 +117,18 @@ def cli() -> None:
     """
 
 
+class _Seconds(click.FloatRange):
+    """A number within a range. click takes `nan` for one that is within every range."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return seconds
+
+
 _JOB = click.option(
     "--job", metavar="NAME", help="The job's name; its journals are NAME.1, NAME.2 …"
 )
@@ -129,7 +142,7 @@ _COMMIT = click.option(
 _DEADLINE = click.option(
     "--deadline",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    type=_Seconds(min=0, min_open=True, max=1e6),
     help="How long the authority may take; after that nobody knows what it believes. Default: 600.",
 )
 _GPG = click.option(
@@ -378,7 +391,7 @@ def close(status: int | None, directory: Path | None) -> int:
     metavar="[SECONDS]",
     is_flag=False,
     flag_value=2.0,
-    type=click.FloatRange(min=0.1, max=86400),
+    type=_Seconds(min=0.1, max=86400),
     help="Show it again every SECONDS (2).",
 )
 def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float | None) -> int:

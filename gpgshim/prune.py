@@ -1,9 +1,13 @@
 """Removes old journals: of jobs that are over and told, and of nothing else.
 
 Rule 1: a journal without its outcome stays, however old: somebody has to look at it.
-Rule 2: a job's journals go together or not at all, so that attempts keep their numbers.
+Rule 2: a job's journals go together or not at all, the lowest number first: whatever comes in
+between, the highest number stays to the last, and later attempts are numbered from it.
 Rule 3: no job waits for this: it is done at most once a day, by a job that is already over, and
 where there is much to be looked at, by a process that nobody waits for.
+Rule 4: a clock is not believed at once. Nothing is removed unless the last look was between a day
+and TRUSTED ago; else this look is only noted, and a later day has to confirm it. And one look
+removes one job in SHARE at most: a clock that is wrong for days does not cost the whole history.
 """
 
 from __future__ import annotations
@@ -14,11 +18,15 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from gpgshim.journal import is_attempt
 from gpgshim.verdict import judge_bytes
 
 DAYS = 180  #: an older job is removed
 JOBS = 20_000  #: of younger ones, the newest so many are kept
 EVERY = 86400.0  #: seconds between two looks
+
+TRUSTED = 30 * EVERY  #: seconds; a clock that is further ahead than this may have jumped
+SHARE = 10  #: one look removes this part of all jobs at most, but at least one job
 
 FEW = 1000  #: names in the directory; a few milliseconds are enough for so many
 
@@ -32,19 +40,24 @@ def prune_if_due(
     jobs: int = JOBS,
     waited_for: bool = True,
 ) -> int:
-    """prune(), unless it was done in the last day. Raises nothing; how many were removed.
+    """prune(), unless it was done in the last day, or so long ago that the clock may have jumped.
 
-    Where `waited_for` says that somebody waits for this process to end, and there are more than
-    FEW names, a process of its own goes on with it, and none are removed yet.
+    Raises nothing; how many were removed. Where `waited_for` says that somebody waits for this
+    process to end, and there are more than FEW names, a process of its own goes on with it, and
+    none are removed yet.
     """
     now = time.time() if now is None else now
     stamp = directory / _STAMP
+    last = None
     with contextlib.suppress(OSError):
-        if 0 <= now - stamp.stat().st_mtime < EVERY:  # a clock that was wrong may have left it
-            return 0
+        last = stamp.stat().st_mtime
+    if last is not None and 0 <= now - last < EVERY:
+        return 0
     with contextlib.suppress(OSError):
         stamp.touch()
         os.utime(stamp, (now, now))
+        if last is None or not EVERY <= now - last <= TRUSTED:
+            return 0
         if waited_for and _has_many(directory):
             if os.fork() == 0:
                 _prune_alone(directory, now, days, jobs)
@@ -75,24 +88,40 @@ def _prune_alone(directory: Path, now: float, days: float, jobs: int) -> NoRetur
 def prune(directory: Path, now: float, days: float = DAYS, jobs: int = JOBS) -> int:
     """Remove the journals of jobs older than `days`, and of those beyond the newest `jobs`.
 
-    `now` is in seconds since 1970; a job is as old as its youngest journal. How many were removed.
-    Raises OSError where `directory` cannot be read.
+    The oldest go first, and no more than one job in SHARE. `now` is in seconds since 1970; a job is
+    as old as its youngest journal. How many journals were removed. Raises OSError where `directory`
+    cannot be read.
     """
-    by_job: dict[str, list[os.DirEntry[str]]] = {}
+    by_job: dict[str, dict[int, os.DirEntry[str]]] = {}
     with os.scandir(directory) as entries:
         for entry in entries:
             name, _, attempt = entry.name.rpartition(".")
-            is_ours = name[:1].isalnum() and attempt.isdecimal()
+            is_ours = name[:1].isalnum() and is_attempt(attempt)
             if is_ours and entry.is_file(follow_symlinks=False):
-                by_job.setdefault(name, []).append(entry)
-    ages = {job: max(each.stat().st_mtime for each in own) for job, own in by_job.items()}
-    removed = 0
-    for rank, job in enumerate(sorted(by_job, key=lambda each: -ages[each]), 1):
+                by_job.setdefault(name, {})[int(attempt)] = entry
+    ages = {job: max(_written(each) for each in own.values()) for job, own in by_job.items()}
+    newest_first = sorted(by_job, key=lambda each: -ages[each])
+    removed = jobs_removed = 0
+    for rank, job in reversed(list(enumerate(newest_first, 1))):
         if rank <= jobs and now - ages[job] < days * 86400:
             continue
+        if jobs_removed >= max(1, len(by_job) // SHARE):
+            break
+        own = by_job[job]
         with contextlib.suppress(OSError):
-            if all(judge_bytes(Path(each).read_bytes()).told for each in by_job[job]):
-                for each in by_job[job]:
-                    os.unlink(each)
+            if all(judge_bytes(Path(each).read_bytes()).told for each in own.values()):
+                later = directory / f"{job}.{max(own) + 1}"
+                if later.exists():
+                    continue  # it was made since we looked, and is of a job that is not over
+                for attempt in sorted(own):
+                    os.unlink(own[attempt])
                     removed += 1
+                jobs_removed += 1
     return removed
+
+
+def _written(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime
+    except OSError:
+        return 0.0  # removed meanwhile, and not to be read either

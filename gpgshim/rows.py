@@ -105,7 +105,9 @@ def row_of(
     try:
         story = tell(parse(data))
     except TranscriptError as error:
-        return _unknown(job, attempt, path, under_way, now - written, NO_JOURNAL, str(error))
+        return _unknown(
+            job, attempt, path, under_way, max(0.0, now - written), NO_JOURNAL, str(error)
+        )
     verdict = story.verdict
     under_way = under_way and not verdict.told
     began = _seconds_since_1970(story.head.get("started", ""))
@@ -135,7 +137,7 @@ def row_of(
 
 def unread(job: str, attempt: int, path: str, why: str, now: float, written: float) -> Row:
     """The row of a journal that is there and cannot be read. Raises nothing."""
-    return _unknown(job, attempt, path, False, now - written, UNREAD, why)
+    return _unknown(job, attempt, path, False, max(0.0, now - written), UNREAD, why)
 
 
 def _unknown(

@@ -183,9 +183,16 @@ class Supervisor:
         return max(0.0, min(untils) - self.clock()) if untils else None
 
     def _look_at_the_clock(self) -> None:
+        # We may have been stopped for longer than anybody had time: what came meanwhile came in
+        # time, as far as anybody can tell, and is heard before it is called too late.
         now = self.clock()
         for asker in [each for each in self._askers if not each.number and each.until <= now]:
-            self._send(asker, wire.NO, "no question came")
+            self._hear(asker)
+            if asker in self._askers and not asker.number:
+                self._note(f"# pid {asker.pid} sent no question within {PATIENCE:g} s")
+                self._send(asker, wire.NO, "no question came")
+        if self._until is not None and self._until <= now:
+            self._hear_authority()
         if self._until is not None and self._until <= now:
             self.authority_is_silent("% timeout")
 

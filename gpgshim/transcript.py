@@ -253,6 +253,8 @@ def parse_line(text: str) -> Line:
         clock, _, text = text.partition(" ")
         try:
             at = float(clock)
+            if not 0 <= at < float("inf"):
+                raise ValueError
         except ValueError:
             raise TranscriptError(f"{clock!r} is not a time") from None
     if text in OUTCOME_WORDS:

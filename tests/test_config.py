@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import sys
 import tomllib
 from pathlib import Path
@@ -253,11 +254,12 @@ def test_keep_days(scratch: Scratch, user: Path) -> None:
     assert scratch.run("exit 1").status == 75
     old = scratch.journals()[0]
     os.utime(old, (1e9, 1e9))
-    (old.parent / ".pruned").unlink()
+    two_days_ago = time.time() - 2 * 86400
+    os.utime(old.parent / ".pruned", (two_days_ago, two_days_ago))
     user.write_text("keep-days = 100000\n")
     scratch.gpgshim("run", "--job", "k", "--", "true")
     assert old.exists()
-    (old.parent / ".pruned").unlink()
+    os.utime(old.parent / ".pruned", (two_days_ago, two_days_ago))
     user.write_text("keep-days = 1\n")
     scratch.gpgshim("run", "--job", "k", "--", "true")
     assert not old.exists()

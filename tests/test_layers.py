@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "journal": {"descriptors", "errors", "gate", "places", "transcript"},
     "authority": {"descriptors", "errors", "gate", "o2m", "transcript"},
     "audit": {"argv", "transcript"},
-    "prune": {"verdict"},
+    "prune": {"journal", "verdict"},
     "metrics": {"gate", "transcript", "verdict"},
     "tally": {"gate", "jobs", "journal", "metrics", "transcript", "verdict"},
     "log": {"gate"},
