@@ -113,8 +113,8 @@ def prune(directory: Path, now: float, days: float = DAYS, jobs: int = JOBS) -> 
                 later = directory / f"{job}.{max(own) + 1}"
                 if later.exists():
                     continue  # it was made since we looked, and is of a job that is not over
-                for attempt in sorted(own):
-                    os.unlink(own[attempt])
+                for number in sorted(own):
+                    os.unlink(own[number])
                     removed += 1
                 jobs_removed += 1
     return removed
