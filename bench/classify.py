@@ -65,7 +65,7 @@ def make_jobs(here: world.World) -> tuple[Path, Path]:
     """A job whose stunt reads its words, and one whose stunt does not."""
     made = subprocess.run(
         [here.python, "-c", MAKE, world.make(here.scratch / "jobs"), STAND_IN],
-        input=optable.of(world.GPG),
+        input=optable.of(world.GPG, here.environ),
         capture_output=True,
         text=True,
         check=True,

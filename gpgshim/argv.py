@@ -38,6 +38,8 @@ SIGN, PASS, REFUSE = "sign", "pass", "refuse"
 
 HEAD = "gpgshim option table 1"
 GNUPG, CHAMELEON = "gnupg", "chameleon"
+SOURCES = ("program", "wrapper")  # keys of its head: the files that it comes from
+SYSTEM_CONF = "/etc/gnupg/gpg.conf"  # where nothing says otherwise
 
 # The flags of a row, as libgpg-error has them.
 TYPE, INT, LONG, ULONG = 7, 1, 3, 4  # of the argument; TYPE is the mask, 0 is none, 2 is a string
@@ -55,16 +57,30 @@ class Table:
     """One gpg's options, by name and by letter: what `--dump-option-table` printed.
 
     `version` is that gpg's own ("2.4.9"), `maker` is GNUPG or CHAMELEON (Sequoia's, with rules of
-    its own). The rows stay text, NAME:NUMBER:FLAGS, and are looked up in it: a command line has
+    its own), `conf` is its global conf file. `sources` are the files that it comes from, by path,
+    and what was their conffile.identity(); `is_wrapped` is whether one of them is a wrapper.
+
+    The rows stay text, NAME:NUMBER:FLAGS, and are looked up in it: a command line has
     ten options, and to parse four hundred rows for them would be most of the cost.
     """
 
-    __slots__ = ("maker", "text", "version")
+    __slots__ = ("conf", "is_wrapped", "maker", "sources", "text", "version")
 
-    def __init__(self, version: str, maker: str, text: str) -> None:
+    def __init__(
+        self,
+        version: str,
+        maker: str,
+        text: str,
+        conf: str = SYSTEM_CONF,
+        sources: Mapping[str, str] | None = None,
+        is_wrapped: bool = False,
+    ) -> None:
         self.version = version
         self.maker = maker
         self.text = text
+        self.conf = conf
+        self.sources = sources or {}
+        self.is_wrapped = is_wrapped
 
     def _row(self, at: int) -> Row:
         """The row whose line feed is at `at`. ValueError if it is none."""
@@ -118,12 +134,14 @@ def load(text: str) -> Table:
     head, _, body = text.partition("\n\n")
     first, *keys = head.split("\n")
     known = dict(key.partition(": ")[::2] for key in keys)
-    if first != HEAD or known.keys() != {"gpg", "maker", "rows"}:
+    if first != HEAD or known.keys() - {"conf", *SOURCES} != {"gpg", "maker", "rows"}:
         raise ValueError(f"not an option table: it begins with {text[:40]!r}, not with {HEAD!r}")
     lines = body.count("\n")
     if known["rows"] != str(lines) or body.count(":") != 2 * lines or not body.endswith("\n"):
         raise ValueError(f"option table is torn: {lines} rows, not {known['rows']}")
-    return Table(known["gpg"], known["maker"], "\n" + body)
+    sources = dict(known[key].partition(" ")[::-2] for key in SOURCES if key in known)
+    conf = known.get("conf", SYSTEM_CONF)
+    return Table(known["gpg"], known["maker"], "\n" + body, conf, sources, "wrapper" in known)
 
 
 # --- the words ------------------------------------------------------------------------------------
@@ -261,7 +279,6 @@ def take(words: Sequence[str], table: Table) -> tuple[list[Taken], Sequence[str]
 
 # --- the conf files -------------------------------------------------------------------------------
 
-SYSTEM_CONF = "/etc/gnupg/gpg.conf"
 PART = 1 << 16  # letters of a conf file that are split into lines at once
 # C5: options of the parser itself, which a file may not have.
 NOT_IN_CONF = ("help", "version", "warranty", "dump-options", "dump-option-table", "no-options")
@@ -313,7 +330,7 @@ def take_conf(text: str, path: str, table: Table) -> list[Taken]:
         if not line or line[0] == "#":
             continue
         if line[0] == "[":
-            drops = path == SYSTEM_CONF and ("force" in text or "ignore" in text)
+            drops = path == table.conf and ("force" in text or "ignore" in text)
             raise Doubt(f"C7: {path}:{at} has {line}", drops)
         keyword = first_field(line)
         argument = line[len(keyword) :].lstrip(SPACE)
@@ -403,7 +420,7 @@ def take_confs(
     """P2: what the global and then the user's conf file say, and why that may not be all."""
     found: list[Taken] = []
     try:
-        system = first([SYSTEM_CONF], file)
+        system = first([table.conf], file)
         found += take_conf(system[1], system[0], table) if system else []
     except Doubt as doubt:
         return [], doubt  # the user's file too: an [if] without [fi] reaches into it

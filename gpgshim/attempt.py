@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Attempt:
         for name, given in (("dgit", dgit), ("gpgconf", None)):
             if found := places.find_real(name, search, given):
                 real[name] = found
-        text = table_of(real["gpg"])
+        text = table_of(real["gpg"], environ)
         table = argv.load(text)
         base = places.runtime_directory(environ)
         places.make_private(base)
@@ -287,13 +287,25 @@ def find_gpg(search: str, given: str | None) -> Path:
     return found
 
 
-def table_of(gpg: Path) -> str:
-    """The option table of the gpg at this path. Raises Misconfigured."""
+def table_of(gpg: Path, environ: Mapping[str, str]) -> str:
+    """The option table of the gpg at this path, asked with `environ`. Raises Misconfigured."""
     try:
-        return optable.of(str(gpg))
+        return optable.of(str(gpg), {**environ, "PATH": without_stunts(environ)})
     except optable.NoTable as error:
         where = "" if str(gpg) in str(error) else f"{gpg}: "
         raise Misconfigured(f"{where}{error}; nothing was started") from error
+
+
+def without_stunts(environ: Mapping[str, str]) -> str:
+    """The PATH of `environ` less the directories whose gpg is a stunt: a wrapper would find it."""
+
+    def has_stunt(directory: str) -> bool:
+        with contextlib.suppress(OSError, ValueError):
+            return places.is_stunt(Path(directory, "gpg"))
+        return False
+
+    search = environ.get("PATH", os.defpath).split(":")
+    return ":".join(each for each in search if not has_stunt(each))
 
 
 def become_subreaper() -> None:

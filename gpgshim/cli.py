@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from gpgshim import __version__, argv, ask, config, places, wire
-from gpgshim.attempt import Attempt, find_gpg, table_of
+from gpgshim.attempt import Attempt, caller_environ, find_gpg, table_of
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
@@ -470,7 +470,7 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
     search = os.environ.get("PATH", os.defpath)
-    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg)))
+    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ()))
     if not json_lines:
         reading = argv.read(words, table, os.environ, conffile.read)
         click.echo(
@@ -519,7 +519,7 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
     from gpgshim import recorded
 
     search = os.environ.get("PATH", os.defpath)
-    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg)))
+    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ()))
     agree = differ = faults = 0
     for each in recorded.replay_files(list(files), table, os.environ):
         for difference in each.differences:

@@ -1,4 +1,4 @@
-"""The one reader of gpg's conf files: the stunt, explain, classify, replay and doctor all use it.
+"""Reads gpg's conf files, for the stunt, explain, classify, replay and doctor alike.
 
 Rule 1: it runs in the stunt under `python3 -I -S`: a builtin module, no more.
 Rule 2: nothing is opened but a plain file. A pipe that was so much as opened here would be another
@@ -66,3 +66,9 @@ def read(path: str) -> str | None:
         raise OSError(12, "is larger than the memory that there is") from None
     finally:
         posix.close(fd)
+
+
+def identity(about: posix.stat_result) -> str:
+    """What changes when a file is replaced or written to: argv.Table.sources has it."""
+    what = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+    return "-".join(f"{number:016x}" for number in what)

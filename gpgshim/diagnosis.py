@@ -421,15 +421,6 @@ def _room(place: Place) -> Finding:
     return ok(f"{place.path}{'' if place.exists else ', which will be made'}; {free}")
 
 
-def cache_directory(place: Place | None) -> Finding:
-    """Where option tables are kept. Without it each job asks gpg anew; nothing else is lost."""
-    if place is None:
-        return note("there is no HOME: each job asks gpg for its options anew")
-    if place.fault:
-        return note(f"{place.fault}: each job asks gpg for its options anew")
-    return ok(place.path + ("" if place.exists else ", which will be made"))
-
-
 def trial_job(path: str, complaint: str) -> Finding:
     """Whether the stunt gpg of a job's directory under `path` became the real one."""
     if complaint:

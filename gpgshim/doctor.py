@@ -2,8 +2,8 @@
 
 Rule 1: a check is a row of CHECKS: it looks, and diagnosis.py says what that means. One that cannot
 look has not passed.
-Rule 2: what it makes it removes, signatures too. What stays is a table of options in the cache, and
-gpg's own agent, where that was not there before.
+Rule 2: what it makes it removes, signatures too. Only gpg's own agent stays, where there was none
+before.
 Rule 3: inside a job no trial signature is made: it would go round that job's gate.
 """
 
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import click
 
-from gpgshim import __version__, argv, diagnosis, jobdir, optable, oracle, places, rehearsal
+from gpgshim import __version__, argv, diagnosis, jobdir, oracle, places, rehearsal
 from gpgshim.attempt import own_umask
 from gpgshim.commands import COMMANDS
 from gpgshim.conffile import file_in
@@ -229,11 +229,6 @@ def look_at_runtime(machine: Machine) -> Finding:
     return diagnosis.runtime_directory(_look_at_place(directory))
 
 
-def look_at_cache(machine: Machine) -> Finding:
-    directory = optable.cache_directory(dict(machine.environ))
-    return diagnosis.cache_directory(_look_at_place(directory) if directory else None)
-
-
 def _look_at_place(path: Path) -> diagnosis.Place:
     there = next(each for each in (path, *path.parents) if each.exists())
     fault = ""
@@ -344,8 +339,6 @@ CHECKS = (
           "without a journal no job runs", look_at_state),
     Check("runtime directory", "where jobs have their directories: its owner, mode and disk",
           "without one no job runs", look_at_runtime),
-    Check("cache directory", "where tables of options are kept",
-          "it saves a tenth of a second a job", look_at_cache),
     Check("versions", "the versions of oracled, of its protocol and of dgit-repos-server",
           "with a protocol that we do not know, jobs are not gated", look_at_versions, True),
     Check("retriable", "the installed dgit-repos-server, run with a dgit that exits 75",

@@ -67,7 +67,7 @@ class Machine:
     @cached_property
     def table_text(self) -> str:
         """Its option table, as text. Raises Misconfigured."""
-        return table_of(self.gpg)
+        return table_of(self.gpg, self.environ)
 
     @cached_property
     def table(self) -> argv.Table:

@@ -1,26 +1,35 @@
-"""Gets the option table of the very gpg that will be run, and keeps it.
+"""Asks the very gpg that will be run for its option table.
 
 Rule 1: the table is that gpg's own print; a shipped one serves a gpg of that version that cannot.
-Rule 2: what is kept serves the same file only (device, inode, size, mtime), and only if nobody else
-could have written it.
-Rule 3: a cache that cannot be read or written costs time, and is never an error.
+Rule 2: nothing is kept from one job to the next. Two calls of gpg cost four milliseconds, and no
+property of a file tells that a wrapper still leads to the same gpg.
+Rule 3: gpg is asked as the job would run it: in the job's environment and directory.
+Rule 4: the table names the files that it comes from, so that a stunt can tell when one has changed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
-import stat
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim import argv
-from gpgshim.places import is_trusted
+from gpgshim import argv, conffile
 
 SECONDS = 20.0  #: how long a gpg may take to print; a cold disk takes one, a hung one never ends
+LARGEST = 1 << 20  #: bytes that a gpg may print; a table has twelve thousand
+PIPE = 4096  #: bytes that the pipe holds: fewer than a table has, so gpg waits until we read
 SHIPPED = Path(__file__).parent / "tables"
 HEADING = 512  #: a row of the table that is a heading of --help
+
+#: Signals that CPython ignores as it starts, which no gpg expects.
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class NoTable(ValueError):
@@ -34,22 +43,32 @@ class Gpg(NamedTuple):
     maker: str
 
 
-def of(gpg: str, environ: dict[str, str] | None = None) -> str:
-    """The option table of the gpg at this path, as argv.load takes it.
+class Source(NamedTuple):
+    """The program that prints the table, and the wrapper that leads to it, empty where none does.
 
-    `environ` (default: the process's) says where it is kept: $XDG_CACHE_HOME/gpgshim, else
-    ~/.cache/gpgshim. Raises NoTable where there is no usable gpg.
+    `program` is empty where it cannot be told which program a wrapper starts.
     """
-    directory = cache_directory(dict(os.environ) if environ is None else environ)
-    kept = directory / key(gpg) if directory else None
-    if kept and (text := read_own(kept)):
-        with contextlib.suppress(ValueError):
-            argv.load(text)
-            return text
-    text = fresh(gpg)
-    if kept:
-        write(kept, text)
-    return text
+
+    program: str
+    wrapper: str
+
+
+def of(gpg: str, environ: Mapping[str, str]) -> str:
+    """The option table of the gpg at this path, as argv.load takes it; asked of that gpg now.
+
+    `environ` is the environment of the job. Raises NoTable where there is no usable gpg.
+    """
+    who = identify_gpg(gpg, environ)
+    seen: list[str] = []
+    try:
+        printed = run([gpg, "--dump-option-table"], environ, lambda pid: seen.append(look(pid)))
+    except NoTable as problem:
+        shipped = SHIPPED / f"gpg-{who.version}"
+        if not shipped.exists():
+            raise NoTable(f"{problem}, and no table is shipped for {who.version}") from None
+        printed = shipped.read_text().partition("\n\n")[2]
+    source = source_of(gpg, seen[0] if seen else "")
+    return render(who, printed, source, system_conf(source.program or gpg, environ))
 
 
 def version(text: str) -> str:
@@ -57,17 +76,15 @@ def version(text: str) -> str:
     return argv.load(text).version
 
 
-def fresh(gpg: str) -> str:
-    """The table, asked of this gpg now. Raises NoTable."""
-    who = identify(run(gpg, "--version"))
+def identify_gpg(gpg: str, environ: Mapping[str, str]) -> Gpg:
+    """Whose gpg this is, and of which version. Raises NoTable."""
     try:
-        printed = run(gpg, "--dump-option-table")
+        return identify(run([gpg, "--version"], environ))
     except NoTable as problem:
-        shipped = SHIPPED / f"gpg-{who.version}"
-        if not shipped.exists():
-            raise NoTable(f"{problem}, and no table is shipped for {who.version}") from None
-        return render(who, shipped.read_text().partition("\n\n")[2])
-    return render(who, printed)
+        # A conf file with a bad line ends gpg 2.4 before --version, and not before --help.
+        with contextlib.suppress(NoTable):
+            return identify(run([gpg, "--help"], environ))
+        raise problem from None
 
 
 def identify(printed: str) -> Gpg:
@@ -79,7 +96,52 @@ def identify(printed: str) -> Gpg:
     return Gpg(match[1], argv.CHAMELEON if "chameleon" in printed.lower() else argv.GNUPG)
 
 
-def render(who: Gpg, printed: str) -> str:
+def look(pid: int) -> str:
+    """The path of the program that process `pid` is; empty where that cannot be told.
+
+    A process that waits for a child is not taken for the program that prints: it may be a wrapper.
+    """
+    try:
+        if Path(f"/proc/{pid}/task/{pid}/children").read_text():
+            return ""
+        path = os.readlink(f"/proc/{pid}/exe")
+        # In another root or mount namespace the same path is another file.
+        return path if os.path.samefile(path, f"/proc/{pid}/exe") else ""
+    except OSError:
+        return ""
+
+
+def source_of(gpg: str, seen: str) -> Source:
+    """Where the table comes from that the gpg at this path printed as the program `seen`."""
+    with contextlib.suppress(OSError):
+        if seen and not os.path.samefile(seen, gpg):
+            return Source(seen, gpg)
+    return Source("", gpg) if not seen and is_script(gpg) else Source(gpg, "")
+
+
+def is_script(path: str) -> bool:
+    """Whether an interpreter runs the program at `path`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
+def system_conf(gpg: str, environ: Mapping[str, str]) -> str:
+    """The path of the global conf file of the gpg at this path: gpgconf, beside it, knows."""
+    gpgconf = os.path.join(os.path.dirname(os.path.realpath(gpg)), "gpgconf")
+    try:
+        if not os.access(gpgconf, os.X_OK):
+            return argv.SYSTEM_CONF
+        said = run([gpgconf, "--list-dirs", "sysconfdir"], environ).partition("\n")[0]
+    except NoTable:
+        return argv.SYSTEM_CONF
+    directory = re.sub("%([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), said)
+    return f"{directory.rstrip('/')}/gpg.conf" if directory[:1] == "/" else argv.SYSTEM_CONF
+
+
+def render(who: Gpg, printed: str, source: Source | None = None, conf: str = "") -> str:
     """The table as argv.load takes it, of `name:number:flags:…` lines. Raises NoTable."""
     rows = []
     for line in printed.splitlines():
@@ -92,84 +154,105 @@ def render(who: Gpg, printed: str) -> str:
     if not any(row.startswith("sign:") for row in rows):
         raise NoTable(f"gpg {who.version} printed a table of {len(rows)} rows without --sign")
     head = [argv.HEAD, f"gpg: {who.version}", f"maker: {who.maker}", f"rows: {len(rows)}"]
+    if conf not in ("", argv.SYSTEM_CONF):
+        head.append(f"conf: {one_line(conf)}")
+    for key, path in zip(argv.SOURCES, source or (), strict=False):
+        if path:
+            try:
+                head.append(f"{key}: {conffile.identity(os.stat(path))} {one_line(path)}")
+            except OSError as problem:
+                raise NoTable(f"{path}: {problem.strerror}") from problem
     return "\n".join([*head, "", *rows, ""])
 
 
-def run(gpg: str, word: str) -> str:
-    """What this gpg prints on stdout. Raises NoTable."""
+def one_line(path: str) -> str:
+    """A path, if a line of the table can hold it. Raises NoTable."""
+    if "\n" in path:
+        raise NoTable(f"{path!r} has a line feed in its name")
+    return path
+
+
+def run(
+    words: list[str], environ: Mapping[str, str], look: Callable[[int], object] | None = None
+) -> str:
+    """What this program prints on stdout. Raises NoTable.
+
+    `look` is called with its process id when it has begun to print, and before anything is read.
+    """
+    called = " ".join(words)
     try:
-        import subprocess
-    except (ImportError, OSError) as problem:
-        raise NoTable(f"{gpg} cannot be asked: {problem}") from problem
-    try:
-        done = subprocess.run(
-            [gpg, word],
-            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        pid, out, err = spawn(words, environ)
     except OSError as problem:
-        raise NoTable(f"{gpg} {word}: {problem.strerror}") from problem
-    except subprocess.TimeoutExpired:
-        raise NoTable(f"{gpg} {word}: no end after {SECONDS:g} s") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()[-200:]
-        raise NoTable(f"{gpg} {word}: exit {done.returncode}: {said}")
-    return done.stdout.decode("utf-8", "replace")
-
-
-def cache_directory(environ: dict[str, str]) -> Path | None:
-    """Where tables are kept; None where the environment names no absolute place."""
-    base = environ.get("XDG_CACHE_HOME", "")
-    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
-        home = environ.get("HOME", "")
-        if not home.startswith("/"):
-            return None
-        base = f"{home}/.cache"
-    return Path(base, "gpgshim")
-
-
-def key(gpg: str) -> str:
-    """The name of the kept table: it changes when the file behind `gpg` does. Raises NoTable."""
+        raise NoTable(f"{called}: {problem.strerror}") from problem
+    texts = {out: b"", err: b""}
     try:
-        about = os.stat(gpg)
-    except OSError as problem:
-        raise NoTable(f"{gpg}: {problem.strerror}") from problem
-    # Not a digest: hashlib takes longer to load than all else that is done here.
-    what = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
-    return "table-" + "-".join(f"{number:x}" for number in what)
+        until = time.monotonic() + SECONDS
+        poll = select.poll()
+        for fd in texts:
+            poll.register(fd, select.POLLIN)
+        is_open = set(texts)
+        while is_open:
+            ready = poll.poll(max(0.0, until - time.monotonic()) * 1000)
+            if not ready:
+                raise NoTable(f"{called}: no end after {SECONDS:g} s")
+            for fd, _ in ready:
+                if fd == out and look:
+                    look(pid)
+                    look = None
+                more = os.read(fd, 1 << 16)
+                texts[fd] += more
+                if not more:
+                    poll.unregister(fd)
+                    is_open.remove(fd)
+            if len(texts[out]) > LARGEST:
+                raise NoTable(f"{called}: more than {LARGEST} bytes")
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        for fd in texts:
+            os.close(fd)
+        status = ended(pid)
+    if status:
+        said = texts[err].decode("utf-8", "replace").strip()[-200:]
+        how = f"exit {status}" if status > 0 else f"signal {-status}"
+        raise NoTable(f"{called}: {how}: {said}")
+    return texts[out].decode("utf-8", "surrogateescape")
 
 
-def read_own(path: Path) -> str | None:
-    """The text of a file that this user owns and nobody else can write; None for any other."""
+def spawn(words: list[str], environ: Mapping[str, str]) -> tuple[int, int, int]:
+    """Start it; its process id, and where its stdout and stderr can be read. Raises OSError."""
+    # Not subprocess, whose import takes longer than all that is done here.
+    ours: list[int] = []
+    its: list[int] = []
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    about = os.fstat(fd)
-    mine = is_trusted(about.st_uid) and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if not mine or not stat.S_ISREG(about.st_mode):
-        os.close(fd)
-        return None
-    with open(fd, encoding="utf-8", errors="replace") as stream:
-        return stream.read()
-
-
-def write(path: Path, text: str) -> None:
-    """Put `text` at `path` whole, or leave things as they are."""
-    try:
-        import tempfile
-
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=".table-", dir=path.parent)
-    except (OSError, ImportError):
-        return
-    try:
-        with open(fd, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.rename(name, path)
-    except OSError:
+        for _ in range(2):
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            ours.append(reader)
+            its.append(writer)
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            fcntl.fcntl(its[0], fcntl.F_SETPIPE_SZ, PIPE)
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, its[0], 1),
+            (os.POSIX_SPAWN_DUP2, its[1], 2),
+        ]
+        pid = os.posix_spawn(
+            words[0], words, environ, file_actions=actions, setsigdef=_DEFAULT_SIGNALS
+        )
+    except BaseException:
+        for fd in ours:
+            os.close(fd)
+        raise
+    finally:
+        for fd in its:
+            os.close(fd)
+    return pid, *ours  # type: ignore[return-value]
+
+
+def ended(pid: int) -> int:
+    """How `pid` ended: its exit status, or a signal's number below 0."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return 0  # SIGCHLD is ignored here, and the kernel has thrown the status away

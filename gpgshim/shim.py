@@ -45,7 +45,8 @@ def gpg(job: str) -> NoReturn:
         for name, value in posix.environ.items()
     }
     reading = argv.read(words, table, environ, conffile.read)
-    if reading.verdict != argv.PASS:
+    replaced = _replaced(table) if reading.verdict == argv.PASS else ""
+    if reading.verdict != argv.PASS or replaced:
         word = wire.SIGN if reading.verdict == argv.SIGN else wire.DOUBT
         observed = ask.observes(job)
         try:
@@ -53,11 +54,53 @@ def gpg(job: str) -> NoReturn:
         except ask.NoAnswer as error:
             answer, why = wire.NO, str(error)
         if answer != wire.GO and not observed:
+            if replaced:
+                why = f"{replaced} was replaced after the job began, so this call may sign; {why}"
             _refuse(why, reading.status_fd)
     try:
+        if table.is_wrapped:
+            _leave_path(job)
         become(real, [b"gpg", *raw])
     except OSError as error:
         _refuse(f"{real} cannot be run: {error.strerror}", reading.status_fd)
+
+
+def _replaced(table: argv.Table) -> str:
+    """A file from which the table comes and which is another one by now; empty if there is none."""
+    for path, identity in table.sources.items():
+        try:
+            if conffile.identity(posix.stat(path)) == identity:
+                continue
+        except OSError:
+            pass  # it is gone, and what may be in its place by and by is another one
+        return path
+    return ""
+
+
+def _leave_path(job: str) -> None:
+    """Take the stunts off PATH for a wrapper, which would find them there in the place of gpg.
+
+    Without us they would not be on its PATH either. Its words have been read, and asked about.
+    """
+    path = posix.environ.get(b"PATH")
+    if path is None:
+        return
+    ours = job.encode("utf-8", "surrogateescape") + b"/"
+    here = posix.stat(ours + b"bin/gpg")
+    left = [each for each in path.split(b":") if not _is_ours(each, ours, here)]
+    if left:
+        posix.putenv(b"PATH", b":".join(left))
+    else:
+        posix.unsetenv(b"PATH")
+
+
+def _is_ours(directory: bytes, job: bytes, stunt: posix.stat_result) -> bool:
+    if directory.startswith(job):
+        return True
+    try:
+        return posix.stat(directory + b"/gpg")[:3] == stunt[:3]  # a link to the directory
+    except (OSError, ValueError):
+        return False
 
 
 def caller_words() -> list[bytes]:

@@ -108,8 +108,8 @@ def key(session: Path) -> Iterator[Key]:
 
 
 @pytest.fixture
-def scratch(session: Path, key: Key) -> Iterator[Scratch]:
+def scratch(key: Key) -> Iterator[Scratch]:
     """A test's own world. Every journal made in it is replayed when the test is over."""
-    world = Scratch(short_directory(), session / "cache", key)
+    world = Scratch(short_directory(), key)
     yield world
     world.end()

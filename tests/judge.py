@@ -610,7 +610,7 @@ def sit(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if given.base:
         seclude(given.root, given.base)
         become_nobody()
-    table = argv.load(optable.fresh(given.gpg))
+    table = argv.load(optable.of(given.gpg, dict(os.environ)))
     rows = [row for row in table.rows() if row[0] not in SLOW]
     court = Court(given.gpg, system=bool(given.base))
     try:

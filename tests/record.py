@@ -170,7 +170,6 @@ def record(scratch: Path, name: str) -> Transcript:
         "XDG_RUNTIME_DIR": str(scratch),
         "STATE": str(state),
         "XDG_STATE_HOME": str(state),
-        "XDG_CACHE_HOME": str(scratch / "cache"),
         "PYTHONPATH": str(FIXTURES.parent.parent),
     }
     command = [sys.executable, "-m", "gpgshim", "run", "--job", name, *scenario.options]

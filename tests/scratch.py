@@ -72,7 +72,7 @@ class Key(NamedTuple):
 class Scratch:
     """One test's own world: short paths, private directories, nothing of the user's."""
 
-    def __init__(self, root: Path, cache: Path, key: Key) -> None:
+    def __init__(self, root: Path, key: Key) -> None:
         self.root = root
         self.key = key
         self.state = root / "state"
@@ -87,7 +87,6 @@ class Scratch:
             "GNUPGHOME": str(key.home),
             "XDG_RUNTIME_DIR": str(self.runtime),
             "XDG_STATE_HOME": str(self.state),
-            "XDG_CACHE_HOME": str(cache),
             "PYTHONPATH": str(CHECKOUT),
             "LC_CTYPE": "C.UTF-8",
         }

@@ -23,7 +23,7 @@ from tests.scratch import GPG
 @pytest.fixture
 def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Witness:
     monkeypatch.chdir(tmp_path)
-    return Witness(tmp_path, argv.load(optable.of(GPG, {})))
+    return Witness(tmp_path, argv.load(optable.of(GPG, dict(os.environ))))
 
 
 def notes(witness: Witness, *files: str) -> list[str]:

@@ -133,7 +133,7 @@ def job_of(scratch: Scratch, script: str) -> Path:
         "gpg": scratch.stand_in(),
         "dgit": scratch.script("real-dgit", f"#!/bin/sh\n{script}\n"),
     }
-    return jobdir.make(scratch.runtime, "j", optable.fresh(GPG), real)
+    return jobdir.make(scratch.runtime, "j", optable.of(GPG, dict(os.environ)), real)
 
 
 @pytest.mark.parametrize(("end", "expected"), [("exit 255", 255), ("exit 75", 70), ("exit 0", 0)])

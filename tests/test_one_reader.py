@@ -34,7 +34,7 @@ class Court(NamedTuple):
 @pytest.fixture
 def court(scratch: Scratch) -> Iterator[Court]:
     """In the home: `plain` and `folder`; `pipe`, which nobody may open; `link`, to nothing."""
-    text = optable.fresh(GPG)
+    text = optable.of(GPG, dict(os.environ))
     real = scratch.script("real", "#!/bin/sh\nexit 0\n")
     job = jobdir.make(scratch.runtime, "j", text, {"gpg": real})
     home = scratch.root / "h"

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import argv, optable
+from gpgshim import argv, conffile, optable
 from tests import skips
 from tests.gpgs import NEW, OLD
 from tests.world.root import DEBROOT, ROOTS, find_reason_against, how_to_build
 
 GPG = shutil.which("gpg", path="/usr/bin:/bin")
 ANOTHER = "apt-get install gnupg  # of a Debian release that is supported"
+#: The environment of a job.
+ENVIRON = {"PATH": os.defpath, "HOME": "/nonexistent"}
 VERSION_LINE = "gpg (GnuPG) 2.4.9\nlibgcrypt 1.12.4\n"
 ROWS = (
     "sign:115:128:make a signature:\n:1:512:Options:\nMonitor:1:512:Options:\nverify:544:128:@:\n"
@@ -42,19 +44,10 @@ def calls(gpg: str) -> int:
     return len((Path(gpg).parent / "calls").read_text().split())
 
 
-def kept(cache: Path) -> Path:
-    (only,) = (cache / "gpgshim").iterdir()
-    return only
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def environ(cache: Path) -> dict[str, str]:
-    return {"XDG_CACHE_HOME": str(cache)}
+def without_sources(text: str) -> str:
+    """A table without the files that it comes from, which a shipped one does not name."""
+    keys = tuple(f"{key}: " for key in argv.SOURCES)
+    return "".join(line for line in text.splitlines(True) if not line.startswith(keys))
 
 
 @pytest.mark.parametrize("root", ROOTS)
@@ -66,22 +59,22 @@ def test_the_shipped_table_is_what_the_gpg_of_this_root_prints(root: str, tmp_pa
     words = shlex.join([str(DEBROOT), "enter", root, str(world), "gpg"])
     gpg.write_text(f'#!/bin/sh\nHOME={Path.home()} PATH={os.environ["PATH"]} exec {words} "$@"\n')
     gpg.chmod(0o755)
-    text = optable.fresh(str(gpg))
-    assert (optable.SHIPPED / f"gpg-{optable.version(text)}").read_text() == text
+    text = optable.of(str(gpg), ENVIRON)
+    assert (optable.SHIPPED / f"gpg-{optable.version(text)}").read_text() == without_sources(text)
 
 
 def test_the_shipped_table_is_what_this_gpg_prints() -> None:
     assert GPG
-    text = optable.fresh(GPG)
+    text = optable.of(GPG, ENVIRON)
     shipped = optable.SHIPPED / f"gpg-{optable.version(text)}"
     skips.unless(shipped.exists(), f"a gpg whose table is shipped, not {shipped.name}", ANOTHER)
-    assert shipped.read_text() == text
+    assert shipped.read_text() == without_sources(text)
 
 
 @pytest.mark.parametrize("option", ["compliance", "tofu-default-policy"])
 def test_the_choices_are_those_that_this_gpg_lists(option: str, tmp_path: Path) -> None:
     assert GPG
-    version = optable.version(optable.fresh(GPG))
+    version = optable.version(optable.of(GPG, ENVIRON))
     known = version.startswith(("2.2.", "2.4."))
     skips.unless(known, f"a gpg whose values argv judges, not {version}", ANOTHER)
     done = subprocess.run(
@@ -103,106 +96,131 @@ def test_the_shipped_tables_are_tables() -> None:
 
 
 def test_headings_and_descriptions_are_left_out(tmp_path: Path) -> None:
-    table = argv.load(optable.fresh(fake(tmp_path)))
+    table = argv.load(optable.of(fake(tmp_path), ENVIRON))
     assert table.rows() == [("sign", 115, 128), ("verify", 544, 128)]
     assert (table.version, table.maker) == ("2.4.9", argv.GNUPG)
 
 
-def test_a_table_is_asked_for_once(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_a_table_is_asked_for_each_time(tmp_path: Path) -> None:
+    """What is behind a wrapper can change, and the wrapper stays the same."""
     gpg = fake(tmp_path / "a")
-    texts = {optable.of(gpg, environ) for _ in range(3)}
-    assert len(texts) == 1
-    assert calls(gpg) == 2
-
-
-def test_another_file_behind_the_name_is_asked_again(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
-    gpg = fake(tmp_path / "a")
-    optable.of(gpg, environ)
-    os.utime(gpg, ns=(1, 1))
-    optable.of(gpg, environ)
+    before = optable.of(gpg, ENVIRON)
+    (tmp_path / "a/rows").write_text(ROWS + "zap:900:128:signs all keys:\n")
+    (tmp_path / "a/version").write_text(VERSION_LINE.replace("2.4.9", "2.4.10"))
+    after = argv.load(optable.of(gpg, ENVIRON))
+    assert argv.load(before).named("zap") is None
+    assert after.named("zap") == ("zap", 900, 128)
+    assert after.version == "2.4.10"
     assert calls(gpg) == 4
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A gpg of our own, with a gpgconf beside it that knows of another directory."""
+    assert GPG
+    (tmp_path / "bin").mkdir()
+    shutil.copy(GPG, tmp_path / "bin/gpg")
+    gpgconf = tmp_path / "bin/gpgconf"
+    gpgconf.write_text("#!/bin/sh\n[ $1,$2 = --list-dirs,sysconfdir ] && echo /other%3aplace\n")
+    gpgconf.chmod(0o755)
+    return tmp_path / "bin/gpg"
+
+
+def script(path: Path, body: str) -> str:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_program_itself_is_no_wrapper(copy: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
-    link.symlink_to(gpg)
-    optable.of(str(link), environ)
-    assert calls(gpg) == 4
-    link.unlink()
-    link.symlink_to(fake(tmp_path / "b", VERSION_LINE.replace("2.4.9", "2.4.8")))
-    assert optable.version(optable.of(str(link), environ)) == "2.4.8"
+    link.symlink_to(copy)
+    for path in (copy, link):
+        table = argv.load(optable.of(str(path), ENVIRON))
+        assert table.sources == {str(path): conffile.identity(copy.stat())}
+        assert not table.is_wrapped
 
 
-@pytest.mark.parametrize("spoil", ["torn", "writable", "link", "directory", "others"])
-def test_a_kept_table_that_may_not_be_ours_is_not_used(
-    tmp_path: Path,
-    environ: dict[str, str],
-    cache: Path,
-    spoil: str,
-) -> None:
-    gpg = fake(tmp_path / "a")
-    text = optable.of(gpg, environ)
-    path = kept(cache)
-    if spoil == "torn":
-        path.write_text(text[:-20])
-    elif spoil == "writable":
-        path.chmod(0o622)
-    elif spoil == "others":
-        skips.unless_root("who can give a file to another user")
-        os.chown(path, 65534, 65534)
-    else:
-        path.rename(path.with_name("elsewhere"))
-        if spoil == "link":
-            path.symlink_to(path.with_name("elsewhere"))
-        else:
-            path.mkdir()
-    assert optable.of(gpg, environ) == text
-    assert calls(gpg) == 4
+def test_the_program_behind_a_wrapper_is_known(copy: Path, tmp_path: Path) -> None:
+    wrapper = script(tmp_path / "wrapper", f'exec {copy} "$@"')
+    table = argv.load(optable.of(wrapper, ENVIRON))
+    assert table.is_wrapped
+    assert table.sources == {
+        str(copy): conffile.identity(copy.stat()),
+        wrapper: conffile.identity(os.stat(wrapper)),
+    }
+    assert table.conf == "/other:place/gpg.conf"
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
-    gpg = fake(tmp_path / "a")
-    in_the_way = tmp_path / "file"
-    in_the_way.write_text("")
-    for environ in ({"XDG_CACHE_HOME": str(in_the_way)}, {"HOME": "relative"}, {}):
-        assert optable.version(optable.of(gpg, environ)) == "2.4.9"
-    assert calls(gpg) == 6
-    assert list(tmp_path.glob("**/.table-*")) == []
+def test_a_wrapper_that_waits_is_not_the_program(copy: Path, tmp_path: Path) -> None:
+    wrapper = script(tmp_path / "wrapper", f'{copy} "$@"; exit $?')
+    table = argv.load(optable.of(wrapper, ENVIRON))
+    assert table.is_wrapped
+    assert list(table.sources) == [wrapper]
 
 
-def test_a_kept_table_appears_whole_or_not_at_all(
-    tmp_path: Path, environ: dict[str, str], cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object) -> None:
-        raise OSError("no")
-
-    monkeypatch.setattr(os, "rename", fails)
-    assert optable.version(optable.of(fake(tmp_path / "a"), environ)) == "2.4.9"
-    assert list((cache / "gpgshim").iterdir()) == []
-
-
-def test_the_cache_is_where_the_xdg_specification_says(tmp_path: Path) -> None:
-    assert optable.cache_directory({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == Path("/c/gpgshim")
-    assert optable.cache_directory({"XDG_CACHE_HOME": "c", "HOME": "/h"}) == Path(
-        "/h/.cache/gpgshim"
-    )
-    assert optable.cache_directory({"HOME": ""}) is None
+def test_a_compiled_wrapper_is_one_too(copy: Path, tmp_path: Path) -> None:
+    """env(1) is a program that becomes another one, and is no script."""
+    wrapper = tmp_path / "wrapper"
+    shutil.copy(shutil.which("env") or "/usr/bin/env", wrapper)
+    said = optable.run([str(wrapper), str(copy), "--dump-option-table"], ENVIRON)
+    seen: list[str] = []
+    words = [str(wrapper), str(copy), "--dump-option-table"]
+    assert optable.run(words, ENVIRON, lambda pid: seen.append(optable.look(pid))) == said
+    assert optable.source_of(str(wrapper), seen[0]) == (str(copy), str(wrapper))
 
 
-def test_the_process_environment_is_the_default(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    assert optable.of(fake(tmp_path / "a")) == kept(cache).read_text()
+@pytest.mark.parametrize(
+    ("said", "conf"),
+    [
+        ("echo /etc/other", "/etc/other/gpg.conf"),
+        ("echo /etc/gnupg", argv.SYSTEM_CONF),
+        ("echo relative", argv.SYSTEM_CONF),
+        ("echo /etc/other; exit 2", argv.SYSTEM_CONF),
+        ("exit 0", argv.SYSTEM_CONF),
+    ],
+)
+def test_the_global_conf_file_is_that_of_this_gpg(copy: Path, said: str, conf: str) -> None:
+    script(copy.parent / "gpgconf", said)
+    assert argv.load(optable.of(str(copy), ENVIRON)).conf == conf
+
+
+def test_a_gpg_without_a_gpgconf_has_the_usual_conf_file(copy: Path) -> None:
+    (copy.parent / "gpgconf").unlink()
+    assert argv.load(optable.of(str(copy), ENVIRON)).conf == argv.SYSTEM_CONF
+
+
+def test_another_sysconfdir_is_read(copy: Path, tmp_path: Path) -> None:
+    """gpgconf.ctl beside gpg names it; gpg reads its gpg.conf, and so do we."""
+    (copy.parent / "gpgconf").unlink()
+    shutil.copy(shutil.which("gpgconf") or "gpgconf", copy.parent)
+    (copy.parent / "gpgconf.ctl").write_text(f"rootdir = {tmp_path}\nsysconfdir = {tmp_path}/sys\n")
+    (tmp_path / "sys").mkdir()
+    (tmp_path / "sys/gpg.conf").write_text("sign\n")
+    table = argv.load(optable.of(str(copy), ENVIRON))
+    assert table.conf == f"{tmp_path}/sys/gpg.conf"
+    words = ["--no-options", "--homedir", str(tmp_path), "--batch", "--verify", "f"]
+    reading = argv.read(words, table, {}, conffile.read)
+    assert reading.taken[0].where == f"{tmp_path}/sys/gpg.conf:1"
+    done = subprocess.run([copy, *words], capture_output=True, text=True, check=False)
+    assert "conflicting commands" in done.stderr  # gpg itself has read it
+
+
+def test_a_name_that_the_table_cannot_hold(copy: Path) -> None:
+    odd = copy.parent / "g\npg"
+    copy.rename(odd)
+    with pytest.raises(optable.NoTable, match="line feed"):
+        optable.of(str(odd), ENVIRON)
 
 
 def test_a_gpg_that_cannot_print_gets_the_shipped_table_of_its_version(tmp_path: Path) -> None:
-    text = optable.fresh(fake(tmp_path, rows=None))
+    text = optable.of(fake(tmp_path, rows=None), ENVIRON)
     assert argv.load(text).rows() == NEW.rows()
 
 
 def test_sequoias_gpg_is_known_by_what_it_says(tmp_path: Path) -> None:
     said = "gpg (GnuPG-compatible Sequoia Chameleon) 2.2.40\nSequoia gpg Chameleon 0.13.1\n"
-    table = argv.load(optable.fresh(fake(tmp_path, said, rows=None)))
+    table = argv.load(optable.of(fake(tmp_path, said, rows=None), ENVIRON))
     assert (table.maker, table.version) == (argv.CHAMELEON, "2.2.40")
 
 
@@ -222,15 +240,15 @@ def test_what_is_no_usable_gpg_is_named(
     tmp_path: Path, version: str, rows: str | None, said: str
 ) -> None:
     with pytest.raises(optable.NoTable, match=said):
-        optable.fresh(fake(tmp_path, version, rows))
+        optable.of(fake(tmp_path, version, rows), ENVIRON)
 
 
-def test_a_gpg_that_is_not_there_is_named(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_a_gpg_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(optable.NoTable, match="No such file"):
-        optable.of(str(tmp_path / "none"), environ)
+        optable.of(str(tmp_path / "none"), ENVIRON)
     (tmp_path / "plain").write_text("")
     with pytest.raises(optable.NoTable, match="Permission denied"):
-        optable.of(str(tmp_path / "plain"), environ)
+        optable.of(str(tmp_path / "plain"), ENVIRON)
 
 
 def test_a_gpg_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,17 +257,42 @@ def test_a_gpg_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     gpg.write_text("#!/bin/sh\nexec sleep 60\n")
     gpg.chmod(0o755)
     with pytest.raises(optable.NoTable, match=r"no end after 0\.2 s"):
-        optable.fresh(str(gpg))
+        optable.of(str(gpg), ENVIRON)
 
 
-def test_gpg_is_asked_with_a_clean_environment(
+def test_gpg_is_asked_as_the_job_would_run_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GNUPGHOME", "/somewhere")
-    gpg = tmp_path / "gpg"
-    gpg.write_text(f"#!/bin/sh\nenv >{tmp_path}/env\n")
-    gpg.chmod(0o755)
-    optable.run(str(gpg), "--version")
-    seen = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
-    assert seen["LC_ALL"] == "C"
-    assert "GNUPGHOME" not in seen
+    """A wrapper may need its environment and its directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").touch()
+    wrapper = script(
+        tmp_path / "gpg", f'test -e here && exec "$NEEDED/{os.path.basename(GPG or "")}" "$@"'
+    )
+    table = optable.of(wrapper, ENVIRON | {"NEEDED": os.path.dirname(GPG or "")})
+    assert argv.load(table).is_wrapped
+    with pytest.raises(optable.NoTable, match="not found"):
+        optable.of(wrapper, ENVIRON)
+
+
+def test_a_version_that_only_help_tells(tmp_path: Path) -> None:
+    """gpg 2.4 ends at a bad line of a conf file before it prints its version."""
+    gpg = fake(tmp_path / "a")
+    text = Path(gpg).read_text()
+    Path(gpg).write_text(text.replace("--version) ", "--version) exit 2;; --help) "))
+    assert optable.version(optable.of(gpg, ENVIRON)) == "2.4.9"
+
+
+@pytest.mark.parametrize("language", ["de_DE.UTF-8", "C", "fr_FR.ISO-8859-1"])
+def test_the_table_is_the_same_in_every_language(language: str) -> None:
+    assert GPG
+    texts = {optable.of(GPG, ENVIRON | {"LC_ALL": each}) for each in ("C", language)}
+    assert len(texts) == 1
+
+
+def test_a_gpg_that_prints_too_much_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optable, "LARGEST", 1 << 16)
+    with pytest.raises(optable.NoTable, match="more than 65536 bytes"):
+        optable.of(script(tmp_path / "gpg", "exec yes"), ENVIRON)

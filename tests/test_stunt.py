@@ -41,7 +41,7 @@ SIGN = ("--detach-sign", "--output", "made", "-")
 
 @pytest.fixture(scope="module")
 def table() -> str:
-    return optable.fresh(GPG)
+    return optable.of(GPG, dict(os.environ))
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ class Committed:
         self.root = root
         (root / "state").mkdir(mode=0o700)
         self.journal = Journal.create(root / "state", "j", {})
-        witness = Witness(root, argv.load(optable.of(GPG, {})))
+        witness = Witness(root, argv.load(optable.of(GPG, dict(os.environ))))
         self.supervisor = Supervisor(root, self.journal, Nobody(), 10, witness)
         self.supervisor.state = State.COMMITTED
         at_once = os.eventfd(1)

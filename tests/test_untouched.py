@@ -311,7 +311,7 @@ def kept() -> Iterator[Comparison]:
 
 @pytest.fixture(scope="module")
 def table() -> str:
-    return optable.fresh(GPG)
+    return optable.of(GPG, dict(os.environ))
 
 
 @pytest.fixture(scope="module", params=INTERPRETERS)

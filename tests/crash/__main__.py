@@ -105,7 +105,7 @@ def watch(base: Base, face: str, job: str, may_be_wrong: bool = False) -> Watche
     own = {}
     for target, made in calls.items():
         # The keeper's first is that it looks for the real program.
-        theirs = (f"{root}/run/", f"{root}/state/", f"{root}/cache/", f"{base.tools}/")
+        theirs = (f"{root}/run/", f"{root}/state/", f"{base.tools}/")
         own[target] = next((n for n, call in enumerate(made) if call.name.startswith(theirs)), 0)
     shutil.rmtree(root)
     places = (f"{root}/", f"{base.tools}/", "/proc/", "/dev/null", "/dev/tty")

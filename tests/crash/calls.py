@@ -52,7 +52,7 @@ def normal(name: str, world: str) -> str:
     """A name without what differs between two runs of the same job in the directory `world`."""
     name = name.replace(world, "WORLD")
     name = re.sub(r"/j\.[0-9a-f]{12}(?=/|$)", "/JOB", name)
-    name = re.sub(r"(?<=\.table-)\w+|(?<=\.new\.)[0-9a-f]{16}", "", name)
+    name = re.sub(r"(?<=\.new\.)[0-9a-f]{16}", "", name)
     name = re.sub(r"(?<=/proc/)\d+|(?<=/task/)\d+", "PID", name)
     name = re.sub(r"(?<=^WORLD/heard/).*|(?<=^WORLD/signed/).*", "", name)
     return re.sub(r":\[\d+\]$", "", name)

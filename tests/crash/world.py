@@ -124,7 +124,7 @@ OF_THE_JOB = ("stunt dgit", "newborn of dgit", "newborn", "real dgit", "job", "s
 FORKS = {
     "keeper": "supervisor",
     "supervisor": "newborn",
-    "starter": "newborn of starter",  # gpg, twice, where no table is kept; and the daemon
+    "starter": "newborn of starter",  # gpg, twice; gpgconf; and the daemon
     "newborn of starter": "newborn",
     "stunt dgit": "newborn of dgit",
     "stunt gpgconf": "newborn of gpgconf",
@@ -276,14 +276,13 @@ class World:
         self.root = root
         self.face = face
         self.job = job
-        for name in ("run", "state", "home", "cache", "signed", "heard"):
+        for name in ("run", "state", "home", "signed", "heard"):
             (root / name).mkdir(mode=0o700, parents=True)
         self.environ = {
             "PATH": str(base.tools),
             "HOME": str(root / "home"),
             "XDG_RUNTIME_DIR": str(root / "run"),
             "XDG_STATE_HOME": str(root / "state"),
-            "XDG_CACHE_HOME": str(root / "cache"),
             "PYTHONPATH": str(base.code),
             "PYTHONNOUSERSITE": "1",
             "WORLD": str(root),
@@ -528,7 +527,7 @@ _TRIED: dict[str, tuple[list[str], str]] = {}
 def remains_of(root: Path) -> str:
     """What an attempt has left on disk, less what differs between two runs of the same."""
     found = []
-    for top in ("run", "state", "cache"):
+    for top in ("run", "state"):
         for path in sorted((root / top).rglob("*")):
             kind = "/" if path.is_dir() else "=" if path.is_socket() else ""
             name = normal(str(path), str(root))

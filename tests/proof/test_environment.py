@@ -350,7 +350,6 @@ def test_too_few_descriptors(scratch: Scratch, most: int) -> None:
 
 @pytest.mark.parametrize("most", [0, 10, 300])
 def test_files_that_may_not_grow(scratch: Scratch, most: int) -> None:
-    begin(scratch, "true")  # the option table is kept by now
     done = begin(scratch, SIGN, limit(resource.RLIMIT_FSIZE, most))
     assert done.status not in (0, -signal.SIGXFSZ), done.err
     assert "Traceback" not in done.err
@@ -362,7 +361,9 @@ def test_files_that_may_not_grow(scratch: Scratch, most: int) -> None:
 
 @pytest.fixture
 def job(scratch: Scratch) -> Path:
-    return make_job(Path(sys.executable), scratch.runtime, optable.fresh(GPG), scratch.stand_in())
+    return make_job(
+        Path(sys.executable), scratch.runtime, optable.of(GPG, dict(os.environ)), scratch.stand_in()
+    )
 
 
 GO = b"gpgshim/1 go\n"
