@@ -90,7 +90,7 @@ class Supervisor(NamedTuple):
 
 def gpgshim(here: World, *words: str) -> list[str]:
     """`gpgshim words…`, started as the program that a package installs starts it."""
-    return [str(here.python), "-c", "from gpgshim.cli import main; main()", *words]
+    return [str(here.python), "-c", "from gpgshim.__main__ import main; main()", *words]
 
 
 def environ(here: World, state: Path) -> dict[str, str]:

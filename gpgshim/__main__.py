@@ -1,5 +1,58 @@
-"""`python3 -m gpgshim`, for a checkout."""
+"""The program `gpgshim`: what has to be so before the rest of it is imported.
 
-from gpgshim.cli import main
+Rule 1: descriptors 0, 1 and 2 are open before anything else is opened.
+Rule 2: an interrupt that comes while modules are imported ends us, and prints no traceback.
+Rule 3: `supervise` prints its line for the shell however it ends, an error of ours included.
+"""
 
-main()
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from gpgshim import shellline
+from gpgshim.descriptors import open_standard
+
+UNABLE = 74  #: sysexits' EX_IOERR; errors.Unable has it too, and is not imported yet
+
+#: What ends `supervise` before it is ready.
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+def main() -> NoReturn:
+    """Be the program `gpgshim`."""
+    for_shell = shellline.is_expected(sys.argv[1:])
+    for number in _ENDING if for_shell else (signal.SIGINT,):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, shellline.refuse_and_die if for_shell else signal.SIG_DFL)
+    try:
+        status = _run()
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    finally:
+        if for_shell:
+            shellline.refuse()
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the interpreter's end takes a moment too
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
+        closed = open_standard()
+        for fd in closed:
+            # What Python has left at None; a program that writes there writes to nobody.
+            name, mode = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))[fd]
+            setattr(sys, name, os.fdopen(fd, mode, closefd=False))
+        from gpgshim import cli
+    except (OSError, ImportError, MemoryError) as error:
+        text = f"gpgshim: {type(error).__name__}: {error}; nothing was started"
+        os.write(2, text.replace("\n", "\\n").encode("utf-8", "backslashreplace") + b"\n")
+        return UNABLE
+    return cli.main(closed)
+
+
+if __name__ == "__main__":
+    main()

@@ -128,7 +128,7 @@ def run(words: list[str], environ: dict[str, str], seconds: float) -> str:
             program,
             words,
             environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)],
+            file_actions=[(os.POSIX_SPAWN_DUP2, 2, fd) for fd in (1, 2)],
             setpgroup=0,
             setsigmask=(),
             setsigdef=DEFAULT_SIGNALS,

@@ -189,6 +189,14 @@ class Attempt:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.child, number)
 
+    def abandon(self) -> None:
+        """Leave nothing but the journal of an attempt whose job nobody can start any more."""
+        with contextlib.suppress(Unable, OSError):
+            self.supervisor.finish("% end")
+            self.supervisor.settle()
+        self.supervisor.shut()
+        _remove(self.directory)
+
     def end(self) -> None:
         """Take the socket away, and the directory too unless something of the job is alive."""
         self.supervisor.shut()

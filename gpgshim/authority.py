@@ -184,6 +184,7 @@ class Command:
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, 2, 1),
+                (os.POSIX_SPAWN_DUP2, 2, 2),  # open, also where our caller had closed it
             ],
             setpgroup=0,
             setsigdef=DEFAULT_SIGNALS,

@@ -7,7 +7,6 @@ Rule 2: a message is one line, in one write, on stderr; stdout is for what was a
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import os
 import shlex
@@ -15,12 +14,12 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpgshim import __version__, argv, ask, config, places, wire
-from gpgshim.attempt import Attempt, caller_environ, find_gpg, table_of
+from gpgshim import __version__, argv, ask, background, config, places, shellline, wire
+from gpgshim.attempt import PASSED_ON, Attempt, caller_environ, find_gpg, table_of
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
@@ -37,39 +36,47 @@ if TYPE_CHECKING:
 _WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-def main() -> NoReturn:
-    """The program `gpgshim`."""
-    if sys.stdout is None:
-        sys.stdout = io.StringIO()  # descriptor 1 is closed, and what goes there goes nowhere
+def main(closed: frozenset[int] = frozenset()) -> int:
+    """Do what our words say; the exit status. `closed` are those of 0, 1, 2 that the caller closed.
+
+    An exception that is no error of ours passes, KeyboardInterrupt included.
+    """
+    for_shell = shellline.is_expected(sys.argv[1:]) and not sys.stdout.isatty()
     try:
-        status = cli.main(prog_name="gpgshim", standalone_mode=False)
+        with shellline.comments_only() if for_shell else contextlib.nullcontext():
+            status: int = cli.main(prog_name="gpgshim", standalone_mode=False, obj=closed)
         sys.stdout.flush()
+        return status
     except click.UsageError as error:
+        if _verb_of(error) == "gpgshim":
+            shellline.refuse()  # it may have been `supervise` that was meant
         text = error.format_message().removesuffix(".")
-        text = text.replace(". Did you", " Did you").replace(" Did you", "; did you")
+        for said in (". (Did you", ". Did you", " Did you"):  # by version of click
+            text = text.replace(said, said.removeprefix(".").replace(" Did", "; did"))
         say(f"{text} (see {_verb_of(error)} --help); nothing was done")
-        status = Misused.status
+        return Misused.status
     except click.ClickException as error:
         say(error.format_message())
-        status = Misused.status
+        return Misused.status
     except GpgshimError as error:
         say(str(error))
-        status = error.status
+        return error.status
     except (ImportError, MemoryError) as error:  # Python's own errors, from wherever we had got to
-        say(f"{type(error).__name__}: {error}; if a job has begun, its journal tells what is true")
-        status = Unable.status
-    except (KeyboardInterrupt, click.Abort):
-        status = 128 + signal.SIGINT
+        say(f"{type(error).__name__}: {error}; if a job was started, see `gpgshim status`")
+        return Unable.status
+    except shellline.Stopped as stopped:
+        return 128 + stopped.number
+    except click.Abort:
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         _give_up_stdout()
-        status = 128 + signal.SIGPIPE
+        return 128 + signal.SIGPIPE
     except OSError as error:
         _give_up_stdout()
-        # Whoever opens a file says so himself; what is written to and has no name is stdout.
+        # An error about a file that has a name says that name; stdout has none.
         where = escape(str(error.filename or "stdout"))
-        say(f"{where}: {error.strerror}; if a job has begun, its journal tells what is true")
-        status = Unable.status
-    sys.exit(status)
+        say(f"{where}: {error.strerror}; if a job was started, see `gpgshim status`")
+        return Unable.status
 
 
 def _give_up_stdout() -> None:
@@ -291,7 +298,9 @@ def _keep(journal: Journal, path: Path, shows: str) -> None:
 @_DGIT
 @_OBSERVE
 @click.option("-D", "--foreground", is_flag=True, help="Do not fork; for systemd (Type=notify).")
+@click.pass_obj
 def supervise(
+    closed: frozenset[int],
     job: str | None,
     commit: str | None,
     deadline: float | None,
@@ -302,45 +311,33 @@ def supervise(
 ) -> int:
     """Be the supervisor of a job that somebody else starts, until `gpgshim close`.
 
-    Prints the line that puts the stunts on PATH, and then goes into the background. Where it cannot
-    start it prints `false`.
+    Prints the line that puts the stunts on PATH, and then goes into the background. If there is no
+    supervisor, whatever the reason, it prints `false;`.
 
     \b
     Example:
-      eval "$(gpgshim supervise --commit 'ask-the-release-team')" && make release
+      line=$(gpgshim supervise --commit 'ask-the-release-team') && eval "$line" && make release
       gpgshim close --status $?
     """
-    try:
-        now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
-        if now.commit == "ask" and not foreground:
-            raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
-        authority = _authority_of(now, job)
-        asked = now.commit or "nobody"
-        attempt = Attempt(job, authority, asked, None, now.deadline, now.gpg, now.dgit, now.observe)
-    except GpgshimError:
-        click.echo("false;")  # eval of nothing is true, and the job would go on without a gate
-        raise
+    if 1 in closed:
+        raise Misused("stdout is closed: there is no place for the line; nothing was started")
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
+    if now.commit == "ask" and not foreground:
+        raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
+    authority = _authority_of(now, job)
+    asked = now.commit or "nobody"
+    shellline.stop_on(PASSED_ON)
+    attempt = Attempt(job, authority, asked, None, now.deadline, now.gpg, now.dgit, now.observe)
     supervisor = attempt.supervisor
-    try:
-        click.echo(f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;")
-        sys.stdout.flush()
-        if not foreground:
-            if os.fork():
-                os._exit(0)
-            os.setsid()
-            null = os.open(os.devnull, os.O_RDWR)
-            for fd in (0, 1, 2):
-                os.dup2(null, fd)
-        attempt.end_on_signals()
-    except OSError as error:
-        supervisor.shut()  # the stunts stay, and refuse: somebody may have our PATH
-        raise Unable(f"there is no daemon: {error.strerror}; no gpg of this job signs") from error
+    announce = background.announce if foreground else background.go
+    line = f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;"
+    announce(line, attempt.end_on_signals, attempt.abandon)
     _tell_systemd()
     try:
         supervisor.serve()
         verdict = supervisor.settle()
     finally:
-        # Whoever has our PATH still has it: the stunts stay, and say that the job is over.
+        # The shell that has our PATH still has it: the stunts stay, and say that the job is over.
         supervisor.shut()
         follow(attempt, now)
     report(attempt, verdict)

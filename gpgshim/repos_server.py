@@ -39,7 +39,7 @@ from gpgshim.attempt import (
     living_descendants,
 )
 from gpgshim.authority import DEFAULT_SIGNALS, Manager, Nobody
-from gpgshim.descriptors import write_all
+from gpgshim.descriptors import open_standard, write_all
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.gate import State
 from gpgshim.log import LEVELS, Level
@@ -70,6 +70,7 @@ def main() -> NoReturn:
     """The program `dgit-repos-server`, as oracled starts it."""
     words = sys.argv[1:]
     try:
+        closed = open_standard()
         real = find_real(os.environ.get("PATH", os.defpath))
         if MODE not in words:
             say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched", Level.NOTICE)
@@ -82,7 +83,8 @@ def main() -> NoReturn:
         settings = config.load(os.environ).settings
         try:
             arguments = read_arguments(words)
-        except Malformed as error:
+            check_manager(closed)
+        except (Malformed, Misconfigured) as error:
             stand_aside(error, settings, real, words)
         become_subreaper()
         # With SIGCHLD ignored, as a caller may leave it, we would not learn how it ended.
@@ -98,10 +100,21 @@ def main() -> NoReturn:
     except GpgshimError as error:
         say(str(error))
         status = error.status
+    except OSError as error:
+        say(f"{error.strerror}: {error.filename}; if a job was started, see `gpgshim status`")
+        status = Unable.status
     except (ImportError, MemoryError) as error:  # Python's own errors, from wherever we had got to
         say(f"{type(error).__name__}: {error}; if a job has begun, its journal tells what is true")
         status = Unable.status
     sys.exit(status)
+
+
+def check_manager(closed: frozenset[int]) -> None:
+    """Raises Misconfigured where stdin or stdout was closed: they are the manager's pipes."""
+    if closed & {0, 1}:
+        raise Misconfigured(
+            "stdin or stdout is closed, so there is no manager; nothing was started"
+        )
 
 
 def keep(supervisor: int) -> int:

@@ -44,6 +44,9 @@ MAY_IMPORT = {
     # the supervisor's tree
     "errors": set(),
     "descriptors": set(),
+    "shellline": set(),
+    "kernel": set(),
+    "background": {"descriptors", "errors", "shellline"},
     "explain": {"argv", "commands", "conffile"},
     "optable": {"argv", "conffile"},
     "places": {"errors"},

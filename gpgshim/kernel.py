@@ -1,0 +1,68 @@
+"""Linux's calls that Python does not have: prctl(2) and signalfd(2).
+
+Rule 1: ctypes takes milliseconds to load, so only a program that starts a job imports this.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_SIGSET = 128  #: bytes of a sigset_t, in glibc and in musl
+_SIGINFO = 128  #: bytes of a struct signalfd_siginfo
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Signal(NamedTuple):
+    """A signal that we got; `by_kernel` is whether no process sent it, but the terminal, say."""
+
+    number: int
+    by_kernel: bool
+
+
+def become_subreaper() -> None:
+    """Have the orphans among our descendants come to us, not to init. Raises OSError."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill us when our parent dies. Raises OSError."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+
+
+def signal_descriptor(numbers: Iterable[int]) -> int:
+    """A descriptor from which signals that are blocked can be read. Raises OSError."""
+    wanted = ctypes.create_string_buffer(_SIGSET)
+    _libc.sigemptyset(wanted)
+    for number in numbers:
+        _libc.sigaddset(wanted, number)
+    fd: int = _check(_libc.signalfd(-1, wanted, os.O_CLOEXEC | os.O_NONBLOCK))
+    return fd
+
+
+def read_signals(fd: int) -> list[Signal]:
+    """All signals that wait at signal_descriptor()'s `fd`."""
+    try:
+        data = os.read(fd, 64 * _SIGINFO)
+    except BlockingIOError:
+        return []
+    # signalfd(2): ssi_signo, ssi_errno, ssi_code; sigaction(2): a code above 0 is the kernel's.
+    return [
+        Signal(number, code > 0)
+        for at in range(0, len(data), _SIGINFO)
+        for number, _, code in [struct.unpack_from("=Iii", data, at)]
+    ]
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result

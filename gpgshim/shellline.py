@@ -1,0 +1,83 @@
+"""The line that `supervise` prints, and that the caller's shell evaluates.
+
+Rule 1: stdout gets one line, in one write. It is a command that succeeds only if a supervisor is
+ready; in every other case it is `false;`, because `eval` of nothing succeeds.
+Rule 2: everything else on that stdout is a comment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+FAILURE = b"false;\n"
+
+
+class Stopped(BaseException):
+    """A signal came before the supervisor was ready."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; nothing was started")
+        self.number = number
+
+
+_written = {"whole": 0, "torn": 0}  # how many lines give() wrote, whole and in part
+
+
+def is_expected(words: Sequence[str]) -> bool:
+    """Whether these words of our command line call the verb whose stdout a shell evaluates."""
+    return next((word for word in words if not word.startswith("-")), "") == "supervise"
+
+
+def give(line: str) -> None:
+    """Write `line`. Raises OSError, and then refuse() is still to be called."""
+    data = f"{line}\n".encode("utf-8", "surrogateescape")
+    written = os.write(1, data)
+    if written < len(data):
+        _written["torn"] += 1
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    _written["whole"] += 1
+
+
+def refuse() -> None:
+    """Write `false;`, unless give() or this has written a line already. Raises nothing."""
+    if not _written["whole"]:
+        _written["whole"] += 1
+        with contextlib.suppress(OSError):
+            os.write(1, b"\n" * bool(_written["torn"]) + FAILURE)
+
+
+def refuse_and_die(number: int, _frame: FrameType | None) -> None:
+    """Handle a signal that comes before a supervisor is ready: `false;`, and die of the signal."""
+    refuse()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def stop_on(numbers: Sequence[signal.Signals]) -> None:
+    """Have these signals raise Stopped, so that what has been set up is taken down."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+@contextlib.contextmanager
+def comments_only() -> Iterator[None]:
+    """Have what is printed meanwhile, a help text, go to stdout as comments.
+
+    A help text has examples in it, which a shell would execute.
+    """
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        yield
+    for line in said.getvalue().splitlines():
+        sys.stdout.write(f"# {line}".rstrip() + "\n")
