@@ -80,7 +80,7 @@ class Attempt:
         text = table_of(real["gpg"], environ)
         table = argv.load(text)
         base = places.runtime_directory(environ)
-        places.make_private(base)
+        places.make_private(base, places.RUNTIME_HINT)
         jobdir.sweep(base)
         self.authority = authority
         self.child = 0

@@ -15,12 +15,14 @@ import shlex
 import signal
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from gpgshim import o2m
 from gpgshim.descriptors import write_all
-from gpgshim.errors import Misused
+from gpgshim.errors import GpgshimError, Misused
 from gpgshim.gate import Event
+from gpgshim.places import check_path, own_user, user_of
 from gpgshim.transcript import escape
 
 #: What CPython has changed of a child's signals and a child must not see.
@@ -281,12 +283,22 @@ class ManagerAt(Manager):
 
     def reach(self) -> None:
         try:
+            check_path(Path(self._path).parent, "name a socket in a directory of this user")
             self._peer.settimeout(_CONNECT)
             self._peer.connect(self._path)
             self._peer.setblocking(True)
+        except GpgshimError as error:
+            reason = str(error).removesuffix("; nothing was started")
+            raise OSError(errno.EPERM, f"the manager at {self._path}: {reason}") from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise OSError(error.errno, f"the manager at {self._path}: {reason}") from error
+        if (user := user_of(self._peer)) not in (0, own_user()):
+            # Another user's yes is no commitment.
+            raise OSError(
+                errno.EPERM,
+                f"the socket {self._path} is served by user id {user}, not by us or root",
+            )
         super().reach()
 
     def give_up(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpgshim.errors import Misconfigured
-from gpgshim.places import check_above, check_ours
+from gpgshim.places import check_ours, check_path
 from gpgshim.prune import DAYS, JOBS
 from gpgshim.transcript import escape
 
@@ -25,6 +25,7 @@ NAME = "gpgshim/gpgshim.conf"  #: below each of the two directories
 SYSTEM = Path("/etc", NAME)
 
 NOT_STARTED = "; nothing was started"
+HINT = "set XDG_CONFIG_HOME to a directory of this user"
 
 
 class Settings(NamedTuple):
@@ -145,10 +146,8 @@ def _read(path: Path) -> str | None:
         os.close(fd)
         raise Misconfigured(f"{path} is not a plain file{NOT_STARTED}")
     with open(fd, "rb") as file:
-        check_ours(path, about)
-        for directory in {path.parent, path.resolve().parent}:
-            check_ours(directory, directory.stat())
-            check_above(directory)
+        check_path(path, HINT)
+        check_ours(path, about, hint=HINT)  # the very file that is read
         try:
             return file.read().decode("utf-8")
         except UnicodeDecodeError as error:

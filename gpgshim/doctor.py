@@ -233,12 +233,10 @@ def _look_at_place(path: Path) -> diagnosis.Place:
     there = next(each for each in (path, *path.parents) if each.exists())
     fault = ""
     try:
-        # Where it is there, nothing is made of it; where it is not, what is above must let us.
-        if there == path:
-            places.make_private(path)
-        else:
-            places.check_above(there / path.name)
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        places.check_path(path)  # as far as it is there; nothing is made
+        if there == path and not path.is_dir():
+            fault = f"{path} is not a directory"
+        elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             fault = f"{path} cannot be made: {there} cannot be written to"
             fault = f"{path} cannot be written to" if there == path else fault
     except GpgshimError as error:

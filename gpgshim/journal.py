@@ -24,7 +24,7 @@ from pathlib import Path
 from gpgshim.descriptors import write_all
 from gpgshim.errors import Misconfigured, Unable
 from gpgshim.gate import State
-from gpgshim.places import make_private, sync_directory
+from gpgshim.places import STATE_HINT, make_private, sync_directory
 from gpgshim.transcript import Line, escape, format_head
 
 _AT_ONCE = 1 << 20  #: bytes that are read at once
@@ -113,7 +113,7 @@ class Journal:
         `head` goes in after `job` and `attempt`. Raises Unable where that cannot be done, and
         Misconfigured where others can write to `directory`.
         """
-        make_private(directory)
+        make_private(directory, STATE_HINT)
         try:
             # Not our process id: others may have the same in a container of their own.
             new = directory / f".new.{os.urandom(8).hex()}"

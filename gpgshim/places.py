@@ -1,6 +1,7 @@
 """Where things are: journals, jobs' directories, and the real programs.
 
-Rule 1: a directory that anybody else can write is refused, not used with care.
+Rule 1: a path that another user controls, or could replace at any component, is refused, not used
+with care: check_path is the one check, for every directory and file of ours.
 Rule 2: a stunt is never taken for the real program, by whatever name or link it is found.
 """
 
@@ -17,6 +18,14 @@ from gpgshim.errors import Misconfigured, Unable
 
 #: What a stunt's text contains, and no real program's: the import of its body.
 _STUNT = b"from gpgshim."
+
+_MOST_LINKS = 40  #: symbolic links on one path, as for the kernel (path_resolution(7))
+
+#: What to do where another user controls a directory.
+RUNTIME_HINT = (
+    "unset XDG_RUNTIME_DIR, or set it to a directory of this user (`sudo -E` leaves the caller's)"
+)
+STATE_HINT = "set XDG_STATE_HOME to a directory of this user (`sudo -E` leaves the caller's HOME)"
 
 
 def state_directory(environ: dict[str, str]) -> Path:
@@ -37,13 +46,14 @@ def runtime_directory(environ: dict[str, str]) -> Path:
     return Path(base, "gpgshim") if base.startswith("/") else Path("/tmp")
 
 
-def make_private(directory: Path) -> None:
+def make_private(directory: Path, hint: str = "name another place") -> None:
     """Make `directory`, and what is missing above it, on disk; or check the one that is there.
 
-    Raises Misconfigured where another user owns it or can write to it, Unable where it cannot
-    be made. A sticky directory that all can write, such as /tmp, passes: what is made in it is
-    made by mkdtemp.
+    Raises Misconfigured where another user controls it (see check_path; `hint` says what to do),
+    Unable where it cannot be made. A sticky directory that all can write, such as /tmp, passes:
+    what is made in it has a random name.
     """
+    check_path(directory, hint)  # before anything is made in what another user controls
     try:
         missing = [directory]
         while not missing[-1].parent.exists():
@@ -60,8 +70,7 @@ def make_private(directory: Path) -> None:
         ) from error
     if not stat.S_ISDIR(info.st_mode):
         raise Misconfigured(f"{directory} is not a directory; nothing was started")
-    check_ours(directory, info)
-    check_above(directory)
+    check_path(directory, hint)
 
 
 def own_user() -> int:
@@ -80,7 +89,7 @@ def is_trusted(owner: int) -> bool:
     What changes geteuid(2), such as fakeroot, changes stat(2) alike, so that one agrees with the
     other; it need not change both, so the kernel's own word counts too.
     """
-    return owner in (0, os.geteuid(), own_user())
+    return owner in (0, os.geteuid()) or owner == own_user()
 
 
 def user_of(end: socket.socket) -> int:
@@ -89,35 +98,113 @@ def user_of(end: socket.socket) -> int:
     return int.from_bytes(credentials[4:8], sys.byteorder)
 
 
-def check_ours(path: Path, info: os.stat_result) -> None:
-    """Raises Misconfigured where another user owns `path` or can write to it.
+def check_path(path: Path, hint: str = "name another place") -> None:
+    """Raises Misconfigured where another user controls `path`, or could replace it.
 
-    A sticky directory that all can write, such as /tmp, passes.
+    Every component is looked at, and symbolic links are followed one by one. The owner must be root
+    or this user. Others must not be able to write to it, unless it is a sticky directory: in that
+    one they cannot rename what is not theirs, and a symbolic link in it must be root's or ours.
+    What is missing at the end is not looked at. `hint` says what to do. Raises Unable for a
+    component that cannot be looked at.
     """
-    if not is_trusted(info.st_uid):
-        raise Misconfigured(f"{path} belongs to user id {info.st_uid}; nothing was started")
-    sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
-    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
+    waiting = [*reversed(path.absolute().parts)]
+    at = Path("/")
+    links = 0
+    in_sticky = False
+    while waiting:
+        below = at / waiting.pop()  # a part that is absolute begins anew
+        try:
+            info = below.lstat()
+            is_link = stat.S_ISLNK(info.st_mode)
+            parts = [*reversed(Path(os.readlink(below)).parts)] if is_link else []
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unable(
+                f"{below} cannot be looked at: {error.strerror}; nothing was started"
+            ) from error
+        if not is_link:
+            check_ours(below, info, path, hint)
+            at = below
+            in_sticky = bool(info.st_mode & stat.S_ISVTX)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise Unable(f"{path} has too many symbolic links in it; nothing was started")
+        if in_sticky and not _is_ours_or_of_the_system(info.st_uid):
+            raise Misconfigured(
+                f"{below} is a symbolic link of user id {info.st_uid}, who can have it lead"
+                f" elsewhere: {hint}; nothing was started"
+            )
+        waiting += parts
+
+
+def check_ours(
+    at: Path, info: os.stat_result, path: Path | None = None, hint: str = "name another place"
+) -> None:
+    """Raises Misconfigured where another user owns `at` or can write to it.
+
+    `at` is `path` (default), or a directory above it. A sticky directory that all can write, such
+    as /tmp, passes. So does what a group can write that has no other member than root and us.
+    """
+    replaces = f", who can replace {path}" if path not in (None, at) else ""
+    if not _is_ours_or_of_the_system(info.st_uid):
         raise Misconfigured(
-            f"others can write to {path} (mode {stat.S_IMODE(info.st_mode):04o}): `chmod go-w` it;"
-            " nothing was started"
+            f"{at} belongs to user id {info.st_uid}{replaces}: {hint}; nothing was started"
+        )
+    if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
+        return
+    by_group = info.st_mode & stat.S_IWGRP and not _is_private_group(at, info.st_gid)
+    if by_group or info.st_mode & stat.S_IWOTH:
+        raise Misconfigured(
+            f"others can write to {at} (mode {stat.S_IMODE(info.st_mode):04o}){replaces}:"
+            f" `chmod go-w {at}`, or {hint}; nothing was started"
         )
 
 
-def check_above(directory: Path) -> None:
-    """Raises Misconfigured where everybody can put another directory in the place of this one."""
-    for above in directory.resolve().parents:
-        try:
-            mode = above.stat().st_mode
-        except OSError as error:
-            raise Unable(
-                f"{above} cannot be looked at: {error.strerror}; nothing was started"
-            ) from error
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise Misconfigured(
-                f"everybody can write to {above} (mode {stat.S_IMODE(mode):04o}), and so can put"
-                f" another {directory.name} in its place; nothing was started"
-            )
+def _is_ours_or_of_the_system(owner: int) -> bool:
+    return is_trusted(owner) or (owner == _overflow_user() and not _is_mapped(owner))
+
+
+def _overflow_user() -> int:
+    """The user id that stat(2) reports for users outside of our user namespace."""
+    try:
+        return int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except (OSError, ValueError):
+        return -1
+
+
+def _is_mapped(user: int) -> bool:
+    """Whether `user` is a user of our user namespace (user_namespaces(7)).
+
+    In the namespace of an ordinary user, root's own directories belong to nobody that is mapped.
+    """
+    try:
+        rows = [row.split() for row in Path("/proc/self/uid_map").read_text().splitlines()]
+        return any(int(row[0]) <= user < int(row[0]) + int(row[2]) for row in rows)
+    except (OSError, ValueError, IndexError):
+        return True
+
+
+def _is_private_group(at: Path, group: int) -> bool:
+    """Whether nobody but root and us is in `group`, and nobody else has a right by an ACL of `at`.
+
+    Of /etc/passwd and /etc/group alone: a name service can hang, and does not list all its users.
+    """
+    try:
+        os.getxattr(at, "system.posix_acl_access")
+        return False  # the bits of the group are then the most that anybody in the list can have
+    except OSError:
+        pass
+    try:
+        users = [row.split(":") for row in Path("/etc/passwd").read_text().splitlines()]
+        groups = [row.split(":") for row in Path("/etc/group").read_text().splitlines()]
+        ours = {row[0] for row in users if is_trusted(int(row[2]))}
+        primary = {row[0] for row in users if int(row[3]) == group}
+        members = [{*row[3].split(",")} - {""} for row in groups if int(row[2]) == group]
+    except (OSError, ValueError, IndexError):
+        return False
+    return bool(members) and set().union(primary, *members) <= ours
 
 
 def sync_directory(directory: Path) -> None:

@@ -10,6 +10,7 @@ Rule 3: a textfile is written whole, by rename, and others can read it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -117,10 +118,14 @@ def _read(path: Path) -> _Kept:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    # Not by another ending: node_exporter takes all that end in .prom.
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    if path.is_symlink():  # in a directory that others can write, it may lead anywhere
+        raise OSError(errno.ELOOP, "it is a symbolic link; name the file itself")
+    # Not by another ending: node_exporter takes all that end in .prom. Random, so that nobody who
+    # can write to the directory can put a file or a link there before us.
+    new = path.with_name(f"{path.name}.{os.urandom(8).hex()}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        fd = os.open(new, flags, mode)
         with open(fd, "w") as file:
             os.fchmod(fd, mode)
             file.write(text)

@@ -401,7 +401,7 @@ def test_directories(machine: Machine) -> None:
     assert f"others can write to {state} (mode 0777)" in words_of(checks, "state directory")
     run = scratch.runtime / "gpgshim"
     run.mkdir(mode=0o700, exist_ok=True)
-    run.chmod(0o770)
+    run.chmod(0o707)
     state.chmod(0o700)
     assert to_mend(machine.examine()) == {"runtime directory", "trial job"}
     run.rmdir()
@@ -417,7 +417,7 @@ def test_a_directory_that_is_not_there_yet(machine: Machine) -> None:
     open_to_all.chmod(0o777)
     checks = machine.examine(XDG_STATE_HOME=str(open_to_all / "new"))
     assert to_mend(checks) == {"state directory"}
-    assert f"everybody can write to {open_to_all}" in words_of(checks, "state directory")
+    assert f"others can write to {open_to_all}" in words_of(checks, "state directory")
     assert list(open_to_all.iterdir()) == []
 
 

@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "places": {"errors"},
     "jobdir": {"errors", "places", "transcript"},
     "journal": {"descriptors", "errors", "gate", "places", "transcript"},
-    "authority": {"descriptors", "errors", "gate", "o2m", "transcript"},
+    "authority": {"descriptors", "errors", "gate", "o2m", "places", "transcript"},
     "audit": {"argv", "transcript"},
     "prune": {"journal", "verdict"},
     "metrics": {"gate", "transcript", "verdict"},

@@ -299,8 +299,11 @@ def test_a_supervisor_that_was_killed(scratch: Scratch) -> None:
 def test_textfile(scratch: Scratch) -> None:
     scratch.run("exit 3")
     path = scratch.root / "gpgshim.prom"
-    os.umask(0o077)
-    done = scratch.gpgshim("metrics", "--textfile", path)
+    before = os.umask(0o077)
+    try:
+        done = scratch.gpgshim("metrics", "--textfile", path)
+    finally:
+        os.umask(before)
     assert done == (0, "", "")
     assert path.stat().st_mode & 0o777 == 0o644
     assert samples(path.read_text())['gpgshim_attempts_total{outcome="retriable"}'] == 1
