@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "conffile": set(),
     "shim": {"argv", "ask", "conffile", "wire"},
     "dgit": {"ask", "failures", "shim", "wire"},
-    "gpgconf": {"shim"},
+    "gpgconf": {"argv", "shim"},
     # the supervisor's tree
     "errors": set(),
     "descriptors": set(),
