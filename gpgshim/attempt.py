@@ -41,12 +41,14 @@ def own_umask() -> Iterator[None]:
 
 
 class Attempt:
-    """The attempt of `job` (a name, or None for one that is made up) under `authority`.
+    """The attempt of `job`, a name, under `authority`.
 
     `called` is what the journal calls the authority, `command` what it says of the job; None is a
-    job that somebody else starts. `deadline` is in seconds, `gpg` and `dgit` are paths or None for
-    the first on PATH; `until` (seconds on the monotonic clock) is when the stunt dgit gives up what
-    has not been committed. Raises the errors of what it sets up, and then nothing is left of it.
+    job that somebody else starts. `deadline` is in seconds, `gpg` is a path or None for the first
+    on PATH. `dgit` is the real dgit; a job has a stunt of that name only if it is given, because
+    that stunt closes the gate when dgit fails. `until` (seconds on the monotonic clock) is when it
+    gives up what has not been committed. Raises the errors of what it sets up, and then nothing is
+    left of it.
 
     With `observe` nothing is held and nothing is refused: the authority has to be Nobody, whose
     go-ahead comes at once, and the journal, marked as such, tells what a gate would have done.
@@ -56,13 +58,13 @@ class Attempt:
     @own_umask()
     def __init__(
         self,
-        job: str | None,
+        job: str,
         authority: Authority,
         called: str,
         command: str | None,
         deadline: float,
         gpg: str | None = None,
-        dgit: str | None = None,
+        dgit: Path | None = None,
         observe: bool = False,
         until: float | None = None,
     ) -> None:
@@ -71,12 +73,13 @@ class Attempt:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environ = caller_environ()
         now = datetime.now(UTC)
-        self.job = check_job_name(job or f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}")
+        self.job = check_job_name(job)
         search = environ.get("PATH", os.defpath)
         real = {"gpg": find_gpg(search, gpg)}
-        for name, given in (("dgit", dgit), ("gpgconf", None)):
-            if found := places.find_real(name, search, given):
-                real[name] = found
+        if gpgconf := places.find_real("gpgconf", search):
+            real["gpgconf"] = gpgconf
+        if dgit:
+            real["dgit"] = dgit
         text = table_of(real["gpg"], environ)
         table = argv.load(text)
         base = places.runtime_directory(environ)
@@ -212,6 +215,11 @@ def _remove(directory: Path) -> None:
         import shutil
 
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def made_up_name() -> str:
+    """A name for a job that was given none."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
 
 
 def living_descendants() -> list[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpgshim import __version__, argv, ask, background, config, places, shellline, wire
-from gpgshim.attempt import PASSED_ON, Attempt, caller_environ, find_gpg, table_of
+from gpgshim.attempt import PASSED_ON, Attempt, caller_environ, find_gpg, made_up_name, table_of
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.gate import Outcome, exit_status
@@ -155,9 +155,6 @@ _DEADLINE = click.option(
 _GPG = click.option(
     "--gpg", metavar="PATH", type=click.Path(), help="The real gpg. Default: the first on PATH."
 )
-_DGIT = click.option(
-    "--dgit", metavar="PATH", type=click.Path(), help="The real dgit. Default: the first on PATH."
-)
 
 
 # Only a shell that asks pays for the import.
@@ -202,13 +199,19 @@ def follow(attempt: Attempt, now: config.Settings) -> None:
         after.follow(attempt.journal, now)
 
 
-def _authority_of(now: config.Settings, job: str | None) -> Authority:
-    if job is not None:
-        try:
-            check_job_name(job)
-        except Misconfigured as error:
-            raise Misused(f"--job: {error}") from None
-    asked = from_option(now.commit, dict(os.environ) | ({"GPGSHIM_JOB": job} if job else {}))
+def _job_name(given: str | None) -> str:
+    """The job's name: what --job gives, or one that is made up. Raises Misused."""
+    if given is None:
+        return made_up_name()
+    try:
+        return check_job_name(given)
+    except Misconfigured as error:
+        raise Misused(f"--job: {error}") from None
+
+
+def _authority_of(now: config.Settings, job: str) -> Authority:
+    # A GPGSHIM_JOB of our caller's is another job's name.
+    asked = from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
     return Nobody() if now.observe else asked
 
 
@@ -218,7 +221,6 @@ def _authority_of(now: config.Settings, job: str | None) -> Authority:
 @_COMMIT
 @_DEADLINE
 @_GPG
-@_DGIT
 @_OBSERVE
 @click.option(
     "--record",
@@ -239,7 +241,6 @@ def run(
     commit: str | None,
     deadline: float | None,
     gpg: str | None,
-    dgit: str | None,
     observe: bool | None,
     record: Path | None,
     command: tuple[str, ...],
@@ -253,11 +254,12 @@ def run(
     Example:
       gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
     """
-    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
-    authority = _authority_of(now, job)
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+    name = _job_name(job)
+    authority = _authority_of(now, name)
     called = now.commit or "nobody"
     words = quote(list(command))
-    attempt = Attempt(job, authority, called, words, now.deadline, now.gpg, now.dgit, now.observe)
+    attempt = Attempt(name, authority, called, words, now.deadline, now.gpg, observe=now.observe)
     supervisor = attempt.supervisor
     try:
         try:
@@ -295,7 +297,6 @@ def _keep(journal: Journal, path: Path, shows: str) -> None:
 @_COMMIT
 @_DEADLINE
 @_GPG
-@_DGIT
 @_OBSERVE
 @click.option("-D", "--foreground", is_flag=True, help="Do not fork; for systemd (Type=notify).")
 @click.pass_obj
@@ -305,7 +306,6 @@ def supervise(
     commit: str | None,
     deadline: float | None,
     gpg: str | None,
-    dgit: str | None,
     observe: bool | None,
     foreground: bool,
 ) -> int:
@@ -321,13 +321,14 @@ def supervise(
     """
     if 1 in closed:
         raise Misused("stdout is closed: there is no place for the line; nothing was started")
-    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, dgit=dgit, observe=observe)
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
     if now.commit == "ask" and not foreground:
         raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
-    authority = _authority_of(now, job)
+    name = _job_name(job)
+    authority = _authority_of(now, name)
     asked = now.commit or "nobody"
     shellline.stop_on(PASSED_ON)
-    attempt = Attempt(job, authority, asked, None, now.deadline, now.gpg, now.dgit, now.observe)
+    attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
     supervisor = attempt.supervisor
     announce = background.announce if foreground else background.go
     line = f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;"

@@ -91,7 +91,7 @@ KEYS: dict[str, tuple[Kind, str]] = {
     "commit": (COMMAND, "who is asked before the first signature; o2m:SOCKET is a manager"),
     "deadline": (SECONDS, "how long the authority may take to answer"),
     "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
-    "dgit": (PATH, "the real dgit, if it is not the first on PATH"),
+    "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
     "observe": (SWITCH, "hold and refuse nothing; only write down what would have been done"),
     "alarm": (COMMAND, "run when a job went round the gate, or when nobody knows what it did"),
     "metrics": (PATH, "a textfile for node_exporter, written when a job is over"),

@@ -1,5 +1,8 @@
 """The stunt dgit: runs the real one, and says 75 where its failure left nothing done.
 
+Only a job under dgit-repos-server has it. Such a job calls dgit once, so that dgit's failure is the
+job's, and its exit status travels to the manager.
+
 Rule 1: the gate's state decides whether 75 may be said at all; it is closed before it is asked.
 What dgit said comes second, and can only take 75 away.
 Rule 2: it dies as dgit died: of the same signal, or with the same status.

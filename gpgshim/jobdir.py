@@ -1,6 +1,7 @@
 """A job's private directory: the stunts, and all that they need to find beside themselves.
 
-    JOB/bin/gpg, dgit, gpgconf    the stunts; JOB/bin goes first on the job's PATH
+    JOB/bin/gpg, dgit, gpgconf    the stunts; JOB/bin goes first on the job's PATH; dgit only for
+                                  a job under dgit-repos-server
     JOB/real/gpg and so on        links to the real programs
     JOB/table                     the real gpg's options
     JOB/until                     when the stunt dgit gives up, where it has to

@@ -150,7 +150,7 @@ def serve(
             quote(["dgit-repos-server", *words]),
             settings.deadline,
             settings.gpg,
-            settings.dgit,
+            places.find_real("dgit", os.environ.get("PATH", os.defpath), settings.dgit),
             settings.observe,
             None if settings.observe else give_up_at(limit, now),
         )

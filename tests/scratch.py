@@ -33,6 +33,15 @@ echo "$*" >>{root}/signed
 """
 
 
+#: `gpgshim run`, with the real dgit as its first word.
+WITH_DGIT = """\
+import functools, pathlib, sys
+from gpgshim import cli
+cli.Attempt = functools.partial(cli.Attempt, dgit=pathlib.Path(sys.argv.pop(1)))
+sys.exit(cli.main())
+"""
+
+
 def interpreters() -> dict[str, Path]:
     """Every Python from 3.11 on that is at hand, by version; ours is one."""
     found = {sys.version.split()[0]: Path(sys.executable)}
@@ -94,8 +103,11 @@ class Scratch:
 
     def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
         """Start `gpgshim words…` with `more` in the environment; it is ended with the test."""
+        return self._start(["-m", "gpgshim", *map(str, words)], more)
+
+    def _start(self, words: list[str], more: dict[str, str]) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gpgshim", *map(str, words)],
+            [sys.executable, *words],
             env=self.env | more,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
@@ -119,6 +131,11 @@ class Scratch:
     def start_run(self, command: str, *options: str | Path) -> subprocess.Popen[str]:
         """The same, under way."""
         return self.start("run", *self.options(*options), "--", "sh", "-c", command)
+
+    def start_with_dgit(self, dgit: Path, command: str, *options: str) -> subprocess.Popen[str]:
+        """The same, where the job has a stunt dgit, as under dgit-repos-server, for this one."""
+        words = ["run", *self.options(*options), "--", "sh", "-c", command]
+        return self._start(["-c", WITH_DGIT, str(dgit), *map(str, words)], {})
 
     def options(self, *options: str | Path) -> list[str | Path]:
         """`options`, after those that a run of job "j" with the stand-in has."""

@@ -18,9 +18,9 @@ from tests.scratch import GPG, PATIENCE, Done, Scratch, finish, hear
 
 
 def run(scratch: Scratch, script: str, command: str = "dgit rpush-source x", *more: str) -> Done:
-    """`gpgshim run` of `command`, where the real dgit is `script`; its status is in `status`."""
+    """A run of `command`, where the real dgit is `script`; its status is in `status`."""
     dgit = scratch.script("real-dgit", f"#!/bin/sh\nulimit -c 0\n{script}\n")
-    return scratch.run(f"{command}; echo $? >status", "--dgit", dgit, *more)
+    return finish(scratch.start_with_dgit(dgit, f"{command}; echo $? >status", *more))
 
 
 def status(scratch: Scratch) -> int:
@@ -121,7 +121,7 @@ def test_signal_is_passed_on(scratch: Scratch, number: signal.Signals) -> None:
     fifo = scratch.fifo("fifo")
     trap = f"trap 'exit 9' {number.name[3:]}; echo $PPID >{fifo}; while :; do sleep 0.1; done"
     dgit = scratch.script("real-dgit", f"#!/bin/sh\ngpg -s f; {trap}\n")
-    process = scratch.start_run("dgit push-source; echo $? >status", "--dgit", dgit)
+    process = scratch.start_with_dgit(dgit, "dgit push-source; echo $? >status")
     os.kill(int(hear(fifo)), number)
     finish(process)
     assert status(scratch) == 9
@@ -161,6 +161,44 @@ def test_real_dgit_that_is_gone(scratch: Scratch) -> None:
     done = subprocess.run([job / "bin/dgit", "clone"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "belongs to no job" in done.stderr
+
+
+@pytest.mark.parametrize("first", ["exit 255", "echo quilt fixup cannot be linear. >&2; exit 1"])
+def test_several_dgits_in_one_job(scratch: Scratch, first: str) -> None:
+    """A job that calls dgit again after a failure goes on, except under dgit-repos-server."""
+    text = f"#!/bin/sh\ncase $* in *first) {first};; esac\ngpg -s f\n"
+    (scratch.root / "path").mkdir()
+    dgit = scratch.script("path/dgit", text)
+    job = "dgit push-source first || dgit rpush-source second"
+    path = f"{dgit.parent}:{os.defpath}"
+    done = scratch.run(
+        f"{job}; echo $? >status; test $(cat status) = 0", "--commit", "true", PATH=path
+    )
+    assert (done.status, status(scratch)) == (0, 0)
+    assert scratch.verdict().outcome is Outcome.UPLOADED
+    assert scratch.calls() == ["-s f"]
+    line = scratch.gpgshim("supervise", *scratch.options("--commit", "true"), PATH=path).out
+    shell = subprocess.run(["sh", "-c", f"{line}{job}"], env=scratch.env | {"PATH": path})
+    assert shell.returncode == 0
+    assert scratch.gpgshim("close", "--status", "0", scratch.jobs()[0]).out == "uploaded\n"
+    # Under dgit-repos-server the first failure is the end of the job.
+    run(scratch, text, job)
+    assert status(scratch) != 0
+    assert "% close" in scratch.lines()
+
+
+@pytest.mark.parametrize("end", ["exit 0", "exit 9", "exit 75", "kill -KILL $$"])
+def test_dgit_under_run_is_the_real_one(scratch: Scratch, end: str) -> None:
+    (scratch.root / "path").mkdir()
+    dgit = scratch.script("path/dgit", f"#!/bin/sh\necho $PPID >parent; {end}\n")
+    job = "command -v dgit >which; dgit push; echo $? >status; echo $$ >shell"
+    assert scratch.run(job, PATH=f"{dgit.parent}:{os.defpath}").status == 0
+    read = {
+        name: (scratch.root / name).read_text().strip() for name in ("which", "parent", "shell")
+    }
+    assert read["which"] == str(dgit)
+    assert read["parent"] == read["shell"]
+    assert status(scratch) == {"exit 0": 0, "exit 9": 9, "exit 75": 75}.get(end, 137)
 
 
 def test_a_machine_without_dgit(scratch: Scratch) -> None:

@@ -198,7 +198,7 @@ def configure(scratch: Scratch) -> None:
 )
 def test_dgit_ends_as_it_does(scratch: Scratch, script: str, own: int, would: Outcome) -> None:
     dgit = scratch.script("real-dgit", f"#!/bin/sh\n{script}\n")
-    scratch.run("dgit push-source; echo $? >status", "--observe", "--dgit", dgit)
+    finish(scratch.start_with_dgit(dgit, "dgit push-source; echo $? >status", "--observe"))
     assert status(scratch) == own
     # The job itself ended well; had dgit said 75 to it, nobody knows.
     assert ("% would 75" in scratch.lines()) == (would is Outcome.RETRIABLE)

@@ -159,10 +159,19 @@ def test_what_a_commit_command_is_given(scratch: Scratch) -> None:
         "commit",
         "#!/bin/sh\nwhich gpg >saw; echo $GPGSHIM_JOB $1 >>saw; cat >>saw\n",
     )
+    scratch.env["GPGSHIM_JOB"] = "another"
     assert scratch.run(SIGN, "--commit", f"{commit} 'a b'").status == 0
     gpg, *rest = (scratch.root / "saw").read_text().splitlines()
     assert Path(gpg).samefile(GPG)
     assert rest == ["j a b"]
+
+
+def test_authority_of_a_job_without_a_name(scratch: Scratch) -> None:
+    commit = scratch.script("commit", "#!/bin/sh\necho $GPGSHIM_JOB >saw\n")
+    words = ["--gpg", str(scratch.stand_in()), "--commit", str(commit)]
+    done = scratch.gpgshim("run", *words, "--", "sh", "-c", SIGN, GPGSHIM_JOB="another")
+    assert done.status == 0
+    assert (scratch.root / "saw").read_text() == f"{scratch.journal().head['job']}\n"
 
 
 @pytest.mark.parametrize("commit", ["", " ", "'", "o2m:", "o2m:" + "x" * 200])
@@ -334,7 +343,7 @@ def test_stunts_that_cannot_be_run_any_more(scratch: Scratch) -> None:
 
 def test_stunts_that_were_taken_away_from_a_dgit(scratch: Scratch) -> None:
     real = scratch.script("dgit", "#!/bin/sh\nrm -r ${PATH%%/bin:*}; exit 255\n")
-    done = scratch.run("dgit push-source", "--dgit", real)
+    done = finish(scratch.start_with_dgit(real, "dgit push-source"))
     assert done.status == 255
     assert "% ungated" in scratch.lines()
 

@@ -66,7 +66,7 @@ SPOILS = {
     "dgit says 75 from memory": Case(
         Spoil("gpgshim/dgit.py", "if status and _nothing_was_asked(job):", "if status:"),
         "dgit says 75 after commit",
-        "run",
+        "repos-server",
         "stunt gpg",
     ),
     "75 for every failure": Case(
@@ -175,7 +175,7 @@ SPOILS = {
             "(S.CLOSED, V.ASKED): (S.CLOSED, (F.GRANT,))",
         ),
         "'= go' stands where '= no' was due",
-        "run",
+        "repos-server",
         "supervisor",
         job="early",
     ),
@@ -218,7 +218,7 @@ SPOILS = {
         ),
         "and it is retriable",
         "supervise",
-        "stunt dgit",
+        "real dgit",
         job="early",
     ),
     "what cannot be taken back is called retriable": Case(

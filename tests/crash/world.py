@@ -56,11 +56,9 @@ gpg --clearsign b || exit 255
 case $JOB in late) exit 255;; esac
 """
 
-#: What is tried again when dgit has failed and closed the gate is as an orphan's.
 JOB = """\
 dgit rpush-source HOST:DIR
 status=$?
-case $JOB in early) gpg --detach-sign again;; esac
 """
 
 SCRIPT = f"""\
@@ -95,11 +93,13 @@ for journal in "$WORLD"/state/gpgshim/[!.]*; do last=$journal; done
 exec cat "$last" >"$WORLD/heard/$ATTEMPT.$$"
 """
 
+#: When the stunt dgit has failed and closed the gate, another signature is as an orphan's.
 REPOS_SERVER = f"""\
 #!/bin/sh
 echo commit-to-public-upload
 read -r answer || exit 1
-{JOB}case $status in
+{JOB}case $JOB in early) gpg --detach-sign again;; esac
+case $status in
 0) printf 'message done\\nemail reported id\\nuploaded\\n';;
 75) printf 'message again\\nemail unreported id\\nretriable\\n';;
 *) printf 'message failed\\nemail reported id\\nirrecoverable\\n';;

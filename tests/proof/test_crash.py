@@ -85,9 +85,9 @@ FOUND = [
     ("run", "supervisor", "poll = Cannot allocate memory"),  # no memory ended the supervisor
     ("run", "supervisor", "close = Input/output error WORLD/state/"),
     ("run", "supervisor", "prlimit64 "),
-    ("run", "stunt dgit", "clone "),
-    ("run", "stunt dgit", "pidfd_open "),  # the stunt died, and dgit ran on
-    ("run", "stunt dgit", "environ b"),
+    ("repos-server", "stunt dgit", "clone "),
+    ("repos-server", "stunt dgit", "pidfd_open "),  # the stunt died, and dgit ran on
+    ("repos-server", "stunt dgit", "environ b"),
     ("repos-server", "keeper", "clone "),
     ("repos-server", "keeper", "pidfd_open "),
     ("repos-server", "supervisor", "epoll_ctl "),
