@@ -69,6 +69,7 @@ class Attempt:
         until: float | None = None,
     ) -> None:
         check_proc()
+        authority.check()
         # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environ = caller_environ()

@@ -1,6 +1,7 @@
 """Who is asked for the commitment: nobody, a person, a command, or tag2upload's manager.
 
-Rule 1: an authority is asked at most once, and only after reach() has found it there.
+Rule 1: an authority is asked at most once, and only after reach() has found it there. What can be
+found wrong before the job starts, check() finds.
 Rule 2: one answer, whatever happens: go-ahead, refused (certainly not committed), or nobody knows.
 Rule 3: nothing here waits. There is a descriptor to poll, and answer() when it is ready.
 """
@@ -20,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from gpgshim import o2m
 from gpgshim.descriptors import write_all
-from gpgshim.errors import GpgshimError, Misused
+from gpgshim.errors import GpgshimError, Misconfigured, Misused
 from gpgshim.gate import Event
 from gpgshim.places import check_path, own_user, user_of
 from gpgshim.transcript import escape
@@ -34,6 +35,10 @@ PROMPT = "gpgshim: commit, and sign? `yes' goes ahead, anything else refuses: "
 #: terminal takes at once.
 MOST_LINES, MOST_TEXT = 12, 300
 
+#: What ends a person's answer: a line feed; in a raw terminal, where the kernel translates nothing,
+#: a carriage return; and ^C and ^D, which refuse there too.
+_ENDS = (b"\n", b"\r", b"\x03", b"\x04")
+
 _CONNECT = 10.0  #: seconds that a manager's socket may take to let us in
 
 
@@ -44,8 +49,15 @@ class Answer(NamedTuple):
     line: str
 
 
+class NotAsked(OSError):
+    """The authority could not be asked, and has certainly heard nothing. The message says why."""
+
+
 class Authority(Protocol):
     """What the supervisor asks of an authority."""
+
+    def check(self) -> None:
+        """Before the job starts: is what asks it there? Raises Misconfigured."""
 
     def reach(self) -> None:
         """Make sure that it is there, without telling it anything. Raises OSError."""
@@ -53,7 +65,7 @@ class Authority(Protocol):
     def ask(self, question: Sequence[str]) -> None:
         """Tell it; `question` are the journal's lines of who would sign what.
 
-        Raises OSError; it may have heard all the same.
+        Raises OSError, and then it may have heard all the same; NotAsked, and then it has not.
         """
 
     def fileno(self) -> int:
@@ -72,8 +84,10 @@ class Nobody:
     def __init__(self) -> None:
         self._fd = -1
 
-    def reach(self) -> None:
+    def check(self) -> None:
         """There is nobody to be found."""
+
+    reach = check
 
     def ask(self, question: Sequence[str]) -> None:
         self._fd = os.eventfd(1, os.EFD_CLOEXEC)
@@ -100,6 +114,9 @@ class Person:
         self._fd = -1
         self._line = b""
         self._in_line = False  # behind our prompt, where the next that is said would stand
+
+    def check(self) -> None:
+        """A terminal can come and go: it is looked for when it is needed."""
 
     def reach(self) -> None:
         try:
@@ -135,11 +152,11 @@ class Person:
         except OSError:
             return Answer(Event.SILENCE, "% eof")  # the terminal is gone
         self._line += more
-        if more and not self._line.endswith(b"\n"):
+        if more and not any(end in self._line for end in _ENDS):
             return None
         self._in_line &= not more
         self._end_line()
-        if self._line.strip(b" \t") == b"yes\n":
+        if self._line.strip(b" \t") in (b"yes\n", b"yes\r", b"yes\r\n"):
             return Answer(Event.GO_AHEAD, "< go-ahead")
         return Answer(Event.REFUSAL, "< refused")
 
@@ -170,27 +187,42 @@ class Command:
         self.pid = 0
         self._fd = -1
 
-    def reach(self) -> None:
-        import shutil
+    def check(self) -> None:
+        _, fault = self._find()
+        if fault:
+            raise Misconfigured(
+                f"the command that is asked to commit cannot be run: {escape(fault)};"
+                " nothing was started"
+            )
 
-        found = shutil.which(self._words[0], path=self._environ.get("PATH", os.defpath))
-        if found is None:
-            raise FileNotFoundError(errno.ENOENT, f"there is no command {self._words[0]!r}")
-        self._program = found
+    def reach(self) -> None:
+        self._program, fault = self._find()
+        if fault:
+            raise OSError(errno.ENOENT, fault)
+
+    def _find(self) -> tuple[str, str]:
+        from gpgshim import runnable  # only a job that has a command pays for it
+
+        return runnable.find(self._words[0], self._environ.get("PATH", os.defpath))
 
     def ask(self, question: Sequence[str]) -> None:
-        self.pid = os.posix_spawn(
-            self._program,
-            self._words,
-            self._environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, 2, 1),
-                (os.POSIX_SPAWN_DUP2, 2, 2),  # open, also where our caller had closed it
-            ],
-            setpgroup=0,
-            setsigdef=DEFAULT_SIGNALS,
-        )
+        try:
+            self.pid = os.posix_spawn(
+                self._program,
+                self._words,
+                self._environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, 2, 1),
+                    (os.POSIX_SPAWN_DUP2, 2, 2),  # open, also where our caller had closed it
+                ],
+                setpgroup=0,
+                setsigdef=DEFAULT_SIGNALS,
+            )
+        except OSError as error:
+            # posix_spawn(3) says so where the program was not executed; nothing of it ran.
+            why = f"{self._program} cannot be run: {error.strerror}"
+            raise NotAsked(error.errno, why) from error
         self._fd = os.pidfd_open(self.pid)
 
     def fileno(self) -> int:
@@ -230,6 +262,9 @@ class Manager:
         self._reader = reader
         self._writer = writer
         self._line = b""
+
+    def check(self) -> None:
+        """Its descriptors are given, or it is called when it is needed."""
 
     def reach(self) -> None:
         poll = select.poll()

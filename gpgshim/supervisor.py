@@ -20,7 +20,7 @@ from pathlib import Path
 
 from gpgshim import wire
 from gpgshim.audit import Witness
-from gpgshim.authority import Authority
+from gpgshim.authority import Authority, NotAsked
 from gpgshim.errors import Unable
 from gpgshim.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, Outcome, State
 from gpgshim.journal import Journal, Lost
@@ -353,16 +353,22 @@ class Supervisor:
 
     def _send_commit(self) -> None:
         self.journal.note(Effect.SEND_COMMIT.value)
-        self.authority.ask(self._question)
+        try:
+            self.authority.ask(self._question)
+        except NotAsked as error:
+            # `! unknown` is on disk and stays; but it has not committed, which is a refusal.
+            self._note(f"# it was not asked: {escape(error.strerror or str(error))}")
+            self._answered(Event.REFUSAL, "< refused", f"{error.strerror}")
+            return
         self._selector.register(self.authority.fileno(), selectors.EVENT_READ)
         latest = math.inf if self.state is State.LATE else self.latest
         self._until = min(self.clock() + self.deadline, latest)
 
-    def _answered(self, event: Event, line: str) -> None:
+    def _answered(self, event: Event, line: str, why: str = "") -> None:
         self._stop_asking()
         self._note(line)
         if event is not Event.GO_AHEAD:
-            self.why = f"the authority did not say go-ahead, but {line[2:]!r}"
+            self.why = why or f"the authority did not say go-ahead, but {line[2:]!r}"
         self.step(event)
 
     def authority_is_silent(self, line: str) -> None:

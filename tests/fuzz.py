@@ -231,6 +231,9 @@ def run_target(target: Callable[..., None], count: int) -> int:
 class Never:
     """An authority that says no by silence, so that no grant could be right."""
 
+    def check(self) -> None:
+        pass
+
     def reach(self) -> None:
         raise OSError(111, "there is nobody")
 

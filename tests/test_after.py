@@ -90,7 +90,7 @@ def test_an_unknown_outcome(scratch: Scratch) -> None:
         (SIGN, ()),
         (f"{SIGN}; exit 3", ()),
         (SIGN, ("--commit", "false")),
-        (SIGN, ("--commit", "/nonexistent/x")),
+        (SIGN, ("--commit", "o2m:/nonexistent/x")),
         (SIGN, ("--observe", *NOBODY_KNOWS)),
     ],
 )

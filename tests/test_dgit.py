@@ -89,7 +89,7 @@ def test_gate_is_closed_behind_a_failure(scratch: Scratch) -> None:
 
 
 def test_authority_that_was_not_there_has_heard_nothing(scratch: Scratch) -> None:
-    run(scratch, "gpg -s f; exit 255", "dgit push", "--commit", "/nonexistent/commit")
+    run(scratch, "gpg -s f; exit 255", "dgit push", "--commit", "o2m:/nonexistent/commit")
     assert status(scratch) == 75
 
 

@@ -258,6 +258,20 @@ def test_journal_that_cannot_be_named(scratch: Scratch, mocker: MockerFixture, c
     assert scratch.calls() == []
 
 
+def test_authority_that_certainly_did_not_run(scratch: Scratch, mocker: MockerFixture) -> None:
+    # It was there when it was looked for; the kernel cannot start it.
+    mocker.patch("os.posix_spawn", side_effect=OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+    done = run_job(scratch, mocker)
+    assert done.status == 5
+    why = f"{scratch.root}/commit cannot be run: Cannot allocate memory"
+    assert f"gpg: gpgshim refuses: {why}; " in done.err
+    assert f"it was not asked: {why}" in scratch.notes()
+    assert scratch.lines()[2:5] == ["! unknown", "> commit-to-public-upload", "< refused"]
+    assert scratch.verdict().refused  # it has certainly not committed
+    assert "it has not committed" in done.err
+    assert scratch.calls() == []
+
+
 def test_authority_that_cannot_be_watched(scratch: Scratch, mocker: MockerFixture) -> None:
     # The command runs, and may commit; nobody will hear of it.
     real, seen = os.pidfd_open, []

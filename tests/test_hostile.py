@@ -241,7 +241,11 @@ def test_peer_that_closes_the_gate(job: Job) -> None:
     ("commit", "asked", "answer"),
     [
         ("true", False, b"closed uncommitted retriable"),
-        ("/nonexistent", True, b"closed uncommitted retriable"),  # refused: there will be no grant
+        (
+            "o2m:/nonexistent",
+            True,
+            b"closed uncommitted retriable",
+        ),  # refused: there will be no grant
         ("false", True, b"closed unknown irrecoverable"),
         ("sleep 1000", True, b"open"),
         ("true", True, b"open"),

@@ -253,7 +253,7 @@ def test_refusals_of_real_jobs_have_their_cause(scratch: Scratch) -> None:
     sign = "gpg -s f"
     scratch.run(sign, "--commit", "false")
     scratch.run(sign, "--commit", "sleep 9", "--deadline", "0.2")
-    scratch.run(sign, "--commit", "/nonexistent/x")
+    scratch.run(sign, "--commit", "o2m:/nonexistent/x")
     scratch.run("gpg --bless x", "--gpg", with_command(scratch, "bless"))
     # A job that ends while its gpg waits; and one whose gate somebody has closed.
     asked = "until grep -q '[>] commit' state/gpgshim/j.5; do :; done"

@@ -132,6 +132,40 @@ def test_half_a_word_is_waited_for(scratch: Scratch) -> None:
         assert terminal.end() == 0
 
 
+def raw(terminal: Terminal) -> None:
+    """No line discipline: Enter sends a carriage return, and ^C and ^D are characters."""
+    attributes = termios.tcgetattr(terminal.fd)
+    attributes[0] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR)
+    attributes[3] &= ~(termios.ICANON | termios.ISIG)
+    termios.tcsetattr(terminal.fd, termios.TCSANOW, attributes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "status"),
+    [("yes\r", 0), ("yes\r\n", 0), ("no\r", 2), ("\r", 2), ("\3", 2), ("ye\4", 2), ("yes\3", 2),
+     ("yes\rno\r", 2)],
+)  # fmt: skip
+def test_a_raw_terminal(scratch: Scratch, typed: str, status: int) -> None:
+    with job(scratch, SIGN) as terminal:
+        raw(terminal)
+        terminal.hear(PROMPT)
+        terminal.type(typed)
+        assert terminal.end() == status
+    assert len(scratch.calls()) == (not status)
+
+
+def test_letters_of_a_raw_terminal(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        raw(terminal)
+        terminal.hear(PROMPT)
+        for letter in "yes":
+            terminal.type(letter)
+            terminal.hear(letter)
+        assert scratch.calls() == []
+        terminal.type("\r")
+        assert terminal.end() == 0
+
+
 def test_terminal_that_goes_away(scratch: Scratch) -> None:
     with job(scratch, SIGN) as terminal:
         terminal.hear(PROMPT)

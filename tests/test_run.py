@@ -131,13 +131,50 @@ def test_refusal_is_said_once_and_for_ever(scratch: Scratch) -> None:
     assert done.err.count("the authority did not say go-ahead, but 'refused'") == 3
 
 
-def test_commit_command_that_is_not_there(scratch: Scratch) -> None:
-    done = scratch.run(SIGN, "--commit", "/nonexistent/commit 1")
+NOT_RUNNABLE = [
+    ("", "is empty"),
+    ("exit 0\n", "has no #! line"),
+    ("#!/nonexistent/sh\n", "its interpreter '/nonexistent/sh' is not there"),
+    ("#!/usr/bin/env nosuch\n", "env(1) finds no program 'nosuch'"),
+]
+
+
+@pytest.mark.parametrize(("text", "fault"), NOT_RUNNABLE)
+@pytest.mark.parametrize("verb", ["run", "supervise"])
+def test_commit_command_that_cannot_be_run(
+    scratch: Scratch, verb: str, text: str, fault: str
+) -> None:
+    words = [verb, *scratch.options("--commit", scratch.script("commit", text))]
+    done = scratch.gpgshim(*words, *(["--", "touch", "started"] if verb == "run" else []))
+    assert done.status == 78
+    assert f"the command that is asked to commit cannot be run: {scratch.root}/commit" in done.err
+    assert fault in done.err and done.err.endswith("; nothing was started\n")
+    assert not (scratch.root / "started").exists()
+    assert scratch.journals() == scratch.jobs() == []
+
+
+@pytest.mark.parametrize("commit", ["/nonexistent/commit 1", "nonexistent", "/tmp", "./"])
+def test_commit_command_that_is_not_there(scratch: Scratch, commit: str) -> None:
+    done = scratch.run("touch started", "--commit", commit)
+    assert done.status == 78
+    assert "the command that is asked to commit cannot be run: " in done.err
+    assert not (scratch.root / "started").exists()
+    assert scratch.journals() == scratch.jobs() == []
+    # Where nobody is asked, nobody has to be there.
+    assert scratch.run("touch started", "--observe", "--commit", commit).status == 0
+
+
+@pytest.mark.parametrize(("text", "fault"), [*NOT_RUNNABLE, (None, "there is no program")])
+def test_commit_command_that_is_spoilt_while_the_job_runs(
+    scratch: Scratch, text: str | None, fault: str
+) -> None:
+    commit = scratch.script("commit", "#!/bin/sh\n")
+    spoil = "rm commit" if text is None else f"printf '{text}' >commit"
+    done = scratch.run(f"{spoil}; {SIGN}", "--commit", commit)
     assert done.status == 75
-    assert scratch.lines()[1:3] == [
-        "$ gpg -s f",
-        "% failed there is no command '/nonexistent/commit'",
-    ]
+    question, failed, refused, *_ = scratch.lines()[1:]
+    assert (question, failed[:9], refused[:5]) == ("$ gpg -s f", "% failed ", "= no ")
+    assert fault in done.err
     assert "! unknown" not in scratch.lines()
     assert scratch.calls() == []
 
@@ -486,7 +523,7 @@ def test_command_that_nobody_knows(scratch: Scratch) -> None:
 
 def test_command_that_nobody_knows_commits_nobody(scratch: Scratch) -> None:
     gpg = with_command(scratch, "bless-key")
-    done = scratch.run("gpg --bless-key x", "--gpg", gpg, "--commit", "/nonexistent/commit")
+    done = scratch.run("gpg --bless-key x", "--gpg", gpg, "--commit", "o2m:/nonexistent/commit")
     assert done.status == 75
     assert scratch.calls() == []
 
@@ -494,10 +531,10 @@ def test_command_that_nobody_knows_commits_nobody(scratch: Scratch) -> None:
 def test_a_refusal_gives_its_own_cause(scratch: Scratch) -> None:
     gpg = with_command(scratch, "bless-key")
     done = scratch.run(
-        f"gpg --bless-key x; {SIGN}", "--gpg", gpg, "--commit", "/nonexistent/commit"
+        f"gpg --bless-key x; {SIGN}", "--gpg", gpg, "--commit", "o2m:/nonexistent/commit"
     )
     assert done.err.count("is not a command that we know") == 1
-    assert "there is no command '/nonexistent/commit'" in done.err
+    assert "the manager at /nonexistent/commit: No such file" in done.err
 
 
 # The journal.

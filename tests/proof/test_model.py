@@ -111,6 +111,9 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
     waiting = os.eventfd(0)
 
     class Slow(Never):
+        def check(self) -> None:
+            pass
+
         def reach(self) -> None:
             """It is there."""
 
