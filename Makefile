@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 
 .NOTPARALLEL:  # make -j has nothing to win here: the tests use all processors by themselves
 .PHONY: help needs-demo needs-test needs-pictures venv test quick lint judge demo e2e e2e-record \
-	deployed demo-tag2upload fixtures proof crash model fuzz pictures bench deb fresh
+	deployed demo-tag2upload dgit-tests fixtures proof crash model fuzz pictures bench deb fresh
 
 help:
 	@echo 'make test      lint, types and tests, on all processors'
@@ -18,6 +18,7 @@ help:
 	@echo 'make deployed  one job there under systemd --user, as Debian'\''s own unit has it (ROOT=)'
 	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side (ROOT=)'
 	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=, ROOT=)'
+	@echo 'make dgit-tests  dgit'\''s own tests, plain and under the gate, side by side (ROOT=, TESTS=)'
 	@echo 'make proof     the quick part of the next three, and misleading environments'
 	@echo 'make model     explore every state of all who take part, and every mutant of the tables'
 	@echo 'make fuzz      N= inputs to all that reads what others wrote'
@@ -101,6 +102,11 @@ deb:
 	tests/world/debroot build sid
 	tests/world/debroot build trixie
 	tests/world/debpackage build/deb
+
+# It takes an hour or two: not in CI. What came of it is kept in tests/world/dgit-tests.md.
+dgit-tests: venv
+	tests/world/debroot build $(DEBIAN)
+	$(BIN)/python -m tests.world.dgit_tests $(TESTS)
 
 # As root and as a user, each on a machine of its own, which takes root to make.
 SUITE = trixie
