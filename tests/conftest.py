@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.scratch import GPG, Key, Scratch, guarded, short_directory
@@ -55,6 +56,11 @@ def refuse_to_start(event: str, arguments: object) -> None:
 
 
 def pytest_configure() -> None:
+    # A busy machine may take its time for an example; that makes it no wrong one.
+    hypothesis.settings.register_profile(
+        "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("busy")
     sys.addaudithook(refuse_to_start)
     # A shell's `&` and nohup(1) have these ignored, and so would all that the tests start.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):

@@ -389,7 +389,7 @@ def seclude(root: str, base: str) -> None:
     layers = f"lowerdir={root},upperdir={base}/upper,workdir={base}/work"
     mount("overlay", f"{base}/root", "overlay", 0, layers)
     mount("proc", f"{base}/root/proc", "proc")
-    mount("/dev", f"{base}/root/dev", "none", 0x1000)  # MS_BIND
+    mount("/dev", f"{base}/root/dev", "none", 0x1000 | 0x4000)  # MS_BIND | MS_REC
     mount("tmpfs", f"{base}/root/tmp", "tmpfs", 0, "mode=1777")
     with contextlib.suppress(FileNotFoundError):  # it would look for a network till time is up
         os.unlink(f"{base}/root/usr/bin/dirmngr")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scratch import short_directory
+from tests.scratch import PATIENCE, short_directory
 from tests.world.manager import STEPS, Act, Job, Manager, Misdeed, Phase, judge
 
 OUTCOMES = ("uploaded", "irrecoverable", "retriable")
@@ -27,7 +27,7 @@ class Oracle:
 
     def __init__(self, place: Path) -> None:
         line = socket.socket(socket.AF_UNIX)
-        line.settimeout(10)
+        line.settimeout(PATIENCE)
         line.connect(str(place / "s"))
         self._file = line.makefile("rwb")
 

@@ -20,6 +20,7 @@ import pytest
 
 from gpgshim.attempt import children_of
 from gpgshim.gate import Outcome, State
+from gpgshim.repos_server import answer_by, give_up_at
 from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Scratch, wait_for
 
@@ -302,14 +303,24 @@ def test_manager_that_hangs_up_when_it_is_asked(
 
 
 def test_manager_that_is_silent_until_the_alarm(worker: Worker, scratch: Scratch) -> None:
-    """The alarm is as real as dgit-repos-server's, and its mail would be the uploader's last."""
-    alarm = "trap 'touch mailed; exit 0' ALRM; (sleep 4; kill -ALRM $$) &"
-    worker.start(f"{alarm} gpg -s f & wait; wait", timeout="4")
+    """The alarm is as real as dgit-repos-server's, and its mail would be the uploader's last.
+
+    It comes when the test has seen that the job is over, so it would come to a job that is not.
+    """
+    alarm = "trap 'touch mailed; exit 0' ALRM; (await alarm; kill -ALRM $$) &"
+    worker.start(f"{alarm} gpg -s f & wait; wait", timeout="2")
     assert worker.hear() == COMMIT
     assert worker.rest() == []
     assert worker.end() != 0
     assert not (scratch.root / "mailed").exists()
     assert scratch.lines()[-4:] == ["% timeout", NO_ANSWER, "% signal 9", "irrecoverable"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10, 300, 3000])
+def test_an_answer_is_too_late_before_the_alarm(limit: int) -> None:
+    gives_up = give_up_at(limit, 7.0)
+    assert gives_up is not None
+    assert 7.0 < gives_up < answer_by(limit, 7.0) < 7.0 + limit
 
 
 def test_late_commitment_is_not_cut_short(worker: Worker, scratch: Scratch) -> None:

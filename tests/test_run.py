@@ -184,11 +184,24 @@ def test_commit_command_that_hangs(scratch: Scratch) -> None:
     fifo = scratch.fifo("fifo")
     commit = scratch.script("commit", f"#!/bin/sh\nsleep 600 >{fifo} & sleep 600\n")
     process = scratch.start_run(SIGN, "--commit", str(commit), "--deadline", "0.5")
-    assert hear(fifo) == ""
     assert finish(process).status == 2
+    wait_for(lambda: not is_written(fifo), "the end of what it has started")
     assert "% timeout" in scratch.lines()
     assert scratch.verdict().outcome is Outcome.IRRECOVERABLE
     assert scratch.calls() == []
+
+
+def is_written(fifo: Path) -> bool:
+    """Whether somebody has a named pipe open to write to it."""
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        os.read(fd, 1)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)
 
 
 def test_what_a_commit_command_is_given(scratch: Scratch) -> None:

@@ -229,7 +229,7 @@ def test_watching_on_a_pipe_prints_whole_pictures(scratch: Scratch) -> None:
     assert watching.stdout is not None
     lines = [watching.stdout.readline() for _ in range(12)]
     watching.send_signal(signal.SIGINT)
-    watching.communicate(timeout=30)
+    watching.communicate(timeout=PATIENCE)
     assert [line.split()[:1] for line in lines] == [["JOB"], ["j"], [], ["0"]] * 3
     assert not any("\033" in line for line in lines)
 

@@ -441,7 +441,7 @@ def test_no_socket_is_touched(scratch: Scratch, table: str) -> None:
             listener.accept()
         # And it would have been seen.
         pid = fork(job / "bin/gpg", Call(), [b"gpg", b"-s"])
-        listener.settimeout(30)
+        listener.settimeout(PATIENCE)
         peer, _ = listener.accept()
         assert isinstance(peer, socket.socket)
         peer.close()
