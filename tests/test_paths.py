@@ -22,12 +22,18 @@ from gpgshim import places, tally
 from gpgshim.errors import GpgshimError, Misconfigured, Unable
 from gpgshim.metrics import nothing
 from gpgshim.places import check_path
+from tests import skips
 from tests.scratch import CHECKOUT, Scratch
 
 OTHER = 65534
 SIGN = "gpg -b f"
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+as_root = pytest.mark.usefixtures("root")
+
+
+@pytest.fixture
+def root() -> None:
+    skips.unless_root("who can make another user's files")
 
 
 @pytest.fixture
@@ -109,7 +115,7 @@ def test_a_group_of_ours_alone(place: Path) -> None:
     try:
         os.setxattr(place, "system.posix_acl_access", acl)
     except OSError as error:
-        pytest.skip(f"no access lists on this file system: {error.strerror}")
+        skips.unless_allowed("access lists on this file system", str(error))
     assert_refused(place, f"others can write to {place}")
 
 
@@ -174,7 +180,7 @@ def test_the_namespace_of_an_ordinary_user(scratch: Scratch) -> None:
     own_namespace += ["--user", "--map-root-user"]
     tried = subprocess.run([*own_namespace, "/usr/bin/python3", "-c", ""], capture_output=True)
     if tried.returncode:
-        pytest.skip(f"no user namespace for a user here: {tried.stderr.decode().strip()}")
+        skips.unless_allowed("a user namespace of a user", tried.stderr.decode())
     for path in (Path("/usr"), ours, ours / "new"):
         done = subprocess.run(
             [*own_namespace, "/usr/bin/python3", "-c", words, path],

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import skips
 from tests.scratch import PATIENCE, Done, Scratch, finish, hear, wait_for
 
 FORMS = {
@@ -146,8 +147,7 @@ def test_limits(scratch: Scratch, limit: str, why: str) -> None:
 @pytest.mark.parametrize("where", ["XDG_RUNTIME_DIR", "XDG_STATE_HOME"])
 @pytest.mark.parametrize("inodes", range(2, 14, 2))
 def test_a_file_system_without_inodes(scratch: Scratch, where: str, inodes: int) -> None:
-    if os.geteuid():
-        pytest.skip("mounting a small tmpfs takes root: sudo make test")
+    skips.unless_root("who can mount a small tmpfs")
     place = Path(scratch.env[where])
     words = shlex.join(["supervise", *map(str, scratch.options())])
     call = FORMS["eval"].format(f"{sys.executable} -m gpgshim {words}")
