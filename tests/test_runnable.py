@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import struct
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim import runnable
+from tests import skips
 
 PATH = os.defpath
 ELF = Path("/bin/true")
@@ -97,7 +97,13 @@ def test_what_does_not_run(tmp_path: Path, content: bytes, fault: str) -> None:
     assert bool(runnable.find(str(path), PATH)[1]) == (not runs(path))
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the ELF files are made for amd64")
+@pytest.fixture
+def amd64() -> None:
+    """The ELF files are made for it."""
+    skips.unless(platform.machine() == "x86_64", "amd64", "make test, on such a machine")
+
+
+@pytest.mark.usefixtures("amd64")
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
@@ -151,8 +157,7 @@ def test_what_is_not_found(tmp_path: Path) -> None:
 
 
 def test_mounted_noexec(tmp_path: Path) -> None:
-    if os.geteuid() or not shutil.which("unshare"):
-        pytest.skip("only root can mount something: run the tests as root, with util-linux")
+    skips.unless_root("who can mount something")
     words = "import sys; from gpgshim import runnable; print(runnable.find(*sys.argv[1:])[1])"
     script = 'mount -t tmpfs -o noexec tmpfs "$1" || exit 99; cp /bin/true "$1"/p; '
     script += 'exec "$2" -c "$3" "$1"/p /bin'
@@ -162,13 +167,12 @@ def test_mounted_noexec(tmp_path: Path) -> None:
         text=True,
     )
     if done.returncode == 99:
-        pytest.skip(f"no mount here: {done.stderr}")
+        skips.unless_allowed("mount", done.stderr)
     assert done.stdout == f"{tmp_path}/p is on a file system that is mounted noexec\n"
 
 
 def test_what_cannot_be_read_passes(tmp_path: Path) -> None:
-    if not os.geteuid():
-        pytest.skip("root reads everything: run the tests as an ordinary user")
+    skips.unless(os.geteuid(), "an ordinary user, who cannot read all", "make test, as one")
     path = program(tmp_path / "p", ELF.read_bytes(), 0o111)
     assert runnable.find(str(path), PATH) == (str(path), "")
     assert runs(path)
