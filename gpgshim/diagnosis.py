@@ -9,6 +9,7 @@ Rule 3: what could not be seen is never OK.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,10 +65,27 @@ def all_of(findings: Iterable[Finding], otherwise: Finding) -> Finding:
 # --- the programs ---------------------------------------------------------------------------------
 
 
-def settings(files: Mapping[str, bool]) -> Finding:
+class SettingFault(NamedTuple):
+    """A setting that names what cannot be used: its FILE:LINE, key and value, and why."""
+
+    where: str
+    key: str
+    value: str
+    fault: str
+
+
+def settings(files: Mapping[str, bool], faults: Sequence[SettingFault] = ()) -> Finding:
     """The files of settings, each with whether it is there; one that is wrong does not get here."""
     read = [path for path, there in files.items() if there]
-    return ok(f"understood: {' '.join(read)}" if read else "no file: the defaults are in force")
+    several = [
+        mend(
+            f"{each.where}: {each.key} = {each.value!r}: {each.fault}",
+            f"install or make it, or change {each.key} in {each.where.rpartition(':')[0]}",
+        )
+        for each in faults
+    ]
+    understood = f"understood: {' '.join(read)}" if read else "no file: the defaults are in force"
+    return all_of(several, ok(understood))
 
 
 def dgit(oracle: bool, path: str) -> Finding:
@@ -273,6 +291,105 @@ def debsign(program: str, where: str) -> Finding:
     )
 
 
+def debuild(kept: str, where: str, builder: str) -> Finding:
+    """debuild's PATH: `kept` is DEBUILD_PRESERVE_ENVVARS, which `where` sets.
+
+    `builder` is what gbp buildpackage starts; "" where there is no gbp.
+    """
+    several = []
+    if "PATH" in re.split(r"[,\s]+", kept):
+        several.append(ok(f"debuild keeps PATH: {where} says so"))
+    else:
+        several.append(
+            note(
+                "debuild sets PATH anew: what it signs goes past the gate",
+                "in gated jobs: debuild --preserve-envvar=PATH",
+            )
+        )
+        if re.match(r"(\S*/)?debuild(?!.*(--preserve-envvar[= ]|-e)PATH)(\s|$)", builder):
+            several.append(
+                note(
+                    f"gbp buildpackage starts `{builder}`, and so signs past the gate",
+                    f"in gated jobs: --git-builder='{_keeping_path(builder)}'",
+                )
+            )
+    return all_of(several, several[0])
+
+
+def _keeping_path(builder: str) -> str:
+    program, space, options = builder.partition(" ")
+    return f"{program} --preserve-envvar=PATH{space}{options}"
+
+
+def rpm(macro: str) -> Finding:
+    """rpm's macro %__gpg, as `rpm --eval` has it."""
+    if macro == "gpg":
+        return ok("rpmsign calls gpg by PATH")
+    names = "no gpg" if macro in ("", "%{__gpg}") else macro
+    return note(
+        f"rpm's macro %__gpg names {names}, and not the gpg that is on PATH",
+        'in gated jobs: rpmsign --define "__gpg $(command -v gpg)"',
+    )
+
+
+def path_resets(file: str, text: str) -> list[str]:
+    """FILE:LINE of each line of a shell's `file` that sets PATH without its former value."""
+    return [
+        f"{file}:{number}"
+        for number, line in enumerate(text.splitlines(), 1)
+        if (found := re.match(r"\s*(?:export\s+)?PATH=(.*)", line))
+        and not re.search(r"\$\{?PATH\b", found[1])
+    ]
+
+
+def logins(resets: Sequence[str]) -> Finding:
+    """Where login shells set PATH without its former value, FILE:LINE each."""
+    if not resets:
+        return ok("no profile sets PATH without its former value")
+    return note(
+        f"{', '.join(resets)}: PATH is set anew: `bash -l` and `su -` in a job lead past the gate",
+        "in gated jobs: shells that are no login shells",
+    )
+
+
+def sudo(said: str | None) -> Finding:
+    """What `sudo -V` says to root, in English; None for an ordinary user, who is not told."""
+    if said is None:
+        return note("only root can see whether sudo sets PATH anew (secure_path); Debian's does")
+    found = re.search(r"^Value to override user's \$PATH with: (.*)$", said, re.MULTILINE)
+    if not found:
+        return ok("sudo keeps PATH")
+    return note(
+        f"sudo sets PATH to {found[1]}: what a job signs through it goes past the gate",
+        "in gated jobs: no sudo; to sign as root, sudo gpgshim run ...",
+    )
+
+
+#: Programs that start others in a mount namespace or a root of their own.
+SANDBOXES = (
+    "bwrap",
+    "cowbuilder",
+    "docker",
+    "firejail",
+    "mock",
+    "pbuilder",
+    "podman",
+    "sbuild",
+    "schroot",
+    "systemd-nspawn",
+)
+
+
+def sandboxes(found: Sequence[str], runtime: str) -> Finding:
+    """Programs that can hide `runtime`, where jobs have their directories."""
+    if not found:
+        return ok(f"none of {' '.join(SANDBOXES)}")
+    return note(
+        f"{' '.join(found)}: where they hide {runtime}, the PATH of a job leads to the real gpg",
+        "in gated jobs: run gpgshim inside of the sandbox, or bind that directory into it",
+    )
+
+
 class Setting(NamedTuple):
     """One setting of git's, as `git config --show-origin --list` has it."""
 
@@ -315,22 +432,45 @@ def route_of(setting: Setting) -> Route | None:
     return None
 
 
-def git(settings: Iterable[Setting]) -> Finding:
-    """git's and dgit's settings, the user's and the machine's."""
+#: Settings with which git signs without being asked to: key -> what signs.
+SIGNERS = {
+    "commit.gpgsign": "each commit",
+    "tag.gpgsign": "each tag",
+    "tag.forcesignannotated": "each tag with a message",
+    "push.gpgsign": "each push",
+}
+_NO = ("false", "no", "off", "0", "")  # git-config(1)
+
+
+def git(settings: Iterable[Setting], unread: str = "") -> Finding:
+    """git's and dgit's settings as they are in force, and why some could not be read."""
+    in_force = {each.key: each for each in settings}  # the last of the same key wins
     several = [
         mend(
             f"{each.origin}: {each.key} = {each.value}: {route.what}",
             f"git config {_file_option(each.origin)} --unset-all {each.key}",
         )
-        for each in settings
+        for each in in_force.values()
         if (route := route_of(each))
     ]
+    several += [
+        note(
+            f"{each.origin}: {each.key} = {each.value}: {SIGNERS[each.key]} asks to sign, and the"
+            " first one in a job commits it"
+        )
+        for each in in_force.values()
+        if each.key in SIGNERS and each.value.lower() not in _NO
+    ]
+    if unread:
+        several.append(note(unread))
     return all_of(several, ok("git and dgit call gpg by PATH"))
 
 
 def _file_option(origin: str) -> str:
     kind, _, path = origin.partition(":")
-    return f"--file {path}" if kind == "file" else "(it is in the environment)"
+    if kind != "file":
+        return "(it is in the environment)"
+    return f"--file {path}" if path.startswith("/") else "--local"
 
 
 # --- the process and its places -------------------------------------------------------------------

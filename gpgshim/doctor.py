@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 import click
 
-from gpgshim import __version__, argv, diagnosis, jobdir, oracle, places, rehearsal
+from gpgshim import __version__, argv, authority, diagnosis, jobdir, oracle, places, rehearsal
 from gpgshim.attempt import own_umask
 from gpgshim.commands import COMMANDS
 from gpgshim.conffile import file_in
@@ -42,7 +43,47 @@ TRIAL_JOB = "gpgshim-doctor-trial-job"
 
 
 def look_at_settings(machine: Machine) -> Finding:
-    return diagnosis.settings({str(path): there for path, there in machine.settings.files.items()})
+    loaded = machine.settings
+    faults = [
+        diagnosis.SettingFault(loaded.origins.get(key, ""), key, value, fault)
+        for key, look in _NAMED_BY_SETTINGS.items()
+        if (value := getattr(loaded.settings, key)) and (fault := look(value, machine))
+    ]
+    return diagnosis.settings({str(path): there for path, there in loaded.files.items()}, faults)
+
+
+def _fault_of_command(command: str, machine: Machine) -> str:
+    try:
+        authority.Command(shlex.split(command), dict(machine.environ)).reach()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _fault_of_commit(commit: str, machine: Machine) -> str:
+    kind, _, path = commit.partition(":")
+    if commit == "ask":
+        return ""
+    if kind != "o2m":
+        return _fault_of_command(commit, machine)
+    places.check_path(Path(path).parent)
+    return "" if Path(path).is_socket() else f"there is no socket {path}"
+
+
+def _fault_of_metrics(file: str, _machine: Machine) -> str:
+    directory = Path(file).parent
+    if not directory.is_dir():
+        return f"there is no directory {directory}"
+    return "" if os.access(directory, os.W_OK | os.X_OK) else f"{directory} cannot be written to"
+
+
+#: Setting -> what is wrong with the program, directory or socket that it names; "" for nothing.
+#: The real programs (`gpg`, `dgit`) have checks of their own.
+_NAMED_BY_SETTINGS: dict[str, Callable[[str, Machine], str]] = {
+    "commit": _fault_of_commit,
+    "alarm": _fault_of_command,
+    "metrics": _fault_of_metrics,
+}
 
 
 def look_at_gpg(machine: Machine) -> Finding:
@@ -105,7 +146,7 @@ def try_job(machine: Machine) -> Finding:
     directory = None
     try:
         with own_umask():
-            places.make_private(base)
+            places.make_private(base, places.RUNTIME_HINT)
             directory = jobdir.make(base, TRIAL_JOB, machine.table_text, {"gpg": machine.gpg})
         said = machine.ask(f"{directory}/bin/gpg", "--version")
         real = machine.ask(str(machine.gpg), "--version")
@@ -123,40 +164,97 @@ def try_job(machine: Machine) -> Finding:
     return diagnosis.trial_job(str(base), complaint)
 
 
-#: As debsign does it; after each file that sets it, where and what.
-_DEBSIGN_PROGRAM = """\
-DEBSIGN_PROGRAM=
+#: As devscripts read a variable ($0); the file that sets it last, and its value.
+_OF_DEVSCRIPTS = """\
+printf -v "$0" ''
 for file in /etc/devscripts.conf ~/.devscripts; do
-    before=$DEBSIGN_PROGRAM
+    before=${!0}
     [ -r $file ] && . $file >/dev/null
-    [ "$DEBSIGN_PROGRAM" = "$before" ] || where=$file
+    [ "${!0}" = "$before" ] || where=$file
 done
-printf '%s\\0%s' "$where" "$DEBSIGN_PROGRAM"
+printf '%s\\0%s' "$where" "${!0}"
 """
+
+
+def _of_devscripts(machine: Machine, variable: str) -> tuple[str, str]:
+    """The value of a variable in devscripts' conf files, and the file that set it last."""
+    where, _, value = machine.ask("bash", "-c", _OF_DEVSCRIPTS, variable).partition("\0")
+    return value, where
 
 
 def look_at_debsign(machine: Machine) -> Finding:
     if not oracle.find_program("debsign", machine.search):
         return note("there is no debsign")
-    where, _, program = machine.ask("bash", "-c", _DEBSIGN_PROGRAM).partition("\0")
-    return diagnosis.debsign(program, where)
+    return diagnosis.debsign(*_of_devscripts(machine, "DEBSIGN_PROGRAM"))
+
+
+def look_at_debuild(machine: Machine) -> Finding:
+    if not oracle.find_program("debuild", machine.search):
+        return note("there is no debuild")
+    kept, where = _of_devscripts(machine, "DEBUILD_PRESERVE_ENVVARS")
+    builder = ""
+    if oracle.find_program("gbp", machine.search):
+        said = machine.ask("gbp", "config", "buildpackage.builder", here=True)
+        builder = said.strip().partition("=")[2] or said.strip()
+    return diagnosis.debuild(kept, where, builder)
+
+
+def look_at_rpm(machine: Machine) -> Finding:
+    if not oracle.find_program("rpm", machine.search):
+        return note("there is no rpm")
+    return diagnosis.rpm(machine.ask("rpm", "--eval", "%{__gpg}").strip())
+
+
+def look_at_logins(machine: Machine) -> Finding:
+    home = machine.environ.get("HOME", "/nonexistent")
+    files = [Path("/etc/profile"), *sorted(Path("/etc/profile.d").glob("*.sh"))]
+    files += [Path(home, name) for name in (".bash_profile", ".bash_login", ".profile")]
+    resets: list[str] = []
+    for file in files:
+        with contextlib.suppress(OSError):  # the shell cannot read it either
+            resets += diagnosis.path_resets(str(file), file.read_text("utf-8", "replace"))
+    return diagnosis.logins(resets)
+
+
+def look_at_sudo(machine: Machine) -> Finding:
+    if not oracle.find_program("sudo", machine.search):
+        return note("there is no sudo")
+    # An ordinary user would have to ask for `sudo -l`, of which sudo may tell root by mail.
+    said = machine.ask("env", "LC_ALL=C", "sudo", "-V") if os.geteuid() == 0 else None
+    return diagnosis.sudo(said)
+
+
+def look_at_sandboxes(machine: Machine) -> Finding:
+    found = [
+        str(path)
+        for name in diagnosis.SANDBOXES
+        if (path := oracle.find_program(name, machine.search))
+    ]
+    return diagnosis.sandboxes(found, str(places.runtime_directory(dict(machine.environ))))
 
 
 def look_at_git(machine: Machine) -> Finding:
     if not oracle.find_program("git", machine.search):
         return note("there is no git")
-    # A repository that is none: only the user's and the machine's settings are wanted.
-    listed = machine.ask("git", "--git-dir=/dev/null", "config", "--list", "--show-origin", "-z")
+    words = ("config", "--list", "--show-origin", "-z")
+    unread = ""
+    try:
+        listed = machine.ask("git", *words, here=True)
+    except (OSError, subprocess.CalledProcessError):
+        # With a repository that is none, the settings of the user and of the machine are read.
+        listed = machine.ask("git", "--git-dir=/dev/null", *words)
+        unread = "git cannot read the settings of the repository here: it is not known what they do"
     parts = listed.split("\0")
-    return diagnosis.git(
+    settings = [
         diagnosis.Setting(origin, *_key_and_value(setting))
         for origin, setting in zip(parts[::2], parts[1::2], strict=False)
-    )
+    ]
+    return diagnosis.git(settings, unread)
 
 
 def _key_and_value(setting: str) -> tuple[str, str]:
-    key, _, value = setting.partition("\n")
-    return key, value
+    key, equals, value = setting.partition("\n")
+    return key, value if equals else "true"  # git-config(1): a key by itself
 
 
 def look_at_gpgme(machine: Machine) -> Finding:
@@ -325,8 +423,18 @@ CHECKS = (
           "a stunt that cannot be run is stepped over, to the real gpg", try_job),
     Check("debsign", "DEBSIGN_PROGRAM in /etc/devscripts.conf and ~/.devscripts",
           "debsign then signs round the gate", look_at_debsign),
-    Check("git", "gpg.program, gpg.format, dgit*.cmd-gpg and their like, outside of repositories",
-          "git or dgit then signs round the gate", look_at_git),
+    Check("debuild", "the PATH that debuild, and gbp buildpackage with it, gives to its programs",
+          "what debuild signs goes past the gate where it sets PATH anew", look_at_debuild),
+    Check("git", "gpg.program, gpg.format, commit.gpgsign, dgit*.cmd-gpg and their like, here",
+          "git or dgit then signs past the gate, or asks with each commit", look_at_git),
+    Check("rpm", "the gpg that rpm's macro %__gpg names",
+          "rpmsign does not look for gpg on PATH", look_at_rpm),
+    Check("login shells", "where /etc/profile and the user's profiles set PATH",
+          "what a login shell of a job signs goes past the gate", look_at_logins),
+    Check("sudo", "the PATH that sudo gives to its programs (secure_path)",
+          "what a job signs through sudo goes past the gate", look_at_sudo),
+    Check("sandboxes", "programs on PATH that can hide a job's directory from what they start",
+          "PATH then leads to the real gpg", look_at_sandboxes),
     Check("gpgme", "the gpg that gpgconf names",
           "gpgme looks for gpgconf on PATH, not for gpg, and asks that", look_at_gpgme),
     Check("other programs", "gpg2, gpg-sq, sq and programs for sop on PATH",
@@ -353,7 +461,11 @@ CHECKS = (
 
 
 def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tuple[Check, Finding]]:
-    """Every check, one after the other, with what it found. Raises nothing."""
+    """Every check, one after the other, with what it found. Raises nothing.
+
+    What is wrong in one place, and keeps several checks from looking, is told by the first of them.
+    """
+    told_by: dict[str, str] = {}
     for check in checks:
         if check.oracle and not machine.is_oracle:
             yield check, note("not an oracle: there is no dgit-infrastructure")
@@ -364,6 +476,9 @@ def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tupl
             finding = mend(
                 _words(error), f"put that right; what could not be looked at: {check.looks_at}"
             )
+            first = told_by.setdefault(_words(error), check.name)
+            if first != check.name:
+                finding = note(f"not looked at, because of what `{first}` found")
         except subprocess.CalledProcessError as error:
             finding = mend(
                 f"{error.cmd[0]} ended with {error.returncode}", f"see what it says: {error.cmd[0]}"

@@ -106,11 +106,15 @@ class Machine:
             gpgbinary=str(self.gpg), gnupghome=str(self.gnupg_home), options=[*options] or None
         )
 
-    def ask(self, *words: str, search: str | None = None) -> str:
-        """What a program prints, in the environment of jobs. Raises OSError, SubprocessError."""
+    def ask(self, *words: str, search: str | None = None, here: bool = False) -> str:
+        """What a program prints, in the environment of jobs. Raises OSError, SubprocessError.
+
+        It runs in `/`, or `here`: in the caller's directory, where a program that has settings for
+        each directory finds them.
+        """
         return subprocess.run(
             words,
-            cwd="/",
+            cwd=None if here else "/",
             env={**self.environ, **({} if search is None else {"PATH": search})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

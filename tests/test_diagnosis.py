@@ -15,6 +15,7 @@ from gpgshim.diagnosis import (
     Place,
     Result,
     Setting,
+    SettingFault,
     Stunt,
     Trial,
     Unit,
@@ -75,6 +76,44 @@ FINDINGS: list[tuple[Finding, Result, str]] = [
     (diagnosis.debsign("gpg2", "/d"), MEND, "/d sets DEBSIGN_PROGRAM=gpg2"),
     (diagnosis.debsign("/usr/bin/gpg", "/d"), MEND, "/usr/bin/gpg"),
     (diagnosis.git([]), OK, ""),
+    (diagnosis.git([Setting("file:/c", "commit.gpgsign", "yes")]), NOTE, "each commit asks"),
+    (diagnosis.git([Setting("file:/c", "commit.gpgsign", "Off")]), OK, ""),
+    (diagnosis.git([Setting("file:/c", "tag.forcesignannotated", "1")]), NOTE, "with a message"),
+    (diagnosis.git([], "not read"), NOTE, "not read"),
+    (
+        diagnosis.git([Setting("file:/c", "gpg.program", v) for v in ("/x", "gpg")]),
+        OK,
+        "by PATH",
+    ),
+    (
+        diagnosis.git([Setting("file:/c", "gpg.program", v) for v in ("gpg", "/x")]),
+        MEND,
+        "gpg.program = /x",
+    ),
+    (diagnosis.debuild("", "", ""), NOTE, "--preserve-envvar=PATH"),
+    (diagnosis.debuild("PATHS,XPATH", "/d", ""), NOTE, "sets PATH anew"),
+    (diagnosis.debuild("A, PATH", "/d", "debuild -i"), OK, "/d says so"),
+    (diagnosis.debuild("", "", "debuild"), NOTE, "--git-builder='debuild --preserve-envvar=PATH'"),
+    (diagnosis.debuild("", "", "/usr/bin/debuild -i -I"), NOTE, "starts `/usr/bin/debuild -i -I`"),
+    (diagnosis.rpm("gpg"), OK, "by PATH"),
+    (diagnosis.rpm("/usr/bin/gpg2"), NOTE, "names /usr/bin/gpg2"),
+    (diagnosis.rpm("%{__gpg}"), NOTE, "names no gpg"),
+    (diagnosis.logins([]), OK, ""),
+    (diagnosis.logins(["/a:1", "/b:2"]), NOTE, "/a:1, /b:2: PATH is set anew"),
+    (diagnosis.sudo(None), NOTE, "only root"),
+    (diagnosis.sudo("Sudo version 1\n"), OK, "keeps PATH"),
+    (
+        diagnosis.sudo("x\nValue to override user's $PATH with: /a:/b\ny\n"),
+        NOTE,
+        "sets PATH to /a:/b:",
+    ),
+    (diagnosis.sandboxes([], "/r"), OK, "none of bwrap"),
+    (diagnosis.sandboxes(["/b/bwrap", "/b/schroot"], "/r"), NOTE, "/b/bwrap /b/schroot: where"),
+    (
+        diagnosis.settings({"/s": True}, [SettingFault("/s:3", "alarm", "x", "gone")]),
+        MEND,
+        "/s:3: alarm = 'x': gone",
+    ),
     (diagnosis.signals("we", [], "sh[1]", []), OK, ""),
     (diagnosis.signals("we", ["SIGTERM"], "sh[1]", ["SIGINT"]), NOTE, "SIGTERM"),
     (diagnosis.signals("we", ["SIGPIPE"], "sh[1]", []), MEND, "SIGPIPE blocked"),
@@ -134,6 +173,28 @@ FINDINGS: list[tuple[Finding, Result, str]] = [
     (diagnosis.variables("we", {"DGIT_SSH": "ssh -v"}), MEND, "DGIT_SSH=ssh -v"),
     (diagnosis.variables("we", {"DGIT_SSH": ""}), MEND, "DGIT_SSH="),
 ]
+
+
+@pytest.mark.parametrize(
+    "builder",
+    ["debuild --preserve-envvar=PATH -i", "debuild -i -ePATH", "debuild -i --preserve-envvar PATH",
+     "dpkg-buildpackage -i", "mydebuild", "sbuild -A"],
+)  # fmt: skip
+def test_a_builder_that_keeps_path(builder: str) -> None:
+    assert "gbp" not in str(diagnosis.debuild("", "", builder))
+
+
+@pytest.mark.parametrize(
+    ("line", "resets"),
+    [
+        ("PATH=/usr/bin", True), ("  PATH='/usr/bin:/bin'", True), ("export PATH=/bin", True),
+        ("PATH=$HOME/bin", True), ("PATH=$PATHS", True), ("PATH=/a:$PATH", False),
+        ('export PATH="${PATH}:/a"', False), ("PATH=${PATH:-/bin}", False), ("MANPATH=/a", False),
+        ("# PATH=/bin", False), ("export PATH", False), ("XPATH=/b", False),
+    ],
+)  # fmt: skip
+def test_a_profile_that_sets_path(line: str, resets: bool) -> None:
+    assert diagnosis.path_resets("/p", f"\n{line}\n") == ["/p:2"] * resets
 
 
 @pytest.mark.parametrize(("finding", "result", "words"), FINDINGS)

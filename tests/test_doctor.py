@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 
 from gpgshim.doctor import CHECKS
 from tests import skips
-from tests.scratch import CHECKOUT, GPG, Done, Scratch, finish
+from tests.scratch import CHECKOUT, GPG, Done, Scratch, finish, listening
 from tests.world.upload import find_processes
 
 #: What is on PATH: enough for every check, and nothing that this machine has besides.
@@ -113,8 +114,9 @@ def test_a_machine_that_is_well(machine: Machine) -> None:
     assert "made and verified" in words_of(checks, "trial signature")
     assert machine.scratch.key.signings() == before + 1
     notes = {name for name, each in checks.items() if each["result"] == "note"}
-    # Its parent is Python, which ignores SIGPIPE; no dgit, no debsign.
-    assert notes == ORACLES | {"dgit", "debsign", "signals"}
+    # Its parent is Python, which ignores SIGPIPE; Debian's /etc/profile sets PATH.
+    absent = {"dgit", "debsign", "debuild", "rpm", "sudo"}
+    assert notes - {"login shells"} == ORACLES | absent | {"signals"}
     assert all("not an oracle" in words_of(checks, name) for name in ORACLES)
 
 
@@ -139,8 +141,45 @@ def test_settings(machine: Machine) -> None:
     assert GPG in words_of(checks, "gpg")
     file.write_text("gpg = 3\n")
     checks = machine.examine()
-    assert to_mend(checks) == {"settings"} | NO_GPG | {"dgit"}
+    assert to_mend(checks) == {"settings"}  # one slip, one finding
     assert f"{file}:1: gpg is an absolute path" in words_of(checks, "settings")
+    for name in {"dgit"} | NO_GPG:
+        assert checks[name]["result"] == "note"
+        assert words_of(checks, name) == "not looked at, because of what `settings` found"
+    file.write_text('gpg = "/nonexistent"\n')
+    assert to_mend(machine.examine()) == {"gpg"}
+
+
+def test_settings_that_name_what_is_not_there(machine: Machine) -> None:
+    file = machine.home / ".config/gpgshim/gpgshim.conf"
+    file.parent.mkdir(mode=0o700, parents=True)
+    root = machine.scratch.root
+    file.write_text(
+        f'alarm = "pager --now"\ncommit = "{root}/may-we 1"\nmetrics = "{root}/none/x.prom"\n'
+    )
+    checks = machine.examine()
+    assert to_mend(checks) == {"settings"}
+    found = checks["settings"]["found"]
+    assert [line.partition(" = ")[0] for line in found] == [
+        f"{file}:2: commit", f"{file}:1: alarm", f"{file}:3: metrics",
+    ]  # fmt: skip
+    assert f"there is no directory {root}/none" in found[2]
+    machine.put("pager")
+    machine.scratch.script("may-we", "#!/bin/sh\n")
+    (root / "none").mkdir()
+    assert machine.examine()["settings"]["result"] == "ok"
+    file.write_text(f'commit = "o2m:{root}/manager"\n')
+    assert f"there is no socket {root}/manager" in words_of(machine.examine(), "settings")
+    with listening(root / "manager") as listener:
+        assert machine.examine()["settings"]["result"] == "ok"
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()  # the manager is not disturbed
+    root.joinpath("none").chmod(0o777)
+    file.write_text(f'commit = "o2m:{root}/none/manager"\n')
+    assert f"others can write to {root}/none" in words_of(machine.examine(), "settings")
+    file.write_text('commit = "ask"\n')
+    assert machine.examine()["settings"]["result"] == "ok"
 
 
 def test_dgit(machine: Machine) -> None:
@@ -157,8 +196,10 @@ def test_dgit(machine: Machine) -> None:
 def test_there_is_no_gpg(machine: Machine) -> None:
     (machine.bin / "gpg").unlink()
     checks = machine.examine()
-    assert to_mend(checks) == NO_GPG
+    assert to_mend(checks) == {"gpg"}
     assert "there is no gpg on PATH" in words_of(checks, "gpg")
+    for name in NO_GPG - {"gpg"}:
+        assert words_of(checks, name) == "not looked at, because of what `gpg` found"
 
 
 def test_what_gpg_is_given_is_looked_at(machine: Machine) -> None:
@@ -169,8 +210,10 @@ def test_what_gpg_is_given_is_looked_at(machine: Machine) -> None:
 def test_a_gpg_that_is_none(machine: Machine) -> None:
     machine.put("gpg", "#!/bin/sh\necho hello\n")
     checks = machine.examine()
-    assert {"gpg", "gpg.conf", "trial job"} <= to_mend(checks)
+    assert {"gpg"} <= to_mend(checks)
     assert "not a gpg" in words_of(checks, "gpg")
+    for name in ("gpg.conf", "trial job"):
+        assert checks[name]["result"] == "note"
 
 
 def test_commands_and_faults_in_gpg_conf(machine: Machine) -> None:
@@ -254,7 +297,7 @@ def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) ->
 def test_stunts_outside_of_a_job(machine: Machine) -> None:
     machine.put("dgit")
     checks = machine.examine(PATH=f"{CHECKOUT}/bin:{machine.bin}")
-    assert to_mend(checks) == {"stunts", "dgit"} | NO_GPG - {"trial signature"}
+    assert to_mend(checks) == {"stunts", "dgit", "gpg", "gpgme"}
     found = checks["stunts"]["found"]
     assert [line.partition(" ")[0] for line in found] == [
         f"{CHECKOUT}/bin/gpg",
@@ -342,6 +385,107 @@ def test_git(machine: Machine) -> None:
     assert machine.examine()["git"]["result"] == "ok"
     conf.write_text("[gpg\n")
     assert to_mend(machine.examine()) == {"git"}
+
+
+def git(*words: str | Path) -> None:
+    subprocess.run(["git", *map(str, words)], check=True, capture_output=True)
+
+
+def test_git_of_the_repository_where_it_stands(machine: Machine) -> None:
+    root = machine.scratch.root  # where the doctor is started
+    git("init", "-q", root)
+    git("-C", root, "config", "gpg.program", "/opt/gpg")
+    checks = machine.examine()
+    assert to_mend(checks) == {"git"}
+    assert "file:.git/config: gpg.program = /opt/gpg" in words_of(checks, "git")
+    assert checks["git"]["todo"] == ["git config --local --unset-all gpg.program"]
+    # The repository's own wins over the user's.
+    git("-C", root, "config", "gpg.program", "gpg")
+    (machine.home / ".gitconfig").write_text("[gpg]\n\tprogram = /opt/gpg\n")
+    assert machine.examine()["git"]["result"] == "ok"
+    (root / ".git/config").write_text("[gpg\n")
+    checks = machine.examine()
+    assert "cannot read the settings of the repository here" in words_of(checks, "git")
+    assert to_mend(checks) == {"git"}  # by the user's settings
+
+
+@pytest.mark.parametrize("name", ["commit.gpgSign", "tag.gpgSign", "push.gpgSign"])
+def test_git_that_signs_without_being_asked_to(machine: Machine, name: str) -> None:
+    conf = machine.home / ".gitconfig"
+    section, _, key = name.partition(".")
+    conf.write_text(f"[{section}]\n\t{key}\n")
+    checks = machine.examine()
+    assert checks["git"]["result"] == "note"
+    assert f"{name.lower()} = true: each {section} asks to sign" in words_of(checks, "git")
+    conf.write_text(f"[{section}]\n\t{key}\n\t{key} = false\n")
+    assert machine.examine()["git"]["result"] == "ok"
+
+
+def real(machine: Machine, *names: str) -> None:
+    """Put real programs on PATH, or skip the test."""
+    skips.unless_installed("test", *map(shutil.which, names))
+    for name in names:
+        (machine.bin / name).symlink_to(str(shutil.which(name)))
+
+
+def test_debuild(machine: Machine) -> None:
+    real(machine, "debuild")
+    checks = machine.examine()
+    assert checks["debuild"]["result"] == "note"
+    assert "--preserve-envvar=PATH" in words_of(checks, "debuild")
+    (machine.home / ".devscripts").write_text("DEBUILD_PRESERVE_ENVVARS='CCACHE_DIR,PATH'\n")
+    checks = machine.examine()
+    assert checks["debuild"]["result"] == "ok"
+    assert f"{machine.home}/.devscripts says so" in words_of(checks, "debuild")
+
+
+def test_the_builder_of_gbp(machine: Machine) -> None:
+    real(machine, "debuild", "gbp")
+    checks = machine.examine()
+    assert "gbp buildpackage starts `debuild -i -I`" in words_of(checks, "debuild")
+    conf = machine.home / ".gbp.conf"
+    conf.write_text("[buildpackage]\nbuilder = debuild --preserve-envvar=PATH -i\n")
+    assert "gbp" not in words_of(machine.examine(), "debuild")
+
+
+def test_rpm(machine: Machine) -> None:
+    real(machine, "rpm")
+    macros = machine.home / ".rpmmacros"
+    macros.write_text("%__gpg /opt/gpg\n")
+    checks = machine.examine()
+    assert checks["rpm"]["result"] == "note"
+    assert "rpm's macro %__gpg names /opt/gpg" in words_of(checks, "rpm")
+    macros.write_text("%__gpg gpg\n")
+    assert machine.examine()["rpm"]["result"] == "ok"
+
+
+def test_login_shells(machine: Machine) -> None:
+    profile = machine.home / ".profile"
+    profile.write_text('PATH="$HOME/bin:$PATH"\nexport PATH=/opt:${PATH}\n')
+    assert f"{profile}:" not in words_of(machine.examine(), "login shells")
+    profile.write_text("umask 022\nexport PATH=/usr/bin:/bin\n")
+    checks = machine.examine()
+    assert checks["login shells"]["result"] == "note"
+    assert f"{profile}:2" in words_of(checks, "login shells")
+
+
+def test_sudo(machine: Machine) -> None:
+    real(machine, "sudo")
+    checks = machine.examine()
+    assert checks["sudo"]["result"] in ("ok", "note")
+    seen = "sudo sets PATH to /|only root can see|sudo keeps PATH"
+    assert re.search(seen, words_of(checks, "sudo"))
+    assert ("only root" in words_of(checks, "sudo")) == (os.geteuid() != 0)
+
+
+def test_sandboxes(machine: Machine) -> None:
+    assert machine.examine()["sandboxes"]["result"] == "ok"
+    real(machine, "bwrap")
+    checks = machine.examine()
+    assert checks["sandboxes"]["result"] == "note"
+    assert f"{machine.bin}/bwrap: where they hide {machine.scratch.runtime}/gpgshim" in (
+        words_of(checks, "sandboxes")
+    )
 
 
 def test_other_programs(machine: Machine) -> None:

@@ -131,6 +131,7 @@ MAY_IMPORT = {
     "doctor": {
         "argv",
         "attempt",
+        "authority",
         "commands",
         "conffile",
         "diagnosis",
@@ -172,6 +173,7 @@ HARMLESS = {
     "collections.abc",
     "datetime",
     "html",
+    "re",
     "textwrap",
 }
 
