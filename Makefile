@@ -6,8 +6,9 @@ VENV = .venv
 BIN = $(VENV)/bin
 
 .NOTPARALLEL:  # make -j has nothing to win here: the tests use all processors by themselves
-.PHONY: help needs-demo needs-test needs-pictures venv test quick lint judge demo e2e e2e-record \
-	deployed demo-tag2upload dgit-tests fixtures proof crash model fuzz pictures bench deb fresh
+.PHONY: help needs-demo needs-test needs-places needs-pictures venv test quick lint judge demo \
+	e2e e2e-record deployed demo-tag2upload dgit-tests fixtures places places-table proof crash model \
+	fuzz pictures bench deb fresh
 
 help:
 	@echo 'make test      lint, types and tests, on all processors'
@@ -19,6 +20,7 @@ help:
 	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side (ROOT=)'
 	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=, ROOT=)'
 	@echo 'make dgit-tests  dgit'\''s own tests, plain and under the gate, side by side (ROOT=, TESTS=)'
+	@echo 'make places    one job that signs, in every place where one can run (places-table writes the table)'
 	@echo 'make proof     the quick part of the next three, and misleading environments'
 	@echo 'make model     explore every state of all who take part, and every mutant of the tables'
 	@echo 'make fuzz      N= inputs to all that reads what others wrote'
@@ -36,6 +38,7 @@ help:
 NEEDS = tests/needs $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo venv)
 needs-demo: ; @$(NEEDS) demo
 needs-test: ; @$(NEEDS) demo test
+needs-places: ; @$(NEEDS) places
 needs-pictures: ; @$(NEEDS) pictures
 
 # A venv of another machine, or of a python3 that is gone, is made anew.
@@ -116,6 +119,13 @@ fresh:
 # What takes longer than one wants to wait for at each change.
 proof: venv
 	$(BIN)/pytest tests/proof
+
+# One job that signs, in every place that this machine has. As root it has most.
+places: needs-places venv
+	$(BIN)/pytest tests/place
+
+places-table: venv
+	$(BIN)/python -m tests.place --write
 
 model: venv
 	$(BIN)/python -um tests.model

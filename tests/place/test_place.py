@@ -1,0 +1,41 @@
+"""Is a signature committed or refused in every place where a job can run, and the outcome true?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests import skips
+from tests.place import enter
+from tests.place.__main__ import key, reason_against
+from tests.place.conftest import Result
+from tests.place.table import NOT_YET, PLACES
+from tests.place.world import Place, show
+
+Runs = Callable[[Place, bool], Result]
+
+
+def skip_unless_it_is_here(place: Place) -> None:
+    need, why = reason_against(place)
+    if need == "root":
+        skips.unless_root("who can be another user")
+    elif need and need not in enter.PROBES:
+        skips.unless_installed("places", False)
+    elif need:
+        skips.unless_allowed(need, why)
+
+
+@pytest.mark.parametrize("yes", [False, True], ids=["refuses", "agrees"])
+@pytest.mark.parametrize("place", [x for x in PLACES if key(x) not in NOT_YET], ids=key)
+def test_place(runs: Runs, place: Place, yes: bool) -> None:
+    skip_unless_it_is_here(place)
+    ran, wrong = runs(place, yes)
+    assert not wrong, show(ran)
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="not yet")
+@pytest.mark.parametrize("place", [x for x in PLACES if key(x) in NOT_YET], ids=key)
+def test_not_yet(runs: Runs, place: Place) -> None:
+    skip_unless_it_is_here(place)
+    assert not [*runs(place, False)[1], *runs(place, True)[1]]
