@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from gpgshim.o2m import OUTCOMES
 from tests.world.root import measure
 from tests.world.scenarios import TOLD, count_queries, list_disagreements
+from tests.world.table import write_table
 
 STATUSES = ("uploaded", "irrecoverable", "failed")
 
@@ -52,3 +55,16 @@ def test_what_is_measured() -> None:
     assert measure(report("lost")) == []
     asked = ["+1 archive: 200 suites", "+2 > commit-to-public-upload", "+3 archive: 503 suites"]
     assert count_queries({"timeline": [*asked, "+4 archive: 200 suites"]}) == (1, 2)
+
+
+def test_the_table_says_where_the_roots_differ(tmp_path: Path) -> None:
+    for root, outcome in (("trixie", "uploaded"), ("sid", "lost")):
+        (tmp_path / root).mkdir()
+        made = report(outcome, "uploaded") | {"versions": ["dgit\t17"], "signed": 4}
+        made |= {"refs": ["tag"], "queue": []}
+        made["jobs"][0]["attempts"][0]["committed"] = True
+        (tmp_path / root / "success.stock.json").write_text(json.dumps(made))
+    text = write_table(tmp_path)
+    assert "| nothing goes wrong (`success`) | **C** uploaded | uploaded | 4, git | - |" in text
+    assert "trixie (dgit 17): 1 stock and 0 gated runs. Differs from the table: nothing." in text
+    assert "Differs from the table: `success`, stock: **C** lost | uploaded | 4, git." in text

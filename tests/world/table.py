@@ -110,9 +110,8 @@ def write_table(directory: Path) -> str:
             if each != shown.get((name, mode))
         ]
         lines.append(
-            f"\n{root} ({', '.join(versions)}): {count['stock']} runs of stock,"
-            f" {count['gated']} gated ones. Differs from the table:"
-            f" {'; '.join(differ) or 'nothing'}.\n"
+            f"\n{root} ({', '.join(versions)}): {count['stock']} stock and {count['gated']} gated"
+            f" runs. Differs from the table: {'; '.join(differ) or 'nothing'}.\n"
         )
     return "".join(lines)
 
