@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gpgshim import __version__, argv, jobdir, optable, places
+from gpgshim import __version__, argv, jobdir, optable, places, wall
 from gpgshim.audit import Witness
 from gpgshim.authority import DEFAULT_SIGNALS, Authority
 from gpgshim.errors import Misconfigured, Unable
@@ -86,6 +86,7 @@ class Attempt:
         base = places.runtime_directory(environ)
         places.make_private(base, places.RUNTIME_HINT)
         jobdir.sweep(base)
+        wall_directory = wall.stand(real, base)
         self.authority = authority
         self.child = 0
         self.status = 0  # the job's own exit status, as a shell has it, once it has ended
@@ -116,7 +117,9 @@ class Attempt:
         except BaseException:
             _remove(self.directory)
             raise
-        self.environ = environ | {"PATH": f"{self.directory}/bin:{search}"}
+        #: What stands before the rest of the job's PATH.
+        self.gate = f"{self.directory}/bin:{wall_directory}"
+        self.environ = environ | {"PATH": f"{self.gate}:{search}"}
 
     def start(
         self,

@@ -331,7 +331,7 @@ def supervise(
     attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
     supervisor = attempt.supervisor
     announce = background.announce if foreground else background.go
-    line = f"PATH={shlex.quote(f'{attempt.directory}/bin')}:$PATH; export PATH;"
+    line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"
     announce(line, attempt.end_on_signals, attempt.abandon)
     _tell_systemd()
     try:

@@ -1,4 +1,4 @@
-"""A job's private directory: the stunts, and all that they need to find beside themselves.
+"""A job's own directory: the stunts, and all that they need to find beside themselves.
 
     JOB/bin/gpg, dgit, gpgconf    the stunts; JOB/bin goes first on the job's PATH; dgit only for
                                   a job under dgit-repos-server
@@ -13,7 +13,9 @@
 
 Rule 1: nothing in here changes once the job has started, so an upgrade of the package, or of
 python3, cannot give a job half of another version.
-Rule 2: the stunts stay as long as anything of the job is alive. Were they gone, an orphan's PATH
+Rule 2: every user can run the stunts, where the directory can be reached; a stunt of another user
+refuses. Only the job's user can change anything in here, or connect to the socket.
+Rule 3: the stunts stay as long as anything of the job is alive. Were they gone, an orphan's PATH
 would lead it to the real gpg.
 """
 
@@ -106,6 +108,7 @@ def make(
     """
     try:
         path = _make_directory(base, job[:24])
+        given = os.umask(0o022)  # other users may read all of it, and connect to nothing
         try:
             _check_path(path)
             for name in ("code", "bin", "real"):  # sweep() knows a directory of ours by the first
@@ -119,11 +122,14 @@ def make(
                 (path / "real" / name).symlink_to(program)
                 _write_stunt(path, name)
             _plant_prelude(path)
+            path.chmod(0o711)
         except BaseException:
             import shutil
 
             shutil.rmtree(path, ignore_errors=True)
             raise
+        finally:
+            os.umask(given)
     except OSError as error:
         raise Unable(
             f"cannot make a directory for job {job} in {base}: {error.strerror};"
@@ -194,7 +200,7 @@ def _write_stunt(path: Path, name: str) -> None:
     body = stunt_template(name).read_bytes().partition(b"\n")[2]
     stunt = path / "bin" / name
     stunt.write_bytes(_shebang(path) + body)
-    stunt.chmod(0o700)
+    stunt.chmod(0o755)
     if not os.access(stunt, os.X_OK):
         # execvp(3) steps over what it may not run, and the next gpg on PATH is the real one.
         raise Misconfigured(
@@ -292,7 +298,7 @@ def _is_ours(path: Path) -> bool:
             and len(suffix) == 2 * _RANDOM
             and set(suffix) <= set("0123456789abcdef")
             and stat.S_ISDIR(found.st_mode)
-            and stat.S_IMODE(found.st_mode) == 0o700
+            and stat.S_IMODE(found.st_mode) in (0o700, 0o711)
             and is_trusted(found.st_uid)
             and set(os.listdir(path)) <= _ALL_THAT_IS_MADE
             and is_stunt(path / "bin/gpg")

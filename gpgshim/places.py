@@ -18,6 +18,8 @@ from gpgshim.errors import Misconfigured, Unable
 
 #: What a stunt's text contains, and no real program's: the import of its body.
 _STUNT = b"from gpgshim."
+#: What a program of wall.py contains, and no other program as small as these.
+REFUSAL = b"gpgshim refuses: "
 
 _MOST_LINKS = 40  #: symbolic links on one path, as for the kernel (path_resolution(7))
 
@@ -223,6 +225,13 @@ def is_stunt(path: Path) -> bool:
     return head.startswith(b"#!") and _STUNT in head
 
 
+def is_refusal(path: Path) -> bool:
+    """Whether the program at `path` is one that only refuses (wall.py). Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    return head.startswith(b"\x7fELF") and REFUSAL in head
+
+
 def can_be_run(stunt: Path) -> bool:
     """Whether execvp(3) would run this stunt, and not step over it to the next program on PATH.
 
@@ -260,7 +269,7 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
         try:
             if not _is_program(path):
                 continue
-            if is_stunt(path):
+            if is_stunt(path) or is_refusal(path):
                 raise Misconfigured(
                     f"{path} is a stunt, not the real {name}: name the real one with --{name};"
                     " nothing was started"

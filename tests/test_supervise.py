@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -51,7 +52,9 @@ def shell(scratch: Scratch) -> Iterator[Shell]:
 
 
 def test_line_to_eval(shell: Shell, scratch: Scratch) -> None:
-    assert shell.line == f"PATH={shell.job}/bin:$PATH; export PATH;\n"
+    wall = shell('printf %s "${PATH#*:}"').out.partition(":")[0]
+    assert shell.line == f"PATH={shell.job}/bin:{wall}:$PATH; export PATH;\n"
+    assert Path(wall, "gpg").exists()
     assert [shell.job] == scratch.jobs()
     assert shell("command -v gpg").out == f"{shell.job}/bin/gpg\n"
 
@@ -193,7 +196,7 @@ def test_tells_systemd_when_it_is_ready(scratch: Scratch, abstract: bool) -> Non
     assert scratch.gpgshim("close", "--status", "0", job).out == "unsigned\n"
     done = finish(process)
     assert done.status == 0
-    assert done.out == f"PATH={job}/bin:$PATH; export PATH;\n"
+    assert re.fullmatch(rf"PATH={re.escape(str(job))}/bin:/[\w/]+:\$PATH; export PATH;\n", done.out)
     assert "j.1: unsigned" in done.err
 
 
