@@ -91,7 +91,7 @@ class Attempt:
         self.child = 0
         self.status = 0  # the job's own exit status, as a shell has it, once it has ended
         self._signals = -1
-        self.directory = jobdir.make(base, self.job, text, real, until, observe)
+        self.directory = jobdir.make(base, self.job, text, real, until, observe, wall_directory)
         try:
             if command is None:
                 jobdir.keep_until_reboot(self.directory)

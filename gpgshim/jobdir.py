@@ -7,6 +7,7 @@
     JOB/until                     when the stunt dgit gives up, where it has to
     JOB/observe                   there if the stunts are to hold and refuse nothing
     JOB/exported                  the boot in which a shell may have taken JOB/bin onto its PATH
+    JOB/wall                      a link to the directory behind JOB/bin on the job's PATH (wall.py)
     JOB/socket                    the supervisor; gone when the gate is
     JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for the others
     JOB/pyc/                      what CPython itself imports as it starts, compiled
@@ -46,7 +47,7 @@ LONGEST_SHEBANG = 255
 _RANDOM = 6  #: bytes at the end of a directory's name
 #: All names that there can be in one: see above.
 _ALL_THAT_IS_MADE = frozenset(
-    ("bin", "real", "table", "until", "observe", "exported", "socket", "code", "pyc")
+    ("bin", "real", "table", "until", "observe", "exported", "socket", "code", "pyc", "wall")
 )
 
 _GPG = (
@@ -98,11 +99,13 @@ def make(
     real: dict[str, Path],
     until: float | None = None,
     observe: bool = False,
+    wall: Path | None = None,
 ) -> Path:
     """Make the directory of an attempt of `job` under `base`; its path.
 
     `table` is what gpgshim.argv.load takes; `real` maps the stunts' names to the real programs;
-    `until` is in seconds on the monotonic clock; `observe` has the stunts hold and refuse nothing.
+    `until` is in seconds on the monotonic clock; `observe` has the stunts hold and refuse nothing;
+    `wall` is the directory that stands behind JOB/bin on the job's PATH.
     Raises Misconfigured where a path is too long for a socket or a script, Unable where the disk
     does not let us.
     """
@@ -118,6 +121,8 @@ def make(
                 (path / "until").write_text(f"{until:.3f}\n")
             if observe:
                 (path / "observe").touch()
+            if wall is not None:
+                (path / "wall").symlink_to(wall)
             for name, program in real.items():
                 (path / "real" / name).symlink_to(program)
                 _write_stunt(path, name)

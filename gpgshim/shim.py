@@ -87,7 +87,11 @@ def _leave_path(job: str) -> None:
         return
     ours = job.encode("utf-8", "surrogateescape") + b"/"
     here = posix.stat(ours + b"bin/gpg")
-    left = [each for each in path.split(b":") if not _is_ours(each, ours, here)]
+    try:
+        wall = posix.readlink(ours + b"wall")
+    except OSError:
+        wall = ours
+    left = [each for each in path.split(b":") if each != wall and not _is_ours(each, ours, here)]
     if left:
         posix.putenv(b"PATH", b":".join(left))
     else:

@@ -65,7 +65,8 @@ WAYS = {
     "/usr/bin/gpg": Way(GPG, "gpg", f"{GPG}{SIGN[3:]}"),
     "bwrap": Way(
         "bwrap", "bubblewrap",
-        "bwrap --dev-bind / / --tmpfs $XDG_RUNTIME_DIR sh -c '" + SIGN + "'",
+        "w=${PATH#*:}; bwrap --dev-bind / / --tmpfs $XDG_RUNTIME_DIR --tmpfs ${w%%:*} sh -c '"
+        + SIGN + "'",
     ),
 }  # fmt: skip
 

@@ -384,3 +384,15 @@ def test_another_user_in_a_job_of_root(scratch: Scratch, open_base: bool, commit
     assert not (home / "f.sig").exists()
     assert done.err.count("refuses") == 1
     assert scratch.verdict().outcome is Outcome.RETRIABLE
+
+
+def test_a_wrapper_as_the_real_gpg_finds_no_wall(scratch: Scratch) -> None:
+    """A stunt takes itself and the wall off the PATH of a wrapper that looks for gpg there."""
+    (scratch.root / "f").write_text("x\n")
+    wrapper = scratch.script("wrapper", '#!/bin/sh\nexec gpg "$@"\n')
+    before = scratch.key.signings()
+    done = scratch.run(
+        "gpg --batch --yes -b f && gpg --verify f.sig f", "--gpg", wrapper, "--commit", "true"
+    )
+    assert done.status == 0, done.err
+    assert scratch.key.signings() == before + 1
