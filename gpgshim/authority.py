@@ -316,9 +316,12 @@ class ManagerAt(Manager):
         self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         super().__init__(self._peer.fileno(), self._peer.fileno())
 
+    def check(self) -> None:
+        check_path(Path(self._path).parent, "name a socket in a directory of this user")
+
     def reach(self) -> None:
         try:
-            check_path(Path(self._path).parent, "name a socket in a directory of this user")
+            self.check()
             self._peer.settimeout(_CONNECT)
             self._peer.connect(self._path)
             self._peer.setblocking(True)

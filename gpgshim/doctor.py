@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import click
 
-from gpgshim import __version__, argv, authority, diagnosis, jobdir, oracle, places, rehearsal
+from gpgshim import __version__, argv, diagnosis, jobdir, oracle, places, rehearsal, runnable
 from gpgshim.attempt import own_umask
 from gpgshim.commands import COMMANDS
 from gpgshim.conffile import file_in
@@ -53,11 +53,7 @@ def look_at_settings(machine: Machine) -> Finding:
 
 
 def _fault_of_command(command: str, machine: Machine) -> str:
-    try:
-        authority.Command(shlex.split(command), dict(machine.environ)).reach()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
+    return runnable.find(shlex.split(command)[0], machine.search)[1]
 
 
 def _fault_of_commit(commit: str, machine: Machine) -> str:

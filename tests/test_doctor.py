@@ -25,7 +25,7 @@ from tests.scratch import CHECKOUT, GPG, Done, Scratch, finish, listening
 from tests.world.upload import find_processes
 
 #: What is on PATH: enough for every check, and nothing that this machine has besides.
-PROGRAMS = ("gpg", "gpgconf", "gpg-agent", "git", "sh", "bash", "env", "cat", "rm", "sleep")
+PROGRAMS = ("gpg", "gpgconf", "gpg-agent", "git", "sh", "bash", "env", "cat", "rm", "sleep", "true")
 
 NAMES = {check.name for check in CHECKS}
 ORACLES = {check.name for check in CHECKS if check.oracle}

@@ -133,7 +133,7 @@ MAY_IMPORT = {
     "doctor": {
         "argv",
         "attempt",
-        "authority",
+        "runnable",
         "commands",
         "conffile",
         "diagnosis",

@@ -23,7 +23,7 @@ from gpgshim.errors import GpgshimError, Misconfigured, Unable
 from gpgshim.metrics import nothing
 from gpgshim.places import check_path
 from tests import skips
-from tests.scratch import CHECKOUT, Scratch
+from tests.scratch import CHECKOUT, Scratch, listening
 
 OTHER = 65534
 SIGN = "gpg -b f"
@@ -315,17 +315,21 @@ def test_a_manager_that_another_user_serves(scratch: Scratch, place: Path) -> No
 
 def test_a_manager_s_socket_where_others_can_write(scratch: Scratch, place: Path) -> None:
     place.chmod(0o777)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(f"{place}/manager")
-        listener.listen()
+    with listening(place / "manager") as listener:
         done = scratch.run(SIGN, "--commit", f"o2m:{place}/manager")
+        assert done.status == 78
+        assert f"others can write to {place} (mode 0777)" in done.err
+        assert "name a socket in a directory of this user; nothing was started" in done.err
+        # So it is where that has changed since the job began.
+        place.chmod(0o700)
+        command = f"chmod 777 {place}; {SIGN}"
+        done = scratch.run(command, "--commit", f"o2m:{place}/manager")
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
     assert done.status == 75
-    assert f"% failed the manager at {place}/manager: others can write to {place}" in "\n".join(
-        scratch.lines()
-    )
+    seen = f"% failed the manager at {place}/manager: others can write to {place}"
+    assert seen in "\n".join(scratch.lines())
     assert scratch.calls() == []
 
 
