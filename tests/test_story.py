@@ -232,10 +232,8 @@ def test_notes_are_other_people_s_words() -> None:
     assert [len(event.notes) for event in story.events] == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("times", [("+1", "+0.5"), ("+inf", "+inf"), ("+nan", "+nan")])
-def test_times_that_cannot_be(times: tuple[str, str]) -> None:
-    first, last = times
-    assert not story_of(f"{HEAD}! uncommitted\n{first} # a\n{last} # b\n").is_to_scale
+def test_times_that_cannot_be() -> None:
+    assert not story_of(f"{HEAD}! uncommitted\n+1 # a\n+0.5 # b\n").is_to_scale
 
 
 def test_times_may_be_missing() -> None:
