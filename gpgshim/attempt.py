@@ -7,6 +7,7 @@ Rule 2: what the job leaves alive keeps its stunts; what is gone takes its direc
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,18 @@ PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 #: Programs that serve the user, not the job, and outlive it by right. None can get a grant.
 SERVERS = frozenset(("gpg-agent", "scdaemon", "keyboxd", "dirmngr"))
 
-_PR_SET_CHILD_SUBREAPER = 36
+SHELL = "/bin/sh"
+
+#: The exit statuses of env(1) for a command that cannot be run, and sysexits' EX_OSERR for one that
+#: may be the next time: there are no more processes, no memory or no descriptors at this moment.
+CANNOT_BE_RUN, NOT_FOUND, NOT_NOW = 126, 127, 71
+NOT_STARTED = {
+    errno.ENOENT: NOT_FOUND,
+    **dict.fromkeys(
+        (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY, errno.EINTR),
+        NOT_NOW,
+    ),
+}
 
 
 @contextlib.contextmanager
@@ -70,6 +82,9 @@ class Attempt:
     ) -> None:
         check_proc()
         authority.check()
+        load_for_job()
+        if command is not None:
+            become_subreaper()
         # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environ = caller_environ()
@@ -91,6 +106,7 @@ class Attempt:
         self.child = 0
         self.status = 0  # the job's own exit status, as a shell has it, once it has ended
         self._signals = -1
+        self._mask: set[int | signal.Signals] | None = None  # the caller's, while ours is another
         self.directory = jobdir.make(base, self.job, text, real, until, observe, wall_directory)
         try:
             if command is None:
@@ -136,19 +152,25 @@ class Attempt:
         import shutil
 
         self._ended = ended or self.supervisor.finish
-        become_subreaper()
         found = shutil.which(words[0], path=self.environ["PATH"])
         if found is None and "/" not in words[0]:
             raise FileNotFoundError(2, os.strerror(2))
         # Caught before there is a child, so that none of them can get lost.
-        self._signals = wake_on_signals((*PASSED_ON, signal.SIGCHLD))
-        self.child = spawn(
-            found or words[0],
-            words,
-            self.environ,
-            setsigdef=DEFAULT_SIGNALS,
-            file_actions=file_actions,
-        )
+        self._signals = self._catch_signals()
+        about = {
+            "setsigdef": DEFAULT_SIGNALS,
+            "setsigmask": self._mask,
+            "file_actions": file_actions,
+        }
+        program = found or words[0]
+        try:
+            self.child = spawn(program, words, self.environ, **about)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            # A script without `#!` is run by sh, as shells and execvp(3) do.
+            words = [SHELL, program, *words[1:]]
+            self.child = spawn(SHELL, words, self.environ, **about)
         try:
             self._pidfd = os.pidfd_open(self.child)
             self.supervisor.watch(self._pidfd, self._child_ended)
@@ -159,6 +181,30 @@ class Attempt:
             os.waitpid(self.child, 0)
             kill_descendants()
             raise
+
+    def _catch_signals(self) -> int:
+        """Block the signals that are meant for us; a descriptor from which they can be read.
+
+        A signal that our caller has blocked or ignored stays as it is.
+        """
+        from gpgshim import kernel
+
+        given = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._mask = given
+        ours = [
+            number
+            for number in PASSED_ON
+            if number not in given and signal.getsignal(number) is not signal.SIG_IGN
+        ]
+        for number in ours:
+            signal.signal(number, lambda _number, _frame: None)  # when they are unblocked again
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*ours, signal.SIGCHLD))
+        return kernel.signal_descriptor((*ours, signal.SIGCHLD))
+
+    def not_started(self, error: OSError) -> None:
+        """The job could not be started: that is its end."""
+        self.status = NOT_STARTED.get(error.errno or 0, CANNOT_BE_RUN)
+        self.supervisor.finish(f"% no-start {self.status}")
 
     def end_on_signals(self) -> None:
         """For a job that somebody else starts: a signal to us ends it. Raises OSError."""
@@ -185,28 +231,48 @@ class Attempt:
             self._ended(line)
 
     def _signalled(self) -> None:
-        for number in os.read(self._signals, 4096):
+        from gpgshim import kernel
+
+        for number, by_kernel in kernel.read_signals(self._signals):
             if number == signal.SIGCHLD:
                 self._reap()
                 continue
-            with contextlib.suppress(OSError):
-                self.journal.note(f"# we got {signal.Signals(number).name}, and pass it on")
-                self.journal.note("% close")
+            name = signal.Signals(number).name
+            with contextlib.suppress(OSError, ProcessLookupError):
+                has_it = by_kernel and self._shares_terminal_signal(number)
+                does = "the job got it too" if has_it else "pass it on"
+                self.journal.note(f"# we got {name}, and {does}", "% close")
             self.supervisor.close()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.child, number)
+            if not has_it:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.child, number)
+
+    def _shares_terminal_signal(self, number: int) -> bool:
+        """Whether the terminal's signal to us went to the job too. Raises ProcessLookupError.
+
+        ^C goes to the foreground process group. The hang-up goes to the leader of the session, and
+        to the group when that has ended.
+        """
+        leads = number == signal.SIGHUP and os.getsid(0) == os.getpid()
+        return os.getpgid(self.child) == os.getpgrp() and not leads
 
     def abandon(self) -> None:
         """Leave nothing but the journal of an attempt whose job nobody can start any more."""
+        self.give_up()
+        self.supervisor.shut()
+        _remove(self.directory)
+
+    def give_up(self) -> None:
+        """The job is not going to be started: that is its end, and nobody can say more of it."""
         with contextlib.suppress(Unable, OSError):
             self.supervisor.finish("% end")
             self.supervisor.settle()
-        self.supervisor.shut()
-        _remove(self.directory)
 
     def end(self) -> None:
         """Take the socket away, and the directory too unless something of the job is alive."""
         self.supervisor.shut()
+        if self._mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         reap_orphans(set())
         if all(name in SERVERS for _, name in _descendants(os.getpid())):
             _remove(self.directory)
@@ -219,6 +285,18 @@ def _remove(directory: Path) -> None:
         import shutil
 
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def load_for_job() -> None:
+    """Import what a job will need, as the package may be upgraded or removed meanwhile.
+
+    Raises Unable.
+    """
+    try:
+        import hashlib  # noqa: F401
+        import shutil  # noqa: F401
+    except (ImportError, OSError) as error:
+        raise Unable(f"{error}; nothing was started") from error
 
 
 def made_up_name() -> str:
@@ -331,14 +409,12 @@ def without_stunts(environ: Mapping[str, str]) -> str:
 def become_subreaper() -> None:
     """Have the job's orphans come to us, not to init. Raises Unable."""
     try:
-        import ctypes
+        from gpgshim import kernel
 
-        libc = ctypes.CDLL(None, use_errno=True)
+        kernel.become_subreaper()
     except (ImportError, OSError, AttributeError) as error:  # a package without its __init__.py
-        raise Unable(f"cannot become a subreaper: {error}; nothing was started") from error
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        reason = os.strerror(ctypes.get_errno())
-        raise Unable(f"cannot become a subreaper: {reason}; nothing was started")
+        reason = getattr(error, "strerror", None) or error
+        raise Unable(f"cannot become a subreaper: {reason}; nothing was started") from error
 
 
 def wake_on_signals(numbers: Sequence[signal.Signals]) -> int:

@@ -155,7 +155,7 @@ def hash_file(path: str, most: int) -> tuple[str, int]:
     It is empty, and nothing more is read, where there are more than `most`. Raises OSError, and
     ValueError for a path with a NUL in it, ImportError.
     """
-    import hashlib  # by now it is there: see supervisor.py
+    import hashlib  # by now it is there: see attempt.load_for_job
 
     hashed = hashlib.sha256()
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

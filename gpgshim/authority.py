@@ -111,6 +111,8 @@ class Person:
     """
 
     def __init__(self) -> None:
+        import termios  # noqa: F401 - only a job that asks a person pays for it, and before it starts
+
         self._fd = -1
         self._line = b""
         self._in_line = False  # behind our prompt, where the next that is said would stand
@@ -130,7 +132,7 @@ class Person:
             raise OSError(errno.EIO, "we are in the background of the terminal, and cannot ask")
 
     def ask(self, question: Sequence[str]) -> None:
-        import termios  # only a job that asks a person pays for it
+        import termios
 
         termios.tcflush(self._fd, termios.TCIFLUSH)  # what was typed before is no answer
         texts = [line.partition(" ")[2] for line in question]
@@ -217,6 +219,7 @@ class Command:
                     (os.POSIX_SPAWN_DUP2, 2, 2),  # open, also where our caller had closed it
                 ],
                 setpgroup=0,
+                setsigmask=(),  # ours has what the supervisor reads from a descriptor
                 setsigdef=DEFAULT_SIGNALS,
             )
         except OSError as error:

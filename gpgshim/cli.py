@@ -13,20 +13,22 @@ import shlex
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpgshim import __version__, argv, ask, background, config, places, shellline, wire
+from gpgshim import __version__, argv, ask, background, config, followup, places, shellline, wire
 from gpgshim.attempt import PASSED_ON, Attempt, caller_environ, find_gpg, made_up_name, table_of
 from gpgshim.authority import Authority, Nobody, from_option
-from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
+from gpgshim.descriptors import release_inherited
+from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Misused, Stopped, Unable
 from gpgshim.gate import Outcome, exit_status
-from gpgshim.journal import Journal, check_job_name
+from gpgshim.journal import check_job_name
 from gpgshim.log import LEVELS, say
-from gpgshim.prune import prune_if_due
-from gpgshim.transcript import TranscriptError, escape, quote
+from gpgshim.transcript import escape, quote
 from gpgshim.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def main(closed: frozenset[int] = frozenset()) -> int:
     except (ImportError, MemoryError) as error:  # Python's own errors, from wherever we had got to
         say(f"{type(error).__name__}: {error}; if a job was started, see `gpgshim status`")
         return Unable.status
-    except shellline.Stopped as stopped:
+    except Stopped as stopped:
         return 128 + stopped.number
     except click.Abort:
         return 128 + signal.SIGINT
@@ -191,12 +193,15 @@ def report(attempt: Attempt, verdict: Verdict) -> None:
     )
 
 
-def follow(attempt: Attempt, now: config.Settings) -> None:
-    """What comes after a job that is over, if anything does."""
-    if now.alarm or now.metrics:
-        from gpgshim import after
+def _stop_on(numbers: Sequence[signal.Signals]) -> None:
+    """Have these signals raise Stopped, so that what has been set up is taken down."""
 
-        after.follow(attempt.journal, now)
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
 
 
 def _job_name(given: str | None) -> str:
@@ -259,37 +264,43 @@ def run(
     authority = _authority_of(now, name)
     called = now.commit or "nobody"
     words = quote(list(command))
+    followup.load(now, record)
+    _stop_on((signal.SIGINT,))
     attempt = Attempt(name, authority, called, words, now.deadline, now.gpg, observe=now.observe)
-    supervisor = attempt.supervisor
     try:
         try:
             attempt.start(list(command))
+            _leave_to_the_job()
         except OSError as error:
-            attempt.status = 127 if isinstance(error, FileNotFoundError) else 126
+            attempt.not_started(error)
             say(f"{quote([command[0]])} cannot be run: {error.strerror}")
-            supervisor.finish(f"% no-start {attempt.status}")
-        supervisor.serve()
-        verdict = supervisor.settle()
+        attempt.supervisor.serve()
+        verdict = attempt.supervisor.settle()
+        report(attempt, verdict)
+    except Stopped:
+        attempt.give_up()
+        raise
     except Unable as error:
         raise Unable(f"{error}; the job itself ended with status {attempt.status}") from error
     finally:
-        attempt.end()
-        follow(attempt, now)
-    report(attempt, verdict)
+        followup.tried("the end of the attempt", attempt.end)
+        followup.follow(attempt.journal, now)
     if record:
-        _keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
-    prune_if_due(attempt.journal.path.parent, days=now.keep_days, jobs=now.keep_jobs)
+        followup.keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
+    followup.prune(attempt.journal, now)
     return attempt.status if now.observe else exit_status(verdict.outcome, attempt.status)
 
 
-def _keep(journal: Journal, path: Path, shows: str) -> None:
-    from gpgshim import recorded
+def _leave_to_the_job() -> None:
+    """Let go of all descriptors of our caller's that the job has too, stderr excepted.
 
-    try:
-        recorded.keep(journal.read(), path, shows)
-    except (OSError, TranscriptError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        say(f"--record {path} was not written: {why}; {journal.path} is the journal itself")
+    If the job closes a pipe or the file of a lock, nobody else shall hold it open.
+    """
+    release_inherited()
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1):
+        os.dup2(null, fd, inheritable=False)
+    os.close(null)
 
 
 @cli.command()
@@ -327,7 +338,8 @@ def supervise(
     name = _job_name(job)
     authority = _authority_of(now, name)
     asked = now.commit or "nobody"
-    shellline.stop_on(PASSED_ON)
+    followup.load(now)
+    _stop_on(PASSED_ON)
     attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
     supervisor = attempt.supervisor
     announce = background.announce if foreground else background.go
@@ -336,14 +348,12 @@ def supervise(
     _tell_systemd()
     try:
         supervisor.serve()
-        verdict = supervisor.settle()
+        report(attempt, supervisor.settle())
     finally:
         # The shell that has our PATH still has it: the stunts stay, and say that the job is over.
-        supervisor.shut()
-        follow(attempt, now)
-    report(attempt, verdict)
-    directory = attempt.journal.path.parent
-    prune_if_due(directory, days=now.keep_days, jobs=now.keep_jobs, waited_for=False)
+        followup.tried("the end of the attempt", supervisor.shut)
+        followup.follow(attempt.journal, now)
+    followup.prune(attempt.journal, now, waited_for=False)
     return 0
 
 

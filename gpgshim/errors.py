@@ -5,6 +5,8 @@ A message says what was seen, where, and what is therefore true of the job, in o
 
 from __future__ import annotations
 
+from signal import Signals
+
 
 class GpgshimError(Exception):
     """What ends a program of ours with one line on stderr and `status`."""
@@ -34,3 +36,11 @@ class Unable(GpgshimError):
     """The machine itself: a full disk, no more processes, a peer that is not there."""
 
     status = 74  # EX_IOERR
+
+
+class Stopped(BaseException):
+    """A signal to us, before a job has begun: what has been set up is taken down."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {Signals(number).name}; nothing was started")
+        self.number = number

@@ -26,11 +26,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim import config, log, o2m, places
+from gpgshim import config, followup, log, o2m, places
 from gpgshim.attempt import (
     Attempt,
     become_subreaper,
@@ -43,7 +43,6 @@ from gpgshim.descriptors import open_standard, write_all
 from gpgshim.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.gate import State
 from gpgshim.log import LEVELS, Level
-from gpgshim.prune import prune_if_due
 from gpgshim.transcript import escape, quote
 from gpgshim.verdict import Verdict
 
@@ -55,7 +54,6 @@ ARGUMENTS = (
 )  # fmt: skip
 LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
 LONGEST_NOTE = 1000  #: bytes of what is no report that the journal shows
-_PR_SET_PDEATHSIG = 1
 #: How long before dgit-repos-server's alarm the stunt dgit gives up: this part of the time limit,
 #: but no more than so many seconds. What comes after, a mail, takes less.
 EARLIER, EARLIEST = 0.1, 30.0
@@ -141,6 +139,7 @@ def serve(
     `arguments` are the words after MODE by name, `keeper` is a pidfd.
     """
     manager = Manager(0, 1)
+    followup.load(settings)
     limit, now = int(arguments["timeout"]), time.monotonic()
     try:
         attempt = Attempt(
@@ -162,13 +161,9 @@ def serve(
     try:
         return server(attempt, manager, keeper).run([str(real), *words])
     finally:
-        attempt.end()
-        if settings.alarm or settings.metrics:
-            from gpgshim import after
-
-            after.follow(attempt.journal, settings)
-        directory = attempt.journal.path.parent
-        prune_if_due(directory, days=settings.keep_days, jobs=settings.keep_jobs)
+        followup.tried("the end of the attempt", attempt.end)
+        followup.follow(attempt.journal, settings)
+        followup.prune(attempt.journal, settings)
 
 
 def read_arguments(words: list[str]) -> dict[str, str]:
@@ -237,6 +232,7 @@ def spawn_bound(
     environ: dict[str, str],
     *,
     setsigdef: Sequence[signal.Signals],
+    setsigmask: Iterable[int],
     file_actions: Sequence[tuple[int, int, int]],
 ) -> int:
     """As os.posix_spawn does, but the kernel kills the child when we are killed.
@@ -244,20 +240,21 @@ def spawn_bound(
     Its own children live on, if our keeper is killed too; but it is this one that sends mails.
     `file_actions` are dup2s. Raises OSError where the program cannot be run.
     """
-    import ctypes
+    from gpgshim import kernel
 
-    libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if not child:
         try:
-            if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) or os.getppid() != parent:
-                raise OSError(ctypes.get_errno() or errno.ESRCH, "our parent is gone")
+            kernel.die_with_parent()
+            if os.getppid() != parent:
+                raise OSError(errno.ESRCH, "our parent is gone")
             for number in setsigdef:
                 signal.signal(number, signal.SIG_DFL)
             for _, fd, to in file_actions:
                 os.dup2(fd, to)
+            signal.pthread_sigmask(signal.SIG_SETMASK, setsigmask)
             os.execve(path, words, environ)
         except OSError as error:
             os.write(writer, str(error.errno).encode())
@@ -299,7 +296,7 @@ class _Server:
             self.supervisor.watch(self._from_it, self._hear)
             self.attempt.start(words, pipes, self._ended, spawn_bound)
         except OSError as error:
-            self.supervisor.finish("% no-start 126")
+            self.attempt.not_started(error)
             self.supervisor.settle()
             raise Unable(f"{words[0]} cannot be run: {error.strerror}") from error
         os.close(its_stdin)

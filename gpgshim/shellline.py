@@ -18,15 +18,6 @@ from types import FrameType
 
 FAILURE = b"false;\n"
 
-
-class Stopped(BaseException):
-    """A signal came before the supervisor was ready."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; nothing was started")
-        self.number = number
-
-
 _written = {"whole": 0, "torn": 0}  # how many lines give() wrote, whole and in part
 
 
@@ -58,17 +49,6 @@ def refuse_and_die(number: int, _frame: FrameType | None) -> None:
     refuse()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
-
-
-def stop_on(numbers: Sequence[signal.Signals]) -> None:
-    """Have these signals raise Stopped, so that what has been set up is taken down."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise Stopped(number)
-
-    for number in numbers:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
 
 
 @contextlib.contextmanager

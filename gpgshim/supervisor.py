@@ -130,7 +130,6 @@ class Supervisor:
     def serve(self) -> None:
         """Run until something calls finish()."""
         _raise_descriptor_limit()
-        _load_the_rest()
         self._loop(lambda: bool(self.over))
 
     def tell_late(self) -> None:
@@ -537,14 +536,6 @@ def _raise_descriptor_limit() -> None:
     with contextlib.suppress(OSError, ValueError):
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _load_the_rest() -> None:
-    # What the first question needs, and would wait for. Those who need it import it once more, and
-    # say so if it cannot be loaded.
-    with contextlib.suppress(ImportError, OSError):
-        import hashlib  # noqa: F401
-        import shutil  # noqa: F401
 
 
 def exit_line(status: int) -> tuple[str, int]:

@@ -46,7 +46,7 @@ SIGILS = {
 WORLD = {
     "exit": "N: the job ended with this status",
     "signal": "N: the job was killed by this signal",
-    "no-start": "N: the job could not be started; the status is env(1)'s",
+    "no-start": "N: the job could not be started; the status is env(1)'s, or 71: not now",
     "end": "the job is over, and nobody said how it went",
     "unkept": "our keeper was killed: the job is over, and nobody would hear our report",
     "said": "TEXT: dgit-repos-server's report; its last line is an outcome",

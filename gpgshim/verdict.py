@@ -81,6 +81,7 @@ ENDINGS = {
     "exit 0": Ending.WELL,
     "exit": Ending.PASSING,  # nobody knows better: the next attempt is bounded by who makes it
     "signal": Ending.PASSING,
+    "no-start 71": Ending.PASSING,  # there was no process, memory or descriptor to be had
     "no-start": Ending.FINAL,  # there is no such command, and there will not be
     "end": Ending.UNTOLD,
     "unkept": Ending.UNTOLD,

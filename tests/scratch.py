@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
 import select
 import shutil
 import signal
@@ -213,6 +214,43 @@ class Scratch:
                     assert replay(parse(path.read_bytes())) == [], path.read_text()
         finally:
             shutil.rmtree(self.root, ignore_errors=True)
+
+
+class Terminal:
+    """A job in a session of its own, whose terminal we hold the other end of."""
+
+    def __init__(self, scratch: Scratch, command: list[str | Path]) -> None:
+        self.said = ""
+        self.status: int | None = None
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)  # as who logs in has them, whoever we are
+            os.chdir(scratch.root)
+            os.execve(command[0], list(map(str, command)), scratch.env)
+
+    def hear(self, text: str) -> None:
+        """Return when the job has said `text` since the last time."""
+        until = time.monotonic() + PATIENCE
+        while text not in self.said:
+            left = until - time.monotonic()
+            assert left > 0 and select.select([self.fd], [], [], left)[0], self.said
+            self.said += os.read(self.fd, 4096).decode("utf-8", "replace").replace("\r\n", "\n")
+        self.before, _, self.said = self.said.partition(text)
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def end(self) -> int:
+        """The exit status, and in `said` all that was said until then."""
+        if self.status is None:
+            with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
+                while select.select([self.fd], [], [], PATIENCE)[0]:
+                    more = os.read(self.fd, 4096)
+                    self.said += more.decode("utf-8", "replace").replace("\r\n", "\n")
+            os.close(self.fd)  # a job that still has the terminal hears that it is gone
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.status
 
 
 #: Waits for the end of who started it, however that comes, and kills what has the word in its

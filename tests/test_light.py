@@ -11,10 +11,8 @@ from tests.scratch import PATIENCE, Scratch
 #: What is loaded only where it is used, and where that is. Each takes milliseconds to load.
 LATER = {
     "ctypes": "run: a subreaper, which is prctl(2)",
-    "hashlib": "the first signature: what is signed",
     "json": "machine output",
     "random": "tempfile",
-    "shutil": "run: looks for the command; the end: removes the job's directory",
     "subprocess": "a gpg that is met for the first time: its option table",
     "tempfile": "that table, which is kept",
     "gpgshim.explain": "for people",

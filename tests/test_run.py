@@ -73,18 +73,84 @@ def test_exit_status(scratch: Scratch, command: str, status: int, outcome: Outco
         ("/nonexistent/x", 127, "No such file"),
         ("./plain", 126, "Permission denied"),
         ("./directory", 126, "Permission denied"),
-        ("./text", 126, "Exec format error"),
     ],
 )
 def test_command_that_cannot_be_run(scratch: Scratch, command: str, status: int, why: str) -> None:
     (scratch.root / "plain").write_text("")
     (scratch.root / "directory").mkdir()
-    scratch.script("text", "true\n")
     done = scratch.gpgshim("run", *scratch.options(), "--", command)
     assert done.status == status
     assert f"{command} cannot be run: {why}" in done.err
     assert scratch.lines() == [*UNCOMMITTED, f"% no-start {status}", "irrecoverable"]
     assert scratch.jobs() == []
+
+
+@pytest.mark.parametrize("text", ['echo "$# $1 $2"; exit 7\n', "gpg -s f; exit 7\n", ""])
+@pytest.mark.parametrize("command", ["./text", "text"])
+def test_script_without_a_first_line(scratch: Scratch, text: str, command: str) -> None:
+    """It runs as env(1) and a shell run it."""
+    scratch.script("text", text)
+    scratch.env["PATH"] += f":{scratch.root}"
+    words = [command, "a b", "-c"]
+    without = subprocess.run(
+        ["env", *words], env=scratch.env, cwd=scratch.root, capture_output=True, text=True
+    )
+    options = scratch.options("--commit", "true")
+    done = scratch.gpgshim("run", *options, "--", *words)
+    signs = text.startswith("gpg")
+    expected = without.returncode if signs or not without.returncode else 75
+    assert (done.status, done.out) == (expected, without.stdout)
+    assert (scratch.calls() == ["-s f"]) == signs
+
+
+def inject(scratch: Scratch, call: str, error: str) -> Done:
+    """A run whose supervisor fails with `error` at its last `call`: the one that starts the job."""
+    words = [sys.executable, "-m", "gpgshim", "run", *map(str, scratch.options("--gpg", GPG))]
+    trace = scratch.root / "trace"
+
+    def strace(*more: str) -> Done:
+        done = subprocess.run(
+            ["strace", "-qq", "-e", f"trace={call}", "-o", trace, *more, *words, "--", "true"],
+            env=scratch.env,
+            cwd=scratch.root,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    for _ in range(2):  # the first asks gpg more, whose table is kept then
+        assert strace().status == 0
+    calls = [line for line in trace.read_text().splitlines() if "(" in line]
+    for journal in scratch.journals():
+        journal.unlink()
+    return strace("-e", f"inject={call}:error={error}:when={len(calls)}")
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("clone,clone3,vfork", "EAGAIN"),  # no more processes
+        ("clone,clone3,vfork", "ENOMEM"),
+        ("pidfd_open", "EMFILE"),
+        ("pidfd_open", "ENFILE"),
+        ("signalfd4", "ENOMEM"),
+    ],
+)
+def test_a_machine_that_is_full_at_the_moment(scratch: Scratch, call: str, error: str) -> None:
+    done = inject(scratch, call, error)
+    assert done.status == 75
+    assert "true cannot be run: " in done.err
+    assert scratch.lines() == [*UNCOMMITTED, "% no-start 71", "retriable"]
+    assert scratch.jobs() == []
+
+
+def test_a_program_that_is_being_written(scratch: Scratch) -> None:
+    path = scratch.script("program", "#!/bin/sh\n")
+    with path.open("a"):
+        done = scratch.gpgshim("run", *scratch.options(), "--", str(path))
+    assert done.status == 75
+    assert scratch.lines() == [*UNCOMMITTED, "% no-start 71", "retriable"]
 
 
 def test_signature_by_the_real_gpg(scratch: Scratch) -> None:
