@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
@@ -99,7 +100,7 @@ def run_forked(scratch: Scratch, mocker: MockerFixture, *words: str | Path) -> D
                 os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), fd)
             sys.argv = ["gpgshim", *map(str, words)]
             try:
-                main()
+                status = main()
             except SystemExit as end:
                 status = int(end.code or 0)
             except BaseException:
@@ -260,7 +261,14 @@ def test_journal_that_cannot_be_named(scratch: Scratch, mocker: MockerFixture, c
 
 def test_authority_that_certainly_did_not_run(scratch: Scratch, mocker: MockerFixture) -> None:
     # It was there when it was looked for; the kernel cannot start it.
-    mocker.patch("os.posix_spawn", side_effect=OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+    spawn = os.posix_spawn
+
+    def fails(path: str, *more: Any, **options: Any) -> int:
+        if path.endswith("/commit"):
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return spawn(path, *more, **options)
+
+    mocker.patch("os.posix_spawn", fails)
     done = run_job(scratch, mocker)
     assert done.status == 5
     why = f"{scratch.root}/commit cannot be run: Cannot allocate memory"
