@@ -153,12 +153,13 @@ HUGE = 1 << 65
 class Taken:
     """One option or command as gpg takes it.
 
-    `where` is "" for the command line, else FILE:LINE of a conf file; `text` is the part of a word
+    `where` is "" for the command line, else FILE:LINE of a conf file; `at` is the index of its word
+    there; `text` is the part of a word
     that names it (`--det`, `-b`); `name` is its long name in the table, "" if it has none; `flags`
     are that row's; `value` is its argument; `fault` is what gpg would complain of, or "".
     """
 
-    __slots__ = ("fault", "flags", "name", "text", "value", "where")
+    __slots__ = ("at", "fault", "flags", "name", "text", "value", "where")
 
     def __init__(
         self,
@@ -175,6 +176,7 @@ class Taken:
         self.value = value
         self.fault = fault
         self.where = where
+        self.at = -1
 
 
 def number(text: str, flags: int = 0) -> int:
@@ -272,6 +274,8 @@ def take(words: Sequence[str], table: Table) -> tuple[list[Taken], Sequence[str]
             break
         kind = long_option if word[1] == "-" else cluster
         found, used = kind(word, words[at : at + 1], table)
+        for one in found:
+            one.at = at - 1
         taken += found
         at += used
     return taken, words[at:]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gpgshim import __version__, argv, jobdir, optable, places, wall
+from gpgshim import __version__, argv, jobdir, mask, optable, places, wall
 from gpgshim.audit import Witness
 from gpgshim.authority import DEFAULT_SIGNALS, Authority
 from gpgshim.errors import Misconfigured, Unable
@@ -55,12 +55,12 @@ def own_umask() -> Iterator[None]:
 class Attempt:
     """The attempt of `job`, a name, under `authority`.
 
-    `called` is what the journal calls the authority, `command` what it says of the job; None is a
-    job that somebody else starts. `deadline` is in seconds, `gpg` is a path or None for the first
-    on PATH. `dgit` is the real dgit; a job has a stunt of that name only if it is given, because
-    that stunt closes the gate when dgit fails. `until` (seconds on the monotonic clock) is when it
-    gives up what has not been committed. Raises the errors of what it sets up, and then nothing is
-    left of it.
+    `called` is what the journal calls the authority, `command` what it says of the job, without
+    secrets; None is a job that somebody else starts. `deadline` is in seconds, `gpg` is a path or
+    None for the first on PATH. `dgit` is the real dgit; a job has a stunt of that name only if it
+    is given, because that stunt closes the gate when dgit fails. `until` (seconds on the monotonic
+    clock) is when it gives up what has not been committed. Raises the errors of what it sets up,
+    and then nothing is left of it.
 
     With `observe` nothing is held and nothing is refused: the authority has to be Nobody, whose
     go-ahead comes at once, and the journal, marked as such, tells what a gate would have done.
@@ -113,7 +113,7 @@ class Attempt:
                 jobdir.keep_until_reboot(self.directory)
             head = {
                 "gpg": f"{real['gpg']} {table.version}",
-                "authority": called,
+                "authority": mask.of_text(called),
                 **({} if command is None else {"command": command}),
                 "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
                 "gpgshim": __version__,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim import argv
+from gpgshim import argv, mask
 from gpgshim.transcript import escape, quote
 
 TRIES = 5  #: times that a broken chain of processes is looked at again
@@ -41,6 +41,12 @@ class Witness:
         words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
         return ["gpg", *words[3:]] if words[2:3] == [self._stunt] else words
 
+    def without_secrets(self, words: list[str]) -> list[str]:
+        """The words of a process (from read_command_line) without the secrets among them."""
+        if words[:1] == ["gpg"]:
+            return ["gpg", *mask.of_gpg(words[1:], self._table)]
+        return mask.of_words(words)
+
     def describe(self, pid: int, words: list[str]) -> Iterator[str]:
         """Notes, a line each: who asks, and what would be signed where it is a file we can read."""
         cwd = f"/proc/{pid}/cwd"
@@ -52,9 +58,12 @@ class Witness:
         yield f"# pid {pid} in {where}" + (f", under {under}" if under else "")
         if words[:1] == ["gpg"]:
             names = argv.take(words[1:], self._table)[1]
+            called = dict(
+                zip(names, self.without_secrets(words)[len(words) - len(names) :], strict=True)
+            )
             # What a name in these two directories means is another thing for us.
             files = [name for name in names if not name.startswith(("/dev/", "/proc/"))]
-            paths = {quote([name]): os.path.join(cwd, name) for name in files[:MOST_FILES]}
+            paths = {quote([called[name]]): os.path.join(cwd, name) for name in files[:MOST_FILES]}
             yield from _hash_files(paths if names else {"its stdin": f"/proc/{pid}/fd/0"})
             if len(files) > MOST_FILES:
                 yield f"# {len(files) - MOST_FILES} more files were not looked at"

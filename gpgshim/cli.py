@@ -20,7 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpgshim import __version__, argv, ask, background, config, followup, places, shellline, wire
+from gpgshim import (
+    __version__,
+    argv,
+    ask,
+    background,
+    config,
+    followup,
+    mask,
+    places,
+    shellline,
+    wire,
+)
 from gpgshim.attempt import PASSED_ON, Attempt, caller_environ, find_gpg, made_up_name, table_of
 from gpgshim.authority import Authority, Nobody, from_option
 from gpgshim.descriptors import release_inherited
@@ -263,7 +274,7 @@ def run(
     name = _job_name(job)
     authority = _authority_of(now, name)
     called = now.commit or "nobody"
-    words = quote(list(command))
+    words = quote(mask.of_words(command))
     followup.load(now, record)
     _stop_on((signal.SIGINT,))
     attempt = Attempt(name, authority, called, words, now.deadline, now.gpg, observe=now.observe)
@@ -531,7 +542,7 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
     agree = differ = faults = 0
     for each in recorded.replay_files(list(files), table, os.environ):
         for difference in each.differences:
-            click.echo(f"{each.path}: {difference}")
+            click.echo(wire.printable(mask.of_text(f"{each.path}: {difference}")))
         if each.fault:
             say(f"{each.path} {each.fault}")
         faults += bool(each.fault)

@@ -211,7 +211,8 @@ def to_toml(value: Any) -> str:
 def show(loaded: Loaded) -> str:
     """What is in force and where it comes from, as a TOML file that would say the same."""
     out = [
-        f"# {path}: {'read' if there else 'not there'}\n" for path, there in loaded.files.items()
+        f"# {escape(str(path))}: {'read' if there else 'not there'}\n"
+        for path, there in loaded.files.items()
     ]
     for key, (_, purpose) in KEYS.items():
         field = key.replace("-", "_")

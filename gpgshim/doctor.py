@@ -24,7 +24,17 @@ from typing import NamedTuple
 
 import click
 
-from gpgshim import __version__, argv, diagnosis, jobdir, oracle, places, rehearsal, runnable
+from gpgshim import (
+    __version__,
+    argv,
+    diagnosis,
+    jobdir,
+    mask,
+    oracle,
+    places,
+    rehearsal,
+    runnable,
+)
 from gpgshim.attempt import own_umask
 from gpgshim.commands import COMMANDS
 from gpgshim.conffile import file_in
@@ -485,7 +495,16 @@ def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tupl
         except Exception as error:
             words = str(error).strip().split("\n")[0] or type(error).__name__
             finding = mend(f"could not be looked at: {words}", f"look yourself: {check.looks_at}")
-        yield check, finding
+        yield check, _masked(finding)
+
+
+def _masked(finding: Finding) -> Finding:
+    # Settings of other programs are told too, and may be whole command lines.
+    return Finding(
+        finding.result,
+        tuple(map(mask.of_text, finding.found)),
+        tuple(map(mask.of_text, finding.todo)),
+    )
 
 
 def _words(error: GpgshimError) -> str:
@@ -501,7 +520,7 @@ def main(gpg: str | None, in_json: bool) -> int:
     results = []
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     if not in_json:
-        click.echo(f"gpgshim {__version__}; jobs have the environment of {machine.seen_as}")
+        click.echo(f"gpgshim {__version__}; jobs have the environment of {escape(machine.seen_as)}")
     for check, finding in examine(machine):
         results.append((check, finding))
         if not in_json:

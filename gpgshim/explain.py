@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import IO, TYPE_CHECKING, Any
 
-from gpgshim import argv, commands
+from gpgshim import argv, commands, mask, wire
 from gpgshim.conffile import file_in
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ def reading(read: argv.Reading, table: argv.Table) -> str:
     What conf files say comes first, as it does for gpg, each line under the name of its file.
     """
     rows = [(shown(one), kind(one)) for one in read.taken]
-    rows += [(quoted(word), "file") for word in read.files]
+    # After an abbreviation that gpg does not take, what was meant as its value is a file.
+    files = mask.of_words([*(one.text for one in read.taken[-1:]), *read.files])
+    rows += [(quoted(word), "file") for word in files[len(read.taken[-1:]) :]]
     width = min(max((len(left) for left, _ in rows), default=0), WIDEST)
     sources = [one.where.rpartition(":")[0] for one in read.taken] + [""] * len(read.files)
     text = [f"gpg {table.version} reads:"]
@@ -39,14 +41,18 @@ def reading(read: argv.Reading, table: argv.Table) -> str:
         text.append(f"  {left:{width}}  {right}")
     if read.doubt and read.doubt != read.reason:
         text.append(f"not known: {read.doubt}")
-    return "\n".join([*text, f"{read.verdict}: {read.reason}", ""])
+    text.append(f"{read.verdict}: {read.reason}")
+    return "".join(f"{wire.printable(line)}\n" for line in text)
 
 
 def shown(one: argv.Taken) -> str:
     """An option with its argument, as it stands in its word, or in its line with its number."""
     line = one.where.rpartition(":")[2]
     text = f"{line}: {one.text}" if line else quoted(one.text)
-    return text if one.value is None else f"{text} {quoted(one.value)}"
+    if one.value is None:
+        return text
+    is_secret = one.name in mask.SECRETS and one.value
+    return f"{text} {mask.MASK if is_secret else quoted(mask.of_text(one.value))}"
 
 
 def kind(one: argv.Taken) -> str:

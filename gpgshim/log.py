@@ -1,7 +1,8 @@
 """What is said to whoever runs us: one whole line, in one write, on stderr.
 
 Rule 1: a line is lost where nobody takes it. Nothing is held up or ended by what could not be said.
-Rule 2: where stderr is the system's journal, and only there, `<N>` in front tells it how much it
+Rule 2: here, and nowhere else, control characters are escaped and secrets masked for all messages.
+Rule 3: where stderr is the system's journal, and only there, `<N>` in front tells it how much it
 matters (sd-daemon(3); systemd.exec(5) on $JOURNAL_STREAM).
 """
 
@@ -11,6 +12,7 @@ import contextlib
 import os
 from enum import IntEnum
 
+from gpgshim import mask, wire
 from gpgshim.gate import Outcome
 
 
@@ -35,11 +37,11 @@ LEVELS = {
 
 
 def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim") -> None:
-    """`text` as one line of the program `who`."""
-    line = f"{who}: {text}".replace("\n", "\\n")
+    """`text` as one line of the program `who`, whatever names and words are in it."""
+    line = wire.printable(f"{who}: {mask.of_text(text)}")
     with contextlib.suppress(OSError):
         mark = f"<{level}>" if _is_the_journal(2) else ""
-        os.write(2, f"{mark}{line}\n".encode("utf-8", "backslashreplace"))
+        os.write(2, f"{mark}{line}\n".encode())
 
 
 def _is_the_journal(fd: int) -> bool:

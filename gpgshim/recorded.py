@@ -6,6 +6,7 @@ Rule 2: what is kept says the same as the journal; only what differs from run to
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,8 @@ def _is_one(path: Path) -> bool:
 def keep(journal: bytes, path: Path, shows: str) -> None:
     """Write what the journal of a run that is over holds to `path` as a fixture. Raises OSError.
 
-    Times are left out, and a manager's socket becomes one that a test can make.
+    A new file is this user's alone; one that is there keeps its mode. Times are left out, and a
+    manager's socket becomes one that a test can make.
     """
     transcript = parse(journal)
     head = {"shows": shows, "recorded": f"gpgshim {__version__}, run --record"}
@@ -74,4 +76,6 @@ def keep(journal: bytes, path: Path, shows: str) -> None:
 
     head["authority"] = plain(head["authority"])
     lines = tuple(Line(line.sigil, plain(line.text)) for line in transcript.lines)
-    path.write_bytes(str(Transcript(head, lines, transcript.torn)).encode("ascii"))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o600), "wb") as file:
+        file.write(str(Transcript(head, lines, transcript.torn)).encode("ascii"))

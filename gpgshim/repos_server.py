@@ -30,7 +30,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim import config, followup, log, o2m, places
+from gpgshim import config, followup, log, mask, o2m, places
 from gpgshim.attempt import (
     Attempt,
     become_subreaper,
@@ -146,7 +146,7 @@ def serve(
             arguments["job"],
             Nobody() if settings.observe else manager,
             "o2m",
-            quote(["dgit-repos-server", *words]),
+            quote(mask.of_words(["dgit-repos-server", *words])),
             settings.deadline,
             settings.gpg,
             places.find_real("dgit", os.environ.get("PATH", os.defpath), settings.dgit),
@@ -172,8 +172,8 @@ def read_arguments(words: list[str]) -> dict[str, str]:
     found = dict(zip(ARGUMENTS, given, strict=False))
     if len(given) != len(ARGUMENTS) or found["--"] != "--" or not found["timeout"].isdecimal():
         raise Malformed(
-            f"{MODE} is followed by {quote(given)}, which is not how tag2upload-oracled 17.0 calls"
-            " it; nothing was started"
+            f"{MODE} is followed by {quote(mask.of_words(given))}, which is not how"
+            " tag2upload-oracled 17.0 calls it; nothing was started"
         )
     return found
 

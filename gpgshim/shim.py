@@ -172,9 +172,9 @@ def run_in_our_place(real: str, name: str, words: list[bytes]) -> NoReturn:
 
 
 def say(text: str) -> None:
-    """One line on stderr, in one write; lost where there is no stderr."""
+    """One line on stderr, in one write, escaped; lost where there is no stderr."""
     try:
-        posix.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
+        posix.write(2, f"{wire.printable(text)}\n".encode())
     except OSError:
         pass
 

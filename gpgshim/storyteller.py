@@ -5,8 +5,10 @@ Rule 1: what cannot be read as a journal is not told in part: the job is unknown
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -64,9 +66,9 @@ def write_page(job: str, file: Path) -> None:
         ) as new:
             try:
                 new.write(text)
-                umask = os.umask(0)
-                os.umask(umask)
-                os.fchmod(new.fileno(), 0o666 & ~umask)  # mkstemp's 0600 is not what was asked for
+                # A new page is this user's alone; who gave another mode to an old one keeps it.
+                with contextlib.suppress(FileNotFoundError):
+                    os.fchmod(new.fileno(), stat.S_IMODE(os.stat(file).st_mode))
                 os.replace(new.name, file)
             except BaseException:
                 os.unlink(new.name)

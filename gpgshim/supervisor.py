@@ -262,7 +262,8 @@ class Supervisor:
         asker.number = self._questions
         self._waiting.append(asker)
         words = self.witness.read_command_line(asker.pid)
-        asks = f"{'$' if word == wire.SIGN else '?'} {quote(words) or 'gpg'}"
+        shown = quote(self.witness.without_secrets(words))
+        asks = f"{'$' if word == wire.SIGN else '?'} {shown or 'gpg'}"
         self._question = [asks, *self.witness.describe(asker.pid, words)]
         if self.observes:
             # Let go before anything is written, or waited for; what it is, was looked at first.
@@ -273,7 +274,7 @@ class Supervisor:
             self._fail(error)
             return
         if self.state is State.UNCOMMITTED and word == wire.DOUBT:
-            self.why = f"before the commitment, {quote(words)[:200]} is not a command that we know"
+            self.why = f"before the commitment, {shown[:200]} is not a command that we know"
             self.step(Event.DOUBTED)
             self.why = ""  # it was this one's alone
             return

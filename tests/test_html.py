@@ -330,13 +330,16 @@ def test_ticks_say_their_unit(end: float, ticks: list[str]) -> None:
 # The file.
 
 
-def test_the_file_is_written_whole_and_as_the_caller_s_umask_says(scratch: Scratch) -> None:
+def test_the_file_is_written_whole_and_for_this_user_alone(scratch: Scratch) -> None:
     scratch.run("gpg -b f")
     done = scratch.gpgshim("show", "j", "--html", "page.html")
     assert (done.status, done.out, done.err) == (0, "", "")
     file = scratch.root / "page.html"
     read(file.read_text("ascii"))
-    assert file.stat().st_mode & 0o777 == 0o644
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    assert scratch.gpgshim("show", "j", "--html", "page.html").status == 0
+    assert file.stat().st_mode & 0o777 == 0o644  # somebody has said so
     assert scratch.gpgshim("show", "j", "--html", "-").out.startswith("<!DOCTYPE html>")
 
 

@@ -56,7 +56,7 @@ def test_one_line_in_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(os, "write", lambda fd, data: writes.append(data))
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     say("a\nb \udcff", Level.ALERT, "x")
-    assert writes == [b"x: a\\nb \\udcff\n"]
+    assert writes == [b"x: a\\nb \\xff\n"]
 
 
 def test_a_stderr_that_is_closed_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
