@@ -52,6 +52,9 @@ from tests.crash.world import (
     run_point,
     unreplayable,
 )
+from tests.place.__main__ import key, reason_against
+from tests.place.table import PLACES
+from tests.place.world import How
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 GO = b"gpgshim/1 go"  #: how a grant begins
@@ -207,6 +210,13 @@ def kills(watched: Watched, every: bool) -> Iterator[Point]:
             if can_be_half(call):
                 deed = deed._replace(what="tear")
                 yield Point(watched.face, watched.job, target, deed, f"half of {shown}")
+
+
+def moves(watched: Watched) -> Iterator[Point]:
+    """The journal is moved away at each of the supervisor's calls that is not private."""
+    for point in kills(watched, False):
+        if point.target.role in ("supervisor", "newborn of starter") and point.deed.what == "kill":
+            yield point._replace(deed=point.deed._replace(what="move"))
 
 
 def one_of_each_class(errors: Sequence[int], turn: int) -> list[int]:
@@ -405,10 +415,12 @@ def main() -> int:
     parser.add_argument("--process", help="supervisor, keeper, 'stunt gpg', 'stunt dgit', newborn")
     parser.add_argument("--face", choices=FACES, help="who starts a supervisor")
     parser.add_argument("--fail", action="store_true", help="calls fail, instead of processes")
+    parser.add_argument("--move", action="store_true", help="the journal is moved, instead")
     parser.add_argument("--every", action="store_true", help="leave out nothing that is the same")
     parser.add_argument("--sample", type=int, metavar="N", help="N points of each kind, by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--place", metavar="NAME", help="where: a place of tests/place/table.py")
     parser.add_argument("--spoil", metavar="NAME", help="spoil the code, and see whether it shows")
     options = parser.parse_args()
     for interrupt in (signal.SIGINT, signal.SIGTERM):
@@ -430,10 +442,25 @@ def main() -> int:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def how_to_enter(name: str | None) -> How | None:
+    """How a place of tests/place is entered. Raises LookupError where it takes more than words."""
+    if name is None:
+        return None
+    for place in PLACES:
+        if name in (place.name, key(place)):
+            if place.around or place.during or place.how.inside:
+                raise LookupError(f"{name}: it takes more than words to enter")
+            need, why = reason_against(place)
+            if why:
+                raise LookupError(f"{name}: needs {need}: {why}")
+            return place.how
+    raise LookupError(f"{name}: no such place; tests/place/table.py has them")
+
+
 def crash(root: Path, options: argparse.Namespace) -> int:
     """Run what was asked for, and print it."""
     began = time.monotonic()
-    base = Base(root, CHECKOUT)
+    base = Base(root, CHECKOUT, place=how_to_enter(options.place))
     points: list[Point] = []
     calls: dict[tuple[str, str, Target], int] = {}
     bad = cuts = 0
@@ -443,12 +470,14 @@ def crash(root: Path, options: argparse.Namespace) -> int:
             watched = watch(base, face, job)
             watches.append(watched)
             calls |= {(face, job, target): len(made) for target, made in watched.calls.items()}
-            if CAN_TAMPER and not options.fail:
+            if CAN_TAMPER and not (options.fail or options.move):
                 count, found = power_cuts(watched)
                 cuts += count
                 bad += len(found)
                 print("".join(f"FAULT {each}\n" for each in found), end="")
-            if options.fail:
+            if options.move:
+                points += moves(watched)
+            elif options.fail:
                 points += failures(watched, options.every)
             else:
                 points += kills(watched, options.every)
@@ -458,7 +487,7 @@ def crash(root: Path, options: argparse.Namespace) -> int:
         points = random.Random(options.seed).sample(points, min(options.sample, len(points)))
         print(f"a sample, by seed {options.seed}")
     results = run_points(base, points, options.workers)
-    if not options.fail and not options.sample and not options.process:
+    if not options.fail and not options.move and not options.sample and not options.process:
         rest = (beyond(base, watched) for watched in watches if watched.job == "signs")
         results = chain(results, chain.from_iterable(rest))
     print(f"{len(points)} points", flush=True)

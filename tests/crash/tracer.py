@@ -102,8 +102,8 @@ class Deed(NamedTuple):
     whatever the private ones are in this run; or ALL.
     `what`: "kill" it there; "tear": half is written, and it is killed at its next call; "fail" with
     `error`; "short": half is written, or one byte read, and it goes on; "full": half is written,
-    and every later write to that file fails with ENOSPC; "spell": only the next one does. "" is
-    nothing: the run is watched.
+    and every later write to that file fails with ENOSPC; "spell": only the next one does. "move":
+    the newest journal is moved away, and it goes on. "" is nothing: the run is watched.
     """
 
     what: str = ""
@@ -126,6 +126,7 @@ class Seen(NamedTuple):
     ends: list[tuple[Target, int]]
     alive: list[str]  # who still lived when the first process had ended by itself
     late: list[str]  # the roles of programs that began when the first process had been killed
+    moved: bytes | None = None  # the journal as it was when it was moved away
 
 
 class Stuck(Exception):
@@ -182,6 +183,7 @@ class Tracer:
         self._ends: list[tuple[Target, int]] = []
         self._alive: list[str] = []
         self._late: list[str] = []
+        self._moved: bytes | None = None
         self._killed = False  # whether the first process was
         # (numbers, whether those are the calls to be stopped at, or those that are let through);
         # None where all are stopped at.
@@ -251,7 +253,8 @@ class Tracer:
                 # One that is being killed may be gone before we have said a word.
                 with contextlib.suppress(ProcessLookupError):
                     self._stopped(pid, raw)
-        return Seen(self._status, self._done, self._calls, self._ends, self._alive, self._late)
+        seen = (self._status, self._done, self._calls, self._ends, self._alive, self._late)
+        return Seen(*seen, self._moved)
 
     def _ended(self, pid: int, code: int) -> None:
         process = self._processes.pop(pid, None)
@@ -382,6 +385,9 @@ class Tracer:
         self._done = True
         if deed.what == "kill":
             os.kill(pid, signal.SIGKILL)
+        elif deed.what == "move":
+            self._moved = move_journal(Path(self._world))
+            self._done = self._moved is not None
         elif deed.what == "fail":
             self._fate = "fail"
             if call.number != CLOSE:  # which closes even when it fails
@@ -391,6 +397,15 @@ class Tracer:
             _poke(pid, _RDX, less)
             self._fate = "kill" if deed.what == "tear" else ""
             self._full = call.name if deed.what in ("full", "spell") else ""
+
+
+def move_journal(world: Path) -> bytes | None:
+    """Move the newest journal of a world away; what it held. None where there is no journal yet."""
+    made = sorted((world / "state/gpgshim").glob("[!.]*.*"), key=lambda path: int(path.suffix[1:]))
+    if not made:
+        return None
+    made[-1].rename(world / "moved" / made[-1].name)
+    return (world / "moved" / made[-1].name).read_bytes()
 
 
 def _sift(numbers: Sequence[int], traced: bool) -> None:

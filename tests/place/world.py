@@ -141,9 +141,7 @@ class World:
 
     def give(self, top: Path, user: int) -> None:
         """Give all of a tree to `user`."""
-        if os.geteuid() == 0:
-            for path in (top, *top.rglob("*")):
-                os.chown(path, user, user, follow_symlinks=False)
+        give(top, user)
 
     def fill(self, text: str) -> str:
         """A text with its places filled in."""
@@ -160,19 +158,12 @@ class World:
         }
         return re.sub(r"\{(\w+)\}", lambda found: str(places[found[1]]), text)
 
-    def as_user(self, user: int) -> list[str]:
-        """The words that make a program another user's."""
-        if user == os.geteuid():
-            return []
-        ids = ["--reuid", str(user), "--regid", str(user), "--clear-groups"]
-        return ["setpriv", *ids]
-
     def start_agent(self) -> None:
         """Start the judge; it runs outside the place."""
         words = ["gpg-connect-agent", "--homedir", str(self.keys), "/bye"]
         env = {"PATH": self.env["PATH"], "HOME": str(self.keys), "WORLD": self.env["WORLD"]}
         subprocess.run(
-            [*self.as_user(self.keys_of), *words],
+            [*as_user(self.keys_of), *words],
             env=env, check=True, capture_output=True, timeout=LONGEST,
         )  # fmt: skip
 
@@ -232,6 +223,43 @@ def usable_python() -> Path:
     raise LookupError(f"other users cannot run {ours}: apt-get install python3 (3.11 or later)")
 
 
+def copy_package(to: Path) -> None:
+    """Put the checkout's code, and the modules that it needs, where every user can read them."""
+    for name in ("gpgshim", "bin"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(CHECKOUT / name, to / name, ignore=ignored)
+    for name in ("click", "gnupg"):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None and spec.origin is not None
+        origin = Path(spec.origin)
+        if origin.name == "__init__.py":
+            shutil.copytree(origin.parent, to / name)
+        else:
+            shutil.copy(origin, to / origin.name)
+    for path in (to, *to.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
+
+
+def compile_all(python: Path, package: Path) -> None:
+    """Compile a package once: other users cannot write its bytecode."""
+    subprocess.run([python, "-m", "compileall", "-q", package], check=True, capture_output=True)
+
+
+def as_user(user: int) -> list[str]:
+    """The words that run a program as `user`."""
+    if user == os.geteuid():
+        return []
+    ids = ["--reuid", str(user), "--regid", str(user), "--clear-groups"]
+    return [shutil.which("setpriv") or "setpriv", *ids]
+
+
+def give(top: Path, user: int) -> None:
+    """Give all of a tree to `user`."""
+    if os.geteuid() == 0:
+        for path in (top, *top.rglob("*")):
+            os.chown(path, user, user, follow_symlinks=False)
+
+
 class Shared:
     """The things that all runs of a session share: a key to copy, the code, an interpreter."""
 
@@ -240,26 +268,14 @@ class Shared:
         root.chmod(0o755)
         self.python = usable_python()
         self.package = root / "package"
-        shutil.copytree(CHECKOUT / "gpgshim", self.package / "gpgshim")
-        shutil.copytree(CHECKOUT / "bin", self.package / "bin")
-        for name in ("click", "gnupg"):
-            spec = importlib.util.find_spec(name)
-            assert spec is not None and spec.origin is not None
-            origin = Path(spec.origin)
-            if origin.name == "__init__.py":
-                shutil.copytree(origin.parent, self.package / name)
-            else:
-                shutil.copy(origin, self.package / origin.name)
+        copy_package(self.package)
         launcher = self.package / "launch.py"
         launcher.write_text(
             "import sys\nfrom gpgshim.__main__ import main\nsys.argv[0] = 'gpgshim'\nmain()\n"
         )
-        subprocess.run(
-            [self.python, "-m", "compileall", "-q", self.package], check=True, capture_output=True
-        )
+        compile_all(self.python, self.package)
         shutil.copy(Path(__file__).with_name("caller.py"), root / "caller.py")
-        for path in (root, *self.package.rglob("*"), root / "caller.py"):
-            path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
+        (root / "caller.py").chmod(0o644)
         self.keys = root / "keys"
         self.keys.mkdir(0o700)
         # A key that is old enough for every clock.
@@ -411,7 +427,7 @@ def run_in(world: World, place: Place, yes: bool) -> tuple[int, str, str, list[s
             env.pop(name, None)
         else:
             env[name] = world.fill(value)
-    words = [*world.as_user(world.user), "/bin/sh", "-c", script, "sh", *words]
+    words = [*as_user(world.user), "/bin/sh", "-c", script, "sh", *words]
     found = []
     files = [world.root / name for name in ("out", "err")]
     with files[0].open("wb") as out, files[1].open("wb") as err:
