@@ -36,9 +36,11 @@ PLACES = (Path("/run"), Path("/tmp"))
 
 STUNT_CANNOT_RUN = (
     "gpgshim refuses: this job's stunt cannot be executed here (the arguments are too long, its"
-    " directory is hidden or gone, or this is another user); nothing was signed"
+    " directory is hidden or gone, or this is another user); nothing was signed by this program"
 )
-JOB_IS_OVER = "gpgshim refuses: no attempt of this job is under way; nothing was signed"
+JOB_IS_OVER = (
+    "gpgshim refuses: no attempt of this job is under way; nothing was signed by this program"
+)
 
 _REFUSED = 2  #: gpg's own exit status for "it did not work"
 _FALSE = ("/usr/bin/false", "/bin/false")

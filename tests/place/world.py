@@ -39,8 +39,8 @@ LINES = 8
 SIGN = "gpg --batch --yes -o {root}/work/f.sig -b {root}/work/f"
 #: What an outcome says of a job in which no gpg asked.
 NARROW = "no gpg under the gate was asked to sign"
-#: What an outcome must not say where a signature can go past the gate.
-WIDE = "nothing was signed"
+#: No text of ours may say this when there is a signature; of one call it may be said.
+WIDE = re.compile("nothing was signed(?! by this (gpg|program))")
 
 
 class Kind(StrEnum):
@@ -81,6 +81,7 @@ class How(NamedTuple):
     python: str = ""  # the name of a copy of the interpreter, which the job can change
     lines: int = LINES  # more than so many lines on stderr are too many
     may_outlive: bool = False  # a process of the job may end after the job, and its stunts stay
+    no_python: bool = False  # Python itself cannot start, and says so in its own words
     notes_lost: bool = False  # the disk does not take all of the journal, so it cannot be replayed
 
 
@@ -124,7 +125,7 @@ class World:
         self.give(self.root, self.user)
         self.give(self.keys, self.keys_of)
         self.env = {
-            "PATH": os.defpath + ":/usr/sbin:/sbin",
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(self.root / "home"),
             "GNUPGHOME": str(self.keys),
             "XDG_RUNTIME_DIR": str(self.root / "run"),
@@ -488,9 +489,10 @@ def faults(ran: Ran, cell: Cell, how: How = ORDINARY) -> list[str]:
         found.append(f"signed, and it ended with {ran.status}, {ran.verdict.outcome}")
     if kind is Kind.PAST and NARROW not in ran.err:
         found.append(f"the outcome claims more than was watched: {NARROW!r} is missing")
-    if ran.signed and WIDE in ran.err:
+    if ran.signed and WIDE.search(ran.err):
         found.append("it says that nothing was signed")
-    if "Traceback" in ran.err or "Exception ignored" in ran.err or "Fatal Python" in ran.err:
+    ours = ("Traceback", "Exception ignored", "Fatal Python")
+    if not how.no_python and any(each in ran.err for each in ours):
         found.append("a traceback")
     told = [x for x in ran.err.splitlines() if x != "hello"]
     if len(told) > how.lines:
