@@ -127,8 +127,8 @@ def undo_start_up() -> None:
     """Put back what CPython changed as it started: two signals, and perhaps LC_CTYPE.
 
     It ignores SIGPIPE and SIGXFSZ, which exec passes on; what the caller had is in what
-    jobdir's prelude noted before. And it sets LC_CTYPE in a C locale (PEP 538). Raises OSError
-    where it cannot be told what LC_CTYPE was.
+    jobdir's prelude noted before. And it sets LC_CTYPE in a C locale (PEP 538). Without /proc the
+    caller's LC_CTYPE is not known. Then it stays: gpg must run, because the job may be committed.
     """
     status: bytes = getattr(encodings, "caller_status", b"")
     ignored = int(status.partition(b"SigIgn:\t")[2][:16] or b"0", 16)
@@ -136,7 +136,10 @@ def undo_start_up() -> None:
         if not ignored >> (number - 1) & 1:
             _signal.signal(number, _signal.SIG_DFL)
     if posix.environ.get(b"LC_CTYPE") in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
-        before = _read("/proc/self/environ").split("\0")
+        try:
+            before = _read("/proc/self/environ").split("\0")
+        except OSError:
+            return
         values = [entry[9:] for entry in before if entry.startswith("LC_CTYPE=")]
         if values:
             posix.putenv(b"LC_CTYPE", values[0].encode("utf-8", "surrogateescape"))
@@ -154,11 +157,7 @@ def find_real(job: str, name: str) -> str:
     except OSError as error:
         say(f"{name}: gpgshim: this {name} belongs to no job that is under way ({error})")
         posix._exit(2)
-    try:
-        undo_start_up()
-    except OSError as error:
-        say(f"{name}: gpgshim: {real} cannot be run as it should be: {error.strerror}")
-        posix._exit(127)
+    undo_start_up()
     return real
 
 

@@ -750,6 +750,5 @@ PLACES: tuple[Place, ...] = (
 
 #: Places whose results are not those of their rows yet, and why.
 NOT_YET: dict[str, str] = {
-    f"{PIDS}: the job has no /proc": "the commitment comes first, and then gpg cannot be run",
     f"{ENVIRONMENT}: no HOME, no passwd entry and no XDG_STATE_HOME": "a directory ~ is made",
 }
