@@ -15,7 +15,7 @@ import pytest
 
 from gpgshim import argv, gpgconf, jobdir
 from gpgshim.gpgconf import with_stunt
-from tests.scratch import Scratch
+from tests.scratch import PATIENCE, Scratch
 
 GPGCONF = shutil.which("gpgconf", path=os.defpath) or "gpgconf is not installed"
 
@@ -181,7 +181,7 @@ def test_an_action_becomes_the_real_one(scratch: Scratch, words: tuple[str, ...]
     with subprocess.Popen(
         [job / "bin/gpgconf", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        out, _ = process.communicate("given\n", timeout=20)
+        out, _ = process.communicate("given\n", timeout=PATIENCE)
     assert out == f"{process.pid} {' '.join(words)}\ngiven\n"
 
 

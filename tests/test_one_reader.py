@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gpgshim import argv, conffile, doctor, explain, jobdir, optable, recorded, transcript
 from gpgshim.machine import Machine
 from tests.gpgs import NEW
-from tests.scratch import GPG, Scratch
+from tests.scratch import GPG, PATIENCE, Scratch
 
 
 class Court(NamedTuple):
@@ -93,7 +93,7 @@ def by_stunt(court: Court, words: list[str]) -> bool:
         cwd=court.directory,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert done.returncode in (0, 2), done.stderr
     return done.returncode == 0
