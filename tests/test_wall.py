@@ -18,6 +18,7 @@ import pytest
 from gpgshim import places, wall
 from gpgshim.errors import Misconfigured, Unable
 from gpgshim.gate import Outcome
+from tests import skips
 from tests.scratch import GPG, PATIENCE, Scratch
 
 SHELL = 'gpg --comment "$(cat comment)" --comment "$(cat rest)" -s f'
@@ -47,7 +48,6 @@ LOOKERS = {
 }
 #: Those that do not go on after E2BIG, but fail themselves.
 STOP = ("bash", "perl", "mksh")
-PACKAGES = {"busybox": "busybox", "zsh": "zsh", "mksh": "mksh", "perl": "perl", "dash": "dash"}
 REST = 60_000  #: bytes of the second comment: one word alone may not have so many as all may
 STACK = 256 << 10  #: bytes; the arguments get a quarter of it, but 128 KiB at least
 
@@ -55,8 +55,7 @@ STACK = 256 << 10  #: bytes; the arguments get a quarter of it, but 128 KiB at l
 @pytest.fixture(params=LOOKERS)
 def looker(request: pytest.FixtureRequest) -> list[str]:
     words = LOOKERS[request.param]
-    if not shutil.which(words[0]):
-        pytest.skip(f"needs: apt-get install {PACKAGES.get(words[0], words[0])}")
+    skips.unless_installed("test", shutil.which(words[0]))
     return words
 
 
@@ -77,8 +76,7 @@ def test_a_program_says_its_line_and_fails(tmp_path: Path, machine: str) -> None
     path.chmod(0o755)
     own = os.uname().machine == machine
     emulator = shutil.which(f"qemu-{machine}-static") or shutil.which(f"qemu-{machine}")
-    if not own and emulator is None:
-        pytest.skip("needs: apt-get install qemu-user-static")
+    skips.unless_installed("foreign", own or emulator)
     words = [path] if own else [Path(str(emulator)), path]
     done = subprocess.run([*words, "x"], capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout, done.stderr.decode()) == (2, b"", "said: é\n")
@@ -148,8 +146,7 @@ def test_a_wall_that_is_not_whole_is_not_used(parents: Path, tmp_path: Path, spo
     elif spoil == "less":
         (made / "gpg").unlink()
     elif spoil == "others":
-        if os.geteuid():
-            pytest.skip("only root can give a directory to another user: sudo pytest -k others")
+        skips.unless_root("who can give a directory to another user")
         os.chown(made, 65534, 65534)
     else:
         made.rename(tmp_path / "elsewhere")
@@ -165,8 +162,8 @@ def test_a_wall_that_is_not_whole_is_not_used(parents: Path, tmp_path: Path, spo
 @pytest.mark.parametrize("mode", [0o777, 0o700, 0o555])
 def test_a_place_that_does_not_do(parents: Path, tmp_path: Path, mode: int) -> None:
     """Others can replace what is in it; others cannot enter it; nothing can be made in it."""
-    if mode == 0o555 and os.geteuid() == 0:
-        pytest.skip("root can write to it: run the tests as an ordinary user")
+    may_not = mode != 0o555 or os.geteuid()
+    skips.unless(may_not, "an ordinary user, who cannot write everywhere", "make test, as one")
     parents.chmod(mode)
     spare = tmp_path / "spare"
     spare.mkdir(0o700)
@@ -211,8 +208,8 @@ def job_with_a_real_one(scratch: Scratch, length: int) -> Iterator[tuple[dict[st
     real = scratch.root / name / "gpg"
     real.parent.mkdir()
     data = wall.program("SIGNED", os.uname().machine)
-    if data is None:
-        pytest.skip("there is no ELF program for this processor in wall.py")
+    skips.unless(data, "a processor that wall.py has a program for", "make test, on such a machine")
+    assert data
     real.write_bytes(data)
     real.chmod(0o755)
     env = scratch.env | {"PATH": f"{real.parent}:{os.defpath}"}
@@ -345,8 +342,7 @@ def test_the_case_as_it_was_found(scratch: Scratch) -> None:
 @pytest.mark.parametrize("how", ["hidden", "hidden from another user"])
 def test_a_runtime_directory_that_is_hidden(scratch: Scratch, how: str) -> None:
     """The wall is in another place than the stunts."""
-    if os.geteuid() or not shutil.which("unshare"):
-        pytest.skip("only root can mount: sudo pytest tests/test_wall.py")
+    skips.unless_root("who can mount something")
     (scratch.root / "f").write_text("x\n")
     before = scratch.key.signings()
     hide = f"mount -t tmpfs none {scratch.runtime} && gpg --batch --yes -b f; exit 3"
@@ -362,8 +358,7 @@ def test_a_runtime_directory_that_is_hidden(scratch: Scratch, how: str) -> None:
 @pytest.mark.parametrize("commit", ["true", "false"])
 def test_another_user_in_a_job_of_root(scratch: Scratch, open_base: bool, commit: str) -> None:
     """It finds a program that runs and refuses, wherever the stunts are."""
-    if os.geteuid():
-        pytest.skip("only root can become another user: sudo pytest tests/test_wall.py")
+    skips.unless_root("who can become another user")
     scratch.root.chmod(0o755)
     if open_base:
         for path in (scratch.runtime, scratch.runtime / "gpgshim"):
