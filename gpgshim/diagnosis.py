@@ -247,6 +247,7 @@ def stunts(found: Sequence[Stunt]) -> Finding:
 #: Source: Dpkg::OpenPGP of dpkg 1.23, _auto_backend and each backend's DEFAULT_CMD.
 OTHERS = {
     "gpg2": False,
+    "gpgtar": False,  # which calls gpg by an absolute path
     "gpg-sq": True,
     "sq": True,
     "sqop": False,  # this and the rest: for a key in a file alone

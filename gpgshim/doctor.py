@@ -443,7 +443,7 @@ CHECKS = (
           "PATH then leads to the real gpg", look_at_sandboxes),
     Check("gpgme", "the gpg that gpgconf names",
           "gpgme looks for gpgconf on PATH, not for gpg, and asks that", look_at_gpgme),
-    Check("other programs", "gpg2, gpg-sq, sq and programs for sop on PATH",
+    Check("other programs", "gpg2, gpgtar, gpg-sq, sq and programs for sop on PATH",
           "what signs with them signs round the gate", look_at_others),
     Check("signals", "signals that are blocked or ignored here",
           "dgit does not start without SIGPIPE and SIGCHLD", look_at_signals),

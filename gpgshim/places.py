@@ -149,17 +149,19 @@ def check_ours(
     `at` is `path` (default), or a directory above it. A sticky directory that all can write, such
     as /tmp, passes. So does what a group can write that has no other member than root and us.
     """
-    replaces = f", who can replace {path}" if path not in (None, at) else ""
+    replace = f"replace {path}" if path not in (None, at) else ""
     if not _is_ours_or_of_the_system(info.st_uid):
+        can = f", who can {replace}" if replace else ""
         raise Misconfigured(
-            f"{at} belongs to user id {info.st_uid}{replaces}: {hint}; nothing was started"
+            f"{at} belongs to user id {info.st_uid}{can}: {hint}; nothing was started"
         )
     if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
         return
     by_group = info.st_mode & stat.S_IWGRP and not _is_private_group(at, info.st_gid)
     if by_group or info.st_mode & stat.S_IWOTH:
+        can = f", and so can {replace}" if replace else ""
         raise Misconfigured(
-            f"others can write to {at} (mode {stat.S_IMODE(info.st_mode):04o}){replaces}:"
+            f"others can write to {at} (mode {stat.S_IMODE(info.st_mode):04o}){can}:"
             f" `chmod go-w {at}`, or {hint}; nothing was started"
         )
 
@@ -179,7 +181,8 @@ def _overflow_user() -> int:
 def _is_mapped(user: int) -> bool:
     """Whether `user` is a user of our user namespace (user_namespaces(7)).
 
-    In the namespace of an ordinary user, root's own directories belong to nobody that is mapped.
+    In the namespace of an ordinary user root is not mapped, and root's directories have another
+    owner there.
     """
     try:
         rows = [row.split() for row in Path("/proc/self/uid_map").read_text().splitlines()]
@@ -189,7 +192,7 @@ def _is_mapped(user: int) -> bool:
 
 
 def _is_private_group(at: Path, group: int) -> bool:
-    """Whether nobody but root and us is in `group`, and nobody else has a right by an ACL of `at`.
+    """Whether `group` has no other members than root and us, and `at` has no access list (ACL).
 
     Of /etc/passwd and /etc/group alone: a name service can hang, and does not list all its users.
     """
