@@ -11,6 +11,7 @@ import os
 from click.shell_completion import CompletionItem
 
 from gpgshim import places
+from gpgshim.errors import GpgshimError
 from gpgshim.jobs import split
 
 
@@ -24,7 +25,7 @@ def of_job(begun: str) -> list[CompletionItem]:
     if "/" in begun:
         return of_file(begun)
     names: list[str] = []
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, GpgshimError):
         names = os.listdir(places.state_directory(dict(os.environ)))
     jobs = {split(name)[0] for name in names if split(name)[1]}
     return [CompletionItem(job) for job in sorted(jobs) if job.startswith(begun)]

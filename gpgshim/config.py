@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpgshim.errors import Misconfigured
-from gpgshim.places import check_ours, check_path
+from gpgshim.places import check_ours, check_path, home
 from gpgshim.prune import DAYS, JOBS
 from gpgshim.transcript import escape
 
@@ -104,8 +104,11 @@ def user_file(environ: Mapping[str, str]) -> Path | None:
     """The user's file, whether it is there or not; None for a user without a home."""
     base = environ.get("XDG_CONFIG_HOME", "")
     if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
-        base = os.path.expanduser("~/.config")
-    return Path(base, NAME) if base.startswith("/") else None
+        directory = home(environ)
+        if directory is None:
+            return None
+        base = f"{directory}/.config"
+    return Path(base, NAME)
 
 
 def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> Loaded:

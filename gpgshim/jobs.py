@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.journal import attempts as numbers_of
-from gpgshim.journal import is_under_way, locked_inodes
+from gpgshim.journal import is_under_way, locked_inodes, read_plain
 from gpgshim.rows import Row, row_of, unread
 
 #: Jobs that are shown, unless somebody says otherwise.
@@ -77,7 +77,7 @@ def read_row(found: Found, now: float) -> Row:
     try:
         # First the lock: a supervisor that goes in between has left its outcome to be read.
         under_way = is_under_way(found.path)
-        data = Path(found.path).read_bytes()
+        data = read_plain(found.path)
     except FileNotFoundError:
         raise
     except OSError as error:  # the others are still to be seen

@@ -233,6 +233,18 @@ def _line(line: str, at: float) -> Line:
     return Line(sigil, text, at) if text else Line("", sigil, at)
 
 
+def read_plain(path: Path | str) -> bytes:
+    """What a plain file holds. Raises OSError, also for a file of another kind.
+
+    A named pipe would be waited for, and a device may have no end.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        return file.read()
+
+
 def is_under_way(path: Path | str) -> bool:
     """Whether the supervisor that writes the journal at `path` is alive. Raises OSError.
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import socket
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from gpgshim.errors import Misconfigured, Unable
@@ -31,13 +33,36 @@ STATE_HINT = "set XDG_STATE_HOME to a directory of this user (`sudo -E` leaves t
 
 
 def state_directory(environ: dict[str, str]) -> Path:
-    """Where journals are: $STATE_DIRECTORY as systemd gives it, else under $XDG_STATE_HOME."""
+    """Where journals are: $STATE_DIRECTORY as systemd gives it, else under $XDG_STATE_HOME.
+
+    Raises Misconfigured where the environment names no place, and the user has no home.
+    """
     if given := environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
     base = environ.get("XDG_STATE_HOME", "")
     if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
-        base = os.path.expanduser("~/.local/state")
+        directory = home(environ)
+        if directory is None:
+            raise Misconfigured(
+                "there is no place for journals: HOME is no absolute path, and user id"
+                f" {os.getuid()} has no home in /etc/passwd: set HOME or XDG_STATE_HOME;"
+                " nothing was started"
+            )
+        base = f"{directory}/.local/state"
     return Path(base, "gpgshim")
+
+
+def home(environ: Mapping[str, str]) -> str | None:
+    """The user's home: $HOME, or what the user database says; None where neither is a path."""
+    given = environ.get("HOME", "")
+    if not given.startswith("/"):
+        import pwd
+
+        try:
+            given = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return given if given.startswith("/") else None
 
 
 def runtime_directory(environ: dict[str, str]) -> Path:
@@ -257,6 +282,22 @@ def _is_program(path: Path) -> bool:
     return is_file and os.access(path, os.X_OK)
 
 
+def _off_path(search: str, given: str | None) -> str:
+    """What helps where the stunts of a job that is over are still first on PATH."""
+    if given is not None:
+        return ""
+    rest = ":".join(each for each in search.split(":") if not _has_stunts(Path(each)))
+    return f" if its job is over, take it off PATH: `PATH={shlex.quote(rest)}`; else"
+
+
+def _has_stunts(directory: Path) -> bool:
+    gpg = directory / "gpg"
+    try:
+        return _is_program(gpg) and (is_stunt(gpg) or is_refusal(gpg))
+    except OSError:
+        return False
+
+
 def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
 
@@ -274,8 +315,8 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
                 continue
             if is_stunt(path) or is_refusal(path):
                 raise Misconfigured(
-                    f"{path} is a stunt, not the real {name}: name the real one with --{name};"
-                    " nothing was started"
+                    f"{path} is a stunt, not the real {name}:{_off_path(search, given)} name the"
+                    f" real one with --{name}; nothing was started"
                 )
         except OSError as error:
             raise Misconfigured(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gpgshim import __version__, argv, conffile
 from gpgshim.jobs import split
+from gpgshim.journal import read_plain
 from gpgshim.replay import replay, reread
 from gpgshim.transcript import Line, Transcript, TranscriptError, parse
 
@@ -38,7 +39,7 @@ def replay_files(
 
     for path in _journals(paths):
         try:
-            transcript = parse(path.read_bytes())
+            transcript = parse(read_plain(path))
         except OSError as error:
             yield Replayed(path, [], f"cannot be read: {error.strerror}")
         except TranscriptError as error:

@@ -19,7 +19,8 @@ from typing import NamedTuple
 from gpgshim import places
 from gpgshim.errors import GpgshimError, Malformed, Misused, Unable
 from gpgshim.jobs import Found, attempts_of, read_row, split
-from gpgshim.journal import is_under_way
+from gpgshim.journal import is_under_way, read_plain
+from gpgshim.log import Level, say
 from gpgshim.rows import Row
 from gpgshim.transcript import Transcript, TranscriptError, escape, parse
 
@@ -85,15 +86,23 @@ def find(job: str) -> Told:
     else:
         directory = places.state_directory(dict(os.environ))
         path = directory / job
-        is_there = os.path.exists(path)
-        attempts = attempts_of(directory, split(job)[0] if is_there else job)
-        if not is_there:
-            if not attempts:
-                raise _no_such(directory, job)
+        name, attempt = split(job)
+        is_attempt = bool(attempt) and os.path.lexists(path)
+        if attempts := attempts_of(directory, job):
+            if is_attempt:
+                say(
+                    f"{job} is the name of a job, and of attempt {attempt} of the job {name}, which"
+                    f" `gpgshim show {path}` shows",
+                    Level.NOTICE,
+                )
             path = Path(attempts[-1].path)
+        elif is_attempt:
+            attempts = attempts_of(directory, name)
+        else:
+            raise _no_such(directory, job)
     try:
         under_way = is_under_way(path)
-        transcript = parse(path.read_bytes())
+        transcript = parse(read_plain(path))
         now = time.time()
         return Told(path, transcript, under_way, [read_row(each, now) for each in attempts])
     except OSError as error:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from gpgshim.gate import Outcome
 from gpgshim.jobs import Found, find
-from gpgshim.journal import is_under_way
+from gpgshim.journal import is_under_way, read_plain
 from gpgshim.metrics import METRICS, Sums, count, nothing, render
 from gpgshim.transcript import TranscriptError, parse
 from gpgshim.verdict import judge, judge_bytes
@@ -70,7 +70,7 @@ def take_stock(directory: Path, wait: bool = True) -> Sums:
 
 
 def _count(sums: Sums, found: Found, attempts: list[Found]) -> None:
-    data = Path(found.path).read_bytes()
+    data = read_plain(found.path)
     try:
         transcript = parse(data)
         verdict = judge(transcript)
@@ -78,7 +78,7 @@ def _count(sums: Sums, found: Found, attempts: list[Found]) -> None:
         transcript, verdict = parse(b""), judge_bytes(data)
     count(sums, transcript, verdict)
     if verdict.outcome is Outcome.UPLOADED and any(
-        judge_bytes(Path(each.path).read_bytes()).outcome is Outcome.RETRIABLE
+        judge_bytes(read_plain(each.path)).outcome is Outcome.RETRIABLE
         for each in attempts
         if each.attempt < found.attempt
     ):

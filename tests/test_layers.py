@@ -83,8 +83,8 @@ MAY_IMPORT = {
         "tally",
         "transcript",
     },
-    "completion": {"jobs", "places"},
-    "recorded": {"argv", "conffile", "jobs", "replay", "transcript"},
+    "completion": {"errors", "jobs", "places"},
+    "recorded": {"argv", "conffile", "jobs", "journal", "replay", "transcript"},
     "config": {"errors", "places", "prune", "transcript"},
     "supervisor": {
         "audit",
@@ -118,6 +118,7 @@ MAY_IMPORT = {
         "errors",
         "jobs",
         "journal",
+        "log",
         "page",
         "places",
         "rows",

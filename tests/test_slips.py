@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,77 @@ def test_nowhere_to_say_it_to(scratch: Scratch, words: str) -> None:
     )
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["show", "replay"])
+@pytest.mark.parametrize("what", ["pipe", "/dev/zero", "/dev/tty", "."])
+def test_what_is_no_plain_file_is_not_waited_for(scratch: Scratch, verb: str, what: str) -> None:
+    path = scratch.fifo("pipe") if what == "pipe" else scratch.root / what
+    done = scratch.gpgshim(verb, path)
+    assert done.status in (64, 65) or (verb, what) == ("replay", ".")
+    assert "Traceback" not in done.err
+    assert "it is not a plain file" in done.err or what in (".", "/dev/tty")
+
+
+def test_a_pipe_in_the_place_of_a_journal(scratch: Scratch) -> None:
+    scratch.run("true")
+    os.mkfifo(scratch.state / "gpgshim/j.2")
+    done = scratch.gpgshim("show", "j")
+    assert (done.status, "it is not a plain file" in done.err) == (64, True)
+    assert scratch.gpgshim("status").status == 0
+    assert scratch.gpgshim("metrics").status == 0
+    assert scratch.gpgshim("replay", scratch.state / "gpgshim").status == 0
+    (scratch.state / "gpgshim/j.2").unlink()
+
+
+def test_a_job_whose_name_is_as_an_attempt_s(scratch: Scratch) -> None:
+    def run(job: str, command: str) -> None:
+        words = ["--job", job, "--gpg", str(scratch.stand_in()), "--", "sh", "-c", command]
+        scratch.gpgshim("run", *words)
+
+    def shown(name: str | Path) -> tuple[str, str]:
+        job, attempt = scratch.gpgshim("show", name).out.split()[1:4:2]
+        return job, attempt
+
+    run("rel-1.2", "exit 3")
+    assert shown("rel-1.2") == ("rel-1.2", "1")
+    run("rel-1.2", "gpg -s f")
+    run("rel-1", "exit 3")
+    run("rel-1", "exit 3")
+    done = scratch.gpgshim("show", "rel-1.2")
+    assert done.out.split()[1:4:2] == ["rel-1.2", "2"]
+    path = scratch.state / "gpgshim/rel-1.2"
+    assert done.err.endswith(f"of attempt 2 of the job rel-1, which `gpgshim show {path}` shows\n")
+    assert shown(path) == ("rel-1", "2")
+    assert shown("rel-1.1") == ("rel-1", "1")
+    assert shown("rel-1.2.1") == ("rel-1.2", "1")
+
+
+@pytest.mark.parametrize("home", [None, "", "~", "home"])
+def test_a_user_without_a_home(scratch: Scratch, home: str | None) -> None:
+    """No directory of the name `~` is made, nor one in the directory where we happen to be."""
+    if os.geteuid():
+        pytest.skip("another user id takes root: sudo make test")
+    env = {name: value for name, value in scratch.env.items() if not name.startswith("XDG_")}
+    env.pop("HOME")
+    place = scratch.root / "place"
+    place.mkdir()
+    os.chmod(place, 0o777)
+    os.chmod(scratch.root, 0o755)
+    words = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", sys.executable]
+    for verb in ("run --gpg /usr/bin/gpg -- true", "status", "supervise", "show j", "config"):
+        done = subprocess.run(
+            [*words, "-m", "gpgshim", *verb.split()],
+            env=env | ({} if home is None else {"HOME": home}),
+            cwd=place,
+            capture_output=True,
+            text=True,
+        )
+        if "No module named" in done.stderr or "Permission denied" in done.stderr:
+            pytest.skip(f"another user cannot read this checkout: chmod a+x {Path.cwd()}")
+        assert done.returncode == (0 if verb == "config" else 78)
+        # `run` may find before that this user cannot run our interpreter.
+        wanted = "there is no place for journals: HOME" * (verb in ("status", "show j"))
+        assert wanted in done.stderr
+        assert "Traceback" not in done.stderr
+        assert list(place.iterdir()) == []
