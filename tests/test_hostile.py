@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.errors import Misconfigured
 from gpgshim.gate import Outcome
+from gpgshim.places import find_real
 from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Done, Scratch, finish, hear, tell, wait_for
 
@@ -466,9 +468,9 @@ def test_run_within_run(scratch: Scratch) -> None:
     assert [path.name for path in scratch.journals()] == ["j.1"]
 
 
-def test_dgit_that_is_a_stunt(scratch: Scratch) -> None:
-    done = start(scratch, "--dgit", CHECKOUT / "bin/dgit")
-    assert_not_started(scratch, done, 78, "is a stunt, not the real dgit")
+def test_dgit_that_is_a_stunt() -> None:
+    with pytest.raises(Misconfigured, match="is a stunt, not the real dgit"):
+        find_real("dgit", "", str(CHECKOUT / "bin/dgit"))
 
 
 def test_environment_that_python_cannot_say(scratch: Scratch) -> None:
@@ -536,6 +538,6 @@ def test_what_only_looks_like_a_job_is_not_swept(scratch: Scratch) -> None:
 
 
 def test_no_home_at_all(scratch: Scratch) -> None:
-    for name in ("HOME", "XDG_CACHE_HOME", "GNUPGHOME"):
+    for name in ("HOME", "GNUPGHOME"):
         del scratch.env[name]
     assert scratch.run(SIGN).status == 0
