@@ -29,12 +29,16 @@ READS_NOTHING = "a stunt that reads nothing"
 STAND_IN = """\
 PASS, SIGN = "pass", "sign"
 
+class Table:
+    sources = {}
+    is_wrapped = False
+
 class Reading:
     verdict = PASS
     status_fd = None
 
 def load(text):
-    return None
+    return Table
 
 def read(words, table, environ, file):
     return Reading

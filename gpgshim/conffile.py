@@ -69,6 +69,6 @@ def read(path: str) -> str | None:
 
 
 def identity(about: posix.stat_result) -> str:
-    """What changes when a file is replaced or written to: argv.Table.sources has it."""
+    """A text that changes when a file is replaced or written to; argv.Table.sources holds it."""
     what = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
     return "-".join(f"{number:016x}" for number in what)

@@ -3,7 +3,7 @@
 Rule 1: the table is that gpg's own print; a shipped one serves a gpg of that version that cannot.
 Rule 2: nothing is kept from one job to the next. Two calls of gpg cost four milliseconds, and no
 property of a file tells that a wrapper still leads to the same gpg.
-Rule 3: gpg is asked as the job would run it: in the job's environment and directory.
+Rule 3: gpg runs as in the job: in the job's environment and directory.
 Rule 4: the table names the files that it comes from, so that a stunt can tell when one has changed.
 """
 
@@ -222,7 +222,7 @@ def run(
 
 def spawn(words: list[str], environ: Mapping[str, str]) -> tuple[int, int, int]:
     """Start it; its process id, and where its stdout and stderr can be read. Raises OSError."""
-    # Not subprocess, whose import takes longer than all that is done here.
+    # The import of subprocess would take longer than the rest of this module.
     ours: list[int] = []
     its: list[int] = []
     try:

@@ -65,7 +65,7 @@ def with_home(words: tuple[str, ...], home: Path) -> list[str]:
 
 
 def expected_of(said: bytes, job: Path) -> bytes:
-    """What gpgconf says, with another program for gpg; gpg is in it."""
+    """The same text with the stunt as the program of gpg, which has to be in it."""
     ours = re.sub(rb"(?m)^(gpg:[^:]*:)[^:\n]+", rb"\g<1>" + os.fsencode(job / "bin/gpg"), said)
     assert ours != said
     return ours
@@ -151,7 +151,7 @@ def test_all_else_is_untouched(job: Path, tmp_path: Path, words: tuple[str, ...]
 
 
 def test_the_options_are_those_of_this_gpgconf() -> None:
-    """What is marked as a command here is one there, and each row has the same argument."""
+    """Each of its rows is here, with the same kind of argument."""
     printed = run(GPGCONF, "--dump-option-table").stdout.decode().splitlines()
     theirs = {tuple(line.split(":")[:2]): int(line.split(":")[2]) & argv.TYPE for line in printed}
     ours = {}
@@ -228,7 +228,7 @@ def test_closed_descriptors(job: Path, tmp_path: Path, redirected: str) -> None:
 
 
 def test_nobody_can_read_it(job: Path) -> None:
-    """With stdout closed, what gpgconf itself does happens."""
+    """With stdout closed the stunt ends as gpgconf itself does."""
     ends = [
         subprocess.run(
             ["sh", "-c", '"$0" --list-components >&-', str(program)],

@@ -115,7 +115,7 @@ def told(court: Court, words: list[str], explained: bool) -> str:
 
 
 def by_replay(court: Court, words: list[str]) -> bool:
-    """Whether a journal that says that these words were asked about is contradicted."""
+    """Whether replay contradicts a journal in which these words were asked about."""
     head = transcript.format_head({"job": "j", "attempt": "1", "authority": "nobody"})
     question = f"$ {transcript.quote(['gpg', *words])}\n# pid 1 in {court.directory}\n"
     (court.directory / "j.1").write_text(f"{head}! uncommitted\n{question}")

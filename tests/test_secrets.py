@@ -70,7 +70,7 @@ def test_the_authority_is_named_without_it(scratch: Scratch) -> None:
 
 
 def test_a_supervisor_s_question_is_without_it(scratch: Scratch) -> None:
-    """What stands in the journal while the authority thinks is all that it could be shown."""
+    """The journal is without it already while the authority is asked."""
     gate, asked = scratch.fifo("gate"), scratch.fifo("asked")
     ask = scratch.script("ask", f"#!/bin/sh\necho x >{asked}\ncat {gate}\n")
     job = scratch.start_run(f"gpg --passphrase {SECRET} -s f", "--commit", str(ask))

@@ -108,14 +108,14 @@ REPLACE = "cp real-gpg new && mv new real-gpg"
 def test_a_gpg_that_is_replaced_before_the_commitment(
     scratch: Scratch, copy: Path, behind_a_wrapper: bool
 ) -> None:
-    """Its options are not known: what seems not to sign may be one that does."""
+    """Its options are not known: a call that seems not to sign may sign."""
     gpg = scratch.script("wrap", f'#!/bin/sh\nexec {copy} "$@"\n') if behind_a_wrapper else copy
     command = f"gpg --list-keys && {REPLACE} && ! gpg --list-keys && exit 3"
     done = scratch.gpgshim("run", "--job", "j", "--gpg", gpg, "--", "sh", "-c", command)
     assert done.status == 75
     assert f"gpg: gpgshim refuses: {copy} was replaced after the job began" in done.err
     assert "? gpg --list-keys" in scratch.lines()
-    scratch.differences_wanted = True  # the journal says why: nobody could read it then
+    scratch.differences_wanted = True  # the call was journalled as unknown
 
 
 def test_a_gpg_that_is_replaced_after_the_commitment(scratch: Scratch, copy: Path) -> None:
