@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gpgshim import __version__, argv, jobdir, mask, optable, places, wall
+from gpgshim import __version__, argv, jobdir, leftovers, mask, optable, places, wall
 from gpgshim.audit import Witness
 from gpgshim.authority import DEFAULT_SIGNALS, Authority
 from gpgshim.errors import Misconfigured, Unable
@@ -62,6 +62,10 @@ class Attempt:
     clock) is when it gives up what has not been committed. Raises the errors of what it sets up,
     and then nothing is left of it.
 
+    With `keeps_path` the job's stunts are at the path that they had in its last attempt, unless
+    another attempt of it is under way. Where everybody is served, as with `observe`, that must not
+    be: an orphan of an attempt with a gate would be let through.
+
     With `observe` nothing is held and nothing is refused: the authority has to be Nobody, whose
     go-ahead comes at once, and the journal, marked as such, tells what a gate would have done.
     None of the promises hold for such a job, and none is claimed of it: its outcome is `observed`.
@@ -79,6 +83,7 @@ class Attempt:
         dgit: Path | None = None,
         observe: bool = False,
         until: float | None = None,
+        keeps_path: bool = False,
     ) -> None:
         check_proc()
         authority.check()
@@ -100,17 +105,26 @@ class Attempt:
         table = argv.load(text)
         base = places.runtime_directory(environ)
         places.make_private(base, places.RUNTIME_HINT)
-        jobdir.sweep(base)
+        leftovers.sweep(base)
         wall_directory = wall.stand(real, base)
         self.authority = authority
         self.child = 0
         self.status = 0  # the job's own exit status, as a shell has it, once it has ended
         self._signals = -1
         self._mask: set[int | signal.Signals] | None = None  # the caller's, while ours is another
-        self.directory = jobdir.make(base, self.job, text, real, until, observe, wall_directory)
+        contents = jobdir.Contents(text, real, until, observe, wall_directory)
+        place = jobdir.make_at_its_path(base, self.job, contents) if keeps_path else None
+        self._is_at_its_path = place is not None
+        self._held = -1  # a descriptor that holds the directory's lock
+        if place:
+            self.directory, self._held = place
+        else:
+            self.directory = jobdir.make(base, self.job, *contents)
+            with contextlib.suppress(OSError):  # a file system that has no locks
+                self._held = leftovers.hold(self.directory)
         try:
             if command is None:
-                jobdir.keep_until_reboot(self.directory)
+                leftovers.keep_whole(self.directory)
             head = {
                 "gpg": f"{real['gpg']} {table.version}",
                 "authority": mask.of_text(called),
@@ -131,7 +145,7 @@ class Attempt:
                 observes=observe,
             )
         except BaseException:
-            _remove(self.directory)
+            self._leave()
             raise
         #: What stands before the rest of the job's PATH.
         self.gate = f"{self.directory}/bin:{wall_directory}"
@@ -260,13 +274,21 @@ class Attempt:
         """Leave nothing but the journal of an attempt whose job nobody can start any more."""
         self.give_up()
         self.supervisor.shut()
-        _remove(self.directory)
+        self._leave()
 
     def give_up(self) -> None:
         """The job is not going to be started: that is its end, and nobody can say more of it."""
         with contextlib.suppress(Unable, OSError):
             self.supervisor.finish("% end")
             self.supervisor.settle()
+
+    def _leave(self) -> None:
+        """Take away what nothing of the job can need any more; at a path of its own, all of it."""
+        if self._is_at_its_path:
+            with own_umask(), contextlib.suppress(OSError, ImportError):  # then it stays as it is
+                leftovers.retire(self.directory, nothing_is_alive=True)
+        else:
+            jobdir.remove(self.directory)
 
     def end(self) -> None:
         """Take the socket away, and the directory too unless something of the job is alive."""
@@ -275,16 +297,7 @@ class Attempt:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         reap_orphans(set())
         if all(name in SERVERS for _, name in _descendants(os.getpid())):
-            _remove(self.directory)
-
-
-def _remove(directory: Path) -> None:
-    # What cannot be removed now is swept later: because of what fstat says, which it does not
-    # ignore even so, or because another python3 has come since we started.
-    with contextlib.suppress(OSError, ImportError):
-        import shutil
-
-        shutil.rmtree(directory, ignore_errors=True)
+            self._leave()
 
 
 def load_for_job() -> None:

@@ -277,7 +277,16 @@ def run(
     words = quote(mask.of_words(command))
     followup.load(now, record)
     _stop_on((signal.SIGINT,))
-    attempt = Attempt(name, authority, called, words, now.deadline, now.gpg, observe=now.observe)
+    attempt = Attempt(
+        name,
+        authority,
+        called,
+        words,
+        now.deadline,
+        now.gpg,
+        observe=now.observe,
+        keeps_path=job is not None and not now.observe,
+    )
     try:
         try:
             attempt.start(list(command))

@@ -6,7 +6,8 @@
     JOB/table                     the real gpg's options
     JOB/until                     when the stunt dgit gives up, where it has to
     JOB/observe                   there if the stunts are to hold and refuse nothing
-    JOB/exported                  the boot in which a shell may have taken JOB/bin onto its PATH
+    JOB/boot, JOB/orphans         the boots in which something may still have JOB/bin on its PATH
+    JOB/exported                  there if a shell may have taken JOB/bin onto its PATH
     JOB/wall                      a link to the directory behind JOB/bin on the job's PATH (wall.py)
     JOB/socket                    the supervisor; gone when the gate is
     JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for the others
@@ -16,8 +17,11 @@ Rule 1: nothing in here changes once the job has started, so an upgrade of the p
 python3, cannot give a job half of another version.
 Rule 2: every user can run the stunts, where the directory can be reached; a stunt of another user
 refuses. Only the job's user can change anything in here, or connect to the socket.
-Rule 3: the stunts stay as long as anything of the job is alive. Were they gone, an orphan's PATH
-would lead it to the real gpg.
+Rule 3: the stunts stay as long as anything of the job may be alive (leftovers.py). Were they gone,
+an orphan's PATH would lead it on to the wall, and without that to the real gpg.
+Rule 4: all attempts of a named job under `run` have their directory at one path, because a build
+tree keeps gpg's path from one attempt to the next. Each attempt puts a new directory there in one
+step. Between attempts the programs there refuse.
 """
 
 from __future__ import annotations
@@ -27,16 +31,16 @@ import functools
 import importlib.util
 import marshal
 import os
-import socket
 import stat
 import sys
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType
+from typing import NamedTuple
 
+from gpgshim import leftovers
 from gpgshim.errors import Misconfigured, Unable
-from gpgshim.places import is_stunt, is_trusted
+from gpgshim.leftovers import RANDOM
 from gpgshim.transcript import escape
 
 #: sun_path has 108 bytes, and the last is a NUL.
@@ -44,11 +48,10 @@ LONGEST_SOCKET_PATH = 107
 #: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), line feed included.
 LONGEST_SHEBANG = 255
 
-_RANDOM = 6  #: bytes at the end of a directory's name
-#: All names that there can be in one: see above.
-_ALL_THAT_IS_MADE = frozenset(
-    ("bin", "real", "table", "until", "observe", "exported", "socket", "code", "pyc", "wall")
-)
+_LONGEST_PREFIX = 24  #: bytes of a job's name that its directory's name begins with
+
+#: renameat2(2)'s.
+_AT_FDCWD, _RENAME_NOREPLACE, _RENAME_EXCHANGE = -100, 1, 2
 
 _GPG = (
     "__future__",
@@ -92,6 +95,21 @@ for _name, _code in marshal.loads({modules!r}):
 """
 
 
+class Contents(NamedTuple):
+    """What is in a job's directory.
+
+    `table` is what gpgshim.argv.load takes; `real` maps the stunts' names to the real programs;
+    `until` is in seconds on the monotonic clock; `observe` has the stunts hold and refuse nothing;
+    `wall` is the directory that stands behind JOB/bin on the job's PATH.
+    """
+
+    table: str
+    real: dict[str, Path]
+    until: float | None = None
+    observe: bool = False
+    wall: Path | None = None
+
+
 def make(
     base: Path,
     job: str,
@@ -101,52 +119,157 @@ def make(
     observe: bool = False,
     wall: Path | None = None,
 ) -> Path:
-    """Make the directory of an attempt of `job` under `base`; its path.
+    """Make a directory for an attempt of `job` under `base`; its path, which no other has had.
 
-    `table` is what gpgshim.argv.load takes; `real` maps the stunts' names to the real programs;
-    `until` is in seconds on the monotonic clock; `observe` has the stunts hold and refuse nothing;
-    `wall` is the directory that stands behind JOB/bin on the job's PATH.
-    Raises Misconfigured where a path is too long for a socket or a script, Unable where the disk
-    does not let us.
+    What follows `job` is what Contents has. Raises Misconfigured where a path is too long for a
+    socket or a script, Unable where the disk does not let us.
     """
-    try:
-        path = _make_directory(base, job[:24])
-        given = os.umask(0o022)  # other users may read all of it, and connect to nothing
+    contents = Contents(table, real, until, observe, wall)
+    with _unable(base, job):
+        path = _make_directory(base, job[:_LONGEST_PREFIX])
         try:
-            _check_path(path)
-            for name in ("code", "bin", "real"):  # sweep() knows a directory of ours by the first
-                (path / name).mkdir()
-            (path / "table").write_text(table, "utf-8", "surrogateescape")
-            if until is not None:
-                (path / "until").write_text(f"{until:.3f}\n")
-            if observe:
-                (path / "observe").touch()
-            if wall is not None:
-                (path / "wall").symlink_to(wall)
-            for name, program in real.items():
-                (path / "real" / name).symlink_to(program)
-                _write_stunt(path, name)
-            _plant_prelude(path)
-            path.chmod(0o711)
+            _fill(path, path, contents)
         except BaseException:
-            import shutil
-
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path)
             raise
+    return path
+
+
+def make_at_its_path(base: Path, job: str, contents: Contents) -> tuple[Path, int] | None:
+    """Make the directory of an attempt at the path that all attempts of the named `job` have.
+
+    The path and a descriptor that holds its lock; None where another attempt holds it, where others
+    can write to `base` and so could make what a build tree remembers, and where the file system
+    cannot exchange two directories. Raises as make() does.
+    """
+    path = base / f"{job[:_LONGEST_PREFIX]}.{_number_of(job):0{2 * RANDOM}x}"
+    with _unable(base, job):
+        if base.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return None
+        new = _make_directory(base, job[:_LONGEST_PREFIX])
+        held = -1
+        try:
+            _fill(new, path, contents)
+            held = leftovers.hold(new)
+            if _put_in_place(new, path):
+                return path, held
+        except BaseException:
+            _close(held)
+            remove(new)
+            raise
+        _close(held)
+        remove(new)
+    return None
+
+
+def _put_in_place(new: Path, path: Path) -> bool:
+    """Have `new` be at `path` from one moment to the next; what was there is removed then.
+
+    Whether it could be done. Who wants to do it holds the lock of what is there: so it happens
+    neither while an attempt runs, nor twice at once.
+    """
+    while True:
+        try:
+            held = leftovers.hold(path)
+        except FileNotFoundError:
+            if _rename(new, path, _RENAME_NOREPLACE):
+                return True
+            if not os.path.lexists(path):
+                return False
+            continue  # another was quicker
+        except OSError:
+            return False  # its lock is held, or it is no directory of ours
+        try:
+            if not os.path.samestat(os.fstat(held), path.lstat()):
+                continue  # another has put its own there meanwhile
+            if not leftovers.is_ours(path):
+                return False
+            if leftovers.may_have_orphans(path):
+                (new / leftovers.ORPHANS).write_text(leftovers.boot_id())
+            if not _rename(new, path, _RENAME_EXCHANGE):
+                return False
+            remove(new)  # which is what was there
+            return True
+        except FileNotFoundError:
+            continue  # another removed it
         finally:
-            os.umask(given)
+            os.close(held)
+
+
+def _rename(old: Path, new: Path, flag: int) -> bool:
+    """renameat2(2), which Python does not have; whether it was done."""
+    try:
+        import ctypes
+
+        rename = ctypes.CDLL(None).renameat2
+    except (ImportError, OSError, AttributeError):
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), flag) == 0)
+
+
+def _number_of(job: str) -> int:
+    # FNV-1a. Not a digest: hashlib takes longer to load than all else that is done here. If two
+    # names have one number, two jobs have one path: never at once, and each gets its own grants.
+    number = 0xCBF29CE484222325
+    for byte in job.encode():
+        number = (number ^ byte) * 0x100000001B3 % (1 << 64)
+    return number % (1 << 8 * RANDOM)
+
+
+def remove(path: Path) -> None:
+    """Remove a job's directory, as far as that can be done."""
+    # What cannot be removed now is swept later: because of what fstat says, which rmtree does not
+    # ignore even so, or because another python3 has come since we started.
+    with contextlib.suppress(OSError, ImportError):
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _unable(base: Path, job: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unable(
             f"cannot make a directory for job {job} in {base}: {error.strerror};"
             " nothing was started"
         ) from error
-    return path
+
+
+def _fill(at: Path, path: Path, contents: Contents) -> None:
+    """Write all that is in a job's directory into `at`, for a directory that will be at `path`."""
+    given = os.umask(0o022)  # other users may read all of it, and connect to nothing
+    try:
+        _check_path(path)
+        for name in ("code", "bin", "real"):
+            (at / name).mkdir()
+        (at / leftovers.BOOT).write_text(leftovers.boot_id())
+        (at / "table").write_text(contents.table, "utf-8", "surrogateescape")
+        if contents.until is not None:
+            (at / "until").write_text(f"{contents.until:.3f}\n")
+        if contents.observe:
+            (at / "observe").touch()
+        if contents.wall is not None:
+            (at / "wall").symlink_to(contents.wall)
+        for name, program in contents.real.items():
+            (at / "real" / name).symlink_to(program)
+            _write_stunt(at, path, name)
+        _plant_prelude(at)
+        at.chmod(0o711)
+    finally:
+        os.umask(given)
 
 
 def _make_directory(base: Path, prefix: str) -> Path:
     # tempfile.mkdtemp, less its import, which takes longer than to make all that is in here.
     while True:
-        path = base / f"{prefix}.{os.urandom(_RANDOM).hex()}"
+        path = base / f"{prefix}.{os.urandom(RANDOM).hex()}"
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
             return path
@@ -201,9 +324,9 @@ def stunt_template(name: str) -> Path:
     return inside if inside.exists() else package.parent / "bin" / name
 
 
-def _write_stunt(path: Path, name: str) -> None:
+def _write_stunt(at: Path, path: Path, name: str) -> None:
     body = stunt_template(name).read_bytes().partition(b"\n")[2]
-    stunt = path / "bin" / name
+    stunt = at / "bin" / name
     stunt.write_bytes(_shebang(path) + body)
     stunt.chmod(0o755)
     if not os.access(stunt, os.X_OK):
@@ -213,11 +336,11 @@ def _write_stunt(path: Path, name: str) -> None:
             " set XDG_RUNTIME_DIR to another; nothing was started"
         )
     # An interpreter of another version, which marshals otherwise, looks for another name.
-    code = path / "code" / f"{name}.{sys.implementation.cache_tag}"
+    code = at / "code" / f"{name}.{sys.implementation.cache_tag}"
     code.write_bytes(_marshal(STUNT_MODULES[name]))
 
 
-def _plant_prelude(path: Path) -> None:
+def _plant_prelude(at: Path) -> None:
     spec = importlib.util.find_spec("encodings")
     assert spec is not None and spec.origin is not None
     source = Path(spec.origin)
@@ -225,7 +348,7 @@ def _plant_prelude(path: Path) -> None:
     code = compile(text, "gpgshim's prelude", "exec", dont_inherit=True)
     # PEP 552: a hash-based file, not to be checked against its source.
     head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
-    cached = Path(f"{path}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
+    cached = Path(f"{at}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
     cached.parent.mkdir(parents=True)
     cached.write_bytes(head + marshal.dumps(code))
 
@@ -242,90 +365,3 @@ def _code(module: str) -> CodeType:
     code = spec.loader.get_code(module)  # type: ignore[attr-defined]
     assert isinstance(code, CodeType)
     return code
-
-
-def keep_until_reboot(job: Path) -> None:
-    """Have no sweep remove `job` in this boot. Raises OSError.
-
-    A shell that evals what we print has JOB/bin on a PATH that nobody else can see: its environment
-    in /proc is the one that it was started with.
-    """
-    (job / "exported").write_text(_boot())
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text()
-    except OSError:
-        return ""  # the same again next time: what was exported stays
-
-
-def _may_be_exported(job: Path) -> bool:
-    try:
-        return (job / "exported").read_text() == _boot()
-    except FileNotFoundError:
-        return False
-
-
-def sweep(base: Path) -> None:
-    """Remove what attempts before us had to leave under `base`, where nothing needs it any more.
-
-    That is: our own directories, a day old, without a supervisor, that no process of ours has in
-    its environment, and no shell can have exported since. What cannot be told or removed stays.
-    """
-    long_ago = time.time() - 86400
-    for entry in _own_directories(base):
-        with contextlib.suppress(OSError, ImportError):
-            if (
-                entry.stat().st_mtime < long_ago
-                and not is_served(entry)
-                and not _is_on_a_path(entry)
-                and not _may_be_exported(entry)
-            ):
-                import shutil
-
-                shutil.rmtree(entry)
-
-
-def _own_directories(base: Path) -> list[Path]:
-    with contextlib.suppress(OSError):
-        return [path for path in base.iterdir() if _is_ours(path)]
-    return []
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether `path` is what make() leaves, by all of it: `base` may be /tmp, with others' work."""
-    _, dot, suffix = path.name.rpartition(".")
-    try:
-        found = path.lstat()
-        return (
-            bool(dot)
-            and len(suffix) == 2 * _RANDOM
-            and set(suffix) <= set("0123456789abcdef")
-            and stat.S_ISDIR(found.st_mode)
-            and stat.S_IMODE(found.st_mode) in (0o700, 0o711)
-            and is_trusted(found.st_uid)
-            and set(os.listdir(path)) <= _ALL_THAT_IS_MADE
-            and is_stunt(path / "bin/gpg")
-        )
-    except OSError:
-        return False
-
-
-def is_served(job: Path) -> bool:
-    """Whether the job whose directory this is has its supervisor. Raises OSError."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        try:
-            peer.connect(os.fsencode(job / "socket"))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
-
-
-def _is_on_a_path(job: Path) -> bool:
-    wanted = os.fsencode(job / "bin")
-    for each in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # another user's, or gone
-            if wanted in each.read_bytes():
-                return True
-    return False

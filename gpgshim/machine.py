@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gpgshim import argv, config, diagnosis, jobdir, oracle
+from gpgshim import argv, config, diagnosis, leftovers, oracle
 from gpgshim.attempt import caller_environ, find_gpg, kill_descendants, table_of
 
 SECONDS = 20.0  #: how long a program that we ask may take
@@ -49,7 +49,7 @@ class Machine:
             job = path.parent.parent
             served = False
             with contextlib.suppress(OSError):
-                served = jobdir.is_served(job)
+                served = leftovers.is_served(job)
             is_job = (job / "table").exists()
             found.append(diagnosis.Stunt(str(path), str(job) if is_job else "", served))
         return found

@@ -28,6 +28,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gpgshim import places
 from gpgshim.errors import GpgshimError, Unable
 from gpgshim.places import check_ours, is_trusted
 
@@ -41,6 +42,8 @@ STUNT_CANNOT_RUN = (
 JOB_IS_OVER = (
     "gpgshim refuses: no attempt of this job is under way; nothing was signed by this program"
 )
+
+NAMES = ("gpg", "dgit", "gpgconf")  #: all that there can be
 
 _REFUSED = 2  #: gpg's own exit status for "it did not work"
 _FALSE = ("/usr/bin/false", "/bin/false")
@@ -98,6 +101,11 @@ def program(text: str, machine: str) -> bytes | None:
         + code
         + line
     )
+
+
+def is_refusal(path: Path) -> bool:
+    """Whether there is one of these programs at `path`. Raises OSError."""
+    return (path.is_symlink() and os.readlink(path) in _FALSE) or places.is_refusal(path)
 
 
 def fill(directory: Path, names: Iterable[str], text: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gpgshim
+from gpgshim import wall
 from gpgshim.replay import replay
 from gpgshim.transcript import Transcript, parse
 from gpgshim.verdict import Verdict, judge_bytes
@@ -189,8 +190,15 @@ class Scratch:
         )
 
     def jobs(self) -> list[Path]:
-        """The jobs' directories that are there."""
-        return sorted((self.runtime / "gpgshim").glob("*"))
+        """The jobs' directories that are there, without those whose programs only refuse."""
+        found = (self.runtime / "gpgshim").glob("*")
+        return sorted(path for path in found if not self.is_retired(path))
+
+    def is_retired(self, job: Path) -> bool:
+        """Whether this job's directory is what an attempt leaves of it: programs that refuse."""
+        return {path.name for path in job.glob("*")} <= {"bin", "boot", "orphans"} and all(
+            wall.is_refusal(path) for path in (job / "bin").glob("*")
+        )
 
     def wait_for_line(self, line: str) -> None:
         """Return when the newest journal has `line`."""

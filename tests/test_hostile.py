@@ -499,10 +499,14 @@ def test_stunts_of_jobs_long_gone_are_swept(scratch: Scratch) -> None:
     subprocess.run(["cp", "-r", alive, leftover], check=True)
     strange = scratch.runtime / "gpgshim/strange"
     strange.mkdir()
-    for path in (alive, leftover, strange):
+    before_this_boot = scratch.runtime / "gpgshim/left.ba9876543210"
+    subprocess.run(["cp", "-r", alive, before_this_boot], check=True)
+    (before_this_boot / "boot").write_text("0c5a0a5e-0000-4000-8000-000000000000\n")
+    for path in (alive, leftover, before_this_boot, strange):
         os.utime(path, (1, 1))
     scratch.run("true")
     assert sorted(scratch.jobs()) == sorted([alive, strange])
+    assert scratch.is_retired(leftover) and not before_this_boot.exists()
     assert kept.go_on().status == 0
     assert scratch.calls() == ["-s f"]
 
@@ -527,6 +531,11 @@ def test_what_only_looks_like_a_job_is_not_swept(scratch: Scratch) -> None:
     left[3].rename(scratch.root / "elsewhere.0123456789ab")
     left[3].symlink_to(scratch.root / "elsewhere.0123456789ab")
     (left[4] / "bin/gpg").unlink()
+    assert (kept.directory / "boot").exists()
+    for path in left:
+        with contextlib.suppress(OSError):
+            (path / "boot").write_text("0c5a0a5e-0000-4000-8000-000000000000\n")
+    (left[3] / "boot").write_text("0c5a0a5e-0000-4000-8000-000000000000\n")
     kept_ones = {kept.directory, *of_somebody, *left[:2], base / "left", *left[3:5]}
     for path in (*kept_ones, left[5]):
         os.utime(path, (1, 1))

@@ -52,7 +52,8 @@ MAY_IMPORT = {
     "optable": {"argv", "conffile"},
     "places": {"errors"},
     "wall": {"errors", "places"},
-    "jobdir": {"errors", "places", "transcript"},
+    "leftovers": {"places", "wall"},
+    "jobdir": {"errors", "leftovers", "transcript"},
     "journal": {"descriptors", "errors", "gate", "places", "transcript"},
     "runnable": set(),
     "authority": {"descriptors", "errors", "gate", "o2m", "places", "runnable", "transcript"},
@@ -105,6 +106,7 @@ MAY_IMPORT = {
         "jobdir",
         "journal",
         "kernel",
+        "leftovers",
         "mask",
         "optable",
         "places",
@@ -145,7 +147,7 @@ MAY_IMPORT = {
     # the doctor's: looks at all of it
     "rehearsal": {"o2m"},
     "oracle": {"diagnosis", "errors", "jobdir", "places", "repos_server"},
-    "machine": {"argv", "attempt", "config", "diagnosis", "jobdir", "oracle"},
+    "machine": {"argv", "attempt", "config", "diagnosis", "leftovers", "oracle"},
     "doctor": {
         "argv",
         "attempt",

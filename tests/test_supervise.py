@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,16 +104,23 @@ def test_after_the_close_nothing_is_granted(shell: Shell, scratch: Scratch) -> N
 def test_the_stunts_stay_where_a_shell_has_exported_them(shell: Shell, scratch: Scratch) -> None:
     """No process has JOB/bin in the environment that it was started with, and a day has gone by."""
     assert shell("gpgshim close --status 0").status == 0
-    os.utime(shell.job, (1, 1))
+    days_ago = time.time() - 20 * 86400
+    os.utime(shell.job, (days_ago, days_ago))
     assert scratch.run("true").status == 0  # which sweeps
     assert shell.job in scratch.jobs()
     done = shell("gpg -s f")
     assert (done.status, scratch.calls()) == (2, [])
-    # After a reboot no shell of before is there.
-    (shell.job / "exported").write_text("another boot\n")
+    # After a month only programs that refuse are left.
     os.utime(shell.job, (1, 1))
     assert scratch.run("true").status == 0
-    assert shell.job not in scratch.jobs()
+    assert scratch.is_retired(shell.job)
+    done = shell("gpg -s f")
+    assert (done.status, scratch.calls()) == (2, [])
+    # After a reboot no shell of before is there.
+    (shell.job / "boot").write_text("another boot\n")
+    os.utime(shell.job, (1, 1))
+    assert scratch.run("true").status == 0
+    assert not shell.job.exists()
 
 
 def test_close_twice(shell: Shell, scratch: Scratch) -> None:

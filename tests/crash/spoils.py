@@ -96,7 +96,7 @@ SPOILS = {
         "keeper",
     ),
     "nothing is swept": Case(
-        Spoil("gpgshim/attempt.py", "        jobdir.sweep(base)\n", ""),
+        Spoil("gpgshim/attempt.py", "        leftovers.sweep(base)\n", ""),
         "never taken away",
         "run",
         "supervisor",
@@ -270,7 +270,7 @@ SPOILS = {
     "one directory for all attempts": Case(
         Spoil(
             "gpgshim/jobdir.py",
-            '        path = base / f"{prefix}.{os.urandom(_RANDOM).hex()}"\n'
+            '        path = base / f"{prefix}.{os.urandom(RANDOM).hex()}"\n'
             "        with contextlib.suppress(FileExistsError):\n",
             "        path = base / prefix\n        if path:\n",
         ),
