@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gpgshim import __version__, argv, jobdir, leftovers, mask, optable, places, wall
+from gpgshim import __version__, argv, hasher, jobdir, leftovers, mask, optable, places, wall
 from gpgshim.audit import Witness
 from gpgshim.authority import DEFAULT_SIGNALS, Authority
 from gpgshim.errors import Misconfigured, Unable
@@ -26,7 +26,8 @@ from gpgshim.transcript import OBSERVE
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 #: Programs that serve the user, not the job, and outlive it by right. None can get a grant.
-SERVERS = frozenset(("gpg-agent", "scdaemon", "keyboxd", "dirmngr"))
+#: Our own reader of files is another.
+SERVERS = frozenset(("gpg-agent", "scdaemon", "keyboxd", "dirmngr", hasher.NAME))
 
 SHELL = "/bin/sh"
 

@@ -2,6 +2,8 @@
 
 Rule 1: the kernel is asked, not the asker: /proc, by the process id that the socket vouches for.
 Rule 2: nothing here waits or reads much. What cannot be known quickly is left out.
+Rule 3: a file that a command line names may be on a disk that does not answer. Only read_files()
+touches such files; it is called in the process that is there for it (hasher.py).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from gpgshim.transcript import escape, quote
 TRIES = 5  #: times that a broken chain of processes is looked at again
 LONGEST_CHAIN = 12  #: processes between an asker and us that are named
 MOST_KNOWN = 1000  #: callers whose ancestors are remembered
-#: Of one question, so many files and so many bytes are hashed, because everybody waits meanwhile.
+#: Of one question, so many files and so many bytes are hashed: those who ask wait meanwhile.
 MOST_FILES, MOST_BYTES = 100, 64 << 20
 _AT_ONCE = 1 << 18  #: bytes that are read and hashed at once
 
@@ -47,22 +49,38 @@ class Witness:
             return ["gpg", *mask.of_gpg(words[1:], self._table)]
         return mask.of_words(words)
 
-    def describe(self, pid: int, words: list[str]) -> Iterator[str]:
-        """Notes, a line each: who asks, and what would be signed where it is a file we can read."""
-        cwd = f"/proc/{pid}/cwd"
+    def describe(self, pid: int) -> str:
+        """A note that says who asks. No file is touched: the kernel knows the directory's name."""
         try:
-            where = escape(os.readlink(cwd))
+            where = escape(os.readlink(f"/proc/{pid}/cwd"))
         except OSError:
             where = "?"
         under = ", ".join(self._chain(pid).names)
-        yield f"# pid {pid} in {where}" + (f", under {under}" if under else "")
+        return f"# pid {pid} in {where}" + (f", under {under}" if under else "")
+
+    def has_files(self, pid: int, words: list[str]) -> bool:
+        """Whether read_files() has to look; it has not where gpg only reads a pipe, say."""
+        if words[:1] != ["gpg"]:
+            return False
+        names = argv.take(words[1:], self._table)[1]
+        if names:
+            return not all(map(_is_special, names))
+        try:
+            stdin = os.readlink(f"/proc/{pid}/fd/0")
+        except OSError:
+            return False
+        return stdin.startswith("/") and not stdin.startswith(("/dev/null", "/dev/pts/"))
+
+    def read_files(self, pid: int) -> Iterator[str]:
+        """Notes, a line each: what process `pid` would sign where it is a file we can read."""
+        words = self.read_command_line(pid)
         if words[:1] == ["gpg"]:
             names = argv.take(words[1:], self._table)[1]
             called = dict(
                 zip(names, self.without_secrets(words)[len(words) - len(names) :], strict=True)
             )
-            # What a name in these two directories means is another thing for us.
-            files = [name for name in names if not name.startswith(("/dev/", "/proc/"))]
+            files = [name for name in names if not _is_special(name)]
+            cwd = f"/proc/{pid}/cwd"
             paths = {quote([called[name]]): os.path.join(cwd, name) for name in files[:MOST_FILES]}
             yield from _hash_files(paths if names else {"its stdin": f"/proc/{pid}/fd/0"})
             if len(files) > MOST_FILES:
@@ -143,6 +161,11 @@ def read_all(path: str) -> bytes:
         return b""
     finally:
         os.close(fd)
+
+
+def _is_special(name: str) -> bool:
+    """Whether a file's name is in a directory where it means another thing for us."""
+    return name.startswith(("/dev/", "/proc/"))
 
 
 def _hash_files(paths: dict[str, str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ import selectors
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,12 +24,16 @@ from gpgshim.audit import Witness
 from gpgshim.authority import Authority, NotAsked
 from gpgshim.errors import Unable
 from gpgshim.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, Outcome, State
+from gpgshim.hasher import Hasher
 from gpgshim.journal import Journal, Lost
 from gpgshim.places import can_be_run, own_user
 from gpgshim.transcript import TranscriptError, escape, parse_line, quote
 from gpgshim.verdict import Verdict, ending_of, judge_bytes, judge_journal
 
 PATIENCE = 10.0  #: seconds that a peer has for its one line
+#: Seconds that the files of a question may take to be read. Less than ask.PATIENCE, so that a gpg
+#: which is only observed still hears of us.
+READING = 3.0
 _BACKLOG = 4096  #: connections that the kernel keeps for us; it cuts this at somaxconn
 
 
@@ -39,7 +44,8 @@ class Asker:
         self.peer = peer
         self.data = b""
         self.gone = False  # whether we have answered, and closed the connection
-        self.number = 0  # the how-many-eth question this is, from 1; 0 until it has asked
+        self.asked = False  # whether it has said what it wants
+        self.number = 0  # the how-many-eth question this is, from 1; 0 until it is in the journal
         self.until = now + PATIENCE
         self.pid, self.uid, _gid = struct.unpack(
             "3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
@@ -47,6 +53,18 @@ class Asker:
 
     def fileno(self) -> int:
         return self.peer.fileno()
+
+
+class Question:
+    """What a stunt asks, from when it is heard until its files are read and it goes to the gate."""
+
+    def __init__(self, asker: Asker, word: str, call: str, about: str, until: float) -> None:
+        self.asker = asker
+        self.word = word
+        self.call = call  # gpg's command line, as the journal has it
+        self.about = about  # the note on who asks
+        self.until = until  # on the clock: when the files are given up
+        self.files: list[str] | None = None  # the notes on the files, once they are there
 
 
 class Supervisor:
@@ -90,6 +108,11 @@ class Supervisor:
         self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
         self._gpgs: set[int] = set()  # process ids that were granted, and have not ended
         self._questions = 0
+        self._hasher = Hasher(witness.read_files)
+        self._hasher_fd = -1
+        self._reading: deque[Question] = deque()  # in the order in which they came
+        self._requests = 0
+        self._requested: dict[int, Question] = {}  # what the hasher has not answered yet
         self._question: list[str] = []  # the journal's lines of the last one
         self._together: list[Event] = []  # questions that are noted, and not yet put to the gate
         self._until: float | None = None  # when the authority's time is up; only while it is asked
@@ -130,6 +153,7 @@ class Supervisor:
     def serve(self) -> None:
         """Run until something calls finish()."""
         _raise_descriptor_limit()
+        self._start_hasher()  # before the first question, which would wait for it
         self._loop(lambda: bool(self.over))
 
     def tell_late(self) -> None:
@@ -151,6 +175,9 @@ class Supervisor:
                 if key.fd in self._watched and not done():
                     self._handle(key)
             self._look_at_the_clock()
+            # Last: if the job has ended while files were read, nobody is asked to commit for it.
+            self._put_questions()
+            self._step_together()
 
     def _handle(self, key: selectors.SelectorKey) -> None:
         if self._selector.get_map().get(key.fd) is not key:
@@ -176,7 +203,8 @@ class Supervisor:
                 self._answered(answer.event, answer.line)
 
     def _time_left(self) -> float | None:
-        untils = [asker.until for asker in self._askers if not asker.number]
+        untils = [asker.until for asker in self._askers if not asker.asked]
+        untils += [question.until for question in self._requested.values()]
         if self._until is not None:
             untils.append(self._until)
         return max(0.0, min(untils) - self.clock()) if untils else None
@@ -185,11 +213,14 @@ class Supervisor:
         # We may have been stopped for longer than anybody had time: what came meanwhile came in
         # time, as far as anybody can tell, and is heard before it is called too late.
         now = self.clock()
-        for asker in [each for each in self._askers if not each.number and each.until <= now]:
+        for asker in [each for each in self._askers if not each.asked and each.until <= now]:
             self._hear(asker)
-            if asker in self._askers and not asker.number:
+            if asker in self._askers and not asker.asked:
                 self._note(f"# pid {asker.pid} sent no question within {PATIENCE:g} s")
                 self._send(asker, wire.NO, "no question came")
+        if any(question.until <= now for question in self._requested.values()):
+            self._hear_hasher()
+            self._give_up_files(now)
         if self._until is not None and self._until <= now:
             self._hear_authority()
         if self._until is not None and self._until <= now:
@@ -231,11 +262,9 @@ class Supervisor:
             return
         except OSError:
             more = b""
-        if asker.number:
-            # It has asked and waits. Whatever it does now, it does no longer do that.
-            self._waiting.remove(asker)
-            self._note(f"% gone {asker.number}")
-            self._drop(asker)
+        if asker.asked:
+            # Further input or the end of it means that the client stopped waiting.
+            self._gone(asker)
             return
         asker.data += more
         if more and b"\n" not in asker.data and len(asker.data) <= wire.LONGEST:
@@ -258,13 +287,41 @@ class Supervisor:
             self._note(f"# pid {asker.pid} is no process of this job, and was sent away")
             self._send(asker, wire.NO, f"process {asker.pid} was not started by this gate's job")
             return
+        asker.asked = True
+        words = self.witness.read_command_line(asker.pid)
+        call = quote(self.witness.without_secrets(words)) or "gpg"
+        about = self.witness.describe(asker.pid)
+        question = Question(asker, word, call, about, self.clock() + READING)
+        self._reading.append(question)
+        if self.witness.has_files(asker.pid, words):
+            self._request(question)
+        else:
+            question.files = []
+        self._put_questions()
+
+    def _gone(self, asker: Asker) -> None:
+        """A client that has asked does not wait for its answer any more."""
+        if asker in self._waiting:
+            self._waiting.remove(asker)
+            self._note(f"% gone {asker.number}")
+        for question in [each for each in self._reading if each.asker is asker]:
+            # Its question has not come to the gate, and does not come any more.
+            self._reading.remove(question)
+            self._note(f"# pid {asker.pid} was gone before its files were read: {question.call}")
+        self._drop(asker)
+
+    def _put_questions(self) -> None:
+        """Put those questions to the gate whose files have been read, in the order they came."""
+        while self._reading and self._reading[0].files is not None:
+            self._put(self._reading.popleft())
+
+    def _put(self, question: Question) -> None:
+        asker = question.asker
         self._questions += 1
         asker.number = self._questions
         self._waiting.append(asker)
-        words = self.witness.read_command_line(asker.pid)
-        shown = quote(self.witness.without_secrets(words))
-        asks = f"{'$' if word == wire.SIGN else '?'} {shown or 'gpg'}"
-        self._question = [asks, *self.witness.describe(asker.pid, words)]
+        asks = f"{'$' if question.word == wire.SIGN else '?'} {question.call}"
+        self._question = [asks, question.about, *(question.files or ())]
         if self.observes:
             # Let go before anything is written, or waited for; what it is, was looked at first.
             self._send(asker, wire.GO)
@@ -273,18 +330,72 @@ class Supervisor:
         except OSError as error:
             self._fail(error)
             return
-        if self.state is State.UNCOMMITTED and word == wire.DOUBT:
-            self.why = f"before the commitment, {shown[:200]} is not a command that we know"
+        if self.state is State.UNCOMMITTED and question.word == wire.DOUBT:
+            self.why = f"before the commitment, {question.call[:200]} is not a command that we know"
             self.step(Event.DOUBTED)
             self.why = ""  # it was this one's alone
             return
-        event = Event.ASKED if word == wire.SIGN else Event.DOUBTED
+        event = Event.ASKED if question.word == wire.SIGN else Event.DOUBTED
         if self.state is State.COMMITTED:
             self._together.append(event)
         else:
             self.step(event)
         if self.observes:
             self._hear_authority()  # it is imagined, and so is quicker than who was let go
+
+    # Files that are to be signed: read by another process, for a limited time.
+
+    def _start_hasher(self) -> None:
+        self._stop_hasher()
+        with contextlib.suppress(OSError):  # then no files are read, and the journal says so
+            fd = self._hasher.start()
+            self.watch(fd, self._hear_hasher)
+            self._hasher_fd = fd
+
+    def _stop_hasher(self) -> None:
+        if self._hasher_fd >= 0:
+            self.unwatch(self._hasher_fd)
+            self._hasher_fd = -1
+        self._hasher.end()
+
+    def _request(self, question: Question) -> None:
+        if self._hasher_fd < 0:
+            self._start_hasher()
+        self._requests += 1
+        try:
+            self._hasher.ask(self._requests, question.asker.pid)
+        except OSError as error:
+            question.files = [f"# its files were not read: {error.strerror}"]
+            return
+        self._requested[self._requests] = question
+
+    def _hear_hasher(self) -> None:
+        answers = self._hasher.read()
+        if answers is not None:
+            for number, lines in answers:
+                if question := self._requested.pop(number, None):
+                    question.files = lines
+            return
+        # It ended at the first that it has not answered. The others have another try.
+        number = min(self._requested, default=0)
+        if number:
+            self._requested.pop(number).files = ["# its files were not read: their reader ended"]
+        self._request_again()
+
+    def _give_up_files(self, now: float) -> None:
+        late = [number for number, each in self._requested.items() if each.until <= now]
+        for number in late:
+            self._requested.pop(number).files = [
+                f"# its files were not read within {READING:g} s, and are not waited for"
+            ]
+        if late:
+            self._request_again()
+
+    def _request_again(self) -> None:
+        again, self._requested = self._requested, {}
+        self._start_hasher()
+        for question in again.values():
+            self._request(question)
 
     def _step_together(self) -> None:
         # After the commitment, questions that came at once share one sync of the disk: the first
@@ -441,6 +552,12 @@ class Supervisor:
             self._stop_asking()
             self.authority.give_up()
         self.step(Event.CLOSE)
+        # Who asked in time, and whose files were still being read, is too late now.
+        self._requested.clear()
+        for question in self._reading:
+            if question.files is None:
+                question.files = ["# its files were not read: the job is over"]
+        self._put_questions()
 
     def finish(self, line: str) -> None:
         """The job is over, and `line` says how: close the gate, and let serve() return."""
@@ -526,6 +643,7 @@ class Supervisor:
             os.unlink(self.job / "socket")
         for asker in list(self._askers):
             self._drop(asker)
+        self._stop_hasher()
         self._listener.close()
         self._selector.close()
         self.authority.give_up()

@@ -27,7 +27,12 @@ def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Witness:
 
 
 def notes(witness: Witness, *files: str) -> list[str]:
-    first, *others = witness.describe(os.getpid(), ["gpg", "-b", *files])
+    words = ["gpg", "-b", *files]
+    first = witness.describe(os.getpid())
+    assert witness.has_files(os.getpid(), words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(witness, "read_command_line", lambda pid: words)
+        others = list(witness.read_files(os.getpid()))
     assert first.startswith(f"# pid {os.getpid()} in {Path.cwd()}, under ")
     assert f"[{os.getppid()}]" in first
     return others

@@ -259,6 +259,16 @@ def test_journal_that_cannot_be_named(scratch: Scratch, mocker: MockerFixture, c
     assert scratch.calls() == []
 
 
+def test_no_process_that_could_read_files(scratch: Scratch, mocker: MockerFixture) -> None:
+    # Then they are not read, rather than by the supervisor, which must not wait for them.
+    busy = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    mocker.patch("gpgshim.hasher.Hasher.start", side_effect=busy)
+    (scratch.root / "f").write_text("x")
+    assert run_job(scratch, mocker).status == 5
+    assert "its files were not read: nobody is there to read files" in scratch.notes()
+    assert scratch.calls() == ["-s f"]
+
+
 def test_authority_that_certainly_did_not_run(scratch: Scratch, mocker: MockerFixture) -> None:
     # It was there when it was looked for; the kernel cannot start it.
     spawn = os.posix_spawn

@@ -1,0 +1,127 @@
+"""Reads the files that are to be signed, in a process of its own.
+
+Rule 1: a file system may never answer: a FUSE daemon that is stopped, a server that is gone. A
+process that waits for it cannot be killed, so it must not be the supervisor.
+Rule 2: this process is none of the job's. It has a name of its own (NAME), no descriptor but its
+end of a socket and /dev/null, and a session of its own; it ends when the supervisor has ended.
+Rule 3: requests are answered in their order. One that takes too long costs the process: another one
+is started for those behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+NAME = "gpgshim-hasher"  #: what the process is called, in /proc/PID/comm
+
+_REQUEST = struct.Struct("=II")  # the request's number, and the process id that it is about
+_ANSWER = struct.Struct("=II")  # the request's number, and how many bytes of lines follow
+_READY = b"r"
+_START = 1.0  #: seconds that the process has to get ready
+
+
+class Hasher:
+    """`look` gives the lines about a process id; it is called in the other process."""
+
+    def __init__(self, look: Callable[[int], Iterable[str]]) -> None:
+        self._look = look
+        self._peer: socket.socket | None = None
+        self._process = -1  # a pidfd
+        self._data = b""
+
+    def start(self) -> int:
+        """The descriptor that is readable when read() has something. Raises OSError."""
+        self.end()
+        ours, its = socket.socketpair()
+        with its:
+            pid = os.fork()
+            if not pid:
+                _serve(its, self._look)
+        try:
+            self._process = os.pidfd_open(pid)
+            # Until it has its name, it would be taken for a process of the job.
+            poll = select.poll()  # not select(2), which cannot look at a descriptor above 1023
+            poll.register(ours, select.POLLIN)
+            if not poll.poll(_START * 1000) or ours.recv(1) != _READY:
+                raise OSError(3, "it did not start")
+            ours.setblocking(False)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            ours.close()
+            raise
+        self._peer = ours
+        return ours.fileno()
+
+    def ask(self, number: int, pid: int) -> None:
+        """Have the files of process `pid` read. Raises OSError where that cannot be asked."""
+        if self._peer is None:
+            raise OSError(32, "nobody is there to read files")
+        if self._peer.send(_REQUEST.pack(number, pid)) != _REQUEST.size:
+            raise OSError(11, "too much is waiting to be read")
+
+    def read(self) -> list[tuple[int, list[str]]] | None:
+        """(number, lines) of what has been answered by now; None where the process has ended."""
+        assert self._peer is not None
+        try:
+            more = self._peer.recv(1 << 20)
+        except BlockingIOError:
+            return []
+        except OSError:
+            more = b""
+        if not more:
+            return None
+        self._data += more
+        answers = []
+        while len(self._data) >= _ANSWER.size:
+            number, length = _ANSWER.unpack_from(self._data)
+            end = _ANSWER.size + length
+            if len(self._data) < end:
+                break
+            answers.append((number, self._data[_ANSWER.size : end].decode("ascii").splitlines()))
+            self._data = self._data[end:]
+        return answers
+
+    def end(self) -> None:
+        """End the process, whatever it does, without waiting for its death. Raises nothing."""
+        self._data = b""
+        if self._peer is not None:
+            self._peer.close()
+            self._peer = None
+        if self._process >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+            os.close(self._process)
+            self._process = -1
+
+
+def _serve(peer: socket.socket, look: Callable[[int], Iterable[str]]) -> NoReturn:
+    """Be the other process."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()  # ^C is for the job
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(NAME)
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        ours = os.dup2(peer.fileno(), 3)
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+        with socket.socket(fileno=ours) as peer:
+            peer.sendall(_READY)
+            with contextlib.suppress(ImportError):
+                import hashlib  # noqa: F401 - the first request would wait for it
+            while len(request := peer.recv(_REQUEST.size, socket.MSG_WAITALL)) == _REQUEST.size:
+                number, pid = _REQUEST.unpack(request)
+                lines = "\n".join(look(pid)).encode("ascii", "backslashreplace")
+                peer.sendall(_ANSWER.pack(number, len(lines)) + lines)
+    finally:
+        os._exit(0)
