@@ -162,15 +162,19 @@ def hashers(scratch: Scratch) -> list[int]:
     return found
 
 
+def kill_reader(scratch: Scratch) -> None:
+    wait_for(lambda: bool(hashers(scratch)), "a reader")
+    was = hashers(scratch)
+    os.kill(was[0], signal.SIGKILL)
+    wait_for(lambda: was != hashers(scratch), "its end")
+
+
 def test_a_reader_that_is_killed_is_replaced(scratch: Scratch) -> None:
     (scratch.root / "plain").write_text("x")
     go = scratch.fifo("go")
     process = scratch.start_run(f"cat {go}; gpg -b plain; cat {go}; gpg -b plain")
     for _ in range(2):
-        wait_for(lambda: bool(hashers(scratch)), "a reader")
-        was = hashers(scratch)
-        os.kill(was[0], signal.SIGKILL)
-        wait_for(lambda: was != hashers(scratch), "its end")
+        kill_reader(scratch)
         tell(go)
     assert finish(process).status == 0
     assert scratch.notes().count(f"{digest_of(b'x')} plain") == 2

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim import hasher
 from gpgshim.gate import Outcome
 from tests.scratch import PATIENCE, Done, Scratch, finish, wait_for
 
@@ -182,6 +183,8 @@ def test_it_is_nobody_s_child(scratch: Scratch, shell: Shell) -> None:
 def names(path: Path, scratch: Scratch) -> bool:
     try:
         data = path.read_bytes()
+        if (path.parent / "comm").read_text() == f"{hasher.NAME}\n":
+            return False  # its helper, which has the same command line
     except OSError:
         return False
     return b"supervise" in data and os.fsencode(scratch.root) in data
