@@ -107,6 +107,7 @@ def _serve(peer: socket.socket, look: Callable[[int], Iterable[str]]) -> NoRetur
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.setsid()  # ^C is for the job
         with open("/proc/self/comm", "w") as comm:
             comm.write(NAME)

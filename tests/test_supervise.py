@@ -172,12 +172,16 @@ def test_it_is_nobody_s_child(scratch: Scratch, shell: Shell) -> None:
     # Whoever evals its output reads to the end of the pipe: nothing may hold that open, and the
     # supervisor outlives the session that started it. That `shell` exists shows the first.
     assert shell("gpg -s f").status == 0
-    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if names(path, scratch)]
+    found = supervisors(scratch)
     assert len(found) == 1
     fields = (found[0].parent / "stat").read_text().rpartition(")")[2].split()
     assert fields[3] == found[0].parent.name  # its own session
     for fd in (0, 1, 2):
         assert os.readlink(found[0].parent / f"fd/{fd}") == "/dev/null"
+
+
+def supervisors(scratch: Scratch) -> list[Path]:
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if names(path, scratch)]
 
 
 def names(path: Path, scratch: Scratch) -> bool:
@@ -242,7 +246,9 @@ def test_a_signal_ends_it(scratch: Scratch, number: signal.Signals, signed: bool
 
 
 def test_killed_in_the_background(scratch: Scratch, shell: Shell) -> None:
-    (found,) = (path for path in Path("/proc").glob("[0-9]*/cmdline") if names(path, scratch))
+    # Its helper has the same command line until it has taken its own name.
+    wait_for(lambda: len(supervisors(scratch)) == 1, "one supervisor")
+    (found,) = supervisors(scratch)
     os.kill(int(found.parent.name), signal.SIGKILL)
     wait_for(lambda: not names(found, scratch), "its end")
     done = shell("gpg -s f")
