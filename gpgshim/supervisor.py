@@ -358,14 +358,18 @@ class Supervisor:
             self._hasher_fd = -1
         self._hasher.end()
 
-    def _request(self, question: Question) -> None:
+    def _request(self, question: Question, retries: bool = True) -> None:
         if self._hasher_fd < 0:
             self._start_hasher()
+            retries = False
         self._requests += 1
         try:
             self._hasher.ask(self._requests, question.asker.pid)
         except OSError as error:
-            question.files = [f"# its files were not read: {error.strerror}"]
+            if retries:  # it was killed, and we have not heard of that yet
+                self._request_again(question)
+            else:
+                question.files = [f"# its files were not read: {error.strerror}"]
             return
         self._requested[self._requests] = question
 
@@ -391,11 +395,11 @@ class Supervisor:
         if late:
             self._request_again()
 
-    def _request_again(self) -> None:
-        again, self._requested = self._requested, {}
+    def _request_again(self, *more: Question) -> None:
+        again, self._requested = [*self._requested.values(), *more], {}
         self._start_hasher()
-        for question in again.values():
-            self._request(question)
+        for question in again:
+            self._request(question, retries=False)
 
     def _step_together(self) -> None:
         # After the commitment, questions that came at once share one sync of the disk: the first
