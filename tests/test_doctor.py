@@ -678,7 +678,7 @@ def test_the_examples_in_its_help_work(machine: Machine) -> None:
 
 STRANGE: list[Callable[[Machine], dict[str, str]]] = [
     lambda machine: {"HOME": "", "GNUPGHOME": ""},
-    lambda machine: {"HOME": "/nowhere", "XDG_STATE_HOME": ""},
+    lambda machine: {"HOME": "/dev/null/nowhere", "XDG_STATE_HOME": ""},
     lambda machine: {"PATH": ""},
     lambda machine: {"PATH": ":nowhere:/nowhere:."},
     lambda machine: {"GNUPGHOME": str(machine.put("file"))},
