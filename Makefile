@@ -136,6 +136,9 @@ fuzz: venv
 crash: venv
 	$(BIN)/python -um tests.crash
 	$(BIN)/python -um tests.crash --fail
+	$(BIN)/python -um tests.crash --move
+	for place in 'an ordinary user' 'gpgshim is PID 1' '0, 1, 2'; do \
+	    $(BIN)/python -um tests.crash --face run --place "$$place" || exit; done
 	$(BIN)/python -um tests.crash --spoil all
 
 # The pictures in doc/.

@@ -212,9 +212,9 @@ def kills(watched: Watched, every: bool) -> Iterator[Point]:
                 yield Point(watched.face, watched.job, target, deed, f"half of {shown}")
 
 
-def moves(watched: Watched) -> Iterator[Point]:
-    """The journal is moved away at each of the supervisor's calls that is not private."""
-    for point in kills(watched, False):
+def moves(watched: Watched, every: bool) -> Iterator[Point]:
+    """The journal is moved away at each call of the supervisor."""
+    for point in kills(watched, every):
         if point.target.role in ("supervisor", "newborn of starter") and point.deed.what == "kill":
             yield point._replace(deed=point.deed._replace(what="move"))
 
@@ -392,7 +392,7 @@ def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
         cuts = [each for each in power_cuts(watched)[1] if case.seen in each]
         print(f"{'seen ' if cuts else 'MISSED'} {name}: {cuts[:1]}")
         return bool(cuts)
-    make = failures if case.how == "fail" else kills
+    make = {"kill": kills, "fail": failures, "move": moves}[case.how]
     points = [p for p in make(watched, False) if p.target.role == case.role and case.at in p.shown]
     if case.how == "fail":
         points = [p for p in points if p.deed.number in (WRITE, FSYNC)]
@@ -476,7 +476,7 @@ def crash(root: Path, options: argparse.Namespace) -> int:
                 bad += len(found)
                 print("".join(f"FAULT {each}\n" for each in found), end="")
             if options.move:
-                points += moves(watched)
+                points += moves(watched, options.every)
             elif options.fail:
                 points += failures(watched, options.every)
             else:

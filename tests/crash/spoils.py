@@ -16,7 +16,8 @@ from tests.crash.world import Spoil
 class Case(NamedTuple):
     """A fault: what is changed, what is said of it, and where it is to be found.
 
-    `how` is "kill", "fail" or "power"; `at` is a part of how the points are shown that will do.
+    `how` is "kill", "fail", "move" or "power"; `at` is a part of how the points that will do are
+    shown.
     """
 
     spoil: Spoil
@@ -327,5 +328,12 @@ SPOILS = {
         "STUCK",
         "supervise",
         "closer",
+    ),
+    "a journal that was moved away counts": Case(
+        Spoil("gpgshim/journal.py", 'seen = "it is not there any more"', 'seen = ""'),
+        "SIGNED, and the journal was moved before",
+        "run",
+        "supervisor",
+        "move",
     ),
 }

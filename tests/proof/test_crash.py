@@ -29,6 +29,8 @@ from tests.crash.calls import CAN_TAMPER, FSYNC, Call
 from tests.crash.spoils import SPOILS
 from tests.crash.tracer import Target
 from tests.crash.world import FACES, Base
+from tests.place.__main__ import reason_against
+from tests.place.table import PLACES
 from tests.scratch import CHECKOUT, short_directory
 
 SEED = 20250711
@@ -61,10 +63,9 @@ def seen(base: Base, face: str) -> Watched:
     return watch(base, face, "signs")
 
 
-def options(face: str, fail: bool, sample: int) -> argparse.Namespace:
-    return argparse.Namespace(
-        face=face, fail=fail, every=False, process=None, sample=sample, seed=SEED, workers=2
-    )
+def options(face: str, fail: bool, sample: int, **more: object) -> argparse.Namespace:
+    given = {"move": False, "every": False, "process": None, "place": None} | more
+    return argparse.Namespace(face=face, fail=fail, sample=sample, seed=SEED, workers=2, **given)
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -76,6 +77,24 @@ def test_killed(place: Path, face: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize("face", FACES)
 def test_call_fails(place: Path, face: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert crash(place, options(face, fail=True, sample=10)) == 0, capsys.readouterr().out
+
+
+@needs_registers
+@pytest.mark.parametrize("face", ["run", "supervise"])
+def test_journal_is_moved(place: Path, face: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = options(face, fail=False, sample=16, move=True)
+    assert crash(place, asked) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["an ordinary user", "gpgshim is PID 1", "0, 1, 2"])
+@pytest.mark.parametrize("fail", [False, True], ids=["killed", "call fails"])
+def test_in_a_place(place: Path, name: str, fail: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = (each for each in PLACES if each.name == name)
+    need, why = reason_against(row)
+    if why:
+        skips.unless_allowed(need, why)
+    asked = options("run", fail=fail, sample=6, place=name)
+    assert crash(place, asked) == 0, capsys.readouterr().out
 
 
 #: face, process, and what its calls are that fail: each has been a fault once.
@@ -188,7 +207,12 @@ def test_each_spoil_is_one_place_and_a_program() -> None:
 @needs_registers
 @pytest.mark.parametrize(
     "name",
-    ["no fsync", "no fsync of the journal's name", "send before unknown is written"],
+    [
+        "no fsync",
+        "no fsync of the journal's name",
+        "send before unknown is written",
+        "a journal that was moved away counts",
+    ],
 )
 def test_spoilt_code_is_seen(place: Path, name: str) -> None:
     assert spoilt(name, SPOILS[name], place, 2)
