@@ -158,6 +158,7 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
     45: ("recvfrom", (E.ECONNRESET, E.ENOMEM, E.EINTR)),
     49: ("bind", (E.EACCES, E.ENOSPC, E.EADDRINUSE)),
     50: ("listen", (E.EADDRINUSE, E.ENOMEM)),
+    53: ("socketpair", (E.EMFILE, E.ENOMEM)),
     55: ("getsockopt", (E.ENOMEM,)),
     56: ("clone", (E.EAGAIN, E.ENOMEM)),
     57: ("fork", (E.EAGAIN, E.ENOMEM)),

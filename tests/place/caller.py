@@ -1,8 +1,9 @@
-"""Calls gpg as a program would: `caller.py CALLER ROOT [near]`; with `near`, with long arguments.
+"""Calls gpg as a program would: `caller.py CALLER ROOT [near|edge]`; then with long arguments.
 
 It runs in a place, so it needs nothing but the standard library. With `near` it calls gpg several
 times: the arguments grow up to what execve(2) takes, a step at a time, so some fit gpg and not
-a script in its place. The exit status is the first call's.
+a script in its place. With `edge` it calls gpg with each length at which the last of these fails.
+The exit status is the first call's.
 """
 
 import os
@@ -11,6 +12,7 @@ import sys
 
 LIMIT = 131072  # bytes of arguments and environment with a stack of at most 512 KiB
 STEP = 70
+AROUND = 240, 120  # bytes: such lengths begin before the limit, and end before it
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "sh"], "zsh": ["zsh", "-f"]}
 IN_SHELL = """\
@@ -65,9 +67,12 @@ def main() -> int:
     if not near:
         return call(caller, 4, root)
     used = sum(len(f"{name}={value}") + 9 for name, value in os.environ.items())
-    first = LIMIT - used - 1600
+    room = LIMIT - used
+    sizes = range(room - 1600, room, STEP)
+    if near == ["edge"]:
+        sizes = range(room - AROUND[0], room - AROUND[1])
     statuses = []
-    for size in range(first, LIMIT - used, STEP):
+    for size in sizes:
         try:
             statuses.append(call(caller, size, root))
         except OSError:

@@ -246,7 +246,7 @@ def make(*names: str) -> Simple:
 
     def change(world: World) -> None:
         for name in names:
-            path = world.root / os.fsdecode(name.encode("latin-1") if "\xff" in name else name)
+            path = world.root / name
             path.mkdir(0o700, parents=True)
             for each in (path, *path.parents):
                 if each == world.root:
@@ -268,6 +268,14 @@ def script(name: str, text: str) -> Simple:
         world.give(path, world.user)
 
     return change
+
+
+def links(world: World) -> None:
+    """A link of the user's to each of the two directories."""
+    for name in ("run", "state"):
+        link = world.root / f"to-{name}"
+        link.symlink_to(world.root / name)
+        world.give(link, world.user)
 
 
 def source_package(world: World) -> None:
@@ -387,6 +395,10 @@ def no_proot() -> str:
     return lacks("proot") or tried(*as_ordinary("proot", "true"))
 
 
+def no_merged_usr() -> str:
+    return "" if Path("/bin/gpg").exists() else "there is no /bin/gpg"
+
+
 def no_nosymfollow() -> str:
     if why := no_mounts():
         return why
@@ -411,6 +423,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "proot": no_proot,
     "time namespaces": no_time_namespaces,
     "PID namespaces": no_pid_namespaces,
+    "merged /usr": no_merged_usr,
     "nosymfollow": no_nosymfollow,
 }
 

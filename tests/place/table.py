@@ -21,7 +21,6 @@ from tests.place.world import NOBODY, ORDINARY, ROOT, SIGN, Cell, How, Kind, Pla
 
 BLOCKED = Cell(Kind.BLOCKED)
 PAST = Cell(Kind.PAST)
-SEEN = Cell(Kind.SEEN)
 UNTOLD = Cell(Kind.UNTOLD)
 REFUSED = Cell(Kind.REFUSED)
 
@@ -133,6 +132,27 @@ NEAR = [
     for way in WAYS
 ]
 
+EDGE = "{python} {caller} dash {root} edge"
+EDGES = [
+    Place(
+        LONG,
+        "dash, each length near the limit, PATH without /bin",
+        How(inside="prlimit --stack=262144", env={"PATH": "/usr/bin"}, sign=EDGE, lines=200),
+        BLOCKED,
+        BLOCKED,
+        needs=("prlimit",),
+    ),
+    # execve counts the program's path too, and /bin/gpg is 3 bytes shorter than the wall's.
+    Place(
+        LONG,
+        "dash, the 3 lengths at which only /bin/gpg fits",
+        How(inside="prlimit --stack=262144", sign=EDGE, lines=200),
+        PAST,
+        PAST,
+        needs=("prlimit", "merged /usr"),
+    ),
+]
+
 GPGCONF = [
     "--list-components", "", "--list-comp", "--verbose --list-components",
     "--null --list-components", "--homedir {keys} --list-components", "--check-programs",
@@ -205,6 +225,25 @@ PLACES: tuple[Place, ...] = (
         How(user=ROOT, env={"XDG_RUNTIME_DIR": "{root}/shared/run"}),
         around=(once(enter.planted_link),),
         needs=("root",),
+    ),
+    blocked(
+        USERS,
+        "root's job becomes another user, who cannot enter the interpreter's directory",
+        How(
+            user=ROOT,
+            keys_of=NOBODY,
+            python="shut/python3",
+            inside=f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups",
+            sign="gpg --batch --yes -o /dev/null -b {root}/work/f",
+        ),
+        around=(once(enter.belongs_to("work", NOBODY, 0o755)),),
+        needs=("root",),
+    ),
+    Place(
+        USERS,
+        "no new privileges, no capabilities",
+        How(outside="setpriv --no-new-privs --inh-caps=-all"),
+        needs=("setpriv",),
     ),
     # PID namespaces.
     Place(
@@ -472,6 +511,7 @@ PLACES: tuple[Place, ...] = (
     # Closed descriptors.
     *CLOSED,
     # Limits.
+    never(LIMITS, "files of at most 300 bytes", "File too large", How(outside="prlimit --fsize=300")),
     Place(LIMITS, "stack 256 KiB", How(outside="prlimit --stack=262144")),
     Place(LIMITS, "24 open files", How(outside="prlimit --nofile=24")),
     never(LIMITS, "6 open files", "Too many open files", How(outside="prlimit --nofile=6")),
@@ -498,8 +538,30 @@ PLACES: tuple[Place, ...] = (
     # Who calls gpg.
     *FROM,
     *BY_GPGCONF,
+    *(
+        Place(CALLERS, words, How(sign=f"{words} {SIGN}"))
+        for words in ("env", "nice", "nohup", "timeout 60", "setsid -w", "xargs -a /dev/null")
+    ),
+    Place(
+        CALLERS,
+        "find -exec",
+        How(sign="find {root}/work/f -exec gpg --batch --yes -o {root}/work/f.sig -b '{}' ';'"),
+    ),
+    Place(
+        CALLERS,
+        "awk's system",
+        How(sign="awk 'BEGIN { exit system(\"" + SIGN + "\") }'"),
+    ),
+    Place(CALLERS, "script, with a terminal", How(sign=f"script -eqc '{SIGN}' /dev/null")),
+    Place(
+        CALLERS,
+        "make",
+        How(sign="printf 'all:\\n\\t@" + SIGN + "\\n' | make -s -f -", lines=12),
+        needs=("make",),
+    ),
     Place(CALLERS, "git tag -s", How(sign=COMMIT + f"{GIT} tag -s -m x x"), needs=("git",)),
     *NEAR,
+    *EDGES,
     # Wrappers.
     Place(
         WRAPPERS,
@@ -598,6 +660,32 @@ PLACES: tuple[Place, ...] = (
         How(env={"XDG_RUNTIME_DIR": "{root}/läuft", "XDG_STATE_HOME": "{root}/Zustände"}),
         around=(once(make("läuft", "Zustände")),),
     ),
+    Place(
+        DIRECTORIES,
+        "both directories by links of the user's",
+        How(env={"XDG_RUNTIME_DIR": "{root}/to-run", "XDG_STATE_HOME": "{root}/to-state"}),
+        around=(once(enter.links),),
+    ),
+    never(
+        DIRECTORIES,
+        "a runtime directory with a line feed",
+        "line feed",
+        How(env={"XDG_RUNTIME_DIR": "{root}/a\nb"}),
+        around=(once(make("a\nb")),),
+    ),
+    never(
+        DIRECTORIES,
+        "a runtime directory that is not UTF-8",
+        "is not UTF-8",
+        How(env={"XDG_RUNTIME_DIR": "{root}/\udcff"}),
+        around=(once(make("\udcff")),),
+    ),
+    Place(
+        DIRECTORIES,
+        "a state directory that is not UTF-8",
+        How(env={"XDG_STATE_HOME": "{root}/\udcff"}),
+        around=(once(make("\udcff")),),
+    ),
     never(
         DIRECTORIES,
         "a runtime directory with a colon",
@@ -683,6 +771,13 @@ PLACES: tuple[Place, ...] = (
         during=while_it_waits(enter.remount_noexec),
         needs=("mounts",),
     ),
+    Place(
+        CHANGES,
+        "the journal is removed after the question",
+        How(sign=SIGN + "; s=$?; rm {state}/gpgshim/j.1; (exit $s)"),
+        REFUSED,
+        UNTOLD,
+    ),
     # Past the gate.
     past(BY_OTHER_WAYS, "/usr/bin/gpg", How(sign=SIGN.replace("gpg", "/usr/bin/gpg", 1))),
     past(BY_OTHER_WAYS, "`bash -l`", How(sign=f"bash -lc '{SIGN}'"), needs=("bash",)),
@@ -749,6 +844,4 @@ PLACES: tuple[Place, ...] = (
 )
 
 #: Places whose results are not those of their rows yet, and why.
-NOT_YET: dict[str, str] = {
-    f"{ENVIRONMENT}: no HOME, no passwd entry and no XDG_STATE_HOME": "a directory ~ is made",
-}
+NOT_YET: dict[str, str] = {}

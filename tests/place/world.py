@@ -113,13 +113,15 @@ class World:
         (self.keys / "agent.log").touch()
         for answer, end in (("yes", how.yes), ("no", how.no)):
             script = self.root / answer
-            script.write_text(f"#!/bin/sh\necho hello; echo hello >&2\n{self.fill(end)}\n")
+            says = f": >{self.root}/work/asked; echo hello; echo hello >&2"
+            script.write_text(f"#!/bin/sh\n{says}\n{self.fill(end)}\n")
             script.chmod(0o755)
         if how.own_package:
             self.package = self.root / "package"
             shutil.copytree(shared.package, self.package)
         if how.python:
             self.python = self.root / how.python
+            self.python.parent.mkdir(0o700, exist_ok=True)
             shutil.copy(shared.python, self.python)
         os.mkfifo(self.root / "go", 0o600)
         self.give(self.root, self.user)
@@ -186,6 +188,10 @@ class World:
     def began(self) -> bool:
         """Whether the job has begun."""
         return (self.root / "work/began").exists()
+
+    def asked(self) -> bool:
+        """Whether the authority was asked."""
+        return (self.root / "work/asked").exists()
 
     def processes(self) -> list[tuple[int, str]]:
         """The processes of this run that are alive, the agent excepted: ids and command lines."""
@@ -331,6 +337,7 @@ class Ran(NamedTuple):
     journal: bytes | None
     verdict: Verdict
     left: list[str]
+    asked: bool = False  # whether the authority says so
 
     @property
     def lines(self) -> list[str]:
@@ -346,6 +353,8 @@ class Ran(NamedTuple):
         if not self.began and not self.signed:
             return Kind.NOT_STARTED
         committed = "! committed" in self.lines
+        if self.journal is None and self.asked:
+            return Kind.UNTOLD if self.signed else Kind.REFUSED
         if self.signed:
             if committed:
                 there = self.verdict.outcome == "uploaded" and self.status == 0
@@ -376,7 +385,7 @@ def run(shared: Shared, place: Place, yes: bool) -> tuple[Ran, list[str]]:
         left += [f"mount {each}" for each in sorted(mounts(world) - before)]
         began = world.began()
         verdict = judge_bytes(journal or b"")
-        ran = Ran(status, out, err, began, signed, journal, verdict, left)
+        ran = Ran(status, out, err, began, signed, journal, verdict, left, world.asked())
         cell = place.yes if yes else place.no
         found = faults(ran, cell, place.how)
         return ran, [*stuck, *found]
@@ -482,7 +491,7 @@ def faults(ran: Ran, cell: Cell, how: How = ORDINARY) -> list[str]:
     found = []
     kind = ran.kind()
     past = cell.kind in (Kind.PAST, Kind.SEEN)
-    committed = "! committed" in ran.lines
+    committed = "! committed" in ran.lines or (cell.kind is kind is Kind.UNTOLD)
     if ran.signed and not committed and not past:
         found.append("signed without `! committed`")
     if ran.signed and (ran.status == 75 or ran.verdict.outcome == "retriable") and not past:
