@@ -167,6 +167,7 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
     61: ("wait4", (E.EINTR,)),
     62: ("kill", (E.ESRCH, E.EPERM)),
     72: ("fcntl", (E.ENOMEM,)),
+    73: ("flock", (E.ENOLCK, E.EINTR)),
     74: ("fsync", (E.EIO, E.ENOSPC)),
     76: ("truncate", (E.EIO,)),
     77: ("ftruncate", (E.EIO, E.EINTR)),
@@ -199,11 +200,15 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
     280: ("utimensat", (E.EACCES, E.EIO)),
     281: ("epoll_pwait", (E.EINTR,)),
     288: ("accept4", (E.EMFILE, E.ENFILE, E.ECONNABORTED, E.EINTR)),
+    289: ("signalfd4", (E.EMFILE, E.ENOMEM)),
     291: ("epoll_create1", (E.EMFILE, E.ENOMEM)),
+    292: ("dup3", (E.EMFILE, E.EBUSY)),
     293: ("pipe2", (E.EMFILE, E.ENFILE)),
     302: ("prlimit64", (E.EPERM,)),
+    316: ("renameat2", (E.EIO, E.ENOSPC)),
     318: ("getrandom", (E.EINTR,)),
     332: ("statx", (E.EIO, E.EACCES)),
+    424: ("pidfd_send_signal", (E.ESRCH, E.EPERM)),
     434: ("pidfd_open", (E.EMFILE, E.ENOMEM)),
     435: ("clone3", (E.EAGAIN, E.ENOMEM)),
     439: ("faccessat2", (E.EACCES,)),
@@ -212,7 +217,7 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
 #: Signals' bookkeeping, the loader's and libc's own: no kernel refuses these to a living process.
 NEVER_FAIL = frozenset(
     (10, 13, 14, 15, 16, 17, 24, 25, 28, 33, 39, 51, 60, 63, 95, 96, 97, 99, 102, 104, 107, 108,
-     110, 131, 158, 186, 202, 204, 218, 228, 231, 273, 334, 436)
+     109, 110, 112, 131, 158, 186, 202, 204, 218, 228, 231, 273, 334, 436)
 )  # fmt: skip
 
 

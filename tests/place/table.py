@@ -511,7 +511,9 @@ PLACES: tuple[Place, ...] = (
     # Closed descriptors.
     *CLOSED,
     # Limits.
-    never(LIMITS, "files of at most 300 bytes", "File too large", How(outside="prlimit --fsize=300")),
+    never(
+        LIMITS, "files of at most 300 bytes", "File too large", How(outside="prlimit --fsize=300")
+    ),
     Place(LIMITS, "stack 256 KiB", How(outside="prlimit --stack=262144")),
     Place(LIMITS, "24 open files", How(outside="prlimit --nofile=24")),
     never(LIMITS, "6 open files", "Too many open files", How(outside="prlimit --nofile=6")),
