@@ -77,8 +77,12 @@ START_MODULES = ("encodings.aliases", "encodings.utf_8", "encodings")
 #: real gpg has to be given what the caller left. `encodings` is imported before that happens, so
 #: its bytecode in JOB/pyc is this. Seen to hold for CPython 3.11 to 3.14
 #: (tests/test_untouched.py); where it should not, the two signals are put to their defaults.
-#: The last lines are START_MODULES as they are, so that CPython need not look for the other two.
+#: Then come START_MODULES as they are, so that CPython need not look for the other two.
+#: CPython also installs a handler for SIGINT as it starts, by importing `_signal`. With it an
+#: interrupt would be a traceback, a fatal error of the interpreter, or lost, until the stunt's own
+#: code runs. So the last lines wait for that import, and put SIGINT back to what kills.
 PRELUDE = """\
+import builtins
 import marshal
 import posix
 import sys
@@ -92,6 +96,21 @@ except OSError:
     pass
 for _name, _code in marshal.loads({modules!r}):
     exec(_code, vars(sys.modules.setdefault(_name, type(sys)(_name))))
+_import = builtins.__import__
+def _until_signal(name, *more, **named):
+    if name != "_signal":
+        return _import(name, *more, **named)
+    builtins.__import__ = _import
+    try:
+        module = _import(name, *more, **named)
+        if module.getsignal(2) is module.default_int_handler:
+            module.signal(2, module.SIG_DFL)
+    except KeyboardInterrupt:
+        module = _import(name, *more, **named)
+        module.signal(2, module.SIG_DFL)
+        posix.kill(posix.getpid(), 2)
+    return module
+builtins.__import__ = _until_signal
 """
 
 

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.scratch import PATIENCE, Scratch, Terminal, finish, hear
+from gpgshim import optable
+from tests.scratch import (
+    GPG,
+    INTERPRETERS,
+    PATIENCE,
+    Scratch,
+    Terminal,
+    finish,
+    hear,
+    make_job,
+)
 
 #: Counts a signal. After the first it asks for a signature, which is refused when the gate is
 #: closed; by then the supervisor has passed on what it wants to pass on.
@@ -116,18 +126,79 @@ def test_what_a_job_and_an_authority_start_with(scratch: Scratch) -> None:
     assert [int(mask, 16) for mask in masks] == [0, 0]
 
 
-# Before and after: whatever an interrupt meets, no traceback is shown.
+# Before and after: whatever an interrupt meets, no traceback is shown, and it is not lost.
 
 
-def interrupted_at(words: list[str], scratch: Scratch, number: int) -> tuple[int, str]:
-    """The end of a program that gets SIGINT at its system call of this number, and what it said."""
+def trace(scratch: Scratch, words: list[str | Path]) -> list[tuple[str, str, int]]:
+    """The system calls of a program, by line: its name, and how many of that name there were."""
+    file = scratch.root / "trace"
+    subprocess.run(
+        ["strace", "-qq", "-o", file, *words],
+        env=scratch.env,
+        cwd=scratch.root,
+        stdin=subprocess.DEVNULL,  # as in interrupt(): what is there makes a difference
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE,
+    )
+    seen: dict[str, int] = {}
+    calls = []
+    for line in file.read_text("utf-8", "replace").splitlines():
+        name, bracket, _ = line.partition("(")
+        if bracket and name.isidentifier():
+            seen[name] = seen.get(name, 0) + 1
+            calls.append((line, name, seen[name]))
+    return calls
+
+
+def interrupt(scratch: Scratch, words: list[str | Path], name: str, number: int) -> tuple[int, str]:
+    """The end of a program that gets SIGINT at one of its calls, and what it said on stderr."""
+    inject = f"inject={name}:signal=INT:when={number}"
     done = subprocess.run(
-        ["strace", "-qq", "-o", "/dev/null", "-e", f"inject=all:signal=INT:when={number}", *words],
+        ["strace", "-qq", "-o", "/dev/null", "-e", inject, *words],
         env=scratch.env,
         cwd=scratch.root,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=PATIENCE,
     )
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        *((version, "gpg --version") for version in INTERPRETERS),
+        (sys.version.split()[0], "gpgconf --list-dirs"),
+        (sys.version.split()[0], "dgit clone"),
+    ],
+)
+def test_a_stunt_is_killed_by_it(scratch: Scratch, version: str, words: str) -> None:
+    """At each of its calls, from the first that is ours to the exec of the real program."""
+    table = optable.of(GPG, scratch.env)
+    job = make_job(INTERPRETERS[version], scratch.root, table, Path("/bin/true"))
+    name, *rest = words.split()
+    stunt: list[str | Path] = [job / "bin" / name, *rest]
+    calls = trace(scratch, stunt)
+    begin = next(at for at, call in enumerate(calls) if f"{job}/pyc" in call[0])
+    end = next(at for at, call in enumerate(calls) if at and call[1] == "execve")
+    assert end - begin > 50
+    for line, call, number in calls[begin:end]:
+        assert interrupt(scratch, stunt, call, number) == (-signal.SIGINT, ""), line
+
+
+@pytest.mark.parametrize("verb", ["status", "show j", "run --job k -- true", "supervise --bad"])
+def test_a_verb_ends_quietly(scratch: Scratch, verb: str) -> None:
+    """From when our own code has begun; what is before that is Python's."""
+    assert scratch.run("true").status == 0
+    words: list[str | Path] = [sys.executable, "-m", "gpgshim", *verb.split()]
+    calls = [call for call in trace(scratch, words) if call[1] != "exit_group"]
+    own = next(at for at, call in enumerate(calls) if "/gpgshim/cli.py" in call[0])
+    assert len(calls) - own > 40
+    for line, call, number in calls[own :: max(1, (len(calls) - own) // 40)]:
+        status, said = interrupt(scratch, words, call, number)
+        assert status in (0, 64, 75, 130, -signal.SIGINT), line
+        assert "Traceback" not in said and "Exception ignored" not in said, (line, said)
+        assert said.count("\n") <= 1, (line, said)
