@@ -380,6 +380,8 @@ def run(shared: Shared, place: Place, yes: bool) -> tuple[Ran, list[str]]:
             signed = world.signings()
             if not place.how.may_outlive:
                 left += [f"{path}" for path in leftovers(world)]
+            if late := late_signatures(world):
+                stuck.append(f"{late} signatures when the job was over")
             if planted and history_is_gone(world):
                 stuck.append("an earlier job's journal was taken away")
         left += [f"mount {each}" for each in sorted(mounts(world) - before)]
@@ -471,13 +473,30 @@ def wait_for_the_rest(world: World) -> list[str]:
 
 
 def leftovers(world: World) -> Iterator[Path]:
-    """The files of ours that should not be there any more."""
+    """The files of ours that should not be there any more.
+
+    A named job keeps one directory, in which the programs refuse.
+    """
     for top in (world.run, world.run / "gpgshim"):
         with contextlib.suppress(OSError):
-            for path in top.iterdir():
-                if re.search(r"\.[0-9a-f]{12}$", path.name):
-                    yield path
+            found = [path for path in top.iterdir() if re.search(r"\.[0-9a-f]{12}$", path.name)]
+            yield from found[1:]
+            yield from (path / "socket" for path in found if (path / "socket").exists())
     yield from (world.root / "work").glob("~*")
+
+
+def late_signatures(world: World) -> int:
+    """How many signatures are made by the job's stunt when the job is over: there must be none."""
+    before = world.signings()
+    for gpg in world.run.glob("**/bin/gpg"):
+        words = [*as_user(world.user), str(gpg), "--batch", "--yes", "-o", "/dev/null", "-b"]
+        with contextlib.suppress(OSError):
+            subprocess.run(
+                [*words, str(world.root / "work/f")],
+                env=world.env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
+                timeout=LONGEST,
+            )  # fmt: skip
+    return world.signings() - before
 
 
 def mounts(world: World) -> set[str]:
