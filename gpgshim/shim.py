@@ -30,7 +30,14 @@ FAILURE = b"[GNUPG:] FAILURE gpgshim 33554683\n"
 
 
 def gpg(job: str) -> NoReturn:
-    """Be the stunt gpg of the job whose private directory is `job`."""
+    """Be the stunt gpg of the job whose directory is `job`."""
+    try:
+        _be_gpg(job)
+    except MemoryError:
+        _refuse("there is too little memory for the stunt", None)
+
+
+def _be_gpg(job: str) -> NoReturn:
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # die of it as gpg would
     raw = caller_words()

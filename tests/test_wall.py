@@ -326,6 +326,22 @@ def test_limits_that_leave_no_room_for_a_stunt(scratch: Scratch, limit: str) -> 
     assert done.returncode != 0
 
 
+def test_too_little_memory_is_never_a_way_past_the_gate(scratch: Scratch) -> None:
+    """At each limit the call fails. What is printed is Python's, or one line of ours."""
+    with job_with_a_real_one(scratch, 60) as (env, _):
+        for limit in range(4_000, 16_000, 250):
+            done = subprocess.run(
+                ["dash", "-c", f"ulimit -v {limit}; gpg -s f"],
+                env=env,
+                capture_output=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert b"SIGNED" not in done.stderr, limit
+            assert done.returncode != 0, limit
+            assert b'bin/gpg", line' not in done.stderr, (limit, done.stderr)
+
+
 def test_the_case_as_it_was_found(scratch: Scratch) -> None:
     """A real job, a real gpg, and a comment that its execve takes and a script's does not."""
     (scratch.root / "f").write_text("x\n")
