@@ -1,4 +1,4 @@
-"""The program `gpgshim`: what has to be so before the rest of it is imported.
+"""The program `gpgshim`: prepares the process, then imports the rest of the program.
 
 Rule 1: descriptors 0, 1 and 2 are open before anything else is opened.
 Rule 2: an interrupt that comes while modules are imported ends us, and prints no traceback.
@@ -17,7 +17,7 @@ from gpgshim.descriptors import open_standard
 
 UNABLE = 74  #: sysexits' EX_IOERR; errors.Unable has it too, and is not imported yet
 
-#: What ends `supervise` before it is ready.
+#: The signals that end `supervise` before it is ready.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -43,7 +43,7 @@ def _run() -> int:
     try:
         closed = open_standard()
         for fd in closed:
-            # What Python has left at None; a program that writes there writes to nobody.
+            # Python leaves these at None; now they read and write /dev/null.
             name, mode = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))[fd]
             setattr(sys, name, os.fdopen(fd, mode, closefd=False))
         from gpgshim import cli

@@ -75,7 +75,7 @@ def _wait_until_ready(child: int, reader: int) -> None:
         with open(reader, "rb") as pipe:
             said = pipe.read()
     except BaseException:
-        os.kill(child, signal.SIGTERM)  # nobody will know of it
+        os.kill(child, signal.SIGTERM)  # the caller does not get to know of it
         raise
     if said == _READY:
         os._exit(0)

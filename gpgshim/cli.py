@@ -312,15 +312,16 @@ def run(
 
 
 def _leave_to_the_job() -> None:
-    """Let go of all descriptors of our caller's that the job has too, stderr excepted.
+    """Release the caller's descriptors that the job has too, except stderr. Raises nothing.
 
-    If the job closes a pipe or the file of a lock, nobody else shall hold it open.
+    If the job closes a pipe or the file of a lock, our copy must not keep it open.
     """
     release_inherited()
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1):
-        os.dup2(null, fd, inheritable=False)
-    os.close(null)
+    with contextlib.suppress(OSError):  # no descriptor is free: then ours stay open
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1):
+            os.dup2(null, fd, inheritable=False)
+        os.close(null)
 
 
 @cli.command()

@@ -1,8 +1,8 @@
-"""What a supervisor does when its job is over and the outcome is told.
+"""The steps that follow a job whose outcome has been told: alarm, metrics, fixture, pruning.
 
-Rule 1: nothing here changes the outcome or an exit status. What goes wrong is one line on stderr.
-Rule 2: all that it needs is imported before the job starts: by the end of the job the package may
-have been upgraded or removed.
+Rule 1: nothing here changes the outcome or an exit status. An error is one line on stderr.
+Rule 2: their modules are imported before the job starts: by its end the package may have been
+upgraded or removed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def keep(journal: Journal, path: Path, shows: str) -> None:
 
 
 def prune(journal: Journal, settings: Settings, waited_for: bool = True) -> None:
-    """Remove old journals; `waited_for` is whether somebody waits for the end of this process."""
+    """Remove old journals; `waited_for` is whether a caller waits for this process to end."""
     directory = journal.path.parent
     tried(
         f"old journals in {directory}",

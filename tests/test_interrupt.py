@@ -85,7 +85,7 @@ def test_a_signal_to_us_alone_reaches_the_job_once(
 
 
 def test_a_hang_up_reaches_the_job(scratch: Scratch) -> None:
-    """We lead the session here, and the kernel tells nobody else."""
+    """gpgshim leads the session here, so the kernel signals gpgshim alone."""
     job = counter(scratch)
     words = [sys.executable, "-m", "gpgshim", "run", *scratch.options(), "--", job]
     terminal = Terminal(scratch, words)
@@ -126,7 +126,7 @@ def test_what_a_job_and_an_authority_start_with(scratch: Scratch) -> None:
     assert [int(mask, 16) for mask in masks] == [0, 0]
 
 
-# Before and after: whatever an interrupt meets, no traceback is shown, and it is not lost.
+# An interrupt during start-up, and at the end, shows no traceback and is not lost.
 
 
 def trace(scratch: Scratch, words: list[str | Path]) -> list[tuple[str, str, int]]:
@@ -191,7 +191,7 @@ def test_a_stunt_is_killed_by_it(scratch: Scratch, version: str, words: str) -> 
 
 @pytest.mark.parametrize("verb", ["status", "show j", "run --job k -- true", "supervise --bad"])
 def test_a_verb_ends_quietly(scratch: Scratch, verb: str) -> None:
-    """From when our own code has begun; what is before that is Python's."""
+    """Once the import of our own code has begun; Python handles earlier interrupts itself."""
     assert scratch.run("true").status == 0
     words: list[str | Path] = [sys.executable, "-m", "gpgshim", *verb.split()]
     calls = [call for call in trace(scratch, words) if call[1] != "exit_group"]

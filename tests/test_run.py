@@ -7,6 +7,7 @@ that notes what it was called with; one test has the real one, and asks the agen
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -104,34 +105,47 @@ def test_script_without_a_first_line(scratch: Scratch, text: str, command: str) 
 
 
 def inject(scratch: Scratch, call: str, error: str) -> Done:
-    """A run whose supervisor fails with `error` at its last `call`: the one that starts the job."""
+    """A run whose supervisor fails with `error` at its first `call`."""
     words = [sys.executable, "-m", "gpgshim", "run", *map(str, scratch.options("--gpg", GPG))]
-    trace = scratch.root / "trace"
+    inject = f"inject={call}:error={error}:when=1"
+    done = subprocess.run(
+        ["strace", "-qq", "-o", "/dev/null", "-e", inject, *words, "--", "true"],
+        env=scratch.env,
+        cwd=scratch.root,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
-    def strace(*more: str) -> Done:
-        done = subprocess.run(
-            ["strace", "-qq", "-e", f"trace={call}", "-o", trace, *more, *words, "--", "true"],
-            env=scratch.env,
-            cwd=scratch.root,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
 
-    for _ in range(2):  # the first asks gpg more, whose table is kept then
-        assert strace().status == 0
-    calls = [line for line in trace.read_text().splitlines() if "(" in line]
-    for journal in scratch.journals():
-        journal.unlink()
-    return strace("-e", f"inject={call}:error={error}:when={len(calls)}")
+#: `gpgshim run` on a machine that has no process left for the job.
+FULL = """\
+import os, sys
+from gpgshim import attempt, cli
+start = attempt.Attempt.start
+def spawn(*_, **__):
+    raise OSError(int(number), os.strerror(int(number)))
+number = sys.argv.pop(1)
+attempt.Attempt.start = lambda self, words: start(self, words, spawn=spawn)
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.E2BIG])
+def test_no_process_for_the_job(scratch: Scratch, number: int) -> None:
+    words = [sys.executable, "-c", FULL, str(number), "run", *map(str, scratch.options())]
+    done = subprocess.run([*words, "--", "true"], env=scratch.env, capture_output=True, text=True)
+    passing = number != errno.E2BIG
+    assert done.returncode == (75 if passing else 126)
+    assert f"true cannot be run: {os.strerror(number)}\n" in done.stderr
+    status, outcome = (71, "retriable") if passing else (126, "irrecoverable")
+    assert scratch.lines() == [*UNCOMMITTED, f"% no-start {status}", outcome]
 
 
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        ("clone,clone3,vfork", "EAGAIN"),  # no more processes
-        ("clone,clone3,vfork", "ENOMEM"),
         ("pidfd_open", "EMFILE"),
         ("pidfd_open", "ENFILE"),
         ("signalfd4", "ENOMEM"),
@@ -143,6 +157,14 @@ def test_a_machine_that_is_full_at_the_moment(scratch: Scratch, call: str, error
     assert "true cannot be run: " in done.err
     assert scratch.lines() == [*UNCOMMITTED, "% no-start 71", "retriable"]
     assert scratch.jobs() == []
+
+
+@pytest.mark.parametrize("error", ["EMFILE", "EBUSY"])
+def test_descriptors_that_cannot_be_released(scratch: Scratch, error: str) -> None:
+    """The job runs by then; it is watched and judged like any other."""
+    done = inject(scratch, "dup3", error)
+    assert done.status == 0
+    assert scratch.lines() == [*UNCOMMITTED, "% exit 0", "unsigned"]
 
 
 def test_a_program_that_is_being_written(scratch: Scratch) -> None:

@@ -17,7 +17,7 @@ __all__ = ["worker"]  # a fixture
 
 ALARM = "#!/bin/sh\necho $2 >alarm.new && mv alarm.new alarm\n"
 
-#: `gpgshim`, in which nothing can be imported once a job runs: all that is looked for is noted.
+#: `gpgshim`, in which every import fails once a job runs; each attempt to import is noted.
 NOTHING_MORE = """\
 import sys
 from gpgshim import attempt, cli, supervisor
