@@ -110,7 +110,8 @@ def key(session: Path) -> Iterator[Key]:
     ).stdout.decode()
     fingerprint = next(x.split(":")[9] for x in listed.splitlines() if x.startswith("fpr:"))
     yield Key(home, fingerprint)
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], env=env, check=False)
+    for words in (["--kill", "all"], ["--remove-socketdir"]):
+        subprocess.run(["gpgconf", *words], env=env, check=False)
 
 
 @pytest.fixture

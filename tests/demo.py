@@ -115,7 +115,9 @@ def photograph_home() -> dict[str, object]:
         homes.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
     places = [home / name for home in homes for name in at_home]
     places += [Path.home() / parent / "gpgshim" for parent in (".cache", ".config", ".local/state")]
-    places += [Path(f"/run/user/{os.getuid()}/{name}") for name in ("gnupg", "gpgshim")]
+    runtime = Path(f"/run/user/{os.getuid()}")
+    # Beside the sockets of the default home there is a directory for each other home's.
+    places += [runtime / "gpgshim", *runtime.glob("gnupg/S.*")]
     for variable in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         places += [Path(value) / "gpgshim" for value in (os.environ.get(variable),) if value]
     places += [Path(value) for value in (os.environ.get("GNUPGHOME"),) if value]

@@ -108,7 +108,8 @@ def test_builder_sees_neither_key_nor_gate(jobs: Jobs) -> None:
     env = jobs.world.env | {"PATH": f"/stunts:{SYSTEM_PATH}", "DGIT_LEAK": "1"}
     seen = subprocess.run([ssh, "builder", "env"], env=env, capture_output=True, text=True).stdout
     assert f"PATH={SYSTEM_PATH}\n" in seen
-    assert not re.search("GNUPGHOME|XDG_|stunts|DGIT_LEAK", seen)
+    assert f"GNUPGHOME={jobs.world.builder}/gnupg\n" in seen
+    assert not re.search("XDG_|stunts|DGIT_LEAK", seen)
     secret = [ssh, "builder", "gpg --batch --with-colons --list-secret-keys"]
     assert subprocess.run(secret, env=env, capture_output=True, text=True).stdout == ""
 
@@ -173,6 +174,15 @@ def test_world_leaves_nothing(packages: None) -> None:
         assert [words.split()[0] for words in agents] == ["gpg-agent"] * 2  # oracle's, builder's
     assert not world.root.exists()
     assert find_processes(world.root) == {}
+
+
+def test_world_has_no_default_home(packages: None) -> None:
+    """Its sockets would be those of the person's own agent, which would end with the world."""
+    with open_world() as world:
+        for env in (world.env, world.builder_env):
+            words = ("gpgconf", "--list-dirs", "homedir")
+            home = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
+            assert Path(home.strip()) not in (Path(env["HOME"], ".gnupg"), Path.home() / ".gnupg")
 
 
 def test_bad_upload_does_not_verify(packages: None) -> None:

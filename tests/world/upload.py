@@ -139,6 +139,8 @@ class World:
         }
         self.builder_env = PLAIN | {
             "HOME": str(self.builder),
+            # Not the default in HOME: gpg would take the person's own agent, at /run/user/UID.
+            "GNUPGHOME": str(self.builder / "gnupg"),
             "USER": "builder",
             "LOGNAME": "builder",
             "SHELL": "/bin/sh",
@@ -155,7 +157,7 @@ class World:
     def build(self) -> None:
         for name in ("run", "tmp", "cache", "config", "state", "queue", "oracle", "key"):
             (self.root / name).mkdir(0o700)
-        (self.builder / ".gnupg").mkdir(0o700, parents=True)
+        (self.builder / "gnupg").mkdir(0o700, parents=True)
         self._make_key()
         self._write_config()
         self._write_ssh()
@@ -164,8 +166,7 @@ class World:
     def close(self) -> None:
         """End the agents of both sides, and what a job that was stopped has left."""
         for env in (self.env, self.builder_env):
-            home = env.get("GNUPGHOME", f"{env['HOME']}/.gnupg")
-            run_quietly(("gpgconf", "--homedir", home, "--kill", "all"), self.root, env)
+            run_quietly(("gpgconf", "--kill", "all"), self.root, env)
         mine = f"TMPDIR={self.root}/tmp".encode()  # which a shell that only looks here has not
         until = time.monotonic() + 10
         while (left := find_processes(self.root)) and time.monotonic() < until:
@@ -174,6 +175,8 @@ class World:
                     if mine in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                         os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
+        for env in (self.env, self.builder_env):
+            run_quietly(("gpgconf", "--remove-socketdir"), self.root, env)
 
     def count_signings(self) -> int:
         """How often the agent has been asked to sign with the key, ever."""
