@@ -34,8 +34,10 @@ def test_place(runs: Runs, place: Place, yes: bool) -> None:
     assert not wrong, show(ran)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="not yet")
-@pytest.mark.parametrize("place", [x for x in PLACES if key(x) in NOT_YET], ids=key)
-def test_not_yet(runs: Runs, place: Place) -> None:
-    skip_unless_it_is_here(place)
-    assert not [*runs(place, False)[1], *runs(place, True)[1]]
+if NOT_YET:  # without a row pytest would call it skipped
+
+    @pytest.mark.xfail(strict=True, raises=AssertionError, reason="not yet")
+    @pytest.mark.parametrize("place", [x for x in PLACES if key(x) in NOT_YET], ids=key)
+    def test_not_yet(runs: Runs, place: Place) -> None:
+        skip_unless_it_is_here(place)
+        assert not [*runs(place, False)[1], *runs(place, True)[1]]
