@@ -528,7 +528,7 @@ PLACES: tuple[Place, ...] = (
         "12 MB of memory for gpg",
         How(sign=f"prlimit --as=12000000 {SIGN}", no_python=True, lines=60),
     ),
-    Place(LIMITS, "16 MB of memory for gpg", How(sign=f"prlimit --as=16000000 {SIGN}")),
+    Place(LIMITS, "32 MB of memory for gpg", How(sign=f"prlimit --as=32000000 {SIGN}")),
     Place(
         LIMITS,
         "one process",
