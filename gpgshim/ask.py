@@ -60,9 +60,12 @@ def ask(job: str, word: str, argument: str = "", patience: float | None = None) 
                 if not more:
                     break
                 data += more
+            return wire.decode(data, wire.ANSWERS)
+        except (OSError, NoAnswer, wire.WireError) as error:
+            _say_why(peer, str(error))
+            raise
         finally:
             peer.close()
-        return wire.decode(data, wire.ANSWERS)
     except ImportError as error:
         raise NoAnswer(f"there is no way to ask ({error})") from None
     except PermissionError:
@@ -73,6 +76,23 @@ def ask(job: str, word: str, argument: str = "", patience: float | None = None) 
         raise NoAnswer(f"the supervisor at {path} did not answer: {error}") from None
     except OSError as error:
         raise NoAnswer(f"the supervisor at {path} cannot be asked: {error.strerror}") from None
+
+
+def _say_why(peer: _socket.socket, why: str) -> None:
+    """Have the supervisor write down why we give up, if it can hear us: our stderr may be lost."""
+    try:
+        peer.settimeout(0)
+        peer.send(wire.encode(wire.GAVE_UP, why))
+    except OSError:
+        pass
+
+
+def tell(job: str, why: str) -> None:
+    """Have the supervisor write down why a gpg of `job` refuses by itself. Raises nothing."""
+    try:
+        ask(job, wire.GAVE_UP, why, patience=1.0)
+    except NoAnswer:
+        return  # the supervisor that should hear of it is not there
 
 
 def _user_of(end: _socket.socket) -> int:

@@ -200,7 +200,9 @@ def report(attempt: Attempt, verdict: Verdict) -> None:
     """The last line that a person sees."""
     journal = attempt.journal.path
     say(
-        f"{journal.name}: {verdict.outcome}: {verdict.meaning} [{journal}]", LEVELS[verdict.outcome]
+        f"{journal.name}: {verdict.outcome}: {verdict.meaning}"
+        f"{attempt.supervisor.about_refusals()} [{journal}]",
+        LEVELS[verdict.outcome],
     )
 
 

@@ -402,7 +402,7 @@ class _Server:
         verdict = self.supervisor.settle()
         say(
             f"job {self.attempt.job}: {reply}: {verdict.outcome}: {verdict.meaning}"
-            f" [{self.attempt.journal.path}]",
+            f"{self.supervisor.about_refusals()} [{self.attempt.journal.path}]",
             LEVELS[verdict.outcome],
         )
         return self.tell(lines, verdict)

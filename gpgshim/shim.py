@@ -46,7 +46,9 @@ def _be_gpg(job: str) -> NoReturn:
         real = posix.readlink(job + "/real/gpg")
         table = argv.load(_read(job + "/table"))
     except (OSError, ValueError) as error:
-        _refuse(f"this gpg belongs to no job that is under way ({error})", None)
+        why = f"this gpg belongs to no job that is under way ({error})"
+        ask.tell(job, why)
+        _refuse(why, None)
     environ = {
         name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
         for name, value in posix.environ.items()
@@ -69,7 +71,9 @@ def _be_gpg(job: str) -> NoReturn:
             _leave_path(job)
         become(real, [b"gpg", *raw])
     except OSError as error:
-        _refuse(f"{real} cannot be run: {error.strerror}", reading.status_fd)
+        why = f"{real} cannot be run: {error.strerror}"
+        ask.tell(job, why)
+        _refuse(why, reading.status_fd)
 
 
 def _replaced(table: argv.Table) -> str:

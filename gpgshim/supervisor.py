@@ -34,6 +34,7 @@ PATIENCE = 10.0  #: seconds that a peer has for its one line
 #: Seconds that the files of a question may take to be read. Less than ask.PATIENCE, so that a gpg
 #: which is only observed still hears of us.
 READING = 3.0
+MOST_REFUSALS = 3  #: causes that are remembered; the journal has all
 _BACKLOG = 4096  #: connections that the kernel keeps for us; it cuts this at somaxconn
 
 
@@ -100,6 +101,7 @@ class Supervisor:
         self._user = own_user()
         self.state = State.UNCOMMITTED
         self.why = ""  # why all are refused, once they are
+        self.refusals: list[str] = []  # why gpgs were refused, each cause once
         self.over = ""  # the journal's line that ended the job, once it is over
         self.refusing: Callable[[], None] = lambda: None  # called before anybody is told no
         self.latest = math.inf  # on the clock: an answer after it is none; the late one excepted
@@ -253,6 +255,7 @@ class Supervisor:
                 self._note(
                     f"# user id {asker.uid} (pid {asker.pid}) is not ours, and was sent away"
                 )
+                self._add_refusal(f"this gate does not serve user id {asker.uid}")
                 self._send(asker, wire.NO, f"this gate does not serve user id {asker.uid}")
 
     def _hear(self, asker: Asker) -> None:
@@ -263,11 +266,19 @@ class Supervisor:
         except OSError:
             more = b""
         if asker.asked:
-            # Further input or the end of it means that the client stopped waiting.
+            # Further input or the end of it means that the client stopped waiting; it may say why.
             self._gone(asker)
+            with contextlib.suppress(wire.WireError):
+                word, argument = wire.decode(more, wire.REQUESTS)
+                if word == wire.GAVE_UP:
+                    self._gave_up(asker, argument)
             return
         asker.data += more
         if more and b"\n" not in asker.data and len(asker.data) <= wire.LONGEST:
+            return
+        if not asker.data:
+            self._note(f"# pid {asker.pid} hung up before it asked: it gave up, or was killed")
+            self._send(asker, wire.NO, "no question came")
             return
         try:
             word, argument = wire.decode(asker.data, wire.REQUESTS)
@@ -277,6 +288,9 @@ class Supervisor:
             return
         if word in (wire.SIGN, wire.DOUBT):
             self._asked(asker, word)
+        elif word == wire.GAVE_UP:
+            self._gave_up(asker, argument)
+            self._send(asker, wire.NO, "it is written down")
         else:
             self._told_to_close(asker, word, argument)
 
@@ -298,6 +312,17 @@ class Supervisor:
         else:
             question.files = []
         self._put_questions()
+
+    def _gave_up(self, asker: Asker, why: str) -> None:
+        """A stunt refused by itself, or waits no more, and says why."""
+        self._note(f"# pid {asker.pid} gave up: {escape(why)}")
+        if self.ends_told or self.witness.is_of_job(asker.pid):
+            self._add_refusal(why)
+
+    def _add_refusal(self, why: str) -> None:
+        """Remember for the outcome's line that a gpg was refused, and why."""
+        if why not in self.refusals and len(self.refusals) < MOST_REFUSALS:
+            self.refusals.append(why)
 
     def _gone(self, asker: Asker) -> None:
         """A client that has asked does not wait for its answer any more."""
@@ -535,6 +560,7 @@ class Supervisor:
             asker = self._waiting.pop(0)
             why = self.why or "the gate is closed"
             self._note(f"{Effect.REFUSE.value} {escape(why)}")
+            self._add_refusal(why)
             self._send(asker, wire.NO, why)
 
     def _note(self, line: str) -> None:
@@ -640,6 +666,15 @@ class Supervisor:
                 f"{path} cannot be read back ({error.strerror}): this tells no outcome; when it can"
                 f" be read, `gpgshim show {path.name}` does, and until then nobody tries again"
             ) from error
+
+    def about_refusals(self) -> str:
+        """What the outcome's line adds: why gpgs were refused. Empty where none was.
+
+        Who calls gpg may swallow what it says, as git does.
+        """
+        if not self.refusals:
+            return ""
+        return f"; gpg was refused: {escape('; '.join(each[:300] for each in self.refusals))}"
 
     def shut(self) -> None:
         """Take the socket away and close everything. The stunts then say that the job is over."""

@@ -15,7 +15,8 @@ CLOSE = "close"  #: close the gate, and say what the journal says
 GIVE_UP = "give-up"  #: close the gate, unless there was a grant or there may be one
 END = "end"  #: the same, and the job is over; the argument is its exit status, if that is known
 WOULD = "would"  #: to one that only observes: the argument is how the stunt dgit would have ended
-REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END, WOULD)
+GAVE_UP = "gave-up"  #: a gpg refused by itself, or waits no more; the argument says why
+REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END, WOULD, GAVE_UP)
 
 GO = "go"  #: yes
 NO = "no"  #: no; the argument says why

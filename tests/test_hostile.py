@@ -84,7 +84,6 @@ def assert_unharmed(job: Job) -> None:
         (b"x" * (1 << 20), "not one line"),
         (b"gpgshim/1 sign " + b"x" * (1 << 20) + b"\n", "not one line"),
         (b"gpgshim/1 sig", "not one line"),
-        (b"", "hung up without a word"),
     ],
     ids=lambda value: repr(value[:20]) if isinstance(value, bytes) else "",
 )
@@ -101,6 +100,14 @@ def test_peer_that_makes_no_sense(job: Job, said: bytes, why: str) -> None:
     (note,) = [note for note in job.scratch.notes() if "made no sense" in note]
     assert why in note
     assert len(note) < 300
+
+
+def test_peer_that_gives_up_before_it_asks(job: Job) -> None:
+    job.connect().close()
+    assert_unharmed(job)
+    (note,) = [note for note in job.scratch.notes() if "hung up before it asked" in note]
+    assert note == f"pid {os.getpid()} hung up before it asked: it gave up, or was killed"
+    assert not any("made no sense" in note for note in job.scratch.notes())
 
 
 def test_two_hundred_who_say_nothing(job: Job) -> None:
