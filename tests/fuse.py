@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 
-import pytest
+from tests import skips
 
 CONTENT = b"what is to be signed\n"
 
@@ -139,7 +139,8 @@ def disk(place: Path, slow: Kind) -> Iterator[Disk]:
     try:
         made = Disk(place, slow)
     except OSError as error:
-        pytest.skip(f"no FUSE file system here ({error.strerror}): run as root, with /dev/fuse")
+        skips.unless(False, f"root and /dev/fuse ({error.strerror})", skips.AS_ROOT)
+        raise
     try:
         yield made
     finally:

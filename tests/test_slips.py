@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import skips
 from tests.scratch import PATIENCE, Scratch
 
 FULL = Path("/dev/full")
@@ -164,8 +165,7 @@ def test_a_job_whose_name_is_as_an_attempt_s(scratch: Scratch) -> None:
 @pytest.mark.parametrize("home", [None, "", "~", "home"])
 def test_a_user_without_a_home(scratch: Scratch, home: str | None) -> None:
     """No directory of the name `~` is made, nor one in the directory where we happen to be."""
-    if os.geteuid():
-        pytest.skip("another user id takes root: sudo make test")
+    skips.unless_root("who can be another user")
     env = {name: value for name, value in scratch.env.items() if not name.startswith("XDG_")}
     env.pop("HOME")
     place = scratch.root / "place"
@@ -182,7 +182,8 @@ def test_a_user_without_a_home(scratch: Scratch, home: str | None) -> None:
             text=True,
         )
         if "No module named" in done.stderr or "Permission denied" in done.stderr:
-            pytest.skip(f"another user cannot read this checkout: chmod a+x {Path.cwd()}")
+            command = f"make test, after chmod a+x {Path.cwd()} and above"
+            skips.unless(False, "a checkout that another user can read", command)
         assert done.returncode == (0 if verb == "config" else 78)
         # `run` may find before that this user cannot run our interpreter.
         wanted = "there is no place for journals: HOME" * (verb in ("status", "show j"))
