@@ -256,8 +256,10 @@ def list_tests() -> list[str]:
         return sorted(path.name for path in (unpack(fetch(), Path(made)) / "tests/tests").iterdir())
 
 
-def describe(results: dict[str, Result]) -> str:
-    """The cells of one test."""
+def describe(results: dict[str, Result] | None) -> str:
+    """The cells of one test; None if it was not tried yet."""
+    if results is None:
+        return "not tried yet | |"
     if not results:
         return "not run | |"
     cells = [f"{each.outcome}, {each.seconds} s" for each in results.values()]
@@ -266,12 +268,13 @@ def describe(results: dict[str, Result]) -> str:
     return f"{' | '.join(cells)} | {grants}"
 
 
-def write_page(results: dict[str, dict[str, Result]]) -> str:
-    """The table, as Markdown."""
+def write_page(results: dict[str, dict[str, Result]], names: list[str]) -> str:
+    """The table of the tests of these names, as Markdown."""
     count = Counter(
         f"{mode} {one.outcome}" for each in results.values() for mode, one in each.items()
     )
-    rows = "".join(f"| {name} | {describe(each)} |\n" for name, each in results.items())
+    rows = "".join(f"| {name} | {describe(results.get(name))} |\n" for name in names)
+    untried = len(set(names) - set(results))
     versions = ", ".join(" ".join(line.split("\t")) for line in ask("versions", ROOT).splitlines())
     return f"""\
 # dgit's own tests, plain and under the gate
@@ -292,7 +295,7 @@ patched alike.
 Root {ROOT}: {versions}.
 
 Plain: {count["plain passes"]} pass, {count["plain fails"]} fail, {count["plain times out"]} time \
-out, {sum(not each for each in results.values())} are not run.
+out, {sum(not each for each in results.values())} are not run, {untried} were not tried yet.
 Under the gate: {count["gated passes"]} of those that pass plain pass, {count["gated fails"]} \
 fail, {count["gated times out"]} time out.
 
@@ -314,7 +317,8 @@ def main() -> None:
             name: {mode: Result(**one) for mode, one in each.items()}
             for name, each in json.loads(kept.read_text()).items()
         }
-    names = given.tests or list_tests()
+    every = list_tests()
+    names = given.tests or every
     with ThreadPoolExecutor(given.jobs) as pool:
         ran = pool.map(lambda name: compare(name, given.limit), names)
         for name, each in zip(names, ran, strict=True):
@@ -328,7 +332,7 @@ def main() -> None:
                     indent=1,
                 )
             )
-    PAGE.write_text(write_page(dict(sorted(results.items()))))
+    PAGE.write_text(write_page(results, every))
     worse = [
         f"{name} {each['gated'].outcome} under the gate, and passes without it"
         for name, each in results.items()

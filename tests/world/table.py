@@ -62,13 +62,15 @@ def describe_world(report: Mapping[str, Any]) -> str:
 
 def describe_journals(report: Mapping[str, Any]) -> str:
     """The durable state and the outcome of each attempt; in brackets where it has to be derived."""
-    cells = []
-    for _, journal in sorted(read_journals(report).items()):
+    jobs: dict[str, list[str]] = {}
+    for name, journal in sorted(read_journals(report).items()):
         verdict = judge(journal)
         outcome = verdict.outcome if verdict.told else f"({verdict.outcome})"
         late = any(line.text == "bypassed" for line in journal.lines)
-        cells.append(f"{verdict.state}: {outcome}" + (", bypassed" if late else ""))
-    return "; ".join(cells)
+        cell = f"{verdict.state}: {outcome}" + (", bypassed" if late else "")
+        jobs.setdefault(name.partition(".")[0], []).append(cell)
+    # Which of two jobs meets the failure is chance: their order must not depend on it.
+    return "; ".join(sorted(map("; ".join, jobs.values()), reverse=True))
 
 
 MODES = {
