@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -32,6 +33,7 @@ from gpgshim.gate import Outcome
 from gpgshim.replay import replay
 from gpgshim.transcript import Line, Transcript, parse, unquote
 from gpgshim.verdict import judge, judge_bytes
+from tests.scratch import wait_for
 from tests.world.scenarios import SCENARIOS
 
 CHECKOUT = Path(__file__).parent.parent
@@ -168,6 +170,7 @@ class Stage:
         self.stunts: list[int] = []
         self.report: list[str] = []
         self.peer: socket.socket | None = None
+        self.goes: Path | None = None  # a program that is gone when it is asked
         self.listener: socket.socket | None = None
         self.its: socket.socket | None = None
         self.fifo = scratch / "fifo"
@@ -230,6 +233,8 @@ class Stage:
             self.listener.listen()
         elif reached and self.authority != "nobody":
             self.authority = str(self.write_program("command", COMMAND.format(fifo=self.fifo)))
+        elif kind.startswith("/"):
+            self.goes = self.write_program(Path(kind).name, COMMAND.format(fifo=self.fifo))
 
     def write_program(self, name: str, text: str) -> Path:
         path = self.scratch / name
@@ -277,9 +282,27 @@ class Stage:
             self.its.close()
         stack.callback(self.end)
         if command[-1] != "no-such-command":
-            # In the job's order: each opening waits for the other end's.
-            self.pids = stack.enter_context((self.scratch / "pids").open())
-            self.control = stack.enter_context((self.scratch / "control").open("w"))
+            flags = os.O_RDONLY | os.O_NONBLOCK  # a job that does not come is not waited for
+            self.pids = stack.enter_context(os.fdopen(os.open(self.scratch / "pids", flags)))
+            self.control = stack.enter_context(self.open_control())
+            os.set_blocking(self.pids.fileno(), True)
+        if self.goes:
+            self.goes.unlink()  # it was there when it was looked for, before the job
+
+    def open_control(self) -> IO[str]:
+        """The job's other named pipe, when the job has opened it. A job that ended is a failure."""
+        found: list[IO[str]] = []
+
+        def is_open() -> bool:
+            assert self.supervisor.poll() is None, "the supervisor has ended before its job began"
+            with contextlib.suppress(OSError):
+                fd = os.open(self.scratch / "control", os.O_WRONLY | os.O_NONBLOCK)
+                os.set_blocking(fd, True)
+                found.append(os.fdopen(fd, "w"))
+            return bool(found)
+
+        wait_for(is_open, "the job")
+        return found[0]
 
     def end(self) -> None:
         """Leave nothing running, however the play went."""
