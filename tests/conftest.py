@@ -111,7 +111,7 @@ def key(session: Path) -> Iterator[Key]:
     fingerprint = next(x.split(":")[9] for x in listed.splitlines() if x.startswith("fpr:"))
     yield Key(home, fingerprint)
     for words in (["--kill", "all"], ["--remove-socketdir"]):
-        subprocess.run(["gpgconf", *words], env=env, check=False)
+        subprocess.run(["gpgconf", *words], env=env, check=False, capture_output=True)
 
 
 @pytest.fixture
