@@ -1,7 +1,7 @@
 """What does classification add to a call of gpg?
 
-Rule 1: two jobs whose stunts differ in one thing: one has a stand-in for gpgshim.argv, which reads
-nothing and lets all pass. So the difference is its import, the table, and the reading.
+Rule 1: two jobs whose stunts differ in one thing: one has a stand-in for gpgargs.argv,
+which reads nothing and lets all pass. So the difference is its import, the table, and the reading.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import timing, world
 from bench.results import SPREAD, Table, spread
-from gpgshim import optable
+from gpgshim.supervisor import optable
 
 CALLS = {
     "--verify (git)": "--keyid-format=long --status-fd=1 --verify F -",
@@ -50,7 +50,7 @@ import marshal
 import sys
 from pathlib import Path
 
-from gpgshim import jobdir
+from gpgshim.supervisor import jobdir
 
 base, stand_in, table = Path(sys.argv[1]), sys.argv[2], sys.stdin.read()
 for name in ("reads", "reads-nothing"):
@@ -58,8 +58,8 @@ for name in ("reads", "reads-nothing"):
     if name == "reads-nothing":
         (code,) = (job / "code").iterdir()
         modules = dict(marshal.loads(code.read_bytes()))
-        del modules["gpgshim.commands"]
-        modules["gpgshim.argv"] = compile(stand_in, "stand-in", "exec", dont_inherit=True)
+        del modules["gpgshim.gpgargs.commands"]
+        modules["gpgshim.gpgargs.argv"] = compile(stand_in, "stand-in", "exec", dont_inherit=True)
         code.write_bytes(marshal.dumps(list(modules.items())))
     print(job)
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import timing, world
 from bench.results import SPREAD, Table, spread
-from gpgshim import ask, wire
+from gpgshim.stunts import ask, wire
 
 COMMITMENT = "the commitment: the first question until its answer"
 LATER = "the next question until its answer"

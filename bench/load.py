@@ -27,10 +27,10 @@ from typing import NamedTuple
 from bench.curves import Curve, draw
 from bench.results import SPREAD, Table, markdown, spread
 from bench.world import GPG, ROOT, World, world
-from gpgshim import wire
-from gpgshim.ask import ask
-from gpgshim.places import sync_directory
-from gpgshim.prune import JOBS as JOBS_KEPT
+from gpgshim.history.prune import JOBS as JOBS_KEPT
+from gpgshim.stunts import wire
+from gpgshim.stunts.ask import ask
+from gpgshim.system.places import sync_directory
 
 QUESTION = wire.encode(wire.SIGN)
 YES = wire.encode(wire.GO)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import timing, world
 from bench.results import SPREAD, Table, markdown, spread
-from gpgshim import ask, wire
+from gpgshim.stunts import ask, wire
 
 BARE = "python3 -I -S, only execs"
 OURS = "gpgshim"

@@ -12,8 +12,8 @@ import signal
 import sys
 from typing import NoReturn
 
-from gpgshim import shellline
-from gpgshim.descriptors import open_standard
+from gpgshim.cli import shellline
+from gpgshim.system.descriptors import open_standard
 
 UNABLE = 74  #: sysexits' EX_IOERR; errors.Unable has it too, and is not imported yet
 
@@ -46,7 +46,7 @@ def _run() -> int:
             # Python leaves these at None; now they read and write /dev/null.
             name, mode = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))[fd]
             setattr(sys, name, os.fdopen(fd, mode, closefd=False))
-        from gpgshim import cli
+        from gpgshim.cli import verbs as cli
     except (OSError, ImportError, MemoryError) as error:
         text = f"gpgshim: {type(error).__name__}: {error}; nothing was started"
         os.write(2, text.replace("\n", "\\n").encode("utf-8", "backslashreplace") + b"\n")

@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim import show, verdict
-from gpgshim.transcript import Transcript, TranscriptError
+from gpgshim.core import verdict
+from gpgshim.core.transcript import Transcript, TranscriptError
+from gpgshim.render import show
 from tests.world.archive import Query
 from tests.world.gated import CHECKOUT, Attempt, Manager, gate, open_manager, run_attempt
 from tests.world.upload import (

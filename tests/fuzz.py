@@ -32,22 +32,24 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gpgshim import argv, o2m, wire
-from gpgshim.audit import Witness
-from gpgshim.authority import Answer, Authority, Manager, Nobody
-from gpgshim.commands import COMMANDS
-from gpgshim.gate import DURABLE, OUTCOMES, Event, Outcome, State
-from gpgshim.journal import Journal
-from gpgshim.page import page
-from gpgshim.replay import replay
-from gpgshim.rows import row_of, table
-from gpgshim.show import show
-from gpgshim.supervisor import Supervisor
-from gpgshim.transcript import TranscriptError, parse, parse_line
-from gpgshim.verdict import judge_bytes
+from gpgshim.authority.authority import Answer, Authority, Manager, Nobody
+from gpgshim.core import o2m
+from gpgshim.core.gate import DURABLE, OUTCOMES, Event, Outcome, State
+from gpgshim.core.replay import replay
+from gpgshim.core.transcript import TranscriptError, parse, parse_line
+from gpgshim.core.verdict import judge_bytes
+from gpgshim.gpgargs import argv
+from gpgshim.gpgargs.commands import COMMANDS
+from gpgshim.history.journal import Journal
+from gpgshim.history.rows import row_of, table
+from gpgshim.render.page import page
+from gpgshim.render.show import show
+from gpgshim.stunts import wire
+from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.supervisor import Supervisor
 from tests.test_html import read as read_page
 
-PACKAGE = Path(argv.__file__).parent
+PACKAGE = Path(argv.__file__).parents[1]
 FIXTURES = PACKAGE.parent / "fixtures"
 MEMORY = 2 << 30  #: bytes of address space
 SECONDS_AN_INPUT = 0.05  #: of processor time, on average; a hang is far above
@@ -396,7 +398,7 @@ class Answers:
 
     def ask(self, data: bytes) -> str:
         """What ask.ask makes of `data` for an answer: go, no, closed, or "" for NoAnswer."""
-        from gpgshim import ask
+        from gpgshim.stunts import ask
 
         def answer() -> None:
             with self.listener.accept()[0] as peer, contextlib.suppress(OSError):

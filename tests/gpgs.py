@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from gpgshim import argv, optable
+from gpgshim.gpgargs import argv
+from gpgshim.supervisor import optable
 
 VERSIONS = ("2.2.40", "2.4.7", "2.4.9")  # Debian's bookworm, trixie, sid
 TABLES = {

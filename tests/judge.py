@@ -34,7 +34,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpgshim import argv, conffile, explain, optable
+from gpgshim.gpgargs import argv, explain
+from gpgshim.stunts import conffile
+from gpgshim.supervisor import optable
 
 NOBODY = 65534
 SECONDS = 10.0  #: for one case; one that takes longer waits for something, and has signed or not

@@ -63,12 +63,22 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gpgshim import gate, o2m
-from gpgshim import verdict as verdicts
-from gpgshim.gate import MEANINGS, OUTCOMES, STEPS, TEMPFAIL, Effect, Ending, Event, Outcome, State
-from gpgshim.o2m import REPLIES, Reply, Said
-from gpgshim.transcript import TranscriptError, parse, parse_line
-from gpgshim.verdict import ENDINGS, Verdict
+from gpgshim.core import gate, o2m
+from gpgshim.core import verdict as verdicts
+from gpgshim.core.gate import (
+    MEANINGS,
+    OUTCOMES,
+    STEPS,
+    TEMPFAIL,
+    Effect,
+    Ending,
+    Event,
+    Outcome,
+    State,
+)
+from gpgshim.core.o2m import REPLIES, Reply, Said
+from gpgshim.core.transcript import TranscriptError, parse, parse_line
+from gpgshim.core.verdict import ENDINGS, Verdict
 
 S, V, F = State, Event, Effect
 

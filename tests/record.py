@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.transcript import Line, Transcript, parse
+from gpgshim.core.transcript import Line, Transcript, parse
 from tests.demo import LATE
 from tests.world.gated import open_manager, read_journal, run_gated
 from tests.world.upload import open_world

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gpgshim
-from gpgshim import wall
-from gpgshim.replay import replay
-from gpgshim.transcript import Transcript, parse
-from gpgshim.verdict import Verdict, judge_bytes
+from gpgshim.core.replay import replay
+from gpgshim.core.transcript import Transcript, parse
+from gpgshim.core.verdict import Verdict, judge_bytes
+from gpgshim.supervisor import wall
 
 CHECKOUT = Path(gpgshim.__file__).parent.parent
 GPG = shutil.which("gpg") or "/usr/bin/gpg"
@@ -38,7 +38,7 @@ echo "$*" >>{root}/signed
 #: `gpgshim run`, with the real dgit as its first word.
 WITH_DGIT = """\
 import functools, pathlib, sys
-from gpgshim import cli
+from gpgshim.cli import verbs as cli
 cli.Attempt = functools.partial(cli.Attempt, dgit=pathlib.Path(sys.argv.pop(1)))
 sys.exit(cli.main())
 """
@@ -376,7 +376,7 @@ def make_job(python: Path, base: Path, table: str, real: Path) -> Path:
     words = """\
 import sys
 from pathlib import Path
-from gpgshim import jobdir
+from gpgshim.supervisor import jobdir
 base, real = map(Path, sys.argv[1:])
 reals = dict.fromkeys(("gpg", "dgit", "gpgconf"), real)
 print(jobdir.make(base, "j", (base / "table").read_text(), reals))

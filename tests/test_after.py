@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import after
+from gpgshim.supervisor import after
 from tests.scratch import PATIENCE, Scratch, hear, tell, wait_for
 from tests.test_repos_server import (
     COMMIT,
@@ -227,10 +227,11 @@ def test_textfile_under_dgit_repos_server(worker: Worker, scratch: Scratch) -> N
 
 
 def test_nothing_wanted_is_nothing_paid(scratch: Scratch) -> None:
-    words = "import sys; from gpgshim import cli, repos_server; "
-    words += (
-        "print({'gpgshim.after', 'gpgshim.tally', 'gpgshim.metrics', 'json'} & set(sys.modules))"
+    words = (
+        "import sys; from gpgshim.cli import verbs; from gpgshim.tag2upload import repos_server; "
     )
+    words += "unwanted = {'gpgshim.supervisor.after', 'gpgshim.history.tally', 'json'}; "
+    words += "print((unwanted | {'gpgshim.history.metrics'}) & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", words], env=scratch.env, capture_output=True, text=True
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim import argv, commands
+from gpgshim.gpgargs import argv, commands
 from tests.gpgs import IS_NEW, NEW, OLD, TABLES, VERSIONS, made, read
 
 # S signs, - does not, R is refused: first by 2.2.40, then by 2.4.7 and 2.4.9. Each was seen on the
@@ -459,13 +459,13 @@ def test_the_longest_words_are_read() -> None:
 @pytest.mark.starts
 def test_reading_costs_the_stunt_no_imports() -> None:
     program = (
-        f"import sys; sys.path.insert(0, {str(Path(argv.__file__).parent.parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(Path(argv.__file__).parents[2])!r})\n"
         "before = set(sys.modules)\n"
-        "import gpgshim.argv\n"
+        "import gpgshim.gpgargs.argv\n"
         "print(*sys.modules.keys() - before)"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
     )
-    ours = {"gpgshim", "gpgshim.argv", "gpgshim.commands"}
+    ours = {"gpgshim", "gpgshim.gpgargs.argv", "gpgshim.gpgargs.commands"}
     assert set(done.stdout.split()) - {"__future__"} == ours

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from gpgshim import argv
+from gpgshim.gpgargs import argv
 from tests.gpgs import HOME, IS_NEW, NEW, OLD, TABLES, USER_CONF, VERSIONS, made, read
 
 S, P = argv.SIGN, argv.PASS

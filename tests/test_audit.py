@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim import argv, audit, optable
-from gpgshim.audit import Stat, Witness, hash_file
+from gpgshim.gpgargs import argv
+from gpgshim.supervisor import audit, optable
+from gpgshim.supervisor.audit import Stat, Witness, hash_file
 from tests.scratch import GPG
 
 

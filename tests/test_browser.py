@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.page import page
-from gpgshim.transcript import parse
+from gpgshim.core.transcript import parse
+from gpgshim.render.page import page
 from tests import skips
 from tests.browser import CHROMIUM, Browser, open_browser
 from tests.test_html import FIXTURES, HEAD, HOSTILE, UPLOADED, many, page_of

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gpgshim import argv
+from gpgshim.gpgargs import argv
 from tests.gpgs import TABLES, VERSIONS, read
 
 CALLERS = Path(__file__).parent.parent / "fixtures" / "callers"

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import argv, optable, supervisor
-from gpgshim.audit import Witness
-from gpgshim.authority import Nobody
-from gpgshim.journal import Journal
-from gpgshim.transcript import TranscriptError, parse_line
+from gpgshim.authority.authority import Nobody
+from gpgshim.core.transcript import TranscriptError, parse_line
+from gpgshim.gpgargs import argv
+from gpgshim.history.journal import Journal
+from gpgshim.supervisor import optable, supervisor
+from gpgshim.supervisor.audit import Witness
 from tests.scratch import GPG, PATIENCE, Scratch, finish, hear, short_directory, wait_for
 
 DEADLINE = 5.0  # seconds, in which a busy machine stops the supervisor and runs the authority

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
 from tests.scratch import PATIENCE, Scratch
 from tests.test_repos_server import COMMIT, HEARD_UPLOADED, UPLOADED, Worker, worker
 

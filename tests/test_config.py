@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import config
-from gpgshim.errors import Misconfigured
-from gpgshim.metrics import METRICS
+from gpgshim.history.metrics import METRICS
+from gpgshim.supervisor import config
+from gpgshim.system.errors import Misconfigured
 from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Done, Scratch
 from tests.test_repos_server import COMMIT, PASSES, SIGN, UPLOADED, Worker, worker
@@ -25,7 +25,8 @@ __all__ = ["worker"]  # a fixture
 WITH_SYSTEM = """\
 import sys
 from pathlib import Path
-from gpgshim import cli, config
+from gpgshim.cli import verbs as cli
+from gpgshim.supervisor import config
 config.SYSTEM = Path(sys.argv.pop(1))
 cli.main()
 """
@@ -83,7 +84,7 @@ def test_the_operator_s_page_has_them_all() -> None:
 
 
 def test_without_a_file_nothing_is_paid(scratch: Scratch) -> None:
-    words = "import sys, os; from gpgshim import config; config.load(os.environ)\n"
+    words = "import sys, os; from gpgshim.supervisor import config; config.load(os.environ)\n"
     words += "print(*sorted({'tomllib', 'difflib', 'json'} & set(sys.modules)))"
 
     def loaded() -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gpgshim import transcript, verdict
+from gpgshim.core import transcript, verdict
 from tests import demo, skips
 from tests.demo import Page
 from tests.scratch import wait_for

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import jobdir, optable
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
+from gpgshim.supervisor import jobdir, optable
 from tests.scratch import GPG, PATIENCE, Done, Scratch, finish, hear
 
 

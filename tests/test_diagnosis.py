@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpgshim import diagnosis
-from gpgshim.argv import CHAMELEON, GNUPG
-from gpgshim.diagnosis import (
+from gpgshim.doctor import diagnosis
+from gpgshim.doctor.diagnosis import (
     ROUTES,
     ConfLine,
     Deployment,
@@ -20,6 +19,7 @@ from gpgshim.diagnosis import (
     Trial,
     Unit,
 )
+from gpgshim.gpgargs.argv import CHAMELEON, GNUPG
 
 OK, NOTE, MEND = Result.OK, Result.NOTE, Result.MEND
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gpgshim.doctor import CHECKS
+from gpgshim.doctor.doctor import CHECKS
 from tests import skips
 from tests.scratch import CHECKOUT, GPG, Done, Scratch, finish, listening
 from tests.world.upload import find_processes
@@ -277,7 +277,7 @@ exec {gpg} "$@"
 
 def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) -> None:
     machine.put("gpg", SLOW.format(gpg=GPG))
-    hurry = "from gpgshim import doctor; import sys; doctor.TRIAL_SECONDS = 1.0\n"
+    hurry = "from gpgshim.doctor import doctor; import sys; doctor.TRIAL_SECONDS = 1.0\n"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{hurry}sys.exit(doctor.main(None, True))"],
         env=machine.scratch.env | machine.env,

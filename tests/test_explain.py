@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import explain
+from gpgshim.gpgargs import explain
 from tests.gpgs import HOME, NEW, USER_CONF, made, read
 
 

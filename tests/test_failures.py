@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.failures import ROWS, may_pass
+from gpgshim.stunts.failures import ROWS, may_pass
 from tests.world.failures import CASES
 
 SAID = Path(__file__).parents[1] / "fixtures/failures"  # `python -m tests.world.failures`

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.cli import main
-from gpgshim.gate import Outcome, State
-from gpgshim.verdict import judge_bytes
+from gpgshim.cli.verbs import main
+from gpgshim.core.gate import Outcome, State
+from gpgshim.core.verdict import judge_bytes
 from tests import skips
 from tests.scratch import Done, Scratch
 
@@ -262,7 +262,7 @@ def test_journal_that_cannot_be_named(scratch: Scratch, mocker: MockerFixture, c
 def test_no_process_that_could_read_files(scratch: Scratch, mocker: MockerFixture) -> None:
     # Then they are not read, rather than by the supervisor, which must not wait for them.
     busy = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-    mocker.patch("gpgshim.hasher.Hasher.start", side_effect=busy)
+    mocker.patch("gpgshim.supervisor.hasher.Hasher.start", side_effect=busy)
     (scratch.root / "f").write_text("x")
     assert run_job(scratch, mocker).status == 5
     assert "its files were not read: nobody is there to read files" in scratch.notes()

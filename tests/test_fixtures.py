@@ -26,13 +26,14 @@ from typing import IO
 
 import pytest
 
-from gpgshim import o2m, wire
-from gpgshim.ask import ask
-from gpgshim.attempt import children_of
-from gpgshim.gate import Outcome
-from gpgshim.replay import replay
-from gpgshim.transcript import Line, Transcript, parse, unquote
-from gpgshim.verdict import judge, judge_bytes
+from gpgshim.core import o2m
+from gpgshim.core.gate import Outcome
+from gpgshim.core.replay import replay
+from gpgshim.core.transcript import Line, Transcript, parse, unquote
+from gpgshim.core.verdict import judge, judge_bytes
+from gpgshim.stunts import wire
+from gpgshim.stunts.ask import ask
+from gpgshim.supervisor.attempt import children_of
 from tests.scratch import wait_for
 from tests.world.scenarios import SCENARIOS
 

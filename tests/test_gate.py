@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.gate import (
+from gpgshim.core.gate import (
     DURABLE,
     MEANINGS,
     OUTCOMES,

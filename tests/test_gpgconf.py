@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import argv, gpgconf, jobdir
-from gpgshim.gpgconf import with_stunt
+from gpgshim.gpgargs import argv
+from gpgshim.stunts import gpgconf
+from gpgshim.stunts.gpgconf import with_stunt
+from gpgshim.supervisor import jobdir
 from tests.scratch import PATIENCE, Scratch
 
 GPGCONF = shutil.which("gpgconf", path=os.defpath) or "gpgconf is not installed"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.errors import Misconfigured
-from gpgshim.gate import Outcome
-from gpgshim.places import find_real
+from gpgshim.core.gate import Outcome
+from gpgshim.system.errors import Misconfigured
+from gpgshim.system.places import find_real
 from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Done, Scratch, finish, hear, tell, wait_for
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim.page import CLASSES, MOST_EVENTS, choose_step, page
-from gpgshim.rows import row_of
-from gpgshim.story import Undo, tell
-from gpgshim.transcript import TranscriptError, parse, quote
+from gpgshim.core.transcript import TranscriptError, parse, quote
+from gpgshim.history.rows import row_of
+from gpgshim.history.story import Undo, tell
+from gpgshim.render.page import CLASSES, MOST_EVENTS, choose_step, page
 from tests.scratch import CHECKOUT, Scratch, hear
 from tests.scratch import tell as tell_fifo
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.errors import Misconfigured, Unable
-from gpgshim.gate import State
-from gpgshim.journal import Journal, Lost, check_job_name, is_under_way, next_attempt
-from gpgshim.transcript import parse
-from gpgshim.verdict import judge_bytes
+from gpgshim.core.gate import State
+from gpgshim.core.transcript import parse
+from gpgshim.core.verdict import judge_bytes
+from gpgshim.history.journal import Journal, Lost, check_job_name, is_under_way, next_attempt
+from gpgshim.system.errors import Misconfigured, Unable
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import argv, optable
+from gpgshim.gpgargs import argv
+from gpgshim.supervisor import optable
 from tests import judge, skips
 from tests.test_argv import CASES
 from tests.test_argv_conf import LINES

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 import gpgshim
-from gpgshim import jobdir
+from gpgshim.supervisor import jobdir
 from tests.scratch import INTERPRETERS, make_job, short_directory
 
 PACKAGE = Path(gpgshim.__file__).parent
-MODULES = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+PATHS = {path.stem: path for path in PACKAGE.rglob("*.py") if path.stem != "__init__"}
+MODULES = set(PATHS)
 
 #: module -> the modules of ours that it may import. Reading down is reading from pure to shell.
 MAY_IMPORT = {
@@ -207,28 +208,30 @@ HARMLESS = {
 STUNT_LOADS = {
     "__future__": "annotations that are not evaluated",
     "gpgshim": "the package",
-    "gpgshim.commands": "what each command does",
-    "gpgshim.argv": "reads the command line",
-    "gpgshim.conffile": "reads gpg's conf files, and tells when gpg has changed",
-    "gpgshim.wire": "the format of question and answer",
-    "gpgshim.ask": "the conversation",
-    "gpgshim.shim": "the stunt gpg",
+    "gpgshim.gpgargs": "a package",
+    "gpgshim.stunts": "a package",
+    "gpgshim.gpgargs.commands": "what each command does",
+    "gpgshim.gpgargs.argv": "reads the command line",
+    "gpgshim.stunts.conffile": "reads gpg's conf files, and tells when gpg has changed",
+    "gpgshim.stunts.wire": "the format of question and answer",
+    "gpgshim.stunts.ask": "the conversation",
+    "gpgshim.stunts.shim": "the stunt gpg",
 }
 DGIT_LOADS = {
     **STUNT_LOADS,
     "select": "waits for dgit's end, and for what it says",
-    "gpgshim.failures": "what in dgit's words is no use to try again",
-    "gpgshim.dgit": "the stunt dgit",
+    "gpgshim.stunts.failures": "what in dgit's words is no use to try again",
+    "gpgshim.stunts.dgit": "the stunt dgit",
 }
 GPGCONF_LOADS = {
     **STUNT_LOADS,
-    "gpgshim.gpgconf": "the stunt gpgconf",
+    "gpgshim.stunts.gpgconf": "the stunt gpgconf",
 }
 
 ASK = """\
 try:
-    sys.modules["gpgshim.ask"].ask(job, "sign")
-except sys.modules["gpgshim.ask"].NoAnswer:
+    sys.modules["gpgshim.stunts.ask"].ask(job, "sign")
+except sys.modules["gpgshim.stunts.ask"].NoAnswer:
     pass
 """
 
@@ -248,30 +251,27 @@ def imports_of(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.module is not None
-            if node.module == "gpgshim":
-                found |= {f"gpgshim.{alias.name}" for alias in node.names}
-            else:
-                found.add(node.module)
+            found.add(node.module)
+            if node.module.startswith("gpgshim"):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
 def test_every_module_has_its_place() -> None:
-    assert set(MAY_IMPORT) == MODULES - {"cli", "__main__"}
+    assert set(MAY_IMPORT) == MODULES - {"verbs", "__main__"}
 
 
 @pytest.mark.parametrize("module", sorted(MAY_IMPORT))
 def test_imports_go_one_way(module: str) -> None:
     ours = {
-        name.partition(".")[2]
-        for name in imports_of(PACKAGE / f"{module}.py")
-        if name.startswith("gpgshim.")
+        name.rpartition(".")[2] for name in imports_of(PATHS[module]) if name.startswith("gpgshim.")
     }
     assert ours & MODULES <= MAY_IMPORT[module]
 
 
 @pytest.mark.parametrize("module", PURE)
 def test_the_core_is_pure(module: str) -> None:
-    theirs = {n for n in imports_of(PACKAGE / f"{module}.py") if not n.startswith("gpgshim")}
+    theirs = {n for n in imports_of(PATHS[module]) if not n.startswith("gpgshim")}
     assert theirs <= HARMLESS
 
 

@@ -15,8 +15,8 @@ LATER = {
     "random": "tempfile",
     "subprocess": "a gpg that is met for the first time: its option table",
     "tempfile": "that table, which is kept",
-    "gpgshim.explain": "for people",
-    "gpgshim.show": "for people",
+    "gpgshim.gpgargs.explain": "for people",
+    "gpgshim.render.show": "for people",
     "gnupg": "doctor",
     "logging": "gnupg",
     "importlib.metadata": "nobody",
@@ -25,7 +25,8 @@ LATER = {
 #: Says what it has loaded when it is ready, that is, when it begins to wait.
 LIST = """
 import os, sys
-from gpgshim import cli, supervisor
+from gpgshim.cli import verbs as cli
+from gpgshim.supervisor import supervisor
 def ready(self):
     os.write(2, " ".join(sys.modules).encode())
     os._exit(0)
@@ -46,7 +47,7 @@ def test_what_is_loaded_when_it_is_ready(scratch: Scratch) -> None:
             [sys.executable, "-c", LIST, *words],
         )
     )
-    assert "gpgshim.supervisor" in by_us
+    assert "gpgshim.supervisor.supervisor" in by_us
     assert (by_us - by_click) & set(LATER) == set()
 
 
@@ -63,7 +64,8 @@ def test_memory(scratch: Scratch) -> None:
 #: Says what is loaded between the first question and its answer.
 LIST_AS_ASKED = """
 import os, sys
-from gpgshim import cli, supervisor
+from gpgshim.cli import verbs as cli
+from gpgshim.supervisor import supervisor
 asked, grant = supervisor.Supervisor._asked, supervisor.Supervisor._grant
 def begin(self, *question):
     self.loaded = set(sys.modules)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gate import Outcome
-from gpgshim.log import LEVELS, Level, say
+from gpgshim.core.gate import Outcome
+from gpgshim.system.log import LEVELS, Level, say
 from tests.scratch import Scratch
 
 
@@ -61,7 +61,11 @@ def test_one_line_in_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_stderr_that_is_closed_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")
-    words = [sys.executable, "-c", "import os; os.close(2); from gpgshim.log import say; say('x')"]
+    words = [
+        sys.executable,
+        "-c",
+        "import os; os.close(2); from gpgshim.system.log import say; say('x')",
+    ]
     assert subprocess.run(words).returncode == 0
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import click
 import pytest
 
-from gpgshim import config, transcript, wire
-from gpgshim.cli import cli
-from gpgshim.replay import replay
-from gpgshim.verdict import judge_bytes
+from gpgshim.cli.verbs import cli
+from gpgshim.core import transcript
+from gpgshim.core.replay import replay
+from gpgshim.core.verdict import judge_bytes
+from gpgshim.stunts import wire
+from gpgshim.supervisor import config
 
 MAN = Path(__file__).parent.parent / "doc/man"
 PAGES = sorted(MAN.iterdir())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim import argv, mask
+from gpgshim.gpgargs import argv, mask
 from tests.gpgs import HOME, NEW, TABLES
 
 SECRET = "hunter2"

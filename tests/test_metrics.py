@@ -11,11 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import tally
-from gpgshim.gate import Outcome
-from gpgshim.metrics import CAUSES, METRICS, Alarm, Cause, Sums, cause_of, count, nothing, render
-from gpgshim.transcript import parse
-from gpgshim.verdict import judge
+from gpgshim.core.gate import Outcome
+from gpgshim.core.transcript import parse
+from gpgshim.core.verdict import judge
+from gpgshim.history import tally
+from gpgshim.history.metrics import (
+    CAUSES,
+    METRICS,
+    Alarm,
+    Cause,
+    Sums,
+    cause_of,
+    count,
+    nothing,
+    render,
+)
 from tests.scratch import CHECKOUT, Scratch, finish, hear, tell
 from tests.test_run import with_command
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim import o2m
-from gpgshim.gate import DURABLE, Event, Outcome, State
-from gpgshim.o2m import Reply, Said
+from gpgshim.core import o2m
+from gpgshim.core.gate import DURABLE, Event, Outcome, State
+from gpgshim.core.o2m import Reply, Said
 
 
 def test_go_ahead_is_the_only_yes() -> None:

@@ -16,8 +16,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gpgshim import argv, conffile, doctor, explain, jobdir, optable, recorded, transcript
-from gpgshim.machine import Machine
+from gpgshim.core import transcript
+from gpgshim.doctor import doctor
+from gpgshim.doctor.machine import Machine
+from gpgshim.gpgargs import argv, explain
+from gpgshim.history import recorded
+from gpgshim.stunts import conffile
+from gpgshim.supervisor import jobdir, optable
 from tests.gpgs import NEW
 from tests.scratch import GPG, PATIENCE, Scratch
 

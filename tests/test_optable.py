@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import argv, conffile, optable
+from gpgshim.gpgargs import argv
+from gpgshim.stunts import conffile
+from gpgshim.supervisor import optable
 from tests import skips
 from tests.gpgs import NEW, OLD
 from tests.world.root import DEBROOT, ROOTS, find_reason_against, how_to_build

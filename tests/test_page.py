@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpgshim.transcript import parse
-from gpgshim.verdict import judge
+from gpgshim.core.transcript import parse
+from gpgshim.core.verdict import judge
 from tests.world.record import FIXTURES
 from tests.world.scenarios import SCENARIOS, Scenario, Want
 from tests.world.table import BEGIN, END, PAGE, insert

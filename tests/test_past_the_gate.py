@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
 from tests import skips
 from tests.scratch import CHECKOUT, GPG, Key, Scratch
 from tests.test_uses import HELLO

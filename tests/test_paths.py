@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import places, tally
-from gpgshim.errors import GpgshimError, Misconfigured, Unable
-from gpgshim.metrics import nothing
-from gpgshim.places import check_path
+from gpgshim.history import tally
+from gpgshim.history.metrics import nothing
+from gpgshim.system import places
+from gpgshim.system.errors import GpgshimError, Misconfigured, Unable
+from gpgshim.system.places import check_path
 from tests import skips
 from tests.scratch import CHECKOUT, Scratch, listening
 
@@ -175,7 +176,9 @@ def test_the_namespace_of_an_ordinary_user(scratch: Scratch) -> None:
     ours.mkdir(mode=0o700)
     os.chown(ours, 12345, -1)
     scratch.root.chmod(0o755)
-    words = "import sys, pathlib, gpgshim.places as p; p.check_path(pathlib.Path(sys.argv[1]))"
+    words = (
+        "import sys, pathlib, gpgshim.system.places as p; p.check_path(pathlib.Path(sys.argv[1]))"
+    )
     own_namespace = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "unshare"]
     own_namespace += ["--user", "--map-root-user"]
     tried = subprocess.run([*own_namespace, "/usr/bin/python3", "-c", ""], capture_output=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
 from tests import skips
 from tests.scratch import PATIENCE, Done, Scratch, finish, hear
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpgshim.verdict import judge_bytes
+from gpgshim.core.verdict import judge_bytes
 from tests.place import enter
 from tests.place.__main__ import SECURITY, key, written
 from tests.place.table import NOT_YET, PLACES

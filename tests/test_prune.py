@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import prune as module
-from gpgshim.journal import Journal
-from gpgshim.prune import EVERY, prune, prune_if_due
-from gpgshim.verdict import Verdict, judge_bytes
+from gpgshim.core.verdict import Verdict, judge_bytes
+from gpgshim.history import prune as module
+from gpgshim.history.journal import Journal
+from gpgshim.history.prune import EVERY, prune, prune_if_due
 
 NOW = 2e9
 DAY = 86400.0

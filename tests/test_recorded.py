@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import argv
-from gpgshim.replay import reread
-from gpgshim.transcript import Transcript, parse
+from gpgshim.core.replay import reread
+from gpgshim.core.transcript import Transcript, parse
+from gpgshim.gpgargs import argv
 from tests.gpgs import NEW, OLD
 from tests.scratch import CHECKOUT, Scratch, accept, finish, listening, read_line
 from tests.test_fixtures import Stage, tmp_dir

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpgshim.replay import replay
-from gpgshim.transcript import parse
+from gpgshim.core.replay import replay
+from gpgshim.core.transcript import parse
 
 HEAD = "job: 2420\nauthority: o2m\n\n"
 COMMITTED = """\

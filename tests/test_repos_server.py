@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.attempt import children_of
-from gpgshim.gate import Outcome, State
-from gpgshim.repos_server import answer_by, give_up_at
+from gpgshim.core.gate import Outcome, State
+from gpgshim.supervisor.attempt import children_of
+from gpgshim.tag2upload.repos_server import answer_by, give_up_at
 from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Scratch, wait_for
 

@@ -6,9 +6,19 @@ import json
 
 import pytest
 
-from gpgshim.gate import MEANINGS, Outcome, State
-from gpgshim.rows import BYPASSED, NEEDS, NO_JOURNAL, SHORT, UNREAD, Row, row_of, table, unread
-from gpgshim.terminal import CODES, age, cut, duration, paint, wants_colour
+from gpgshim.core.gate import MEANINGS, Outcome, State
+from gpgshim.history.rows import (
+    BYPASSED,
+    NEEDS,
+    NO_JOURNAL,
+    SHORT,
+    UNREAD,
+    Row,
+    row_of,
+    table,
+    unread,
+)
+from gpgshim.render.terminal import CODES, age, cut, duration, paint, wants_colour
 
 NOW = 1795509000.0  # 2026-11-24T08:30:00Z
 HEAD = "job: j\nattempt: 1\nstarted: 2026-11-24T08:29:00Z\n\n! uncommitted\n"

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gate import Outcome
-from gpgshim.transcript import unquote
+from gpgshim.core.gate import Outcome
+from gpgshim.core.transcript import unquote
 from tests.scratch import (
     GPG,
     PATIENCE,
@@ -122,7 +122,8 @@ def inject(scratch: Scratch, call: str, error: str) -> Done:
 #: `gpgshim run` on a machine that has no process left for the job.
 FULL = """\
 import os, sys
-from gpgshim import attempt, cli
+from gpgshim.cli import verbs as cli
+from gpgshim.supervisor import attempt
 start = attempt.Attempt.start
 def spawn(*_, **__):
     raise OSError(int(number), os.strerror(int(number)))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import runnable
+from gpgshim.system import runnable
 from tests import skips
 
 PATH = os.defpath
@@ -158,7 +158,9 @@ def test_what_is_not_found(tmp_path: Path) -> None:
 
 def test_mounted_noexec(tmp_path: Path) -> None:
     skips.unless_root("who can mount something")
-    words = "import sys; from gpgshim import runnable; print(runnable.find(*sys.argv[1:])[1])"
+    words = (
+        "import sys; from gpgshim.system import runnable; print(runnable.find(*sys.argv[1:])[1])"
+    )
     script = 'mount -t tmpfs -o noexec tmpfs "$1" || exit 99; cp /bin/true "$1"/p; '
     script += 'exec "$2" -c "$3" "$1"/p /bin'
     done = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpgshim.o2m import OUTCOMES
+from gpgshim.core.o2m import OUTCOMES
 from tests.world.root import measure
 from tests.world.scenarios import TOLD, count_queries, list_disagreements
 from tests.world.table import write_table

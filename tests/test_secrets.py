@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import wire
-from gpgshim.transcript import parse
+from gpgshim.core.transcript import parse
+from gpgshim.stunts import wire
 from tests.scratch import GPG, Scratch, hear, tell
 
 SECRET = "hunter2"

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from gpgshim.rows import row_of
-from gpgshim.show import MARKS, NO_RETURN, UNSEEN, show
-from gpgshim.story import Undo
-from gpgshim.transcript import TranscriptError, parse
+from gpgshim.core.transcript import TranscriptError, parse
+from gpgshim.history.rows import row_of
+from gpgshim.history.story import Undo
+from gpgshim.render.show import MARKS, NO_RETURN, UNSEEN, show
 
 HEAD = "job: 2420\nattempt: 1\n\n"
 UPLOADED = HEAD + (

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import hasher
-from gpgshim.supervisor import READING
+from gpgshim.supervisor import hasher
+from gpgshim.supervisor.supervisor import READING
 from tests import fuse
 from tests.scratch import PATIENCE, Scratch, finish, tell, wait_for
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import jobdir, leftovers, wall
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
+from gpgshim.supervisor import jobdir, leftovers, wall
 from tests import skips
 from tests.scratch import GPG, PATIENCE, Scratch, finish, hear, tell
 
@@ -187,7 +187,9 @@ def test_after_another_python_or_package(scratch: Scratch) -> None:
     (directory / "code").mkdir()
     (directory / "code/gpg.cpython-39").write_text("an older one")
     (directory / "bin/gpg").unlink()
-    (directory / "bin/gpg").write_text("#!/usr/bin/python3.9 -IS\nfrom gpgshim.shim import gpg\n")
+    (directory / "bin/gpg").write_text(
+        "#!/usr/bin/python3.9 -IS\nfrom gpgshim.stunts.shim import gpg\n"
+    )
     (directory / "bin/gpg").chmod(0o755)
     done = scratch.run(USE, "--commit", "true")
     assert (done.status, scratch.calls()) == (0, ["-s f"]), done.err
@@ -230,7 +232,7 @@ def test_where_directories_cannot_be_exchanged(
 STOPPED = """\
 import ctypes, os, shutil, sys
 from pathlib import Path
-from gpgshim import jobdir, leftovers
+from gpgshim.supervisor import jobdir, leftovers
 base, gpg, at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 calls = 0
 def count(event, _):

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim import jobs, journal, status
-from gpgshim.errors import Unable
-from gpgshim.jobs import NEWEST, attempts_of, find, read_rows, split
-from gpgshim.journal import Journal, is_under_way, locked_inodes
-from gpgshim.rows import UNREAD, Row
+from gpgshim.cli import status
+from gpgshim.history import jobs, journal
+from gpgshim.history.jobs import NEWEST, attempts_of, find, read_rows, split
+from gpgshim.history.journal import Journal, is_under_way, locked_inodes
+from gpgshim.history.rows import UNREAD, Row
+from gpgshim.system.errors import Unable
 from tests.scratch import PATIENCE, Scratch, hear, tell, wait_for
 
 TOLD = "job: j\nattempt: 1\n\n! uncommitted\n% exit 1\nretriable\n"

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gate import DURABLE, State
-from gpgshim.story import (
+from gpgshim.core.gate import DURABLE, State
+from gpgshim.core.transcript import WORLD as WORDS
+from gpgshim.core.transcript import Transcript, TranscriptError, parse
+from gpgshim.core.verdict import judge
+from gpgshim.history.story import (
     LONGEST_NAME,
     MEANINGS,
     UNDO,
@@ -22,9 +25,6 @@ from gpgshim.story import (
     read_callers,
     tell,
 )
-from gpgshim.transcript import WORLD as WORDS
-from gpgshim.transcript import Transcript, TranscriptError, parse
-from gpgshim.verdict import judge
 from tests.scratch import CHECKOUT
 
 FIXTURES = sorted((CHECKOUT / "fixtures").glob("[jt]*/*.txt"))

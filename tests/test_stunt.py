@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import jobdir, optable, places
+from gpgshim.supervisor import jobdir, optable
+from gpgshim.system import places
 from tests import skips
 from tests.scratch import (
     CHECKOUT,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import hasher
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
+from gpgshim.supervisor import hasher
 from tests.scratch import PATIENCE, Done, Scratch, finish, wait_for
 
 

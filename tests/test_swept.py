@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import leftovers, wall
+from gpgshim.supervisor import leftovers, wall
 from tests import skips
 from tests.scratch import PATIENCE, Scratch, hear, tell
 

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim import argv, optable, wire
-from gpgshim.audit import Witness
-from gpgshim.authority import Nobody
-from gpgshim.gate import State
-from gpgshim.journal import Journal
-from gpgshim.supervisor import Supervisor
+from gpgshim.authority.authority import Nobody
+from gpgshim.core.gate import State
+from gpgshim.gpgargs import argv
+from gpgshim.history.journal import Journal
+from gpgshim.stunts import wire
+from gpgshim.supervisor import optable
+from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.supervisor import Supervisor
 from tests.scratch import GPG, short_directory
 
 PEERS = 40

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim.transcript import (
+from gpgshim.core.transcript import (
     HEAD,
     LONGEST_LINE,
     Line,

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gpgshim import optable
+from gpgshim.supervisor import optable
 from tests import skips
 from tests.scratch import (
     GPG,

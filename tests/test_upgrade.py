@@ -20,7 +20,8 @@ ALARM = "#!/bin/sh\necho $2 >alarm.new && mv alarm.new alarm\n"
 #: `gpgshim`, in which every import fails once a job runs; each attempt to import is noted.
 NOTHING_MORE = """\
 import sys
-from gpgshim import attempt, cli, supervisor
+from gpgshim.cli import verbs as cli
+from gpgshim.supervisor import attempt, supervisor
 class Gone:
     def find_spec(self, name, path=None, target=None):
         with open("looked-for", "a") as file:
@@ -127,9 +128,10 @@ def test_another_package(
 
 def test_what_follows_a_job_changes_nothing(scratch: Scratch) -> None:
     """An error there is one line, and the outcome has been told before."""
-    fault = "import sys; from gpgshim import cli, followup\n"
+    fault = "import sys; from gpgshim.cli import verbs as cli\n"
+    fault += "from gpgshim.supervisor import followup\n"
     fault += "def fail(*_, **__): raise ValueError('of another kind')\n"
-    fault += "from gpgshim import after, recorded\n"
+    fault += "from gpgshim.history import recorded; from gpgshim.supervisor import after\n"
     fault += "after.follow = recorded.keep = followup.prune_if_due = fail\n"
     fault += "sys.exit(cli.main())\n"
     configure(scratch)

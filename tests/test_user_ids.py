@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
 from tests import skips
 from tests.scratch import GPG, PATIENCE, Done, Scratch
 

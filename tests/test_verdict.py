@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim import o2m, rows, story
-from gpgshim import verdict as verdict_module
-from gpgshim.gate import DENIED, MEANINGS, OUTCOMES, Ending, Outcome, State
-from gpgshim.metrics import METRICS
-from gpgshim.transcript import TranscriptError, parse, parse_line
-from gpgshim.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
+from gpgshim.core import o2m
+from gpgshim.core import verdict as verdict_module
+from gpgshim.core.gate import DENIED, MEANINGS, OUTCOMES, Ending, Outcome, State
+from gpgshim.core.transcript import TranscriptError, parse, parse_line
+from gpgshim.core.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
+from gpgshim.history import rows, story
+from gpgshim.history.metrics import METRICS
 
 HEAD = b"job: 1\n\n"
 UPLOADED = HEAD + (

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim import places, wall
-from gpgshim.errors import Misconfigured, Unable
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
+from gpgshim.supervisor import wall
+from gpgshim.system import places
+from gpgshim.system.errors import Misconfigured, Unable
 from tests import skips
 from tests.scratch import GPG, PATIENCE, Scratch
 
@@ -177,7 +178,7 @@ def test_no_place_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_crowd_that_needs_a_wall_at_once(parents: Path, tmp_path: Path) -> None:
-    words = "import sys; from pathlib import Path; from gpgshim import wall;"
+    words = "import sys; from pathlib import Path; from gpgshim.supervisor import wall;"
     words += "wall.PLACES = (Path(sys.argv[1]),); print(wall.stand(['gpg'], Path('/nonexistent')))"
     crowd = [
         subprocess.Popen([sys.executable, "-c", words, parents], stdout=-1, text=True)

@@ -27,11 +27,11 @@ def test_the_wheel(tmp_path: Path) -> None:
         scripts = configparser.ConfigParser()
         scripts.read_string(archive.read(f"{about}/entry_points.txt").decode())
     assert {section: dict(scripts[section]) for section in scripts.sections()} == {
-        "console_scripts": {"gpgshim": "gpgshim.cli:main"}
+        "console_scripts": {"gpgshim": "gpgshim.__main__:main"}
     }
     # `.data/scripts` is how a wheel would put a program into bin without an entry point.
     assert not [name for name in names if ".data/" in name]
     assert {f"gpgshim/bin/{each}" for each in ("gpg", "dgit", "dgit-repos-server")} <= names
     assert {name.split("/")[0] for name in names} == {"gpgshim", about}
-    modules = {f"gpgshim/{each.name}" for each in (CHECKOUT / "gpgshim").glob("*.py")}
+    modules = {str(each.relative_to(CHECKOUT)) for each in (CHECKOUT / "gpgshim").rglob("*.py")}
     assert modules <= names

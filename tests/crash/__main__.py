@@ -19,8 +19,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.gate import Outcome
-from gpgshim.verdict import judge_bytes
+from gpgshim.core.gate import Outcome
+from gpgshim.core.verdict import judge_bytes
 from tests.crash.calls import (
     CAN_TAMPER,
     FAILS,

@@ -32,7 +32,7 @@ class Case(NamedTuple):
 SPOILS = {
     "grant before committed is written": Case(
         Spoil(
-            "gpgshim/gate.py",
+            "gpgshim/core/gate.py",
             "(F.WRITE_COMMITTED, F.GRANT)",
             "(F.GRANT, F.WRITE_COMMITTED)",
         ),
@@ -42,7 +42,7 @@ SPOILS = {
     ),
     "send before unknown is written": Case(
         Spoil(
-            "gpgshim/gate.py",
+            "gpgshim/core/gate.py",
             "(S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT))",
             "(S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.SEND_COMMIT, F.WRITE_UNKNOWN))",
         ),
@@ -51,28 +51,30 @@ SPOILS = {
         "supervisor",
     ),
     "no fsync": Case(
-        Spoil("gpgshim/journal.py", "            os.fsync(self._fd)\n", "            pass\n"),
+        Spoil(
+            "gpgshim/history/journal.py", "            os.fsync(self._fd)\n", "            pass\n"
+        ),
         "would not be on disk",
         "run",
         "supervisor",
         "power",
     ),
     "no fsync of the journal's name": Case(
-        Spoil("gpgshim/journal.py", "sync_directory(directory)\n", "pass\n"),
+        Spoil("gpgshim/history/journal.py", "sync_directory(directory)\n", "pass\n"),
         "would not be on disk",
         "run",
         "supervisor",
         "power",
     ),
     "dgit says 75 from memory": Case(
-        Spoil("gpgshim/dgit.py", "if status and _nothing_was_asked(job):", "if status:"),
+        Spoil("gpgshim/stunts/dgit.py", "if status and _nothing_was_asked(job):", "if status:"),
         "dgit says 75 after commit",
         "repos-server",
         "stunt gpg",
     ),
     "75 for every failure": Case(
         Spoil(
-            "gpgshim/gate.py",
+            "gpgshim/core/gate.py",
             "    if outcome is Outcome.RETRIABLE:\n",
             "    if own:\n",
         ),
@@ -81,14 +83,18 @@ SPOILS = {
         "stunt gpg",
     ),
     "the keeper leaves the job alone": Case(
-        Spoil("gpgshim/repos_server.py", "    killed = kill_descendants()\n", "    killed = []\n"),
+        Spoil(
+            "gpgshim/tag2upload/repos_server.py",
+            "    killed = kill_descendants()\n",
+            "    killed = []\n",
+        ),
         "left running",
         "repos-server",
         "supervisor",
     ),
     "the supervisor does not miss its keeper": Case(
         Spoil(
-            "gpgshim/repos_server.py",
+            "gpgshim/tag2upload/repos_server.py",
             "            self.supervisor.watch(self._keeper, self._lose_keeper)\n",
             "",
         ),
@@ -97,14 +103,14 @@ SPOILS = {
         "keeper",
     ),
     "nothing is swept": Case(
-        Spoil("gpgshim/attempt.py", "        leftovers.sweep(base)\n", ""),
+        Spoil("gpgshim/supervisor/attempt.py", "        leftovers.sweep(base)\n", ""),
         "never taken away",
         "run",
         "supervisor",
     ),
     "half a line stays": Case(
         Spoil(
-            "gpgshim/journal.py",
+            "gpgshim/history/journal.py",
             "                os.ftruncate(self._fd, self._length)\n",
             "                pass\n",
         ),
@@ -116,7 +122,7 @@ SPOILS = {
     ),
     "a failed fsync is forgotten": Case(
         Spoil(
-            "gpgshim/journal.py",
+            "gpgshim/history/journal.py",
             '            self._broken = f"an earlier fsync failed: {error.strerror}"\n',
             "",
         ),
@@ -128,7 +134,7 @@ SPOILS = {
     ),
     "the outcome is what is remembered": Case(
         Spoil(
-            "gpgshim/supervisor.py",
+            "gpgshim/supervisor/supervisor.py",
             "            verdict = self._read_back()\n",
             "            first = State.UNCOMMITTED\n"
             "            outcome = OUTCOMES[first, ending]\n"
@@ -140,7 +146,7 @@ SPOILS = {
     ),
     "a signature for which nobody was asked": Case(
         Spoil(
-            "gpgshim/gate.py",
+            "gpgshim/core/gate.py",
             "(S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT))",
             "(S.UNCOMMITTED, V.ASKED): (S.COMMITTED,"
             " (F.WRITE_UNKNOWN, F.WRITE_COMMITTED, F.GRANT))",
@@ -151,7 +157,7 @@ SPOILS = {
     ),
     "asked for each signature": Case(
         Spoil(
-            "gpgshim/gate.py",
+            "gpgshim/core/gate.py",
             "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT))",
             "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.SEND_COMMIT, F.GRANT))",
         ),
@@ -161,7 +167,7 @@ SPOILS = {
     ),
     "a grant that is not written down": Case(
         Spoil(
-            "gpgshim/supervisor.py",
+            "gpgshim/supervisor/supervisor.py",
             "        self.journal.note(*[Effect.GRANT.value] * len(self._waiting))\n",
             "",
         ),
@@ -171,7 +177,7 @@ SPOILS = {
     ),
     "a closed gate grants": Case(
         Spoil(
-            "gpgshim/gate.py",
+            "gpgshim/core/gate.py",
             "(S.CLOSED, V.ASKED): (S.CLOSED, (F.REFUSE,))",
             "(S.CLOSED, V.ASKED): (S.CLOSED, (F.GRANT,))",
         ),
@@ -182,7 +188,7 @@ SPOILS = {
     ),
     "a commitment is written twice": Case(
         Spoil(
-            "gpgshim/gate.py",
+            "gpgshim/core/gate.py",
             "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT))",
             "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.WRITE_COMMITTED, F.GRANT))",
         ),
@@ -192,7 +198,7 @@ SPOILS = {
     ),
     "the outcome is written twice": Case(
         Spoil(
-            "gpgshim/supervisor.py",
+            "gpgshim/supervisor/supervisor.py",
             "                    self.journal.sync(seen.outcome.value)\n",
             "                    self.journal.sync(seen.outcome.value)\n"
             "                    self.journal.sync(seen.outcome.value)\n",
@@ -203,7 +209,7 @@ SPOILS = {
     ),
     "the outcome is said twice": Case(
         Spoil(
-            "gpgshim/cli.py",
+            "gpgshim/cli/verbs.py",
             '    """The last line that a person sees."""\n',
             '    say(f"{attempt.journal.path.name}: {verdict.outcome}")\n',
         ),
@@ -213,7 +219,7 @@ SPOILS = {
     ),
     "75 is not said": Case(
         Spoil(
-            "gpgshim/cli.py",
+            "gpgshim/cli/verbs.py",
             "return 0 if status is None else exit_status(Outcome(outcome), status)",
             "return status or 0",
         ),
@@ -224,7 +230,7 @@ SPOILS = {
     ),
     "what cannot be taken back is called retriable": Case(
         Spoil(
-            "gpgshim/repos_server.py",
+            "gpgshim/tag2upload/repos_server.py",
             "            self.manager.tell(lines)\n",
             '            self.manager.tell([*lines[:2], "retriable"])\n',
         ),
@@ -235,7 +241,7 @@ SPOILS = {
     ),
     "the manager is told line by line": Case(
         Spoil(
-            "gpgshim/repos_server.py",
+            "gpgshim/tag2upload/repos_server.py",
             "            self.manager.tell(lines)\n",
             "            for line in lines:\n                self.manager.tell([line])\n",
         ),
@@ -245,7 +251,7 @@ SPOILS = {
     ),
     "exit 0 for what was not told": Case(
         Spoil(
-            "gpgshim/repos_server.py",
+            "gpgshim/tag2upload/repos_server.py",
             "            self.manager.tell(lines)\n        except OSError as error:\n",
             "            self.manager.tell(lines)\n        except OSError as error:\n"
             "            return 0\n",
@@ -258,7 +264,7 @@ SPOILS = {
     ),
     "a line that cannot be written is fatal": Case(
         Spoil(
-            "gpgshim/supervisor.py",
+            "gpgshim/supervisor/supervisor.py",
             "        with contextlib.suppress(OSError):\n            self.journal.note(line)\n",
             "        self.journal.note(line)\n",
         ),
@@ -270,7 +276,7 @@ SPOILS = {
     ),
     "one directory for all attempts": Case(
         Spoil(
-            "gpgshim/jobdir.py",
+            "gpgshim/supervisor/jobdir.py",
             '        path = base / f"{prefix}.{os.urandom(RANDOM).hex()}"\n'
             "        with contextlib.suppress(FileExistsError):\n",
             "        path = base / prefix\n        if path:\n",
@@ -282,7 +288,7 @@ SPOILS = {
     ),
     "an fsync that failed is tried again": Case(
         Spoil(
-            "gpgshim/journal.py",
+            "gpgshim/history/journal.py",
             "            os.fsync(self._fd)\n            self._synced = self._length\n",
             "            try:\n                os.fsync(self._fd)\n"
             "            except OSError:\n                os.fsync(self._fd)\n"
@@ -296,7 +302,7 @@ SPOILS = {
     ),
     "a failed fsync is no failure": Case(
         Spoil(
-            "gpgshim/journal.py",
+            "gpgshim/history/journal.py",
             '            self._broken = f"an earlier fsync failed: {error.strerror}"\n'
             "            raise\n",
             "            pass\n",
@@ -309,7 +315,7 @@ SPOILS = {
     ),
     "the commitment is not synced": Case(
         Spoil(
-            "gpgshim/supervisor.py",
+            "gpgshim/supervisor/supervisor.py",
             "lambda: journal.sync(Effect.WRITE_COMMITTED.value)",
             "lambda: journal.note(Effect.WRITE_COMMITTED.value)",
         ),
@@ -320,7 +326,7 @@ SPOILS = {
     ),
     "a daemon that was told to end goes on": Case(
         Spoil(
-            "gpgshim/supervisor.py",
+            "gpgshim/supervisor/supervisor.py",
             "                self.finish(line)\n",
             "                self.over = line\n                self.close()\n"
             "                self._loop(lambda: False)\n",
@@ -330,7 +336,7 @@ SPOILS = {
         "closer",
     ),
     "a journal that was moved away counts": Case(
-        Spoil("gpgshim/journal.py", 'seen = "it is not there any more"', 'seen = ""'),
+        Spoil("gpgshim/history/journal.py", 'seen = "it is not there any more"', 'seen = ""'),
         "SIGNED, and the journal was moved before",
         "run",
         "supervisor",

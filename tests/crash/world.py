@@ -21,12 +21,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.gate import TEMPFAIL, Outcome, State
-from gpgshim.places import is_stunt
-from gpgshim.replay import replay
-from gpgshim.repos_server import ARGUMENTS, MODE
-from gpgshim.transcript import Line, TranscriptError, parse
-from gpgshim.verdict import Verdict, judge, judge_bytes
+from gpgshim.core.gate import TEMPFAIL, Outcome, State
+from gpgshim.core.replay import replay
+from gpgshim.core.transcript import Line, TranscriptError, parse
+from gpgshim.core.verdict import Verdict, judge, judge_bytes
+from gpgshim.system.places import is_stunt
+from gpgshim.tag2upload.repos_server import ARGUMENTS, MODE
 from tests.crash.calls import normal
 from tests.crash.tracer import Deed, Seen, Stuck, Target, Tracer
 from tests.place.world import How, as_user, compile_all, copy_package, give, usable_python

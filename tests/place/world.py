@@ -25,9 +25,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.replay import replay
-from gpgshim.transcript import Transcript, TranscriptError, parse
-from gpgshim.verdict import Verdict, judge_bytes
+from gpgshim.core.replay import replay
+from gpgshim.core.transcript import Transcript, TranscriptError, parse
+from gpgshim.core.verdict import Verdict, judge_bytes
 from tests.scratch import CHECKOUT, GPG, INTERPRETERS
 
 NOBODY = 65534

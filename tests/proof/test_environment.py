@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import pytest
 
-from gpgshim import optable
-from gpgshim.gate import Outcome
+from gpgshim.core.gate import Outcome
+from gpgshim.supervisor import optable
 from tests import skips
 from tests.scratch import (
     GPG,

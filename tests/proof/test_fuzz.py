@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpgshim import argv, wire
+from gpgshim.gpgargs import argv
+from gpgshim.stunts import wire
 from tests import fuzz
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.audit import Witness
-from gpgshim.gate import DURABLE, OUTCOMES, STEPS, Effect, Ending, Event, Outcome, State
-from gpgshim.journal import Journal
-from gpgshim.o2m import REPLIES
-from gpgshim.supervisor import Supervisor
-from gpgshim.verdict import judge_bytes
+from gpgshim.core.gate import DURABLE, OUTCOMES, STEPS, Effect, Ending, Event, Outcome, State
+from gpgshim.core.o2m import REPLIES
+from gpgshim.core.verdict import judge_bytes
+from gpgshim.history.journal import Journal
+from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.supervisor import Supervisor
 from tests import model
 from tests.fuzz import LOADED, Never
 from tests.model import Mutant, Setting, Violation

@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gpgshim.transcript import parse
+from gpgshim.core.transcript import parse
 from tests.world.root import DEBROOT, ROOT, ask
 from tests.world.scenarios import count_grants
 

@@ -99,7 +99,7 @@ def _other_beside(oracle: Oracle) -> None:
 
 def _stunt_that_fails(oracle: Oracle) -> None:
     stunt = oracle.stunts / "dgit-repos-server"
-    text = stunt.read_text().replace("gpgshim.repos_server", "gpgshim.repos_servers")
+    text = stunt.read_text().replace("gpgshim.tag2upload.repos_server", "gpgshim.repos_servers")
     stunt.unlink()
     write_script(stunt, text)
 

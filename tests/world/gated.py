@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim import o2m, transcript
-from gpgshim.transcript import Transcript
+from gpgshim.core import o2m, transcript
+from gpgshim.core.transcript import Transcript
 
 from .archive import Query
 from .upload import SOURCE, Ended, World, WorldError, run_quietly

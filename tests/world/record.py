@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpgshim.transcript import Transcript
+from gpgshim.core.transcript import Transcript
 from tests.world.scenarios import SCENARIOS, read_journals
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tag2upload"

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpgshim.gate import State
-from gpgshim.replay import replay
-from gpgshim.transcript import Transcript, TranscriptError, parse
-from gpgshim.verdict import judge
+from gpgshim.core.gate import State
+from gpgshim.core.replay import replay
+from gpgshim.core.transcript import Transcript, TranscriptError, parse
+from gpgshim.core.verdict import judge
 
 PRECHECK = "push.dgit.debian.org *policy-client-query*"  # the last step before the first signature
 GIT_PUSH = "push.dgit.debian.org git-receive-pack*"  # its first after it

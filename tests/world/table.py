@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpgshim.verdict import judge
+from gpgshim.core.verdict import judge
 from tests.world.root import ROOTS
 from tests.world.scenarios import SCENARIOS, read_journals
 

@@ -1,0 +1,82 @@
+"""Goes on in the background, once it is certain that the caller knows.
+
+Rule 1: the caller's line is written last, by the process that goes on: a supervisor whose line
+could not be written does not remain.
+Rule 2: the process that the caller started ends well only if the other one is ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+
+from gpgshim.cli import shellline
+from gpgshim.system.descriptors import release_inherited
+from gpgshim.system.errors import Unable
+
+_READY = b"ready"
+
+
+def announce(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -> None:
+    """Call `prepare`, then give `line` to the caller's shell. Raises Unable, after `undo`."""
+    try:
+        try:
+            prepare()
+        except OSError as error:
+            raise Unable(
+                f"there is no supervisor: {error.strerror}; nothing was started"
+            ) from error
+        try:
+            shellline.give(line)
+        except OSError as error:
+            raise Unable(
+                f"stdout: {error.strerror}: the line for the shell cannot be written;"
+                " nothing was started"
+            ) from error
+    except BaseException:
+        undo()
+        raise
+
+
+def go(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -> None:
+    """Do as announce() in a process of its own, where this returns; the caller's ends with 0.
+
+    Raises Unable in the process that the caller started, and the other one is gone by then.
+    """
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        child = os.fork()
+    except OSError as error:
+        undo()
+        raise Unable(f"there is no supervisor: {error.strerror}; nothing was started") from error
+    if child:
+        os.close(writer)
+        _wait_until_ready(child, reader)
+    os.close(reader)
+    try:
+        os.setsid()
+        announce(line, prepare, undo)
+    except BaseException as error:
+        os.write(writer, str(error).encode("utf-8", "backslashreplace"))
+        os._exit(1)
+    release_inherited()
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    with contextlib.suppress(OSError):  # it was killed; the shell has the line all the same
+        os.write(writer, _READY)
+    os.close(writer)
+
+
+def _wait_until_ready(child: int, reader: int) -> None:
+    try:
+        with open(reader, "rb") as pipe:
+            said = pipe.read()
+    except BaseException:
+        os.kill(child, signal.SIGTERM)  # the caller does not get to know of it
+        raise
+    if said == _READY:
+        os._exit(0)
+    raise Unable(said.decode() or "the supervisor ended before it was ready; nothing was started")

@@ -1,0 +1,31 @@
+"""What a shell offers for a word that has been begun.
+
+Rule 1: what cannot be looked up is not offered; a shell has no use for a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from click.shell_completion import CompletionItem
+
+from gpgshim.history.jobs import split
+from gpgshim.system import places
+from gpgshim.system.errors import GpgshimError
+
+
+def of_file(begun: str) -> list[CompletionItem]:
+    """Whatever the shell itself finds that begins with `begun`."""
+    return [CompletionItem(begun, type="file")]
+
+
+def of_job(begun: str) -> list[CompletionItem]:
+    """The jobs that have a journal and begin with `begun`; files, where that has a slash."""
+    if "/" in begun:
+        return of_file(begun)
+    names: list[str] = []
+    with contextlib.suppress(OSError, GpgshimError):
+        names = os.listdir(places.state_directory(dict(os.environ)))
+    jobs = {split(name)[0] for name in names if split(name)[1]}
+    return [CompletionItem(job) for job in sorted(jobs) if job.startswith(begun)]

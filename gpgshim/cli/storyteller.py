@@ -1,0 +1,133 @@
+"""`gpgshim show`: finds the journal that is meant, and has its story told.
+
+Rule 1: what cannot be read as a journal is not told in part: the job is unknown, and we say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.core.transcript import Transcript, TranscriptError, escape, parse
+from gpgshim.history.jobs import Found, attempts_of, read_row, split
+from gpgshim.history.journal import is_under_way, read_plain
+from gpgshim.history.rows import Row
+from gpgshim.system import places
+from gpgshim.system.errors import GpgshimError, Malformed, Misused, Unable
+from gpgshim.system.log import Level, say
+
+
+class Told(NamedTuple):
+    """A journal, whether its supervisor is there, and the rows of all attempts of the job."""
+
+    path: Path
+    transcript: Transcript
+    under_way: bool
+    attempts: list[Row]
+
+
+def as_text(job: str) -> str:
+    """The story of `job` as text for our stdout. Raises Misused, Malformed."""
+    from gpgshim.render.show import show
+    from gpgshim.render.terminal import wants_colour
+
+    told = find(job)
+    width = shutil.get_terminal_size((100, 24)).columns
+    colour = wants_colour(sys.stdout.isatty(), os.environ)
+    try:
+        return show(told.transcript, width, told.attempts, told.under_way, colour)
+    except TranscriptError as error:
+        raise _is_none(told.path, error) from None
+
+
+def write_page(job: str, file: Path) -> None:
+    """The story of `job` as a page in `file`, whole or not at all. Raises Misused, Malformed."""
+    from gpgshim.render.page import page
+
+    told = find(job)
+    now = datetime.now(UTC)
+    try:
+        text = page(told.transcript, told.attempts, told.under_way, now)
+    except TranscriptError as error:
+        raise _is_none(told.path, error) from None
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=file.parent, encoding="ascii", delete=False
+        ) as new:
+            try:
+                new.write(text)
+                # A new page is this user's alone; who gave another mode to an old one keeps it.
+                with contextlib.suppress(FileNotFoundError):
+                    os.fchmod(new.fileno(), stat.S_IMODE(os.stat(file).st_mode))
+                os.replace(new.name, file)
+            except BaseException:
+                os.unlink(new.name)
+                raise
+    except OSError as error:
+        raise Unable(f"{file} cannot be written: {error.strerror}") from error
+
+
+def find(job: str) -> Told:
+    """The journal that `job` names: a path, JOB.N, or JOB's last. Raises Misused, Malformed."""
+    attempts: list[Found] = []
+    if "/" in job:
+        path = Path(job)
+    else:
+        directory = places.state_directory(dict(os.environ))
+        path = directory / job
+        name, attempt = split(job)
+        is_attempt = bool(attempt) and os.path.lexists(path)
+        if attempts := attempts_of(directory, job):
+            if is_attempt:
+                say(
+                    f"{job} is the name of a job, and of attempt {attempt} of the job {name}, which"
+                    f" `gpgshim show {path}` shows",
+                    Level.NOTICE,
+                )
+            path = Path(attempts[-1].path)
+        elif is_attempt:
+            attempts = attempts_of(directory, name)
+        else:
+            raise _no_such(directory, job)
+    try:
+        under_way = is_under_way(path)
+        transcript = parse(read_plain(path))
+        now = time.time()
+        return Told(path, transcript, under_way, [read_row(each, now) for each in attempts])
+    except OSError as error:
+        raise Misused(f"{path} cannot be read: {error.strerror}") from None
+    except TranscriptError as error:
+        raise _is_none(path, error) from None
+
+
+def _no_such(directory: Path, job: str) -> GpgshimError:
+    import difflib
+
+    try:
+        names = [name for name in os.listdir(directory) if split(name)[1]]
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        return Unable(f"the jobs in {directory} cannot be read: {error.strerror}")
+    jobs = {split(name)[0] for name in names}
+    # An attempt that is not there, of a job that is, is the likelier slip.
+    near = [*({split(job)[0]} & jobs), *difflib.get_close_matches(job, jobs, n=1)]
+    meant = f"is {near[0]!r} meant?" if near else "`gpgshim status --all` has those that there are"
+    if os.path.isfile(job):
+        meant = f"the file of that name is ./{escape(job)}"
+    return Misused(f"there is no journal of a job {escape(job)!r} in {directory}: {meant}")
+
+
+def _is_none(path: Path, error: TranscriptError) -> Malformed:
+    return Malformed(f"{path} is not a journal ({error}): take the job for unknown")

@@ -1,0 +1,675 @@
+"""The command line: words in, exit status out.
+
+Rule 1: exit statuses are sysexits'; a job's own goes through gate.exit_status and nothing else.
+Rule 2: a message is one line, in one write, on stderr; stdout is for what was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpgshim import __version__
+from gpgshim.authority.authority import Authority, Nobody, from_option
+from gpgshim.cli import background, shellline
+from gpgshim.core.gate import Outcome, exit_status
+from gpgshim.core.transcript import escape, quote
+from gpgshim.core.verdict import Verdict
+from gpgshim.gpgargs import argv, mask
+from gpgshim.history.journal import check_job_name
+from gpgshim.stunts import ask, wire
+from gpgshim.supervisor import config, followup
+from gpgshim.supervisor.attempt import (
+    PASSED_ON,
+    Attempt,
+    caller_environ,
+    find_gpg,
+    made_up_name,
+    table_of,
+)
+from gpgshim.system import places
+from gpgshim.system.descriptors import release_inherited
+from gpgshim.system.errors import GpgshimError, Malformed, Misconfigured, Misused, Stopped, Unable
+from gpgshim.system.log import LEVELS, say
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+#: For verbs whose last words are another program's: from the first that is not ours, they all are.
+_WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+def main(closed: frozenset[int] = frozenset()) -> int:
+    """Do what our words say; the exit status. `closed` are those of 0, 1, 2 that the caller closed.
+
+    An exception that is no error of ours passes, KeyboardInterrupt included.
+    """
+    for_shell = shellline.is_expected(sys.argv[1:]) and not sys.stdout.isatty()
+    try:
+        with shellline.comments_only() if for_shell else contextlib.nullcontext():
+            status: int = cli.main(prog_name="gpgshim", standalone_mode=False, obj=closed)
+        sys.stdout.flush()
+        return status
+    except click.UsageError as error:
+        if _verb_of(error) == "gpgshim":
+            shellline.refuse()  # it may have been `supervise` that was meant
+        text = error.format_message().removesuffix(".")
+        for said in (". (Did you", ". Did you", " Did you"):  # by version of click
+            text = text.replace(said, said.removeprefix(".").replace(" Did", "; did"))
+        say(f"{text} (see {_verb_of(error)} --help); nothing was done")
+        return Misused.status
+    except click.ClickException as error:
+        say(error.format_message())
+        return Misused.status
+    except GpgshimError as error:
+        say(str(error))
+        return error.status
+    except (ImportError, MemoryError) as error:  # Python's own errors, from wherever we had got to
+        say(f"{type(error).__name__}: {error}; if a job was started, see `gpgshim status`")
+        return Unable.status
+    except Stopped as stopped:
+        return 128 + stopped.number
+    except click.Abort:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        _give_up_stdout()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        _give_up_stdout()
+        # An error about a file that has a name says that name; stdout has none.
+        where = escape(str(error.filename or "stdout"))
+        say(f"{where}: {error.strerror}; if a job was started, see `gpgshim status`")
+        return Unable.status
+
+
+def _give_up_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains as it ends
+
+
+def _verb_of(error: click.UsageError) -> str:
+    # click knows no context where an option lacks its argument.
+    if error.ctx and error.ctx.info_name != "gpgshim":
+        return error.ctx.command_path
+    return " ".join(["gpgshim", *(word for word in sys.argv[1:2] if word in cli.commands)])
+
+
+class Verbs(click.Group):
+    """Says which verb was meant, and helps who gives none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.commands, n=1)
+            meant = (
+                f"is it {near[0]!r} that is meant?"
+                if near
+                else f"there are {', '.join(self.commands)}"
+            )
+            ctx.fail(f"no verb {escape(args[0])!r}: {meant}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, message="gpgshim %(version)s")
+def cli() -> None:
+    """A commitment gate for signatures.
+
+    A stunt gpg, first on a job's PATH, asks a supervisor before the job's first signature is made.
+    A job that fails before that has asked nobody to commit, and can be tried again.
+    """
+
+
+class _Seconds(click.FloatRange):
+    """A number within a range. click takes `nan` for one that is within every range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return seconds
+
+
+_JOB = click.option(
+    "--job", metavar="NAME", help="The job's name; its journals are NAME.1, NAME.2 …"
+)
+_COMMIT = click.option(
+    "--commit",
+    metavar="COMMAND|ask|o2m:SOCKET",
+    help="Who is asked before the first signature: a command (exit 0: go ahead; 1: refused, and"
+    " certainly not committed; all else: nobody knows), you at the terminal, or tag2upload's"
+    " manager. Default: nobody, and go ahead.",
+)
+_DEADLINE = click.option(
+    "--deadline",
+    metavar="SECONDS",
+    type=_Seconds(min=0, min_open=True, max=1e6),
+    help="How long the authority may take; after that nobody knows what it believes. Default: 600.",
+)
+_GPG = click.option(
+    "--gpg", metavar="PATH", type=click.Path(), help="The real gpg. Default: the first on PATH."
+)
+
+
+# Only a shell that asks pays for the import.
+def _file(_context: object, _param: object, begun: str) -> list[CompletionItem]:
+    from gpgshim.cli import completion
+
+    return completion.of_file(begun)
+
+
+def _job(_context: object, _param: object, begun: str) -> list[CompletionItem]:
+    from gpgshim.cli import completion
+
+    return completion.of_job(begun)
+
+
+_OBSERVE = click.option(
+    "--observe/--no-observe",
+    default=None,
+    help="Hold nothing, refuse nothing, ask nobody: only journal what would have been done. None"
+    " of the promises hold for such a job, and its exit status is its own.",
+)
+
+
+def settings_for(**given: object) -> config.Settings:
+    """What is in force for a command line that gives these; None is not given."""
+    return config.load(os.environ, given).settings
+
+
+def report(attempt: Attempt, verdict: Verdict) -> None:
+    """The last line that a person sees."""
+    journal = attempt.journal.path
+    say(
+        f"{journal.name}: {verdict.outcome}: {verdict.meaning}"
+        f"{attempt.supervisor.about_refusals()} [{journal}]",
+        LEVELS[verdict.outcome],
+    )
+
+
+def _stop_on(numbers: Sequence[signal.Signals]) -> None:
+    """Have these signals raise Stopped, so that what has been set up is taken down."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def _job_name(given: str | None) -> str:
+    """The job's name: what --job gives, or one that is made up. Raises Misused."""
+    if given is None:
+        return made_up_name()
+    try:
+        return check_job_name(given)
+    except Misconfigured as error:
+        raise Misused(f"--job: {error}") from None
+
+
+def _authority_of(now: config.Settings, job: str) -> Authority:
+    # A GPGSHIM_JOB of our caller's is another job's name.
+    asked = from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
+    return Nobody() if now.observe else asked
+
+
+# Not _WORDS_OF_ANOTHER: a slip in an option of ours is no command.
+@cli.command(context_settings={"allow_interspersed_args": False})
+@_JOB
+@_COMMIT
+@_DEADLINE
+@_GPG
+@_OBSERVE
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep the journal as a fixture, which `gpgshim replay` and fixtures/jobs take as it is.",
+)
+@click.argument(
+    "command",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    required=True,
+    metavar="-- COMMAND…",
+    shell_complete=_file,
+)
+def run(
+    job: str | None,
+    commit: str | None,
+    deadline: float | None,
+    gpg: str | None,
+    observe: bool | None,
+    record: Path | None,
+    command: tuple[str, ...],
+) -> int:
+    """Run COMMAND under a gate of its own.
+
+    The exit status is COMMAND's own, or 75 if it failed, no gpg under the gate was allowed
+    to sign, and nobody was asked to commit: it can be tried again. 75 has no other meaning.
+
+    \b
+    Example:
+      gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
+    """
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+    name = _job_name(job)
+    authority = _authority_of(now, name)
+    called = now.commit or "nobody"
+    words = quote(mask.of_words(command))
+    followup.load(now, record)
+    _stop_on((signal.SIGINT,))
+    attempt = Attempt(
+        name,
+        authority,
+        called,
+        words,
+        now.deadline,
+        now.gpg,
+        observe=now.observe,
+        keeps_path=job is not None and not now.observe,
+    )
+    try:
+        try:
+            attempt.start(list(command))
+            _leave_to_the_job()
+        except OSError as error:
+            attempt.not_started(error)
+            say(f"{quote([command[0]])} cannot be run: {error.strerror}")
+        attempt.supervisor.serve()
+        verdict = attempt.supervisor.settle()
+        report(attempt, verdict)
+    except Stopped:
+        attempt.give_up()
+        raise
+    except Unable as error:
+        raise Unable(f"{error}; the job itself ended with status {attempt.status}") from error
+    finally:
+        followup.tried("the end of the attempt", attempt.end)
+        followup.follow(attempt.journal, now)
+    if record:
+        followup.keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
+    followup.prune(attempt.journal, now)
+    return attempt.status if now.observe else exit_status(verdict.outcome, attempt.status)
+
+
+def _leave_to_the_job() -> None:
+    """Release the caller's descriptors that the job has too, except stderr. Raises nothing.
+
+    If the job closes a pipe or the file of a lock, our copy must not keep it open.
+    """
+    release_inherited()
+    with contextlib.suppress(OSError):  # no descriptor is free: then ours stay open
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1):
+            os.dup2(null, fd, inheritable=False)
+        os.close(null)
+
+
+@cli.command()
+@_JOB
+@_COMMIT
+@_DEADLINE
+@_GPG
+@_OBSERVE
+@click.option("-D", "--foreground", is_flag=True, help="Do not fork; for systemd (Type=notify).")
+@click.pass_obj
+def supervise(
+    closed: frozenset[int],
+    job: str | None,
+    commit: str | None,
+    deadline: float | None,
+    gpg: str | None,
+    observe: bool | None,
+    foreground: bool,
+) -> int:
+    """Be the supervisor of a job that somebody else starts, until `gpgshim close`.
+
+    Prints the line that puts the stunts on PATH, and then goes into the background. If there is no
+    supervisor, whatever the reason, it prints `false;`.
+
+    \b
+    Example:
+      line=$(gpgshim supervise --commit 'ask-the-release-team') && eval "$line" && make release
+      gpgshim close --status $?
+    """
+    if 1 in closed:
+        raise Misused("stdout is closed: there is no place for the line; nothing was started")
+    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+    if now.commit == "ask" and not foreground:
+        raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
+    name = _job_name(job)
+    authority = _authority_of(now, name)
+    asked = now.commit or "nobody"
+    followup.load(now)
+    _stop_on(PASSED_ON)
+    attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
+    supervisor = attempt.supervisor
+    announce = background.announce if foreground else background.go
+    line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"
+    announce(line, attempt.end_on_signals, attempt.abandon)
+    _tell_systemd()
+    try:
+        supervisor.serve()
+        report(attempt, supervisor.settle())
+    finally:
+        # The shell that has our PATH still has it: the stunts stay, and say that the job is over.
+        followup.tried("the end of the attempt", supervisor.shut)
+        followup.follow(attempt.journal, now)
+    followup.prune(attempt.journal, now, waited_for=False)
+    return 0
+
+
+@cli.command()
+@click.option("--status", metavar="N", type=click.IntRange(0, 255), help="How the job ended.")
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+def close(status: int | None, directory: Path | None) -> int:
+    """Close the gate of the job whose stunts are first on PATH, and print its outcome.
+
+    With --status the exit status is as that of `gpgshim run`. DIRECTORY names another job: the
+    directory whose bin is on its PATH.
+
+    \b
+    Example:
+      make release; gpgshim close --status $?
+    """
+    job = directory or _job_on_path()
+    if not (job / "bin").is_dir():
+        raise Misconfigured(
+            f"{escape(str(job))} is not, or no longer, a job's directory, whose bin is on the job's"
+            " PATH; nothing was closed (`gpgshim status` has what is true of each job)"
+        )
+    try:
+        answer, told = ask.ask(str(job), wire.END, "" if status is None else str(status))
+    except ask.NoAnswer as error:
+        raise Misconfigured(f"{error}; its journal tells what is true of the job") from None
+    if answer != wire.CLOSED:
+        raise Unable(f"the supervisor of {job} knows no outcome: {told}")
+    state, _, outcome = told.partition(" ")
+    click.echo(outcome)
+    say(f"{outcome} ({state})")
+    if outcome == Outcome.OBSERVED:
+        return status or 0
+    return 0 if status is None else exit_status(Outcome(outcome), status)
+
+
+@cli.command("status")
+@click.option("-n", "newest", metavar="N", type=click.IntRange(0), help="Show the N newest jobs.")
+@click.option("--all", "all_jobs", is_flag=True, help="Show all jobs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
+@click.option(
+    "--watch",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=2.0,
+    type=_Seconds(min=0.1, max=86400),
+    help="Show it again every SECONDS (2).",
+)
+def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float | None) -> int:
+    """Jobs under way and recent ones, a line each; `!` is one that needs a person.
+
+    A job's line is its last attempt's; an earlier one has its own where it needs a person.
+    $STATE_DIRECTORY names another directory of journals than one's own.
+
+    \b
+    With --json: {"version": 1, "directory", "jobs_in_all": N, "rows": [{"job", "attempt": N,
+    "earlier": [OUTCOME…], "journal": PATH, "under_way": BOOL, "state", "outcome" (null: under
+    way), "told": BOOL, "started" (or null), "age", "lasted", "retriable" (seconds, or null),
+    "signatures": N, "needs" (empty: no person), "meaning"}…]}. `told` is whether the outcome
+    stands in the journal; it is derived where a supervisor was killed. None of these will go,
+    or change its meaning.
+
+    \b
+    Examples:
+      gpgshim status --watch
+      gpgshim status --json --all | grep -o '"outcome": "retriable"' | wc -l
+    """
+    from gpgshim.cli import status
+    from gpgshim.history import jobs
+
+    if all_jobs and newest is not None:
+        raise Misused("-n and --all do not go together")
+    directory = places.state_directory(dict(os.environ))
+    number = None if all_jobs else jobs.NEWEST if newest is None else newest
+    if watch is not None:
+        status.watch(directory, number, as_json, watch)
+    sys.stdout.write(status.look(directory, number, as_json))
+    return 0
+
+
+@cli.command("show")
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page with a diagram instead; `-' is stdout.",
+)
+@click.argument("job", metavar="JOB|JOB.N|FILE", shell_complete=_job)
+def show_job(job: str, html: Path | None) -> int:
+    """The story of JOB's last attempt, of attempt N, or of a journal FILE, as a timeline.
+
+    \b
+    Examples:
+      gpgshim show 2420
+      gpgshim show 2420.1 --html 2420.html
+    """
+    from gpgshim.cli import storyteller
+
+    if html is None:
+        sys.stdout.write(storyteller.as_text(job))
+    else:
+        storyteller.write_page(job, html)
+    return 0
+
+
+@cli.command(context_settings=_WORDS_OF_ANOTHER)
+@_GPG
+@click.option("--json-lines", is_flag=True, help="Read cases from stdin, one JSON value a line.")
+@click.option("--explain", "explained", is_flag=True, help="Say how each word was read, and why.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
+def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[str, ...]) -> int:
+    """What would this gpg command line do: sign, pass, or refuse?
+
+    With --json-lines a case is an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}.
+
+    \b
+    Examples:
+      gpgshim classify -- --det f
+      echo '["--clearsign", "f"]' | gpgshim classify --json-lines
+    """
+    from gpgshim.gpgargs import explain
+    from gpgshim.stunts import conffile
+
+    if json_lines and words:
+        raise Misused("--json-lines reads its cases from stdin: no words after it")
+    search = os.environ.get("PATH", os.defpath)
+    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ()))
+    if not json_lines:
+        reading = argv.read(words, table, os.environ, conffile.read)
+        click.echo(
+            explain.reading(reading, table) if explained else reading.verdict, nl=not explained
+        )
+        return 0
+    try:
+        lines = sys.stdin
+        lines.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        explain.classify_json_lines(table, lines, sys.stdout, os.environ, explained)
+    except explain.BadLine as error:
+        raise Malformed(str(error)) from None
+    return 0
+
+
+@cli.command("explain", context_settings=_WORDS_OF_ANOTHER)
+@_GPG
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
+@click.pass_context
+def explain_words(context: click.Context, gpg: str | None, words: tuple[str, ...]) -> int:
+    """How gpg reads a command line: each word, what it is taken for, and the verdict.
+
+    \b
+    Example:
+      gpgshim explain -- --status-fd --sign f
+    """
+    context.invoke(classify, gpg=gpg, json_lines=False, explained=True, words=words)
+    return 0
+
+
+@cli.command("replay")
+@_GPG
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
+    """Replay journals: would this version, with this gpg, have decided the same?
+
+    A FILE is a journal as production wrote it, or a directory of them. What would be decided
+    otherwise is told, a line each. What gpg's conf files say is looked up here and now.
+
+    The exit status is 0 if all agree, 1 if something differs, 65 if a file is no journal.
+
+    \b
+    Example:
+      gpgshim replay ~/.local/state/gpgshim
+    """
+    from gpgshim.history import recorded
+
+    search = os.environ.get("PATH", os.defpath)
+    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ()))
+    agree = differ = faults = 0
+    for each in recorded.replay_files(list(files), table, os.environ):
+        for difference in each.differences:
+            click.echo(wire.printable(mask.of_text(f"{each.path}: {difference}")))
+        if each.fault:
+            say(f"{each.path} {each.fault}")
+        faults += bool(each.fault)
+        differ += bool(each.differences)
+        agree += not each.fault and not each.differences
+    click.echo(f"{agree} agree, {differ} differ, {faults} are no journals (gpg {table.version})")
+    return Malformed.status if faults else int(differ > 0)
+
+
+@cli.command("metrics")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option(
+    "--textfile",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write it for node_exporter's textfile collector (FILE ends in .prom), and not to stdout.",
+)
+def show_metrics(as_json: bool, textfile: Path | None) -> int:
+    """What became of all jobs, in numbers, as Prometheus reads them.
+
+    A journal is counted once, when its job is over, and stays counted when it is removed.
+
+    \b
+    Example:
+      gpgshim metrics --textfile /var/lib/prometheus/node-exporter/gpgshim.prom
+    """
+    import json
+
+    from gpgshim.history import metrics, tally
+
+    directory = places.state_directory(dict(os.environ))
+    try:
+        sums = tally.take_stock(directory)
+    except FileNotFoundError:
+        sums = metrics.nothing()  # nobody has had a job yet
+    except OSError as error:
+        raise Unable(f"the jobs in {directory} cannot be counted: {error.strerror}") from error
+    if textfile:
+        if textfile.suffix != ".prom":
+            raise Misused(
+                f"{escape(str(textfile))}: node_exporter reads only names that end in .prom;"
+                " nothing was written"
+            )
+        try:
+            tally.write_textfile(textfile, sums)
+        except OSError as error:
+            raise Unable(f"{textfile} cannot be written: {error.strerror}") from error
+    if as_json:
+        click.echo(json.dumps(sums, indent=2))
+    elif not textfile:
+        click.echo(metrics.render(sums), nl=False)
+    return 0
+
+
+@cli.command("config")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+def show_config(as_json: bool) -> int:
+    """The settings in force, and where each comes from, as a file that would say the same.
+
+    They are read from /etc/gpgshim/gpgshim.conf, then from gpgshim/gpgshim.conf under
+    $XDG_CONFIG_HOME (default: ~/.config), and the command line of each verb wins over both.
+
+    \b
+    Example:
+      gpgshim config
+    """
+    now = config.load(os.environ)
+    click.echo(config.show_json(now) if as_json else config.show(now), nl=False)
+    return 0
+
+
+@cli.command()
+@_GPG
+@click.option("--json", "in_json", is_flag=True, help="Tell it as one JSON object.")
+def doctor(gpg: str | None, in_json: bool) -> int:
+    """Look at this machine as it is, and say what to mend.
+
+    A line a check: `ok`, `mend`, or `-` for what is only to be known, or does not apply. Nothing is
+    changed; a trial signature is made where there is one secret key, without asking for a PIN, and
+    thrown away. On tag2upload's oracle run it as the oracle's user. The exit status is 0, or 78 if
+    something is to be mended.
+
+    \b
+    With --json: {"doctor": 1, "gpgshim": VERSION, "oracle": BOOL, "environment": WHOSE,
+    "result": "ok"|"mend", "checks": [{"name", "looks_at", "why", "result": "ok"|"note"|"mend",
+    "found": [LINE…], "todo": [LINE…]}…]}. None of these will go, or change its meaning.
+
+    \b
+    Examples:
+      gpgshim doctor
+      gpgshim doctor | grep -v '^ok'
+    """
+    from gpgshim.doctor.doctor import main as examine
+
+    return examine(gpg, in_json)
+
+
+def _job_on_path() -> Path:
+    for each in os.environ.get("PATH", "").split(":"):
+        gpg = Path(each, "gpg")
+        with contextlib.suppress(OSError):
+            if each.startswith("/") and places.is_stunt(gpg):
+                return gpg.parent.parent
+    raise Misused(
+        "no job's stunts are on PATH: eval what `gpgshim supervise` printed, or name the job's"
+        " directory; nothing was closed"
+    )
+
+
+def _tell_systemd() -> None:
+    # sd_notify(3): one datagram; an address that begins with @ is in the abstract namespace.
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+            peer.connect("\0" + address[1:] if address[0] == "@" else address)
+            peer.send(f"READY=1\nMAINPID={os.getpid()}\n".encode())

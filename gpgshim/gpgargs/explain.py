@@ -1,0 +1,120 @@
+"""Says in words how a gpg command line was read: `gpgshim explain` and `gpgshim classify`.
+
+Rule 1: nothing is decided here; every line is a field of argv.Reading.
+Rule 2: one line for each thing that gpg reads, in gpg's order, and the verdict last.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING, Any
+
+from gpgshim.gpgargs import argv, commands, mask
+from gpgshim.stunts import wire
+from gpgshim.stunts.conffile import file_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+WIDEST = 40  #: columns for the words; what is longer pushes its explanation aside
+
+
+class BadLine(ValueError):
+    """A line that is not a case; the message names its number."""
+
+
+def reading(read: argv.Reading, table: argv.Table) -> str:
+    """How this gpg reads a command line: a line a word, the doubt, the verdict and its rule.
+
+    What conf files say comes first, as it does for gpg, each line under the name of its file.
+    """
+    rows = [(shown(one), kind(one)) for one in read.taken]
+    # After an abbreviation that gpg does not take, what was meant as its value is a file.
+    files = mask.of_words([*(one.text for one in read.taken[-1:]), *read.files])
+    rows += [(quoted(word), "file") for word in files[len(read.taken[-1:]) :]]
+    width = min(max((len(left) for left, _ in rows), default=0), WIDEST)
+    sources = [one.where.rpartition(":")[0] for one in read.taken] + [""] * len(read.files)
+    text = [f"gpg {table.version} reads:"]
+    for (left, right), source, before in zip(rows, sources, ["", *sources], strict=False):
+        if source != before:
+            text.append(f" {source or 'the command line'}")
+        text.append(f"  {left:{width}}  {right}")
+    if read.doubt and read.doubt != read.reason:
+        text.append(f"not known: {read.doubt}")
+    text.append(f"{read.verdict}: {read.reason}")
+    return "".join(f"{wire.printable(line)}\n" for line in text)
+
+
+def shown(one: argv.Taken) -> str:
+    """An option with its argument, as it stands in its word, or in its line with its number."""
+    line = one.where.rpartition(":")[2]
+    text = f"{line}: {one.text}" if line else quoted(one.text)
+    if one.value is None:
+        return text
+    is_secret = one.name in mask.SECRETS and one.value
+    return f"{text} {mask.MASK if is_secret else quoted(mask.of_text(one.value))}"
+
+
+def kind(one: argv.Taken) -> str:
+    """What gpg takes it for."""
+    if one.fault:
+        return f"error: {one.fault.partition(': ')[2]}"
+    full = "" if one.text.lstrip("-") == one.name else f" {one.name}"
+    if one.name in (*argv.AT_ONCE, "version"):
+        return f"{one.name}: prints and exits"
+    what = "option"
+    if one.flags & argv.COMMAND and one.name not in argv.NO_COMMAND:
+        why = commands.COMMANDS.get(one.name, ("", ""))[1]
+        what, full = "command", f"{full}: {why}" if why else full
+    return f"{what}{full}" + (", and its argument" if one.value is not None else "")
+
+
+def quoted(word: str) -> str:
+    """A word as one would see it: in quotes, with escapes, if it is not plain."""
+    plain = word.isprintable() and word and not set(word) & set(" \"'\\")
+    return word if plain else json.dumps(word)
+
+
+def classify_json_lines(
+    table: argv.Table,
+    lines: Iterable[str],
+    out: IO[str],
+    environ: Mapping[str, str],
+    explain: bool = False,
+) -> None:
+    """A verdict a line on `out`, for each line of `lines`.
+
+    Those are JSON: an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}. `environ` is the
+    environment where a case brings none; relative conf files are looked for in its `cwd`, or in
+    ours. Raises BadLine, after the verdicts of the lines before, which are flushed.
+    """
+    try:
+        for number, line in enumerate(lines, 1):
+            words, env, cwd = case(line, number)
+            read = argv.read(words, table, environ if env is None else env, file_in(cwd or ""))
+            out.write(reading(read, table) if explain else f"{read.verdict}\n")
+    finally:
+        out.flush()
+
+
+def case(line: str, number: int) -> tuple[list[str], dict[str, str] | None, str | None]:
+    """One case: words, environment, working directory. Raises BadLine."""
+    try:
+        given: Any = json.loads(line)
+    except ValueError as problem:
+        raise BadLine(f"line {number}: not JSON: {problem}") from None
+    whole: Any = given if isinstance(given, dict) else {"argv": given}
+    unknown = whole.keys() - {"argv", "env", "cwd"}
+    if unknown:
+        raise BadLine(f"line {number}: unknown key {min(unknown)!r}")
+    words, env, cwd = whole.get("argv"), whole.get("env"), whole.get("cwd")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise BadLine(f"line {number}: argv is not an array of strings")
+    if env is not None and not (
+        isinstance(env, dict) and all(isinstance(value, str) for value in env.values())
+    ):
+        raise BadLine(f"line {number}: env is not an object of strings")
+    if cwd is not None and not isinstance(cwd, str):
+        raise BadLine(f"line {number}: cwd is not a string")
+    return words, env, cwd

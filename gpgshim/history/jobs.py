@@ -1,0 +1,134 @@
+"""Which jobs there are: their journals, the newest, and those that are under way.
+
+Rule 1: whether a job is under way is asked of the kernel (journal.is_under_way), and none that is
+can be missed: its journal is locked, and the kernel lists locks, whatever a journal's age.
+Rule 2: of many journals few are read: names and times are looked at, and then the newest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.history.journal import attempts as numbers_of
+from gpgshim.history.journal import is_under_way, locked_inodes, read_plain
+from gpgshim.history.rows import Row, row_of, unread
+
+#: Jobs that are shown, unless somebody says otherwise.
+NEWEST = 20
+
+
+class Found(NamedTuple):
+    """An attempt's journal, and when it was last written (seconds since 1970)."""
+
+    job: str
+    attempt: int
+    directory: Path
+    written: float
+    locked: bool  # perhaps: there is a lock on a file of that inode number
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return f"{self.directory}/{self.job}.{self.attempt}"
+
+
+def find(directory: Path) -> dict[str, list[Found]]:
+    """All journals in `directory`, by job, the first attempt first. Raises OSError."""
+    inodes = locked_inodes()
+    jobs: dict[str, list[Found]] = {}
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with os.scandir(fd) as entries:  # by descriptor: a short way to each of many names
+            for entry in entries:
+                job, attempt = split(entry.name)
+                if not attempt:
+                    continue
+                try:
+                    info = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue  # pruned meanwhile
+                if stat.S_ISREG(info.st_mode):
+                    locked = inodes is None or info.st_ino in inodes
+                    found = Found(job, attempt, directory, info.st_mtime, locked)
+                    jobs.setdefault(job, []).append(found)
+    finally:
+        os.close(fd)
+    for attempts in jobs.values():
+        if len(attempts) > 1:
+            attempts.sort(key=lambda each: each.attempt)
+    return jobs
+
+
+def split(name: str) -> tuple[str, int]:
+    """(job, attempt) of a journal's name; an attempt of 0 for what is none."""
+    job, _, attempt = name.rpartition(".")
+    is_ours = job[:1].isalnum() and attempt.isascii() and attempt.isdecimal() and len(attempt) < 10
+    # A number with zeros before it is none of ours: its name is not the number's.
+    return (job, int(attempt)) if is_ours and attempt[0] != "0" else (name, 0)
+
+
+def read_row(found: Found, now: float) -> Row:
+    """The row of a journal. Raises FileNotFoundError where it is gone by now."""
+    try:
+        # First the lock: a supervisor that goes in between has left its outcome to be read.
+        under_way = is_under_way(found.path)
+        data = read_plain(found.path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # the others are still to be seen
+        why = error.strerror or str(error)
+        return unread(found.job, found.attempt, found.path, why, now, found.written)
+    return row_of(found.job, found.attempt, found.path, data, under_way, now, found.written)
+
+
+def read_rows(
+    directory: Path, newest: int | None = NEWEST, now: float | None = None
+) -> tuple[list[Row], int]:
+    """Rows of the jobs under way and of the `newest` (None: all) others; how many jobs there are.
+
+    A row a job: its last attempt, and an earlier one where that is under way or needs a person.
+    Those under way come first, and then whatever was written last. Raises OSError.
+    """
+    now = time.time() if now is None else now
+    jobs = find(directory)
+    order = sorted(jobs.values(), key=_last_written, reverse=True)
+    rows: list[Row] = []
+    shown = 0
+    for own in order:
+        if newest is not None and shown >= newest and not any(each.locked for each in own):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # pruned meanwhile
+            attempts = [read_row(each, now) for each in own]
+            *before, last = attempts
+            is_busy = any(row.under_way for row in attempts)
+            if newest is not None and shown >= newest and not is_busy:
+                continue
+            shown += not is_busy
+            outcomes = tuple(str(row.outcome or "under way") for row in before)
+            rows.append(last._replace(earlier=outcomes))
+            rows += [row for row in reversed(before) if row.under_way or row.needs]
+    rows.sort(key=lambda row: not row.under_way)  # stable
+    return rows, len(jobs)
+
+
+def _last_written(own: list[Found]) -> float:
+    return own[0].written if len(own) == 1 else max(each.written for each in own)
+
+
+def attempts_of(directory: Path, job: str) -> list[Found]:
+    """The journals of one job, the first attempt first; none where there are none."""
+    found = []
+    try:
+        numbers = numbers_of(directory, job)
+    except OSError:
+        return []
+    for attempt in numbers:
+        with contextlib.suppress(OSError):
+            written = os.stat(f"{directory}/{job}.{attempt}").st_mtime
+            found.append(Found(job, attempt, directory, written, True))
+    return found

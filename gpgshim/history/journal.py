@@ -1,0 +1,270 @@
+"""The journal: one file an attempt, which a person can read while the job runs.
+
+Rule 1: a journal appears whole: the head and the first state are on disk before it has its name.
+Rule 2: sync() has returned, or the line does not count. After a failed sync nothing is written.
+Rule 3: what could not be written whole is taken back: only a crash leaves a torn line.
+Rule 4: a journal is locked before it has its name, and as long as its supervisor lives. The kernel
+takes the lock away, and nobody else can: who looks can tell a job under way from a crashed one.
+Rule 5: a journal is written and read through one descriptor, never by its name. Where its name does
+not lead to that file any more (moved, removed, replaced, hidden by a mount), it counts as removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gpgshim.core.gate import State
+from gpgshim.core.transcript import Line, escape, format_head
+from gpgshim.system.descriptors import write_all
+from gpgshim.system.errors import Misconfigured, Unable
+from gpgshim.system.places import STATE_HINT, make_private, sync_directory
+
+_AT_ONCE = 1 << 20  #: bytes that are read at once
+_LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path has to fit 107
+
+#: fcntl(2)'s struct flock: type, whence, start, length (0: all), process id (0 in OFD locks).
+_FLOCK = "@hhqqi0q"
+_LOCK = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+_UNLOCK = struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)
+
+
+class Lost(OSError):
+    """The journal's name does not lead to the file that we write. The message says what is there.
+
+    Without its name nobody would find what it says; under its name stands what another wrote.
+    """
+
+
+def check_job_name(name: str) -> str:
+    """`name`, if a job may be called so. Raises Misconfigured.
+
+    A name becomes a file name and a line of a head, so it is made of letters, digits and `._+~,-`
+    and begins with a letter or a digit.
+    """
+    if not name or len(name) > _LONGEST_NAME:
+        raise Misconfigured(
+            f"a job's name has 1 to {_LONGEST_NAME} characters, not {len(name)};"
+            " nothing was started"
+        )
+    if not (
+        name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "._+~,-" for c in name)
+    ):
+        raise Misconfigured(
+            f"{escape(name)!r} cannot be a job's name: letters, digits and ._+~,- only,"
+            " a letter or a digit first; nothing was started"
+        )
+    return name
+
+
+def attempts(directory: Path, job: str) -> list[int]:
+    """The numbers of all attempts of `job` that there is a name of, in order. Raises OSError."""
+    start = f"{job}."
+    ends = [name[len(start) :] for name in os.listdir(directory) if name.startswith(start)]
+    return sorted(int(end) for end in ends if is_attempt(end))
+
+
+def next_attempt(directory: Path, job: str) -> int:
+    """The number of the next attempt of `job`: one more than the highest. Raises OSError.
+
+    Lower numbers may be free: pruning removes them while a later attempt starts.
+    """
+    return (attempts(directory, job) or [0])[-1] + 1
+
+
+def is_attempt(text: str) -> bool:
+    """Whether `text` is an attempt's number as we write it: without zeros before it."""
+    return text.isascii() and text.isdecimal() and len(text) < 10 and text[0] != "0"
+
+
+class Journal:
+    """An attempt's open journal. `clock` gives seconds; they are written since `create`."""
+
+    def __init__(self, path: Path, fd: int, clock: Callable[[], float]) -> None:
+        self.path = path
+        self._fd = fd
+        self._clock = clock
+        self._began = clock()
+        self._latest = 0.0  # seconds since then, of the last line
+        found = os.fstat(fd)
+        self._file = found.st_dev, found.st_ino
+        self._length = found.st_size
+        self._broken = ""
+        self._lost = ""  # what was seen in its place, once it was lost
+        self._synced = self._length  # bytes that the disk has
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        job: str,
+        head: dict[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Journal:
+        """Make the journal of the next attempt of `job`: `directory`/`job`.N, on disk, exclusive.
+
+        `head` goes in after `job` and `attempt`. Raises Unable where that cannot be done, and
+        Misconfigured where others can write to `directory`.
+        """
+        make_private(directory, STATE_HINT)
+        try:
+            # Not our process id: others may have the same in a container of their own.
+            new = directory / f".new.{os.urandom(8).hex()}"
+            while True:
+                attempt = next_attempt(directory, job)
+                path = directory / f"{job}.{attempt}"
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+                fd = os.open(new, flags, 0o600)
+                try:
+                    # An open file description's lock: a fork keeps it, and the last close ends it.
+                    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK)
+                    text = format_head({"job": job, "attempt": str(attempt), **head})
+                    write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
+                    os.fsync(fd)
+                    os.link(new, path)
+                    os.unlink(new)
+                    sync_directory(directory)
+                except FileExistsError:  # another attempt has taken the number meanwhile
+                    os.close(fd)
+                    os.unlink(new)
+                    continue
+                except BaseException:
+                    os.close(fd)
+                    with contextlib.suppress(OSError):
+                        os.unlink(new)
+                    raise
+                return cls(path, fd, clock)
+        except OSError as error:
+            raise Unable(
+                f"cannot make the journal of job {job} in {directory}: {error.strerror};"
+                " nothing was started"
+            ) from error
+
+    def note(self, *lines: str) -> None:
+        """Append `lines`, each of which begins with its sigil, in one write.
+
+        Raises OSError, and then none of them is there.
+        """
+        if self._broken:
+            raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
+        # A clock that steps back does not take the journal with it: times never go down.
+        at = self._latest = max(self._latest, self._clock() - self._began)
+        data = "".join(f"{_line(line, at)}\n" for line in lines).encode("ascii")
+        try:
+            write_all(self._fd, data)
+        except OSError:
+            try:
+                os.ftruncate(self._fd, self._length)
+            except OSError as error:
+                self._broken = f"half a line could not be taken back: {error.strerror}"
+            raise
+        self._length += len(data)
+
+    def sync(self, line: str = "") -> None:
+        """Append `line`, if there is one, and wait until the disk has all that was appended.
+
+        Raises OSError, and then the disk may or may not have it; Lost where nobody would find it.
+        """
+        self.check_name()
+        if line:
+            self.note(line)
+        elif self._broken:
+            raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
+        if self._synced == self._length:
+            return
+        try:
+            os.fsync(self._fd)
+            self._synced = self._length
+        except OSError as error:
+            # The kernel forgets what it could not write; a second fsync would lie.
+            self._broken = f"an earlier fsync failed: {error.strerror}"
+            raise
+        self.check_name()  # a disk may take long, and what relies on this comes next
+
+    def check_name(self) -> None:
+        """Raises Lost where our name does not lead to our file, or has not led there before."""
+        try:
+            found = os.lstat(self.path)
+            seen = "" if self._is_ours(found) else "another file is in its place"
+        except (FileNotFoundError, NotADirectoryError):
+            seen = "it is not there any more"
+        if seen:
+            self._lost = self._lost or f"{self.path} was removed, moved or replaced: {seen}"
+        if self._lost:
+            self._broken = self._broken or self._lost
+            raise Lost(errno.ENOENT, self._lost)
+
+    def _is_ours(self, found: os.stat_result) -> bool:
+        return stat.S_ISREG(found.st_mode) and self._file == (found.st_dev, found.st_ino)
+
+    def read(self) -> bytes:
+        """What the file holds now; after close() too. Raises OSError, and Lost as sync() does."""
+        self.check_name()
+        parts = []
+        at = 0
+        while part := os.pread(self._fd, _AT_ONCE, at):
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
+    def read_synced(self) -> bytes:
+        """What of it the disk has, whatever happens to the machine. Raises as read() does."""
+        return self.read()[: self._synced]
+
+    def close(self) -> None:
+        """Let go of the lock. Nothing more can be appended; it can be read until we end."""
+        self._broken = "it is closed"
+        try:
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _UNLOCK)
+        except OSError:
+            with contextlib.suppress(OSError):  # which lets go of the lock all the same
+                os.close(self._fd)
+
+
+def _line(line: str, at: float) -> Line:
+    sigil, _, text = line.partition(" ")
+    return Line(sigil, text, at) if text else Line("", sigil, at)
+
+
+def read_plain(path: Path | str) -> bytes:
+    """What a plain file holds. Raises OSError, also for a file of another kind.
+
+    A named pipe would be waited for, and a device may have no end.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        return file.read()
+
+
+def is_under_way(path: Path | str) -> bool:
+    """Whether the supervisor that writes the journal at `path` is alive. Raises OSError.
+
+    It is asked of the kernel, without taking the lock: nobody is in a supervisor's way.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        wanted = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+        found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, wanted)
+    finally:
+        os.close(fd)
+    return bool(struct.unpack(_FLOCK, found)[0] == fcntl.F_WRLCK)
+
+
+def locked_inodes() -> set[int] | None:
+    """Inode numbers of all files that somebody has locked so; None where that cannot be told."""
+    try:
+        with open("/proc/locks") as file:
+            fields = [line.split() for line in file]
+    except OSError:
+        return None
+    # proc_locks(5): `1: OFDLCK ADVISORY WRITE -1 fe:00:2146503 0 EOF`; `1: -> …` waits for one.
+    return {int(each[5].rpartition(":")[2]) for each in fields if each[1:2] == ["OFDLCK"]}

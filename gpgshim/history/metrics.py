@@ -1,0 +1,181 @@
+"""What is counted of jobs, from their journals alone, and how Prometheus reads it.
+
+Rule 1: pure: a transcript in, numbers out; numbers in, text out.
+Rule 2: METRICS has every number there is. All are there from the start, at 0, so that a first
+alarm is an increase.
+Rule 3: a job that was only observed adds to what is said of observing, and to nothing else but the
+alarm for a signature that went round: the gate held nothing and answered nobody.
+
+Source: Prometheus' text exposition format, version 0.0.4.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from gpgshim.core.gate import Outcome, State
+from gpgshim.core.transcript import Transcript
+from gpgshim.core.verdict import Verdict
+
+
+class Alarm(StrEnum):
+    """What a person has to look at now."""
+
+    BYPASSED = "bypassed"  # the job says that it uploaded, and was granted nothing
+    UNKNOWN = "unknown"  # the authority may have heard that we commit, and nobody knows
+
+
+class Cause(StrEnum):
+    """Why a gpg was refused."""
+
+    REFUSED = "refused"  # the authority said something else than go-ahead
+    SILENCE = "silence"  # it did not answer
+    COMMAND = "command"  # gpg's command is none that we know
+    OVER = "over"  # the job is over, or its gate was closed
+    FAILED = "failed"  # the disk, or the authority was not there
+    OTHER = "other"
+
+
+#: How the supervisor's reasons begin -> the cause.
+CAUSES = {
+    "the authority did not say go-ahead": Cause.REFUSED,
+    "the authority did not answer": Cause.SILENCE,
+    "before the commitment, ": Cause.COMMAND,
+    "the job is over": Cause.OVER,
+    "the gate is closed": Cause.OVER,
+    "the supervisor cannot go on": Cause.FAILED,
+}
+
+#: Seconds from a job's start to its commitment: quick ones, what clones and builds, what hung.
+BUCKETS = ("1", "10", "60", "300", "1800", "7200", "+Inf")
+
+#: metric -> label value -> number. The label value is empty for a metric that has no label.
+Sums = dict[str, dict[str, float]]
+
+
+class Metric(NamedTuple):
+    """One metric: its type, its label, the values that this has, and what it is, for people."""
+
+    kind: str
+    label: str
+    values: tuple[str, ...]
+    says: str
+
+
+_ONE = ("",)
+
+METRICS = {
+    "gpgshim_attempts_total": Metric(
+        "counter", "outcome", tuple(Outcome), "Attempts at jobs that are over, by their outcome."
+    ),
+    "gpgshim_uploads_saved_total": Metric(
+        "counter", "", _ONE, "Jobs that were uploaded after an attempt that was retriable."
+    ),
+    "gpgshim_grants_total": Metric("counter", "", _ONE, "Calls of gpg that were let through."),
+    "gpgshim_refusals_total": Metric(
+        "counter", "cause", tuple(Cause), "Calls of gpg that were refused, by cause."
+    ),
+    "gpgshim_gate_wait_seconds": Metric(
+        "summary", "", ("sum", "count"), "How long calls of gpg waited for their answer."
+    ),
+    "gpgshim_commitment_seconds": Metric(
+        "histogram", "le", (*BUCKETS, "sum"), "From the start of a job to its commitment."
+    ),
+    "gpgshim_alarms_total": Metric(
+        "counter", "alarm", tuple(Alarm), "Jobs that a person has to look at, by what happened."
+    ),
+    "gpgshim_observed_total": Metric(
+        "counter",
+        "would",
+        tuple(each for each in Outcome if each is not Outcome.OBSERVED),
+        "Attempts that were only observed, by the outcome that a gate would have told.",
+    ),
+    "gpgshim_crashed_total": Metric(
+        "counter", "", _ONE, "Attempts whose supervisor did not live to write the outcome."
+    ),
+    "gpgshim_under_way": Metric("gauge", "", _ONE, "Attempts that are under way."),
+}
+
+
+def nothing() -> Sums:
+    """Every number, at 0."""
+    return {name: dict.fromkeys(metric.values, 0.0) for name, metric in METRICS.items()}
+
+
+def alarm_of(transcript: Transcript, verdict: Verdict) -> Alarm | None:
+    """What a person has to be called for, of a job that is over."""
+    if any((line.sigil, line.text) == ("%", "bypassed") for line in transcript.lines):
+        return Alarm.BYPASSED
+    unknown = verdict.state is State.UNKNOWN and verdict.outcome is Outcome.IRRECOVERABLE
+    return Alarm.UNKNOWN if unknown and not verdict.refused else None
+
+
+def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
+    """Add what there is to be counted of one attempt that is over. `verdict` is its journal's."""
+    sums["gpgshim_attempts_total"][verdict.outcome] += 1
+    sums["gpgshim_crashed_total"][""] += not verdict.told
+    alarm = alarm_of(transcript, verdict)
+    if alarm:
+        sums["gpgshim_alarms_total"][alarm] += 1
+    if verdict.would:
+        sums["gpgshim_observed_total"][verdict.would] += 1
+    else:
+        _count_answers(sums, transcript)
+        _count_commitment(sums, transcript)
+
+
+def _count_answers(sums: Sums, transcript: Transcript) -> None:
+    waiting: list[tuple[int, float | None]] = []  # the how-many-eth question, and since when
+    asked = 0
+    for line in transcript.lines:
+        word, _, rest = line.text.partition(" ")
+        if line.sigil in ("$", "?"):
+            asked += 1
+            waiting.append((asked, line.at))
+        elif line.sigil == "%" and word == "gone":
+            waiting = [each for each in waiting if str(each[0]) != rest]
+        elif line.sigil == "=":
+            if word == "go":
+                sums["gpgshim_grants_total"][""] += 1
+            else:
+                sums["gpgshim_refusals_total"][cause_of(rest)] += 1
+            since = waiting.pop(0)[1] if waiting else None
+            if since is not None and line.at is not None:
+                sums["gpgshim_gate_wait_seconds"]["sum"] += line.at - since
+                sums["gpgshim_gate_wait_seconds"]["count"] += 1
+
+
+def cause_of(why: str) -> Cause:
+    """The cause behind a refusal's reason."""
+    return next((cause for start, cause in CAUSES.items() if why.startswith(start)), Cause.OTHER)
+
+
+def _count_commitment(sums: Sums, transcript: Transcript) -> None:
+    for line in transcript.lines:
+        if (line.sigil, line.text) == ("%", "bypassed"):
+            return  # a commitment after it is one that is only told
+        if (line.sigil, line.text) == ("!", State.COMMITTED) and line.at is not None:
+            sums["gpgshim_commitment_seconds"]["sum"] += line.at
+            for bucket in BUCKETS:
+                sums["gpgshim_commitment_seconds"][bucket] += line.at <= float(bucket)
+
+
+def render(sums: Sums) -> str:
+    """`sums` in Prometheus' text format."""
+    out = []
+    for name, metric in METRICS.items():
+        out.append(f"# HELP {name} {metric.says}")
+        out.append(f"# TYPE {name} {metric.kind}")
+        for value, number in sums[name].items():
+            out.append(f"{_sample(name, metric, value)} {number:.15g}")
+        if metric.kind == "histogram":
+            out.append(f"{name}_count {sums[name]['+Inf']:.15g}")
+    return "\n".join([*out, ""])
+
+
+def _sample(name: str, metric: Metric, value: str) -> str:
+    if value in ("sum", "count"):
+        return f"{name}_{value}"
+    suffix = "_bucket" if metric.kind == "histogram" else ""
+    return f'{name}{suffix}{{{metric.label}="{value}"}}' if metric.label else name

@@ -1,0 +1,260 @@
+"""One attempt in one row: what somebody who looks after many jobs wants to see of it.
+
+Rule 1: pure: a journal's bytes in, a row out. A file that is no journal has a row too.
+Rule 2: what needs a person is a row of NEEDS. The rest is told, and asks for nothing.
+Rule 3: the JSON form is stable: fields may come, and none goes or changes its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from gpgshim.core.gate import Outcome, State
+from gpgshim.core.transcript import TranscriptError, escape, parse
+from gpgshim.history.story import Story, tell
+from gpgshim.render.terminal import age, cut, duration, paint
+
+S, O = State, Outcome  # noqa: E741 - the table below is read by its columns
+
+#: (durable state, outcome) -> what a person has to do; empty: nothing. As total as gate.MEANINGS.
+NEEDS: dict[tuple[State, Outcome], str] = {
+    (S.UNCOMMITTED, O.UNSIGNED): "",
+    (S.UNCOMMITTED, O.RETRIABLE): "",
+    (S.UNCOMMITTED, O.IRRECOVERABLE): "",  # whoever wanted it was told why
+    (S.UNKNOWN, O.IRRECOVERABLE): "ask the authority what it believes",
+    (S.COMMITTED, O.UPLOADED): "",
+    (S.COMMITTED, O.IRRECOVERABLE): "check what was published",
+}
+#: (durable state, outcome) -> what else there is to know, as shortly as one line of many wants it.
+SHORT: dict[tuple[State, Outcome], str] = {
+    (S.UNCOMMITTED, O.UNSIGNED): "nobody was asked to commit",
+    (S.UNCOMMITTED, O.RETRIABLE): "nobody was asked to commit",
+    (S.UNCOMMITTED, O.IRRECOVERABLE): "nobody was asked to commit, and it would fail again",
+    (S.UNKNOWN, O.IRRECOVERABLE): "",  # what is needed says it
+    (S.COMMITTED, O.UPLOADED): "",
+    (S.COMMITTED, O.IRRECOVERABLE): "",
+}
+REFUSED = "the authority refused: it has not committed"
+OBSERVED = "it was not gated; it would have been"
+BYPASSED = "find what went round the gate, and what the authority believes"
+NO_JOURNAL = "look at the file: it is not a journal, so take the job for unknown"
+UNREAD = "look at the file: it cannot be read, so take the job for unknown"
+
+UNDER_WAY = "under way"  #: stands where an outcome would
+CRASHED = "its supervisor is gone"  #: and wrote no outcome: what is true is derived
+
+
+class Row(NamedTuple):
+    """An attempt. `outcome` is None while it is under way, and else what is true of the job.
+
+    `told` is whether the journal itself holds the outcome. `age` is in seconds since the attempt
+    began, `lasted` and `retriable` too; None where that is not known. `needs` says what a person
+    has to do, `words` what else there is to know, `meaning` the same at length. `earlier` are the
+    outcomes of the job's earlier attempts, the first one first.
+    """
+
+    job: str
+    attempt: int
+    path: str
+    under_way: bool
+    state: State
+    outcome: Outcome | None
+    told: bool
+    began: str | None
+    age: float
+    lasted: float | None
+    retriable: float | None
+    signatures: int
+    needs: str
+    words: str
+    meaning: str
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def as_json(self) -> dict[str, object]:
+        """The fields as `status --json` gives them. Times are in seconds, and `null` if unknown."""
+        return {
+            "job": self.job,
+            "attempt": self.attempt,
+            "earlier": list(self.earlier),
+            "journal": self.path,
+            "under_way": self.under_way,
+            "state": str(self.state),
+            "outcome": self.outcome and str(self.outcome),
+            "told": self.told,
+            "started": self.began,
+            "age": round(self.age, 3),
+            "lasted": self.lasted and round(self.lasted, 3),
+            "retriable": self.retriable and round(self.retriable, 3),
+            "signatures": self.signatures,
+            "needs": self.needs,
+            "meaning": self.meaning,
+        }
+
+
+def row_of(
+    job: str, attempt: int, path: str, data: bytes, under_way: bool, now: float, written: float
+) -> Row:
+    """The row of the journal whose bytes are `data`. Raises nothing.
+
+    `now` and `written` (when the file last was) are in seconds since 1970. `under_way` is whether
+    its supervisor is there; with an outcome on disk it is only leaving.
+    """
+    try:
+        story = tell(parse(data))
+    except TranscriptError as error:
+        return _unknown(
+            job, attempt, path, under_way, max(0.0, now - written), NO_JOURNAL, str(error)
+        )
+    verdict = story.verdict
+    under_way = under_way and not verdict.told
+    began = _seconds_since_1970(story.head.get("started", ""))
+    old = max(0.0, now - (written if began is None else began))
+    lasted, retriable = story.seconds, story.retriable
+    if under_way and began is not None:
+        lasted = max(old, lasted or 0.0)
+        retriable = lasted if story.no_return is None else retriable
+    return Row(
+        job,
+        attempt,
+        path,
+        under_way,
+        verdict.state,
+        None if under_way else verdict.outcome,
+        verdict.told,
+        None if began is None else story.head["started"],
+        old,
+        lasted,
+        retriable,
+        story.signatures,
+        _needs(story, under_way),
+        _words(story, under_way),
+        f"waits for {story.waits_for}" if under_way else verdict.meaning,
+    )
+
+
+def unread(job: str, attempt: int, path: str, why: str, now: float, written: float) -> Row:
+    """The row of a journal that is there and cannot be read. Raises nothing."""
+    return _unknown(job, attempt, path, False, max(0.0, now - written), UNREAD, why)
+
+
+def _unknown(
+    job: str, attempt: int, path: str, under_way: bool, age: float, needs: str, why: str
+) -> Row:
+    return Row(
+        job, attempt, path, under_way, State.UNKNOWN, None if under_way else O.IRRECOVERABLE,
+        False, None, age, None, None, 0, needs, why, why,
+    )  # fmt: skip
+
+
+def _needs(story: Story, under_way: bool) -> str:
+    verdict = story.verdict
+    if story.bypassed:
+        return BYPASSED
+    if under_way or verdict.refused or verdict.would:
+        return ""
+    return NEEDS[verdict.state, verdict.outcome]
+
+
+def _words(story: Story, under_way: bool) -> str:
+    if under_way:
+        return f"waits for {story.waits_for}"
+    verdict = story.verdict
+    if verdict.would:
+        short = f"{OBSERVED} {verdict.would}"
+    else:
+        short = REFUSED if verdict.refused else SHORT[verdict.state, verdict.outcome]
+    return short if verdict.told else "; ".join(filter(None, (CRASHED, short)))
+
+
+def _seconds_since_1970(started: str) -> float | None:
+    try:
+        return datetime.strptime(started, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+#: Column heads, and whether the column is to the right; the last takes what is left.
+COLUMNS = (
+    ("JOB", False),
+    ("ATT", True),
+    ("STATE", False),
+    ("OUTCOME", False),
+    ("AGE", True),
+    ("RETRIABLE", True),
+    ("SIG", True),
+    ("", False),
+)
+#: Column -> the width from which on it is there: what needs a person has to have its room.
+WIDE_ONLY = {"STATE": 90, "RETRIABLE": 110, "SIG": 110}
+NARROW = 110  #: columns; in a narrower table, names are cut shorter
+LONGEST_JOB_NAME = 32  #: characters of one, where the width is limited
+LONGEST_NARROW = 18
+
+
+def table(rows: Sequence[Row], width: int | None, colour: bool = False) -> list[str]:
+    """The lines of a table, its head first. `width` is in columns; None: as wide as it gets.
+
+    A row that needs a person begins with `!`, one that is under way with `>`.
+    """
+    shown = [
+        n for n, (head, _) in enumerate(COLUMNS) if width is None or width >= WIDE_ONLY.get(head, 0)
+    ]
+    columns = [COLUMNS[n] for n in shown]
+    every = [[head for head, _ in COLUMNS], *(_cells(row, width) for row in rows)]
+    cells = [[line[n] for n in shown] for line in every]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(columns) - 1)]
+    lines = []
+    for row, line in zip([None, *rows], cells, strict=True):
+        fields = [
+            text.rjust(wide) if right else text.ljust(wide)
+            for text, wide, (_, right) in zip(line, widths, columns, strict=False)
+        ]
+        room = None if width is None else max(10, width - sum(widths) - 2 * len(widths) - 2)
+        words = line[-1] if room is None else cut(line[-1], room)
+        paints = [_paints(row)[n] for n in shown]
+        start = [paint(text, code, colour) for text, code in zip(fields, paints, strict=False)]
+        text = "  ".join([*start, paint(words, paints[-1], colour)])
+        lines.append(f"{_mark(row)} {text}".rstrip())
+    return lines
+
+
+def _mark(row: Row | None) -> str:
+    if row is None:
+        return " "
+    return "!" if row.needs else ">" if row.under_way else " "
+
+
+def _cells(row: Row, width: int | None) -> list[str]:
+    job = escape(row.job)
+    if width is not None:
+        job = cut(job, LONGEST_NARROW if width < NARROW else LONGEST_JOB_NAME)
+    words = "; ".join(each for each in (row.needs, row.words, _earlier(row)) if each)
+    return [
+        job,
+        str(row.attempt),
+        str(row.state),
+        UNDER_WAY if row.outcome is None else str(row.outcome),
+        age(row.age),
+        duration(row.retriable),
+        str(row.signatures),
+        words,
+    ]
+
+
+def _earlier(row: Row) -> str:
+    return f"before: {', '.join(row.earlier)}" if row.earlier else ""
+
+
+def _paints(row: Row | None) -> list[str]:
+    if row is None:
+        return ["faint"] * len(COLUMNS)
+    if row.outcome is None:
+        outcome = "loud"
+    elif row.needs:
+        outcome = "bad"
+    else:
+        outcome = "good" if row.outcome in (O.UPLOADED, O.UNSIGNED) else "wait"
+    return ["loud", "", "", outcome, "", "", "", "bad" if row.needs else "faint"]

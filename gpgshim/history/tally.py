@@ -1,0 +1,136 @@
+"""The numbers of all jobs: each journal is counted once, when its job is over.
+
+Rule 1: numbers do not go down because a journal was removed: they are kept beside the journals,
+with the name and time of each journal that is in them.
+Rule 2: what is kept is written whole, or not at all. Where it is lost, the journals that are there
+are counted again; Prometheus takes that for a restart.
+Rule 3: a textfile is written whole, by rename, and others can read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gpgshim.core.gate import Outcome
+from gpgshim.core.transcript import TranscriptError, parse
+from gpgshim.core.verdict import judge, judge_bytes
+from gpgshim.history.jobs import Found, find
+from gpgshim.history.journal import is_under_way, read_plain
+from gpgshim.history.metrics import METRICS, Sums, count, nothing, render
+
+_KEPT = ".metrics.json"
+_FORMAT = 1
+
+
+class Busy(OSError):
+    """Somebody else is counting."""
+
+
+class _Kept(NamedTuple):
+    """The sums so far, and which journals are in them: name -> when it was written."""
+
+    sums: Sums
+    seen: dict[str, float]
+
+
+def take_stock(directory: Path, wait: bool = True) -> Sums:
+    """The numbers of all journals that are, or were, in `directory`.
+
+    Raises OSError where it cannot be read or written; Busy where somebody else is at it, unless we
+    `wait` for them.
+    """
+    with _alone(directory, wait):
+        kept = _read(directory / _KEPT)
+        seen: dict[str, float] = {}
+        under_way = 0
+        for attempts in find(directory).values():
+            for each in attempts:
+                name = os.path.basename(each.path)
+                if kept.seen.get(name) != each.written:
+                    try:
+                        if each.locked and is_under_way(each.path):
+                            under_way += 1
+                            continue
+                        _count(kept.sums, each, attempts)
+                    except OSError:
+                        continue  # it was removed meanwhile, or cannot be read: not counted
+                seen[name] = each.written
+        if seen != kept.seen:
+            text = json.dumps({"format": _FORMAT, "sums": kept.sums, "seen": seen})
+            _write(directory / _KEPT, text, 0o600)
+    kept.sums["gpgshim_under_way"][""] = under_way
+    return kept.sums
+
+
+def _count(sums: Sums, found: Found, attempts: list[Found]) -> None:
+    data = read_plain(found.path)
+    try:
+        transcript = parse(data)
+        verdict = judge(transcript)
+    except TranscriptError:
+        transcript, verdict = parse(b""), judge_bytes(data)
+    count(sums, transcript, verdict)
+    if verdict.outcome is Outcome.UPLOADED and any(
+        judge_bytes(read_plain(each.path)).outcome is Outcome.RETRIABLE
+        for each in attempts
+        if each.attempt < found.attempt
+    ):
+        sums["gpgshim_uploads_saved_total"][""] += 1
+
+
+def write_textfile(path: Path, sums: Sums) -> None:
+    """Write `sums` for node_exporter's textfile collector. Raises OSError."""
+    _write(path, render(sums), 0o644)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path, wait: bool) -> Iterator[None]:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    except BlockingIOError as error:
+        raise Busy(error.errno, "somebody else is counting") from error
+    finally:
+        os.close(fd)
+
+
+def _read(path: Path) -> _Kept:
+    sums = nothing()
+    try:
+        kept: Any = json.loads(path.read_bytes())
+        if kept["format"] != _FORMAT:
+            return _Kept(sums, {})
+        for name, numbers in kept["sums"].items():
+            # A metric or a label that this version does not have any more is let go.
+            for value in METRICS[name].values if name in METRICS else ():
+                sums[name][value] = float(numbers.get(value, 0))
+        return _Kept(sums, dict(kept["seen"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+        return _Kept(nothing(), {})
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    if path.is_symlink():  # in a directory that others can write, it may lead anywhere
+        raise OSError(errno.ELOOP, "it is a symbolic link; name the file itself")
+    # Not by another ending: node_exporter takes all that end in .prom. Random, so that nobody who
+    # can write to the directory can put a file or a link there before us.
+    new = path.with_name(f"{path.name}.{os.urandom(8).hex()}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(new, flags, mode)
+        with open(fd, "w") as file:
+            os.fchmod(fd, mode)
+            file.write(text)
+        os.rename(new, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise

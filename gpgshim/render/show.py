@@ -1,0 +1,152 @@
+"""One job's story as text, for a terminal.
+
+Rule 1: pure: a transcript in, text out; printable ASCII, whatever the journal's words are.
+Rule 2: beside each event stands what could still be undone then, in a word and not by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+from gpgshim.core.transcript import Transcript
+from gpgshim.history.rows import Row, table
+from gpgshim.history.story import Event, Kind, Party, Story, Undo, tell
+from gpgshim.render.terminal import cut, paint
+
+#: What could be undone -> its mark where the word stands above already, and its paint.
+MARKS = {
+    Undo.RETRIABLE: ("|", "good"),
+    Undo.ASKING: ("?", "wait"),
+    Undo.UNKNOWN: ("~", "bad"),
+    Undo.REFUSED: ("x", "wait"),
+    Undo.FINAL: ("#", "bad"),
+}
+
+NO_RETURN = "point of no return: from here on it is never called retriable"
+#: Where a signature went round the gate, or the journal is torn: nobody knows when it was.
+UNSEEN = "from here on nobody can vouch for it: never called retriable"
+COMMITMENT = "committed: signatures can be made, and are not taken back"
+
+_CLOCK, _GUTTER, _WHO = 10, 11, 24  # columns; what happened takes the rest
+_MOST_LINES = 8  # of what one event says
+_LEAST = 72  # columns that it is made for, however narrow the terminal
+
+
+def show(
+    transcript: Transcript,
+    width: int = 100,
+    attempts: Sequence[Row] = (),
+    under_way: bool = False,
+    colour: bool = False,
+) -> str:
+    """The head, the job's attempts, a line an event, and what is true of the job.
+
+    `width` is in columns. `attempts` are the rows of all attempts of the job, where there are any
+    to be shown; `under_way` is whether the supervisor is there. Raises TranscriptError for a
+    transcript that contradicts itself.
+    """
+    story = tell(transcript)
+    width = max(width, _LEAST)
+    out = [f"{key:>10}  {cut(value, width - 12)}" for key, value in story.head.items()]
+    if len(attempts) > 1:
+        out += ["", *table(attempts, width, colour)]
+    out.append("")
+    last: Undo | None = None
+    for number, event in enumerate(story.events):
+        if number == story.no_return:
+            out.append(_line_across(no_return(story), "-", width, "wait", colour))
+        if number == story.commitment:
+            out.append(_line_across(COMMITMENT, "=", width, "bad", colour))
+        out += _event(story, event, event.undo is not last, width, colour)
+        last = event.undo
+    out.append("")
+    out += conclude(story, under_way)
+    return "\n".join(out) + "\n"
+
+
+def conclude(story: Story, under_way: bool) -> list[str]:
+    """What is true of the job, a sentence a line."""
+    verdict = story.verdict
+    if under_way and not verdict.told:
+        return [
+            f"It is under way, and waits for {story.waits_for}.",
+            "The journal does not hold the outcome; if everything stopped now, it would be",
+            f"{verdict.outcome}: {verdict.meaning}.",
+        ]
+    out = []
+    if not verdict.told:
+        out.append("The journal does not hold the outcome; what it holds amounts to this:")
+    out.append(f"{verdict.outcome}: {verdict.meaning}.")
+    out.append(how_long(story))
+    return out
+
+
+def how_long(story: Story) -> str:
+    """Until when the job could be retried, in a sentence."""
+    if story.verdict.would:
+        return "It was only observed: what it says is what would have been done."
+    if story.no_return is None:
+        return f"It could be retried at any moment of its {_seconds(story.seconds)}."
+    if story.bypassed:
+        return "When it could no longer be retried is not known: a signature went round the gate."
+    if no_return(story) == UNSEEN:
+        return (
+            f"It could be retried for its first {_seconds(story.retriable)};"
+            " what came then is not known."
+        )
+    return (
+        f"It could be retried for its first {_seconds(story.retriable)}; after that,"
+        " when the authority was told, it could not."
+    )
+
+
+def no_return(story: Story) -> str:
+    """What stands at the point of no return of a story that has one."""
+    first = story.events[story.no_return or 0]
+    return NO_RETURN if first.undo is Undo.ASKING else UNSEEN
+
+
+def who(story: Story, event: Event) -> str:
+    """Who did it, and to whom: `supervisor -> manager`, `gpg 2 -> supervisor`."""
+    first = _party(story, event.who, event.number)
+    return first if event.to is None else f"{first} -> {_party(story, event.to, event.number)}"
+
+
+def _party(story: Story, party: Party, number: int) -> str:
+    return f"gpg {number}" if party is Party.GPG and number else story.names[party]
+
+
+def _event(story: Story, event: Event, is_news: bool, width: int, colour: bool) -> list[str]:
+    mark, code = MARKS[event.undo]
+    gutter = paint(f"{event.undo if is_news else mark:<{_GUTTER}}", code, colour)
+    clock = "" if event.at is None else f"{event.at:.3f} s"
+    room = width - _CLOCK - _GUTTER - _WHO - 6
+    # A command line is cut where it is of least interest; all else is read to its end.
+    lines = 2 if event.kind is Kind.ASK else _MOST_LINES
+    first, *more = _wrap(cut(event.what, lines * room - room // 2), room)
+    loud = "loud" if event.kind in _LOUD else ""
+    party = cut(who(story, event), _WHO)
+    out = [f"{clock:>{_CLOCK}}  {gutter}  {party:<{_WHO}}  {paint(first, loud, colour)}"]
+    gutter = paint(f"{mark:<{_GUTTER}}", code, colour)
+    beside = f"{'':>{_CLOCK}}  {gutter}  "
+    out += [f"{beside}{'':<{_WHO}}  {paint(text, loud, colour)}" for text in more]
+    room += _WHO
+    out += [f"{beside}  {paint(cut(note, room), 'faint', colour)}" for note in event.notes]
+    return out
+
+
+def _wrap(text: str, room: int) -> list[str]:
+    return wrap(text, room, break_on_hyphens=False) or [""]
+
+
+_LOUD = (Kind.DISK, Kind.OUTCOME)
+
+
+def _line_across(text: str, rule: str, width: int, code: str, colour: bool) -> str:
+    room = width - _CLOCK - 2
+    return f"{'':>{_CLOCK}}  {paint(f' {cut(text, room - 4)} '.center(room, rule), code, colour)}"
+
+
+def _seconds(at: float | None) -> str:
+    return "untold time" if at is None else f"{at:.3f} s"

@@ -1,0 +1,124 @@
+"""Asks a supervisor: connect, one line there, one line back.
+
+Rule 1: the stunts import this under `python3 -I -S`: builtin modules and wire, no more.
+Rule 2: no answer is a no. Every way of not getting one has its own clause.
+Rule 3: user ids are compared as the kernel reports them (SO_PEERCRED), never as libc does.
+"""
+
+from __future__ import annotations
+
+import posix
+import sys
+
+from gpgshim.stunts import wire
+
+SOCKET = "/socket"  #: within a job's directory
+PATIENCE = 5.0  #: seconds that a stunt gives a supervisor which only observes
+
+_S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7): the kind of a file, and a directory
+_WRITABLE_BY_OTHERS = 0o022
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+
+
+class NoAnswer(Exception):
+    """There is no answer, and there will be none. The message says what was met instead."""
+
+
+def ask(job: str, word: str, argument: str = "", patience: float | None = None) -> tuple[str, str]:
+    """Ask the supervisor whose job's directory is `job`; (word, argument) of what it answers.
+
+    Waits `patience` seconds, or as long as the supervisor takes. Raises NoAnswer.
+    """
+    path = job + SOCKET
+    try:
+        import _socket  # here, because a stunt that does not ask need not pay for it
+
+        about = posix.lstat(job)
+        ours = _own_user()
+        if (
+            about.st_mode & _S_IFMT != _S_IFDIR
+            or about.st_mode & _WRITABLE_BY_OTHERS
+            # stat(2) may be changed by what changes geteuid(2), and then agrees with that.
+            or about.st_uid not in (0, ours, posix.geteuid())
+        ):
+            raise NoAnswer(f"{job} is not a directory that this user ({ours}) alone can write to")
+        peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            if patience is not None:
+                peer.settimeout(patience)
+            peer.connect(path)
+            theirs = _user_of(peer)
+            if theirs != ours:
+                raise NoAnswer(f"{path} is served by user id {theirs}, not by {ours}")
+            peer.sendall(wire.encode(word, argument))
+            data = b""
+            while not data.endswith(b"\n") and len(data) < wire.LONGEST:
+                more = peer.recv(wire.LONGEST)
+                if not more:
+                    break
+                data += more
+            return wire.decode(data, wire.ANSWERS)
+        except (OSError, NoAnswer, wire.WireError) as error:
+            _say_why(peer, str(error))
+            raise
+        finally:
+            peer.close()
+    except ImportError as error:
+        raise NoAnswer(f"there is no way to ask ({error})") from None
+    except PermissionError:
+        raise NoAnswer(f"{path} serves another user than this one") from None
+    except FileNotFoundError:
+        raise NoAnswer(f"the job is over: there is no {path}") from None
+    except wire.WireError as error:
+        raise NoAnswer(f"the supervisor at {path} did not answer: {error}") from None
+    except OSError as error:
+        raise NoAnswer(f"the supervisor at {path} cannot be asked: {error.strerror}") from None
+
+
+def _say_why(peer: _socket.socket, why: str) -> None:
+    """Have the supervisor write down why we give up, if it can hear us: our stderr may be lost."""
+    try:
+        peer.settimeout(0)
+        peer.send(wire.encode(wire.GAVE_UP, why))
+    except OSError:
+        pass
+
+
+def tell(job: str, why: str) -> None:
+    """Have the supervisor write down why a gpg of `job` refuses by itself. Raises nothing."""
+    try:
+        ask(job, wire.GAVE_UP, why, patience=1.0)
+    except NoAnswer:
+        return  # the supervisor that should hear of it is not there
+
+
+def _user_of(end: _socket.socket) -> int:
+    """The user id of the process at the other end of a Unix socket, as the kernel knows it."""
+    import _socket
+
+    credentials = end.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
+def _own_user() -> int:
+    """Our own user id, from the same source: fakeroot and proot change what geteuid(2) returns."""
+    import _socket
+
+    one, other = _socket.socketpair()
+    try:
+        return _user_of(one)
+    finally:
+        one.close()
+        other.close()
+
+
+def observes(job: str) -> bool:
+    """Whether the supervisor of `job` only looks on: its answers are for the journal alone."""
+    try:
+        posix.stat(job + "/observe")
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,241 @@
+"""The settings: a few, from two TOML files and the command line.
+
+Rule 1: without a file nothing is read, and nothing is paid: a look for two files, no more.
+Rule 2: the later wins, key by key: the machine's file, then the user's, then the command line.
+Rule 3: what is not understood is an error that names its file and line, and nothing is started.
+Rule 4: settings name programs that we run. A file that anybody else can write is not obeyed, and
+not passed over either: somebody meant something by it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gpgshim.core.transcript import escape
+from gpgshim.history.prune import DAYS, JOBS
+from gpgshim.system.errors import Misconfigured
+from gpgshim.system.places import check_ours, check_path, home
+
+NAME = "gpgshim/gpgshim.conf"  #: below each of the two directories
+SYSTEM = Path("/etc", NAME)
+
+NOT_STARTED = "; nothing was started"
+HINT = "set XDG_CONFIG_HOME to a directory of this user"
+
+
+class Settings(NamedTuple):
+    """What is in force. A field is a key of a file, `_` for `-`; its value here is the default."""
+
+    commit: str | None = None
+    deadline: float = 600.0
+    gpg: str | None = None
+    dgit: str | None = None
+    observe: bool = False
+    alarm: str | None = None
+    metrics: str | None = None
+    keep_days: float = float(DAYS)
+    keep_jobs: int = JOBS
+
+
+class Loaded(NamedTuple):
+    """The settings, where each one comes from (`FILE:LINE`, absent: the default), and the files."""
+
+    settings: Settings
+    origins: dict[str, str]
+    files: dict[Path, bool]  # whether it is there
+
+
+class Kind(NamedTuple):
+    """A kind of value: what it is in words, and whether a value is one."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+def _is_command(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and "\0" not in value and bool(shlex.split(value))
+    except ValueError:
+        return False
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("/") and "\0" not in value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+COMMAND = Kind("a command, as a string", _is_command)
+PATH = Kind("an absolute path, as a string", _is_path)
+SECONDS = Kind(
+    "a number of seconds, more than 0 and at most 1000000",
+    lambda value: _is_number(value) and 0 < value <= 1e6,
+)
+AGE = Kind("a number of days, 1 to 100000", lambda value: _is_number(value) and 1 <= value <= 1e5)
+COUNT = Kind(
+    "a whole number, 1 to 1000000000",
+    lambda value: _is_number(value) and isinstance(value, int) and 1 <= value <= 1e9,
+)
+
+SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
+
+#: Key -> its kind, and what it is for.
+KEYS: dict[str, tuple[Kind, str]] = {
+    "commit": (COMMAND, "who is asked before the first signature; o2m:SOCKET is a manager"),
+    "deadline": (SECONDS, "how long the authority may take to answer"),
+    "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
+    "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
+    "observe": (SWITCH, "hold and refuse nothing; only write down what would have been done"),
+    "alarm": (COMMAND, "run when a job went round the gate, or when nobody knows what it did"),
+    "metrics": (PATH, "a textfile for node_exporter, written when a job is over"),
+    "keep-days": (AGE, "journals of jobs older than this are removed"),
+    "keep-jobs": (COUNT, "of younger jobs, the newest so many are kept"),
+}
+
+
+def user_file(environ: Mapping[str, str]) -> Path | None:
+    """The user's file, whether it is there or not; None for a user without a home."""
+    base = environ.get("XDG_CONFIG_HOME", "")
+    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
+        directory = home(environ)
+        if directory is None:
+            return None
+        base = f"{directory}/.config"
+    return Path(base, NAME)
+
+
+def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> Loaded:
+    """What is in force for a command line that gives `given`, field by field; None is not given.
+
+    `environ` says where the user's file is. Raises Misconfigured.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    files = {}
+    for path in (SYSTEM, user_file(environ)):
+        if path is None:
+            continue
+        text = _read(path)
+        files[path] = text is not None
+        if text is not None:
+            for key, value in _parse(path, text).items():
+                field = key.replace("-", "_")
+                values[field] = value
+                origins[field] = f"{path}{_line_of(key, text)}"
+    for field, value in (given or {}).items():
+        if value is not None:
+            values[field] = value
+            origins[field] = "the command line"
+    return Loaded(Settings(**values), origins, files)
+
+
+def _read(path: Path) -> str | None:
+    """The text of a file that only we and root can write; None where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}{NOT_STARTED}") from error
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(fd)
+        raise Misconfigured(f"{path} is not a plain file{NOT_STARTED}")
+    with open(fd, "rb") as file:
+        check_path(path, HINT)
+        check_ours(path, about, hint=HINT)  # the very file that is read
+        try:
+            return file.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise Misconfigured(f"{path}:{line}: not UTF-8{NOT_STARTED}") from None
+        except OSError as error:
+            raise Misconfigured(f"{path} cannot be read: {error.strerror}{NOT_STARTED}") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    """The settings that `text` holds, each checked. Raises Misconfigured."""
+    import tomllib  # only a machine with a file pays for it
+
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{path} is not TOML: {error}{NOT_STARTED}") from None
+    for key, value in values.items():
+        where = f"{path}{_line_of(key, text)}"
+        if key not in KEYS and isinstance(value, dict):
+            raise Misconfigured(
+                f"{where}: no setting {escape(key)!r}: it is a table, and there is none: a key"
+                f" stands by itself, as in `deadline = 600`{NOT_STARTED}"
+            )
+        if key not in KEYS:
+            raise Misconfigured(f"{where}: no setting {escape(key)!r}{_nearest(key)}{NOT_STARTED}")
+        kind = KEYS[key][0]
+        if not kind.fits(value):
+            raise Misconfigured(
+                f"{where}: {key} is {kind.words}, not {escape(to_toml(value))}{NOT_STARTED}"
+            )
+    return values
+
+
+def _line_of(key: str, text: str) -> str:
+    """`:LINE` of a key; empty where it is written in a way that only a parser understands."""
+    for number, line in enumerate(text.splitlines(), 1):
+        name = line.partition("=")[0].strip().strip("[]").strip().strip("'\"")
+        if name == key:
+            return f":{number}"
+    return ""
+
+
+def _nearest(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key.lower(), KEYS, n=1)
+    return f"; is it {near[0]!r} that is meant?" if near else f"; there are {', '.join(KEYS)}"
+
+
+def to_toml(value: Any) -> str:
+    """A value as a TOML file has it."""
+    import json
+
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    # JSON's strings are TOML's, but for one character.
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
+
+
+def show(loaded: Loaded) -> str:
+    """What is in force and where it comes from, as a TOML file that would say the same."""
+    out = [
+        f"# {escape(str(path))}: {'read' if there else 'not there'}\n"
+        for path, there in loaded.files.items()
+    ]
+    for key, (_, purpose) in KEYS.items():
+        field = key.replace("-", "_")
+        value = getattr(loaded.settings, field)
+        origin = loaded.origins.get(field, "default")
+        what = f"# {key} is not set" if value is None else f"{key} = {to_toml(value)}  # {origin}"
+        out.append(f"\n# {purpose}\n{what}\n")
+    return "".join(out)
+
+
+def show_json(loaded: Loaded) -> str:
+    """The same for a program: `{"settings": {KEY: {"value": …, "from": …}}, "files": {…}}`."""
+    import json
+
+    settings = {
+        key: {
+            "value": getattr(loaded.settings, key.replace("-", "_")),
+            "from": loaded.origins.get(key.replace("-", "_"), "default"),
+        }
+        for key in KEYS
+    }
+    files = {str(path): there for path, there in loaded.files.items()}
+    return json.dumps({"settings": settings, "files": files}, indent=2) + "\n"

@@ -1,0 +1,76 @@
+"""The steps that follow a job whose outcome has been told: alarm, metrics, fixture, pruning.
+
+Rule 1: nothing here changes the outcome or an exit status. An error is one line on stderr.
+Rule 2: their modules are imported before the job starts: by its end the package may have been
+upgraded or removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gpgshim.core.transcript import TranscriptError
+from gpgshim.history.journal import Journal
+from gpgshim.history.prune import prune_if_due
+from gpgshim.supervisor.config import Settings
+from gpgshim.system.errors import Unable
+from gpgshim.system.log import say
+
+
+def load(settings: Settings, record: Path | None = None) -> None:
+    """Import what these settings need later. Raises Unable."""
+    try:
+        if settings.alarm or settings.metrics:
+            from gpgshim.supervisor import after  # noqa: F401
+        if settings.metrics:
+            from gpgshim.history import tally  # noqa: F401
+        if record:
+            from gpgshim.history import recorded  # noqa: F401
+    except (ImportError, OSError) as error:
+        raise Unable(f"{error}; nothing was started") from error
+
+
+def tried(what: str, step: Callable[[], object]) -> None:
+    """Do `step`; if it fails, say so, and go on."""
+    try:
+        step()
+    except Exception as error:  # whatever it is: the outcome is on disk, and stands
+        text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        say(f"{what}: {text}; the outcome of the job is not changed by that")
+
+
+def follow(journal: Journal, settings: Settings) -> None:
+    """Raise the alarm and count the job, if these settings want that."""
+    if settings.alarm or settings.metrics:
+        from gpgshim.supervisor import after
+
+        tried(f"{journal.path.name}: alarm and metrics", lambda: after.follow(journal, settings))
+
+
+def keep(journal: Journal, path: Path, shows: str) -> None:
+    """Write the journal to `path` as a fixture."""
+    from gpgshim.history import recorded
+
+    def step() -> None:
+        try:
+            recorded.keep(journal.read(), path, shows)
+        except (OSError, TranscriptError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            say(f"--record {path} was not written: {why}; {journal.path} is the journal itself")
+
+    tried(f"--record {path}", step)
+
+
+def prune(journal: Journal, settings: Settings, waited_for: bool = True) -> None:
+    """Remove old journals; `waited_for` is whether a caller waits for this process to end."""
+    directory = journal.path.parent
+    tried(
+        f"old journals in {directory}",
+        lambda: prune_if_due(
+            directory,
+            days=settings.keep_days,
+            jobs=settings.keep_jobs,
+            waited_for=waited_for,
+        ),
+    )

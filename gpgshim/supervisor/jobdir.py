@@ -1,0 +1,388 @@
+"""A job's own directory: the stunts, and all that they need to find beside themselves.
+
+    JOB/bin/gpg, dgit, gpgconf    the stunts; JOB/bin goes first on the job's PATH; dgit only for
+                                  a job under dgit-repos-server
+    JOB/real/gpg and so on        links to the real programs
+    JOB/table                     the real gpg's options
+    JOB/until                     when the stunt dgit gives up, where it has to
+    JOB/observe                   there if the stunts are to hold and refuse nothing
+    JOB/boot, JOB/orphans         the boots in which something may still have JOB/bin on its PATH
+    JOB/exported                  there if a shell may have taken JOB/bin onto its PATH
+    JOB/wall                      a link to the directory behind JOB/bin on the job's PATH (wall.py)
+    JOB/socket                    the supervisor; gone when the gate is
+    JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for the others
+    JOB/pyc/                      what CPython itself imports as it starts, compiled
+
+Rule 1: nothing in here changes once the job has started, so an upgrade of the package, or of
+python3, cannot give a job half of another version.
+Rule 2: every user can run the stunts, where the directory can be reached; a stunt of another user
+refuses. Only the job's user can change anything in here, or connect to the socket.
+Rule 3: the stunts stay as long as anything of the job may be alive (leftovers.py). Were they gone,
+an orphan's PATH would lead it on to the wall, and without that to the real gpg.
+Rule 4: all attempts of a named job under `run` have their directory at one path, because a build
+tree keeps gpg's path from one attempt to the next. Each attempt puts a new directory there in one
+step. Between attempts the programs there refuse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import marshal
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
+
+from gpgshim.core.transcript import escape
+from gpgshim.supervisor import leftovers
+from gpgshim.supervisor.leftovers import RANDOM
+from gpgshim.system.errors import Misconfigured, Unable
+
+#: sun_path has 108 bytes, and the last is a NUL.
+LONGEST_SOCKET_PATH = 107
+#: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), line feed included.
+LONGEST_SHEBANG = 255
+
+_LONGEST_PREFIX = 24  #: bytes of a job's name that its directory's name begins with
+
+#: renameat2(2)'s.
+_AT_FDCWD, _RENAME_NOREPLACE, _RENAME_EXCHANGE = -100, 1, 2
+
+_GPG = (
+    "__future__",
+    "gpgshim",
+    "gpgshim.gpgargs",
+    "gpgshim.gpgargs.commands",
+    "gpgshim.gpgargs.argv",
+    "gpgshim.stunts",
+    "gpgshim.stunts.conffile",
+    "gpgshim.stunts.wire",
+    "gpgshim.stunts.ask",
+    "gpgshim.stunts.shim",
+)
+#: A stunt's modules, each after those that it imports. All are in one file, and executed before the
+#: stunt decides anything: finding them one by one costs more than all that they do.
+STUNT_MODULES = {
+    "gpg": _GPG,
+    "dgit": (*_GPG, "gpgshim.stunts.failures", "gpgshim.stunts.dgit"),
+    "gpgconf": (*_GPG, "gpgshim.stunts.gpgconf"),
+}
+#: What CPython itself imports from files as it starts under -I -S.
+START_MODULES = ("encodings.aliases", "encodings.utf_8", "encodings")
+
+#: CPython ignores SIGPIPE and SIGXFSZ as it starts, and does not say what they were before; the
+#: real gpg has to be given what the caller left. `encodings` is imported before that happens, so
+#: its bytecode in JOB/pyc is this. Seen to hold for CPython 3.11 to 3.14
+#: (tests/test_untouched.py); where it should not, the two signals are put to their defaults.
+#: Then come START_MODULES as they are, so that CPython need not look for the other two.
+#: CPython also installs a handler for SIGINT as it starts, by importing `_signal`. With it an
+#: interrupt would be a traceback, a fatal error of the interpreter, or lost, until the stunt's own
+#: code runs. So the last lines wait for that import, and put SIGINT back to what kills.
+PRELUDE = """\
+import builtins
+import marshal
+import posix
+import sys
+caller_status = b""
+try:
+    _fd = posix.open("/proc/self/status", posix.O_RDONLY | posix.O_CLOEXEC)
+    while _more := posix.read(_fd, 1 << 14):
+        caller_status += _more
+    posix.close(_fd)
+except OSError:
+    pass
+for _name, _code in marshal.loads({modules!r}):
+    exec(_code, vars(sys.modules.setdefault(_name, type(sys)(_name))))
+_import = builtins.__import__
+def _until_signal(name, *more, **named):
+    if name != "_signal":
+        return _import(name, *more, **named)
+    builtins.__import__ = _import
+    try:
+        module = _import(name, *more, **named)
+        if module.getsignal(2) is module.default_int_handler:
+            module.signal(2, module.SIG_DFL)
+    except KeyboardInterrupt:
+        module = _import(name, *more, **named)
+        module.signal(2, module.SIG_DFL)
+        posix.kill(posix.getpid(), 2)
+    return module
+builtins.__import__ = _until_signal
+"""
+
+
+class Contents(NamedTuple):
+    """What is in a job's directory.
+
+    `table` is what argv.load takes; `real` maps the stunts' names to the real programs;
+    `until` is in seconds on the monotonic clock; `observe` has the stunts hold and refuse nothing;
+    `wall` is the directory that stands behind JOB/bin on the job's PATH.
+    """
+
+    table: str
+    real: dict[str, Path]
+    until: float | None = None
+    observe: bool = False
+    wall: Path | None = None
+
+
+def make(
+    base: Path,
+    job: str,
+    table: str,
+    real: dict[str, Path],
+    until: float | None = None,
+    observe: bool = False,
+    wall: Path | None = None,
+) -> Path:
+    """Make a directory for an attempt of `job` under `base`; its path, which no other has had.
+
+    What follows `job` is what Contents has. Raises Misconfigured where a path is too long for a
+    socket or a script, Unable where the disk does not let us.
+    """
+    contents = Contents(table, real, until, observe, wall)
+    with _unable(base, job):
+        path = _make_directory(base, job[:_LONGEST_PREFIX])
+        try:
+            _fill(path, path, contents)
+        except BaseException:
+            remove(path)
+            raise
+    return path
+
+
+def make_at_its_path(base: Path, job: str, contents: Contents) -> tuple[Path, int] | None:
+    """Make the directory of an attempt at the path that all attempts of the named `job` have.
+
+    The path and a descriptor that holds its lock; None where another attempt holds it, where others
+    can write to `base` and so could make what a build tree remembers, and where the file system
+    cannot exchange two directories. Raises as make() does.
+    """
+    path = base / f"{job[:_LONGEST_PREFIX]}.{_number_of(job):0{2 * RANDOM}x}"
+    with _unable(base, job):
+        if base.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return None
+        new = _make_directory(base, job[:_LONGEST_PREFIX])
+        held = -1
+        try:
+            _fill(new, path, contents)
+            held = leftovers.hold(new)
+            if _put_in_place(new, path):
+                return path, held
+        except BaseException:
+            _close(held)
+            remove(new)
+            raise
+        _close(held)
+        remove(new)
+    return None
+
+
+def _put_in_place(new: Path, path: Path) -> bool:
+    """Have `new` be at `path` from one moment to the next; what was there is removed then.
+
+    Whether it could be done. Who wants to do it holds the lock of what is there: so it happens
+    neither while an attempt runs, nor twice at once.
+    """
+    while True:
+        try:
+            held = leftovers.hold(path)
+        except FileNotFoundError:
+            if _rename(new, path, _RENAME_NOREPLACE):
+                return True
+            if not os.path.lexists(path):
+                return False
+            continue  # another was quicker
+        except OSError:
+            return False  # its lock is held, or it is no directory of ours
+        try:
+            if not os.path.samestat(os.fstat(held), path.lstat()):
+                continue  # another has put its own there meanwhile
+            if not leftovers.is_ours(path):
+                return False
+            if leftovers.may_have_orphans(path):
+                (new / leftovers.ORPHANS).write_text(leftovers.boot_id())
+            if not _rename(new, path, _RENAME_EXCHANGE):
+                return False
+            remove(new)  # which is what was there
+            return True
+        except FileNotFoundError:
+            continue  # another removed it
+        finally:
+            os.close(held)
+
+
+def _rename(old: Path, new: Path, flag: int) -> bool:
+    """renameat2(2), which Python does not have; whether it was done."""
+    try:
+        import ctypes
+
+        rename = ctypes.CDLL(None).renameat2
+    except (ImportError, OSError, AttributeError):
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), flag) == 0)
+
+
+def _number_of(job: str) -> int:
+    # FNV-1a. Not a digest: hashlib takes longer to load than all else that is done here. If two
+    # names have one number, two jobs have one path: never at once, and each gets its own grants.
+    number = 0xCBF29CE484222325
+    for byte in job.encode():
+        number = (number ^ byte) * 0x100000001B3 % (1 << 64)
+    return number % (1 << 8 * RANDOM)
+
+
+def remove(path: Path) -> None:
+    """Remove a job's directory, as far as that can be done."""
+    # What cannot be removed now is swept later: because of what fstat says, which rmtree does not
+    # ignore even so, or because another python3 has come since we started.
+    with contextlib.suppress(OSError, ImportError):
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _unable(base: Path, job: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unable(
+            f"cannot make a directory for job {job} in {base}: {error.strerror};"
+            " nothing was started"
+        ) from error
+
+
+def _fill(at: Path, path: Path, contents: Contents) -> None:
+    """Write all that is in a job's directory into `at`, for a directory that will be at `path`."""
+    given = os.umask(0o022)  # other users may read all of it, and connect to nothing
+    try:
+        _check_path(path)
+        for name in ("code", "bin", "real"):
+            (at / name).mkdir()
+        (at / leftovers.BOOT).write_text(leftovers.boot_id())
+        (at / "table").write_text(contents.table, "utf-8", "surrogateescape")
+        if contents.until is not None:
+            (at / "until").write_text(f"{contents.until:.3f}\n")
+        if contents.observe:
+            (at / "observe").touch()
+        if contents.wall is not None:
+            (at / "wall").symlink_to(contents.wall)
+        for name, program in contents.real.items():
+            (at / "real" / name).symlink_to(program)
+            _write_stunt(at, path, name)
+        _plant_prelude(at)
+        at.chmod(0o711)
+    finally:
+        os.umask(given)
+
+
+def _make_directory(base: Path, prefix: str) -> Path:
+    # tempfile.mkdtemp, less its import, which takes longer than to make all that is in here.
+    while True:
+        path = base / f"{prefix}.{os.urandom(RANDOM).hex()}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            return path
+
+
+def _interpreter() -> str:
+    # Not sys.executable, which is found by argv[0] and PATH, and may be another one. Nor a virtual
+    # environment's link to it, which would look for its pyvenv.cfg at every start.
+    return os.path.realpath("/proc/self/exe")
+
+
+def _shebang(path: Path) -> bytes:
+    return f"#!{_interpreter()} -ISBXpycache_prefix={path}/pyc\n".encode()
+
+
+def _check_path(path: Path) -> None:
+    if ":" in str(path) or "\n" in str(path):
+        # PATH would be cut at it, and the next gpg on PATH is the real one.
+        raise Misconfigured(
+            f"{escape(str(path))} has a colon or a line feed in it, and cannot stand on PATH:"
+            " set XDG_RUNTIME_DIR to another; nothing was started"
+        )
+    if any("\udc80" <= letter <= "\udcff" for letter in str(path)):
+        # It stands in the stunts' first line, and Python reads that as UTF-8.
+        raise Misconfigured(
+            f"{escape(str(path))} is not UTF-8: set XDG_RUNTIME_DIR to another; nothing was started"
+        )
+    socket = len(os.fsencode(path / "socket"))
+    if socket > LONGEST_SOCKET_PATH:
+        raise Misconfigured(
+            f"{path}/socket has {socket} bytes, and a socket's path can have {LONGEST_SOCKET_PATH}:"
+            " set XDG_RUNTIME_DIR to a shorter one; nothing was started"
+        )
+    if not os.access(_interpreter(), os.X_OK):
+        # execvp(3) steps over a script without its interpreter, to the real gpg.
+        raise Misconfigured(
+            f"there is no {_interpreter()} that a stunt could be run with (is /proc mounted?);"
+            " nothing was started"
+        )
+    line = _shebang(path)
+    if len(line) > LONGEST_SHEBANG or _interpreter().split() != [_interpreter()]:
+        raise Misconfigured(
+            f"{_interpreter()!r} is too long for a script's first line, or has a space in it;"
+            " nothing was started"
+        )
+
+
+def stunt_template(name: str) -> Path:
+    """The text of the stunt `name`: beside the package in a checkout, in it when installed."""
+    package = Path(__file__).parents[1]
+    inside = package / "bin" / name
+    return inside if inside.exists() else package.parent / "bin" / name
+
+
+def _write_stunt(at: Path, path: Path, name: str) -> None:
+    body = stunt_template(name).read_bytes().partition(b"\n")[2]
+    stunt = at / "bin" / name
+    stunt.write_bytes(_shebang(path) + body)
+    stunt.chmod(0o755)
+    if not os.access(stunt, os.X_OK):
+        # execvp(3) steps over what it may not run, and the next gpg on PATH is the real one.
+        raise Misconfigured(
+            f"no program can be run from {path} (is it mounted noexec?):"
+            " set XDG_RUNTIME_DIR to another; nothing was started"
+        )
+    # An interpreter of another version, which marshals otherwise, looks for another name.
+    code = at / "code" / f"{name}.{sys.implementation.cache_tag}"
+    code.write_bytes(_marshal(STUNT_MODULES[name]))
+
+
+def _plant_prelude(at: Path) -> None:
+    spec = importlib.util.find_spec("encodings")
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin)
+    text = PRELUDE.format(modules=_marshal(START_MODULES))
+    code = compile(text, "gpgshim's prelude", "exec", dont_inherit=True)
+    # PEP 552: a hash-based file, not to be checked against its source.
+    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
+    cached = Path(f"{at}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(head + marshal.dumps(code))
+
+
+def _marshal(modules: Iterable[str]) -> bytes:
+    return marshal.dumps([(module, _code(module)) for module in modules])
+
+
+@functools.cache  # the stunts have most of theirs in common
+def _code(module: str) -> CodeType:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.loader is None:
+        raise Unable(f"the module {module} cannot be read; nothing was started")
+    code = spec.loader.get_code(module)  # type: ignore[attr-defined]
+    assert isinstance(code, CodeType)
+    return code

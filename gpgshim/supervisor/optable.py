@@ -1,0 +1,259 @@
+"""Asks the very gpg that will be run for its option table.
+
+Rule 1: the table is that gpg's own print; a shipped one serves a gpg of that version that cannot.
+Rule 2: nothing is kept from one job to the next. Two calls of gpg cost four milliseconds, and no
+property of a file tells that a wrapper still leads to the same gpg.
+Rule 3: gpg runs as in the job: in the job's environment and directory.
+Rule 4: the table names the files that it comes from, so that a stunt can tell when one has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.gpgargs import argv
+from gpgshim.stunts import conffile
+
+SECONDS = 20.0  #: how long a gpg may take to print; a cold disk takes one, a hung one never ends
+LARGEST = 1 << 20  #: bytes that a gpg may print; a table has twelve thousand
+PIPE = 4096  #: bytes that the pipe holds: fewer than a table has, so gpg waits until we read
+SHIPPED = Path(__file__).parents[1] / "tables"
+HEADING = 512  #: a row of the table that is a heading of --help
+
+#: Signals that CPython ignores as it starts, which no gpg expects.
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class NoTable(ValueError):
+    """There is no gpg here whose options are known: the message says what was seen."""
+
+
+class Gpg(NamedTuple):
+    """What --version says: the version alone, and whose gpg it is (argv.GNUPG, argv.CHAMELEON)."""
+
+    version: str
+    maker: str
+
+
+class Source(NamedTuple):
+    """The program that prints the table, and the wrapper that leads to it, empty where none does.
+
+    `program` is empty where it cannot be told which program a wrapper starts.
+    """
+
+    program: str
+    wrapper: str
+
+
+def of(gpg: str, environ: Mapping[str, str]) -> str:
+    """The option table of the gpg at this path, as argv.load takes it; asked of that gpg now.
+
+    `environ` is the environment of the job. Raises NoTable where there is no usable gpg.
+    """
+    who = identify_gpg(gpg, environ)
+    seen: list[str] = []
+    try:
+        printed = run([gpg, "--dump-option-table"], environ, lambda pid: seen.append(look(pid)))
+    except NoTable as problem:
+        shipped = SHIPPED / f"gpg-{who.version}"
+        if not shipped.exists():
+            raise NoTable(f"{problem}, and no table is shipped for {who.version}") from None
+        printed = shipped.read_text().partition("\n\n")[2]
+    source = source_of(gpg, seen[0] if seen else "")
+    return render(who, printed, source, system_conf(source.program or gpg, environ))
+
+
+def version(text: str) -> str:
+    """The version of the gpg that this table (from `of`) is of, for people: `2.4.9`."""
+    return argv.load(text).version
+
+
+def identify_gpg(gpg: str, environ: Mapping[str, str]) -> Gpg:
+    """Whose gpg this is, and of which version. Raises NoTable."""
+    try:
+        return identify(run([gpg, "--version"], environ))
+    except NoTable as problem:
+        # A conf file with a bad line ends gpg 2.4 before --version, and not before --help.
+        with contextlib.suppress(NoTable):
+            return identify(run([gpg, "--help"], environ))
+        raise problem from None
+
+
+def identify(printed: str) -> Gpg:
+    """Reads what --version printed. Raises NoTable where it is not gpg's."""
+    first = printed.partition("\n")[0]
+    match = re.fullmatch(r"gpg \(.+\) (\d+\.\d+[\w.+-]*)", first)
+    if not match:
+        raise NoTable(f"not a gpg: --version says {first[:60]!r}")
+    return Gpg(match[1], argv.CHAMELEON if "chameleon" in printed.lower() else argv.GNUPG)
+
+
+def look(pid: int) -> str:
+    """The path of the program that process `pid` is; empty where that cannot be told.
+
+    A process that waits for a child is not taken for the program that prints: it may be a wrapper.
+    """
+    try:
+        if Path(f"/proc/{pid}/task/{pid}/children").read_text():
+            return ""
+        path = os.readlink(f"/proc/{pid}/exe")
+        # In another root or mount namespace the same path is another file.
+        return path if os.path.samefile(path, f"/proc/{pid}/exe") else ""
+    except OSError:
+        return ""
+
+
+def source_of(gpg: str, seen: str) -> Source:
+    """Where the table comes from that the gpg at this path printed as the program `seen`."""
+    with contextlib.suppress(OSError):
+        if seen and not os.path.samefile(seen, gpg):
+            return Source(seen, gpg)
+    return Source("", gpg) if not seen and is_script(gpg) else Source(gpg, "")
+
+
+def is_script(path: str) -> bool:
+    """Whether an interpreter runs the program at `path`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
+def system_conf(gpg: str, environ: Mapping[str, str]) -> str:
+    """The path of the global conf file of the gpg at this path: gpgconf, beside it, knows."""
+    gpgconf = os.path.join(os.path.dirname(os.path.realpath(gpg)), "gpgconf")
+    try:
+        if not os.access(gpgconf, os.X_OK):
+            return argv.SYSTEM_CONF
+        said = run([gpgconf, "--list-dirs", "sysconfdir"], environ).partition("\n")[0]
+    except NoTable:
+        return argv.SYSTEM_CONF
+    directory = re.sub("%([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), said)
+    return f"{directory.rstrip('/')}/gpg.conf" if directory[:1] == "/" else argv.SYSTEM_CONF
+
+
+def render(who: Gpg, printed: str, source: Source | None = None, conf: str = "") -> str:
+    """The table as argv.load takes it, of `name:number:flags:…` lines. Raises NoTable."""
+    rows = []
+    for line in printed.splitlines():
+        match = re.match(r"([\w-]*):(\d+):(\d+)(?::|$)", line)
+        if not match:
+            raise NoTable(f"gpg {who.version}: not a row of an option table: {line[:60]!r}")
+        name, number, flags = match.groups()
+        if name and not int(flags) & HEADING:
+            rows.append(f"{name}:{number}:{flags}")
+    if not any(row.startswith("sign:") for row in rows):
+        raise NoTable(f"gpg {who.version} printed a table of {len(rows)} rows without --sign")
+    head = [argv.HEAD, f"gpg: {who.version}", f"maker: {who.maker}", f"rows: {len(rows)}"]
+    if conf not in ("", argv.SYSTEM_CONF):
+        head.append(f"conf: {one_line(conf)}")
+    for key, path in zip(argv.SOURCES, source or (), strict=False):
+        if path:
+            try:
+                head.append(f"{key}: {conffile.identity(os.stat(path))} {one_line(path)}")
+            except OSError as problem:
+                raise NoTable(f"{path}: {problem.strerror}") from problem
+    return "\n".join([*head, "", *rows, ""])
+
+
+def one_line(path: str) -> str:
+    """A path, if a line of the table can hold it. Raises NoTable."""
+    if "\n" in path:
+        raise NoTable(f"{path!r} has a line feed in its name")
+    return path
+
+
+def run(
+    words: list[str], environ: Mapping[str, str], look: Callable[[int], object] | None = None
+) -> str:
+    """What this program prints on stdout. Raises NoTable.
+
+    `look` is called with its process id when it has begun to print, and before anything is read.
+    """
+    called = " ".join(words)
+    try:
+        pid, out, err = spawn(words, environ)
+    except OSError as problem:
+        raise NoTable(f"{called}: {problem.strerror}") from problem
+    texts = {out: b"", err: b""}
+    try:
+        until = time.monotonic() + SECONDS
+        poll = select.poll()
+        for fd in texts:
+            poll.register(fd, select.POLLIN)
+        is_open = set(texts)
+        while is_open:
+            ready = poll.poll(max(0.0, until - time.monotonic()) * 1000)
+            if not ready:
+                raise NoTable(f"{called}: no end after {SECONDS:g} s")
+            for fd, _ in ready:
+                if fd == out and look:
+                    look(pid)
+                    look = None
+                more = os.read(fd, 1 << 16)
+                texts[fd] += more
+                if not more:
+                    poll.unregister(fd)
+                    is_open.remove(fd)
+            if len(texts[out]) > LARGEST:
+                raise NoTable(f"{called}: more than {LARGEST} bytes")
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        for fd in texts:
+            os.close(fd)
+        status = ended(pid)
+    if status:
+        said = texts[err].decode("utf-8", "replace").strip()[-200:]
+        how = f"exit {status}" if status > 0 else f"signal {-status}"
+        raise NoTable(f"{called}: {how}: {said}")
+    return texts[out].decode("utf-8", "surrogateescape")
+
+
+def spawn(words: list[str], environ: Mapping[str, str]) -> tuple[int, int, int]:
+    """Start it; its process id, and where its stdout and stderr can be read. Raises OSError."""
+    # The import of subprocess would take longer than the rest of this module.
+    ours: list[int] = []
+    its: list[int] = []
+    try:
+        for _ in range(2):
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            ours.append(reader)
+            its.append(writer)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(its[0], fcntl.F_SETPIPE_SZ, PIPE)
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, its[0], 1),
+            (os.POSIX_SPAWN_DUP2, its[1], 2),
+        ]
+        pid = os.posix_spawn(
+            words[0], words, environ, file_actions=actions, setsigdef=_DEFAULT_SIGNALS
+        )
+    except BaseException:
+        for fd in ours:
+            os.close(fd)
+        raise
+    finally:
+        for fd in its:
+            os.close(fd)
+    return pid, *ours  # type: ignore[return-value]
+
+
+def ended(pid: int) -> int:
+    """How `pid` ended: its exit status, or a signal's number below 0."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return 0  # SIGCHLD is ignored here, and the kernel has thrown the status away

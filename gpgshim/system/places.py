@@ -1,0 +1,331 @@
+"""Where things are: journals, jobs' directories, and the real programs.
+
+Rule 1: a path that another user controls, or could replace at any component, is refused, not used
+with care: check_path is the one check, for every directory and file of ours.
+Rule 2: a stunt is never taken for the real program, by whatever name or link it is found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import socket
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from gpgshim.system.errors import Misconfigured, Unable
+
+#: What a stunt's text contains, and no real program's: the import of its body.
+_STUNT = b"from gpgshim."
+#: What a program of wall.py contains, and no other program as small as these.
+REFUSAL = b"gpgshim refuses: "
+
+_MOST_LINKS = 40  #: symbolic links on one path, as for the kernel (path_resolution(7))
+
+#: What to do where another user controls a directory.
+RUNTIME_HINT = (
+    "unset XDG_RUNTIME_DIR, or set it to a directory of this user (`sudo -E` leaves the caller's)"
+)
+STATE_HINT = "set XDG_STATE_HOME to a directory of this user (`sudo -E` leaves the caller's HOME)"
+
+
+def state_directory(environ: dict[str, str]) -> Path:
+    """Where journals are: $STATE_DIRECTORY as systemd gives it, else under $XDG_STATE_HOME.
+
+    Raises Misconfigured where the environment names no place, and the user has no home.
+    """
+    if given := environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    base = environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
+        directory = home(environ)
+        if directory is None:
+            raise Misconfigured(
+                "there is no place for journals: HOME is no absolute path, and user id"
+                f" {os.getuid()} has no home in /etc/passwd: set HOME or XDG_STATE_HOME;"
+                " nothing was started"
+            )
+        base = f"{directory}/.local/state"
+    return Path(base, "gpgshim")
+
+
+def home(environ: Mapping[str, str]) -> str | None:
+    """The user's home: $HOME, or what the user database says; None where neither is a path."""
+    given = environ.get("HOME", "")
+    if not given.startswith("/"):
+        import pwd
+
+        try:
+            given = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return given if given.startswith("/") else None
+
+
+def runtime_directory(environ: dict[str, str]) -> Path:
+    """Where jobs' directories are made: $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/gpgshim, or /tmp."""
+    if given := environ.get("RUNTIME_DIRECTORY"):
+        return Path(given.split(":")[0])
+    base = environ.get("XDG_RUNTIME_DIR", "")
+    return Path(base, "gpgshim") if base.startswith("/") else Path("/tmp")
+
+
+def make_private(directory: Path, hint: str = "name another place") -> None:
+    """Make `directory`, and what is missing above it, on disk; or check the one that is there.
+
+    Raises Misconfigured where another user controls it (see check_path; `hint` says what to do),
+    Unable where it cannot be made. A sticky directory that all can write, such as /tmp, passes:
+    what is made in it has a random name.
+    """
+    check_path(directory, hint)  # before anything is made in what another user controls
+    try:
+        missing = [directory]
+        while not missing[-1].parent.exists():
+            missing.append(missing[-1].parent)
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir(mode=0o700)
+                sync_directory(each.parent)
+        info = directory.stat()
+    except OSError as error:
+        raise Unable(
+            f"{directory} cannot be made or looked at: {error.strerror}: mend that, or name another"
+            " place (XDG_STATE_HOME, XDG_RUNTIME_DIR); nothing was started"
+        ) from error
+    if not stat.S_ISDIR(info.st_mode):
+        raise Misconfigured(f"{directory} is not a directory; nothing was started")
+    check_path(directory, hint)
+
+
+def own_user() -> int:
+    """Our effective user id as the kernel reports it.
+
+    geteuid(2) is not the kernel's word under fakeroot(1) and proot(1): both change its result.
+    """
+    one, other = socket.socketpair()
+    with one, other:
+        return user_of(one)
+
+
+def is_trusted(owner: int) -> bool:
+    """Whether `owner`, as stat(2) reports it, is root or this user.
+
+    What changes geteuid(2), such as fakeroot, changes stat(2) alike, so that one agrees with the
+    other; it need not change both, so the kernel's own word counts too.
+    """
+    return owner in (0, os.geteuid()) or owner == own_user()
+
+
+def user_of(end: socket.socket) -> int:
+    """The user id of the process at the other end of a Unix socket, as the kernel reports it."""
+    credentials = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
+def check_path(path: Path, hint: str = "name another place") -> None:
+    """Raises Misconfigured where another user controls `path`, or could replace it.
+
+    Every component is looked at, and symbolic links are followed one by one. The owner must be root
+    or this user. Others must not be able to write to it, unless it is a sticky directory: in that
+    one they cannot rename what is not theirs, and a symbolic link in it must be root's or ours.
+    What is missing at the end is not looked at. `hint` says what to do. Raises Unable for a
+    component that cannot be looked at.
+    """
+    waiting = [*reversed(path.absolute().parts)]
+    at = Path("/")
+    links = 0
+    in_sticky = False
+    while waiting:
+        below = at / waiting.pop()  # a part that is absolute begins anew
+        try:
+            info = below.lstat()
+            is_link = stat.S_ISLNK(info.st_mode)
+            parts = [*reversed(Path(os.readlink(below)).parts)] if is_link else []
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unable(
+                f"{below} cannot be looked at: {error.strerror}; nothing was started"
+            ) from error
+        if not is_link:
+            check_ours(below, info, path, hint)
+            at = below
+            in_sticky = bool(info.st_mode & stat.S_ISVTX)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise Unable(f"{path} has too many symbolic links in it; nothing was started")
+        if in_sticky and not _is_ours_or_of_the_system(info.st_uid):
+            raise Misconfigured(
+                f"{below} is a symbolic link of user id {info.st_uid}, who can have it lead"
+                f" elsewhere: {hint}; nothing was started"
+            )
+        waiting += parts
+
+
+def check_ours(
+    at: Path, info: os.stat_result, path: Path | None = None, hint: str = "name another place"
+) -> None:
+    """Raises Misconfigured where another user owns `at` or can write to it.
+
+    `at` is `path` (default), or a directory above it. A sticky directory that all can write, such
+    as /tmp, passes. So does what a group can write that has no other member than root and us.
+    """
+    replace = f"replace {path}" if path not in (None, at) else ""
+    if not _is_ours_or_of_the_system(info.st_uid):
+        can = f", who can {replace}" if replace else ""
+        raise Misconfigured(
+            f"{at} belongs to user id {info.st_uid}{can}: {hint}; nothing was started"
+        )
+    if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
+        return
+    by_group = info.st_mode & stat.S_IWGRP and not _is_private_group(at, info.st_gid)
+    if by_group or info.st_mode & stat.S_IWOTH:
+        can = f", and so can {replace}" if replace else ""
+        raise Misconfigured(
+            f"others can write to {at} (mode {stat.S_IMODE(info.st_mode):04o}){can}:"
+            f" `chmod go-w {at}`, or {hint}; nothing was started"
+        )
+
+
+def _is_ours_or_of_the_system(owner: int) -> bool:
+    return is_trusted(owner) or (owner == _overflow_user() and not _is_mapped(owner))
+
+
+def _overflow_user() -> int:
+    """The user id that stat(2) reports for users outside of our user namespace."""
+    try:
+        return int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except (OSError, ValueError):
+        return -1
+
+
+def _is_mapped(user: int) -> bool:
+    """Whether `user` is a user of our user namespace (user_namespaces(7)).
+
+    In the namespace of an ordinary user root is not mapped, and root's directories have another
+    owner there.
+    """
+    try:
+        rows = [row.split() for row in Path("/proc/self/uid_map").read_text().splitlines()]
+        return any(int(row[0]) <= user < int(row[0]) + int(row[2]) for row in rows)
+    except (OSError, ValueError, IndexError):
+        return True
+
+
+def _is_private_group(at: Path, group: int) -> bool:
+    """Whether `group` has no other members than root and us, and `at` has no access list (ACL).
+
+    Of /etc/passwd and /etc/group alone: a name service can hang, and does not list all its users.
+    """
+    try:
+        os.getxattr(at, "system.posix_acl_access")
+        return False  # the bits of the group are then the most that anybody in the list can have
+    except OSError:
+        pass
+    try:
+        users = [row.split(":") for row in Path("/etc/passwd").read_text().splitlines()]
+        groups = [row.split(":") for row in Path("/etc/group").read_text().splitlines()]
+        ours = {row[0] for row in users if is_trusted(int(row[2]))}
+        primary = {row[0] for row in users if int(row[3]) == group}
+        members = [{*row[3].split(",")} - {""} for row in groups if int(row[2]) == group]
+    except (OSError, ValueError, IndexError):
+        return False
+    return bool(members) and set().union(primary, *members) <= ours
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the names in `directory` are on disk. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def is_stunt(path: Path) -> bool:
+    """Whether the program at `path` is a stunt of ours. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    return head.startswith(b"#!") and _STUNT in head
+
+
+def is_refusal(path: Path) -> bool:
+    """Whether the program at `path` is one that only refuses (wall.py). Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    return head.startswith(b"\x7fELF") and REFUSAL in head
+
+
+def can_be_run(stunt: Path) -> bool:
+    """Whether execvp(3) would run this stunt, and not step over it to the next program on PATH.
+
+    It steps over what is not there or may not be run, and over what has such an interpreter.
+    """
+    try:
+        with stunt.open("rb") as file:
+            interpreter = file.readline(256)[2:].split()[0]
+    except (OSError, IndexError):
+        return False
+    return os.access(stunt, os.X_OK) and os.access(interpreter, os.X_OK)
+
+
+def _is_program(path: Path) -> bool:
+    """Whether `path` can be run, as execvp(3) would see it. Raises OSError where that stops."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False  # all else may hide the one that would be run; the next is another program
+    return is_file and os.access(path, os.X_OK)
+
+
+def _off_path(search: str, given: str | None) -> str:
+    """What helps where the stunts of a job that is over are still first on PATH."""
+    if given is not None:
+        return ""
+    rest = ":".join(each for each in search.split(":") if not _has_stunts(Path(each)))
+    return f" if its job is over, take it off PATH: `PATH={shlex.quote(rest)}`; else"
+
+
+def _has_stunts(directory: Path) -> bool:
+    gpg = directory / "gpg"
+    try:
+        return _is_program(gpg) and (is_stunt(gpg) or is_refusal(gpg))
+    except OSError:
+        return False
+
+
+def find_real(name: str, search: str, given: str | None = None) -> Path | None:
+    """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
+
+    None where `search` has none. Raises Misconfigured where `given` is none, or where what was
+    found is a stunt. A stunt that comes first is not stepped over: it is another job's gate, and
+    going round it must be said aloud.
+    """
+    if given is not None:
+        candidates = [Path(given)]
+    else:
+        candidates = [Path(each, name) for each in search.split(":") if each.startswith("/")]
+    for path in candidates:
+        try:
+            if not _is_program(path):
+                continue
+            if is_stunt(path) or is_refusal(path):
+                raise Misconfigured(
+                    f"{path} is a stunt, not the real {name}:{_off_path(search, given)} name the"
+                    f" real one with --{name}; nothing was started"
+                )
+        except OSError as error:
+            raise Misconfigured(
+                f"{path} cannot be read: {error.strerror}; nothing was started"
+            ) from error
+        return path.absolute()
+    if given is not None:
+        raise Misconfigured(
+            f"{given} is not a program that can be run, and was given as the real {name};"
+            " nothing was started"
+        )
+    return None

@@ -1,0 +1,250 @@
+"""Looks at a machine as a tag2upload oracle: what its oracled would be given, and would run.
+
+Rule 1: nothing is changed, started or asked over a network; what runs is `systemctl --user show`,
+and a stunt that is told to do nothing.
+Rule 2: each source of an environment is told apart: the one that is in force may be an old one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.doctor.diagnosis import Deployment, Unit
+from gpgshim.supervisor import jobdir
+from gpgshim.system import places
+from gpgshim.system.errors import Misconfigured
+from gpgshim.tag2upload import repos_server
+
+SECONDS = 20.0  #: how long a program that we ask may take
+UNIT = "tag2upload-oracled.service"
+#: Where drop-ins for UNIT may be, beside a directory of units (systemd.unit(5)).
+DROP_INS = (f"{UNIT}.d", "tag2upload-.service.d", "service.d")
+
+
+class Source(NamedTuple):
+    """An environment that oracled has, or would be given; `pid` where it is that of a process."""
+
+    name: str
+    environ: Mapping[str, str]
+    pid: int | None = None
+
+
+def find_program(name: str, search: str) -> Path | None:
+    """The first `name` on the PATH `search` that can be run, a stunt or not."""
+    for each in search.split(":"):
+        path = Path(each, name)
+        if each.startswith("/") and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def find_real(search: str) -> Path | None:
+    """Debian's dgit-repos-server on the PATH `search`, behind a stunt perhaps; None without."""
+    try:
+        return repos_server.find_real(search)
+    except Misconfigured:
+        return None
+
+
+def sources(environ: Mapping[str, str]) -> list[Source]:
+    """Every environment of oracled's that can be seen, the one that is most in force first."""
+    found = list(running())
+    if (shown := _systemctl(environ, "show-environment")) is not None:
+        found.append(Source("the user manager", dict(_assignments(shown))))
+    elif "PATH" in (configured := environment_d(environ)):
+        found.append(Source("environment.d", dict(environ) | configured))
+    return found
+
+
+def running() -> Iterator[Source]:
+    """The tag2upload-oracled of this user that run; their workers have the same environment."""
+    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda each: int(each.name)):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")[:3]
+            if not any(word.rpartition(b"/")[2] == b"tag2upload-oracled" for word in words):
+                continue
+            if process.stat().st_uid != os.geteuid():
+                continue
+            entries = (process / "environ").read_bytes().decode("utf-8", "surrogateescape")
+            environ = dict(_assignments(entries.replace("\0", "\n")))
+            yield Source(f"tag2upload-oracled[{process.name}]", environ, int(process.name))
+            return  # the group leader has the lowest number, and the others are its children
+
+
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.split("\n"):
+        name, equals, value = line.partition("=")
+        if equals:
+            quoted = value.startswith("$'") and value.endswith("'")
+            yield name, value[2:-1] if quoted else value
+
+
+def environment_d(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the files of environment.d(5) set, as systemd's generator reads them."""
+    config = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+    files: dict[str, Path] = {}
+    for directory in ("/usr/lib", "/usr/local/lib", "/run", "/etc", config):
+        with contextlib.suppress(OSError):
+            for path in Path(directory, "environment.d").glob("*.conf"):
+                files[path.name] = path  # one of the same name takes its place
+    found: dict[str, str] = {}
+    for name in sorted(files):
+        with contextlib.suppress(OSError):
+            for line in files[name].read_text("utf-8", "replace").splitlines():
+                key, equals, value = line.strip().partition("=")
+                if equals and not key.startswith("#"):
+                    found[key] = _expand(value.strip("\"'"), {**environ, **found})
+    return found
+
+
+def _expand(value: str, known: Mapping[str, str]) -> str:
+    def replace(match: re.Match[str]) -> str:
+        name, kind, other = match["name"] or match["plain"], match["kind"], match["other"] or ""
+        given = known.get(name, "")
+        return {None: given, ":-": given or other, ":+": given and other}[kind]
+
+    pattern = r"\$(?:\{(?P<name>\w+)(?:(?P<kind>:[-+])(?P<other>[^}]*))?\}|(?P<plain>\w+))"
+    return re.sub(pattern, replace, value)
+
+
+def deployment(source: Source) -> Deployment:
+    """Where this environment leads oracled when it wants dgit-repos-server."""
+    search = source.environ.get("PATH", os.defpath)
+    given = source.environ.get("DGIT_REPOS_SERVER_TEST")
+    program = Path(given) if given else find_program("dgit-repos-server", search)
+    gates = [str(path) for path in stunts_on(search)]
+    if program is None or not os.access(program, os.X_OK):
+        return Deployment(source.name, None, False, gates=gates)
+    if not places.is_stunt(program):
+        return Deployment(source.name, str(program), False, gates=gates, by_variable=bool(given))
+    beside = [
+        entry.name
+        for entry in sorted(program.parent.iterdir())
+        if entry.name != program.name and entry.is_file() and os.access(entry, os.X_OK)
+    ]
+    real = find_real(search)
+    return Deployment(
+        source.name,
+        str(program),
+        True,
+        beside,
+        gates,
+        None if real is None else str(real),
+        _try_stunt(program, source.environ) if real else "",
+        bool(given),
+    )
+
+
+def stunts_on(search: str) -> Iterator[Path]:
+    """The stunts on the PATH `search` that belong into a job's directory."""
+    for each in dict.fromkeys(search.split(":")):
+        for name in jobdir.STUNT_MODULES:
+            path = Path(each, name)
+            with contextlib.suppress(OSError):
+                if each.startswith("/") and places.is_stunt(path):
+                    yield path
+
+
+def _try_stunt(program: Path, environ: Mapping[str, str]) -> str:
+    """Run the stunt without words: it says that the real one takes over, which then has no work.
+
+    "" where it does; what it says where it does not.
+    """
+    try:
+        done = subprocess.run(
+            [program],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        return error.strerror or str(error)
+    except subprocess.TimeoutExpired:
+        return f"no end after {SECONDS:g} s"
+    said = done.stderr.decode("utf-8", "replace").strip().split("\n")
+    return "" if "takes over, untouched" in said[0] else said[-1]
+
+
+def unit(environ: Mapping[str, str]) -> Unit:
+    """oracled's unit, by the user manager, or, where there is none, by the directories of units."""
+    wanted = ("LoadState", "FragmentPath", "DropInPaths", "ExecStart")
+    shown = _systemctl(environ, "show", UNIT, *(f"--property={each}" for each in wanted))
+    found = dict(_assignments(shown or ""))
+    if found.get("LoadState") == "loaded":
+        forced = "--force-production" in found.get("ExecStart", "")
+        drop_ins = found.get("DropInPaths", "").split()
+        return Unit("systemd", found.get("FragmentPath", ""), drop_ins, forced)
+    fragment, text, drop_ins = "", "", []
+    for directory in _unit_directories(environ):
+        with contextlib.suppress(OSError):
+            path = Path(directory, UNIT)
+            if not fragment and path.is_file():
+                fragment, text = str(path), path.read_text("utf-8", "replace")
+        for name in DROP_INS:
+            with contextlib.suppress(OSError):
+                drop_ins += [str(path) for path in sorted(Path(directory, name).glob("*.conf"))]
+    commands = [line for line in text.split("\n") if not line.lstrip().startswith(("#", ";"))]
+    forced = any("--force-production" in line for line in commands)
+    return Unit("the directories of units", fragment, drop_ins, forced)
+
+
+def _unit_directories(environ: Mapping[str, str]) -> list[str]:
+    """Where the user manager looks for units, in its order (systemd.unit(5))."""
+    home = environ.get("HOME", "")
+    config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    data = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    return [
+        f"{config}/systemd/user.control",
+        f"{runtime}/systemd/user.control",
+        f"{runtime}/systemd/transient",
+        f"{config}/systemd/user",
+        "/etc/xdg/systemd/user",
+        "/etc/systemd/user",
+        f"{runtime}/systemd/user",
+        "/run/systemd/user",
+        f"{data}/systemd/user",
+        "/usr/local/share/systemd/user",
+        "/usr/share/systemd/user",
+        "/usr/local/lib/systemd/user",
+        "/usr/lib/systemd/user",
+    ]
+
+
+def _systemctl(environ: Mapping[str, str], *words: str) -> str | None:
+    """What `systemctl --user` prints; None where there is none, or no manager of this user."""
+    runtime = f"/run/user/{os.geteuid()}"
+    if "XDG_RUNTIME_DIR" not in environ and os.path.isdir(runtime):
+        environ = {**environ, "XDG_RUNTIME_DIR": runtime}  # as after su
+    try:
+        done = subprocess.run(
+            ["systemctl", "--user", *words],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout.decode("utf-8", "surrogateescape")
+
+
+def read_versions(oracled: Path, server: Path) -> tuple[str, str, bool]:
+    """oracled's version and that of its protocol, by its text; whether d-r-s knows --tag2upload12.
+
+    Its text, because oracled says its protocol's version to a manager only. Raises OSError.
+    """
+    text = oracled.read_text("utf-8", "replace")
+    version = re.search(r'\$our_version\s*=[^;\n"]*"([^"\n]+)"', text)
+    protocol = re.search(r"t2u-oracle-version (\d+)", text)
+    mode = "sub mode_tag2upload12" in server.read_text("utf-8", "replace")
+    return version[1] if version else "", protocol[1] if protocol else "", mode
