@@ -41,10 +41,11 @@ from gpgshim.core.verdict import judge_bytes
 from gpgshim.gpgargs import argv
 from gpgshim.gpgargs.commands import COMMANDS
 from gpgshim.history.journal import Journal
-from gpgshim.history.rows import row_of, table
 from gpgshim.render.page import page
 from gpgshim.render.show import show
+from gpgshim.render.table import table
 from gpgshim.stunts import wire
+from gpgshim.summary.rows import row_of
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.supervisor import Supervisor
 from tests.test_html import read as read_page
@@ -54,7 +55,7 @@ FIXTURES = PACKAGE.parent / "fixtures"
 MEMORY = 2 << 30  #: bytes of address space
 SECONDS_AN_INPUT = 0.05  #: of processor time, on average; a hang is far above
 
-TABLE = sorted((PACKAGE / "tables").glob("gpg-*"))[-1].read_text()
+TABLE = sorted((PACKAGE / "gpgargs/tables").glob("gpg-*"))[-1].read_text()
 LOADED = argv.load(TABLE)
 JOURNALS = [path.read_bytes() for path in sorted(FIXTURES.rglob("*.txt"))[:80]]
 

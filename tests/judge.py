@@ -34,8 +34,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpgshim.gpgargs import argv, explain
-from gpgshim.stunts import conffile
+from gpgshim.gpgargs import argv, conffile, explain
 from gpgshim.supervisor import optable
 
 NOBODY = 65534

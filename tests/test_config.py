@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.history.metrics import METRICS
+from gpgshim.summary.metrics import METRICS
 from gpgshim.supervisor import config
 from gpgshim.system.errors import Misconfigured
 from tests import skips

@@ -8,7 +8,6 @@ from gpgshim.doctor import diagnosis
 from gpgshim.doctor.diagnosis import (
     ROUTES,
     ConfLine,
-    Deployment,
     Finding,
     Key,
     Place,
@@ -17,9 +16,9 @@ from gpgshim.doctor.diagnosis import (
     SettingFault,
     Stunt,
     Trial,
-    Unit,
 )
 from gpgshim.gpgargs.argv import CHAMELEON, GNUPG
+from gpgshim.tag2upload.oracle import Deployment, Unit
 
 OK, NOTE, MEND = Result.OK, Result.NOTE, Result.MEND
 

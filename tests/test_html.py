@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpgshim.core.transcript import TranscriptError, parse, quote
-from gpgshim.history.rows import row_of
-from gpgshim.history.story import Undo, tell
 from gpgshim.render.page import CLASSES, MOST_EVENTS, choose_step, page
+from gpgshim.summary.rows import row_of
+from gpgshim.summary.story import Undo, tell
 from tests.scratch import CHECKOUT, Scratch, hear
 from tests.scratch import tell as tell_fifo
 

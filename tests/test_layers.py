@@ -15,192 +15,47 @@ from gpgshim.supervisor import jobdir
 from tests.scratch import INTERPRETERS, make_job, short_directory
 
 PACKAGE = Path(gpgshim.__file__).parent
-PATHS = {path.stem: path for path in PACKAGE.rglob("*.py") if path.stem != "__init__"}
-MODULES = set(PATHS)
+TOP = "gpgshim"  #: the modules that are in no package: __init__ and __main__
 
-#: module -> the modules of ours that it may import. Reading down is reading from pure to shell.
+#: package -> the packages that it may import. Reading down is reading from pure to shell.
 MAY_IMPORT = {
-    # pure: no I/O, no shell
-    "gate": set(),
-    "wire": set(),
-    "commands": set(),
-    "argv": {"commands"},
-    "failures": set(),
-    "mask": {"argv"},
-    "o2m": {"gate"},
-    "transcript": {"gate"},
-    "verdict": {"gate", "transcript"},
-    "replay": {"argv", "gate", "o2m", "transcript", "verdict"},
-    "diagnosis": {"argv", "o2m"},
-    "story": {"gate", "replay", "transcript", "verdict"},
-    "terminal": set(),
-    "rows": {"gate", "story", "terminal", "transcript"},
-    "show": {"rows", "story", "terminal", "transcript"},
-    "page": {"rows", "show", "story", "terminal", "transcript"},
-    # the stunt's tree
-    "ask": {"wire"},
-    "conffile": set(),
-    "shim": {"argv", "ask", "conffile", "wire"},
-    "dgit": {"ask", "failures", "shim", "wire"},
-    "gpgconf": {"argv", "shim"},
-    # the supervisor's tree
-    "errors": set(),
-    "descriptors": set(),
-    "shellline": set(),
-    "kernel": set(),
-    "background": {"descriptors", "errors", "shellline"},
-    "explain": {"argv", "commands", "conffile", "mask", "wire"},
-    "optable": {"argv", "conffile"},
-    "places": {"errors"},
-    "wall": {"errors", "places"},
-    "leftovers": {"places", "wall"},
-    "jobdir": {"errors", "leftovers", "transcript"},
-    "journal": {"descriptors", "errors", "gate", "places", "transcript"},
-    "runnable": set(),
-    "authority": {"descriptors", "errors", "gate", "o2m", "places", "runnable", "transcript"},
-    "audit": {"argv", "mask", "transcript"},
-    "hasher": set(),
-    "prune": {"journal", "verdict"},
-    "metrics": {"gate", "transcript", "verdict"},
-    "tally": {"gate", "jobs", "journal", "metrics", "transcript", "verdict"},
-    "log": {"gate", "mask", "wire"},
-    "after": {
-        "attempt",
-        "authority",
-        "config",
-        "journal",  # the descriptor that the alarm reads through
-        "log",
-        "metrics",
-        "tally",
-        "transcript",
-        "verdict",
-    },
-    "followup": {
-        "after",
-        "config",
-        "errors",
-        "journal",
-        "log",
-        "prune",
-        "recorded",
-        "tally",
-        "transcript",
-    },
-    "completion": {"errors", "jobs", "places"},
-    "recorded": {"argv", "conffile", "jobs", "journal", "replay", "transcript"},
-    "config": {"errors", "places", "prune", "transcript"},
+    "gpgargs": set(),  # reads gpg's command line
+    "core": {"gpgargs"},  # the tables, the journal's text, the manager's protocol
+    "stunts": {"gpgargs"},  # what runs under `python3 -I -S`
+    "summary": {"core"},  # what one journal tells
+    "render": {"core", "summary"},  # and how that is shown
+    "system": {"core", "gpgargs"},
+    "authority": {"core", "gpgargs", "system"},
+    "history": {"core", "gpgargs", "summary", "system"},
     "supervisor": {
-        "audit",
-        "authority",
-        "errors",
-        "gate",
-        "hasher",
-        "journal",
-        "places",
-        "transcript",
-        "verdict",
-        "wire",
+        "authority", "core", "gpgargs", "history", "stunts", "summary", "system",
     },
-    "attempt": {
-        "audit",
-        "argv",
-        "authority",
-        "errors",
-        "hasher",
-        "jobdir",
-        "journal",
-        "kernel",
-        "leftovers",
-        "mask",
-        "optable",
-        "places",
-        "supervisor",
-        "transcript",
-        "wall",
+    "tag2upload": {"authority", "core", "gpgargs", "history", "supervisor", "system"},
+    "doctor": {"core", "gpgargs", "supervisor", "system", "tag2upload"},
+    "cli": {
+        "authority", "core", "doctor", "gpgargs", "history", "render", "stunts", "summary",
+        "supervisor", "system",
     },
-    "jobs": {"journal", "rows"},
-    "status": {"errors", "jobs", "rows", "terminal"},
-    "storyteller": {
-        "errors",
-        "jobs",
-        "journal",
-        "log",
-        "page",
-        "places",
-        "rows",
-        "show",
-        "terminal",
-        "transcript",
-    },
-    "repos_server": {
-        "config",
-        "followup",
-        "kernel",
-        "attempt",
-        "authority",
-        "descriptors",
-        "errors",
-        "gate",
-        "log",
-        "mask",
-        "o2m",
-        "places",
-        "transcript",
-        "verdict",
-    },
-    # the doctor's: looks at all of it
-    "rehearsal": {"o2m"},
-    "oracle": {"diagnosis", "errors", "jobdir", "places", "repos_server"},
-    "machine": {"argv", "attempt", "config", "diagnosis", "leftovers", "oracle"},
-    "doctor": {
-        "argv",
-        "attempt",
-        "runnable",
-        "commands",
-        "conffile",
-        "diagnosis",
-        "errors",
-        "jobdir",
-        "machine",
-        "mask",
-        "optable",
-        "oracle",
-        "places",
-        "rehearsal",
-        "transcript",
-    },
-}
-PURE = (
-    "gate",
-    "wire",
-    "commands",
-    "argv",
-    "failures",
-    "mask",
-    "o2m",
-    "transcript",
-    "verdict",
-    "replay",
-    "story",
-    "terminal",
-    "rows",
-    "show",
-    "page",
-    "diagnosis",
-    "metrics",
-)
+    TOP: {"cli", "system"},
+}  # fmt: skip
 
-#: What pure modules may import beside each other.
+#: The stunts' tree and the supervisor's share the wire format, and who asks for an outcome.
+SHARED = {"gpgshim.stunts.wire", "gpgshim.stunts.ask"}
+
+#: What these packages may import beside ours; conffile, the one reader of files, is no part of it.
+PURE = ("core", "gpgargs", "summary", "render")
+READS_FILES = PACKAGE / "gpgargs/conffile.py"
 HARMLESS = {
     "__future__",
-    "enum",
-    "typing",
     "collections",
     "collections.abc",
     "datetime",
+    "enum",
     "html",
+    "json",
     "re",
     "textwrap",
+    "typing",
 }
 
 #: All that a stunt has loaded when it becomes the real program, beside what the same interpreter
@@ -212,7 +67,8 @@ STUNT_LOADS = {
     "gpgshim.stunts": "a package",
     "gpgshim.gpgargs.commands": "what each command does",
     "gpgshim.gpgargs.argv": "reads the command line",
-    "gpgshim.stunts.conffile": "reads gpg's conf files, and tells when gpg has changed",
+    "gpgshim.gpgargs.conffile": "reads gpg's conf files, and tells when gpg has changed",
+    "gpgshim.gpgargs.text": "makes foreign text fit for one line",
     "gpgshim.stunts.wire": "the format of question and answer",
     "gpgshim.stunts.ask": "the conversation",
     "gpgshim.stunts.shim": "the stunt gpg",
@@ -251,27 +107,61 @@ def imports_of(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.module is not None
-            found.add(node.module)
-            if node.module.startswith("gpgshim"):
+            inside = PACKAGE.parent.joinpath(*node.module.split("."))
+            if inside.is_dir():
                 found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            else:
+                found.add(node.module)
     return found
 
 
-def test_every_module_has_its_place() -> None:
-    assert set(MAY_IMPORT) == MODULES - {"verbs", "__main__"}
+def package_of(module: str) -> str:
+    """The package of one of our modules, by its dotted name."""
+    parts = module.split(".")
+    return parts[1] if (PACKAGE / parts[1]).is_dir() else TOP
 
 
-@pytest.mark.parametrize("module", sorted(MAY_IMPORT))
-def test_imports_go_one_way(module: str) -> None:
+def modules_of(package: str) -> list[Path]:
+    directory = PACKAGE if package == TOP else PACKAGE / package
+    return sorted(directory.glob("*.py"))
+
+
+def test_every_package_has_its_row() -> None:
+    assert set(MAY_IMPORT) - {TOP} == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def test_the_rows_are_in_order() -> None:
+    """So that reading down is reading from pure to shell, and there is no circle."""
+    above: set[str] = set()
+    for package, others in MAY_IMPORT.items():
+        assert others <= above, package
+        above.add(package)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_go_one_way(package: str) -> None:
     ours = {
-        name.rpartition(".")[2] for name in imports_of(PATHS[module]) if name.startswith("gpgshim.")
+        name: path
+        for path in modules_of(package)
+        for name in imports_of(path)
+        if name.startswith("gpgshim.") and name != "gpgshim.__version__"
     }
-    assert ours & MODULES <= MAY_IMPORT[module]
+    assert {package_of(name) for name in ours} - {package} <= MAY_IMPORT[package], ours
 
 
-@pytest.mark.parametrize("module", PURE)
-def test_the_core_is_pure(module: str) -> None:
-    theirs = {n for n in imports_of(PATHS[module]) if not n.startswith("gpgshim")}
+@pytest.mark.parametrize("package", sorted(set(MAY_IMPORT) - {"stunts"}))
+def test_of_the_stunts_the_others_know_how_to_ask(package: str) -> None:
+    names = {name for path in modules_of(package) for name in imports_of(path)}
+    assert {name for name in names if name.startswith("gpgshim.stunts.")} <= SHARED
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for package in PURE for path in modules_of(package) if path != READS_FILES],
+    ids=lambda path: path.stem,
+)
+def test_the_core_is_pure(path: Path) -> None:
+    theirs = {name for name in imports_of(path) if not name.startswith("gpgshim")}
     assert theirs <= HARMLESS
 
 

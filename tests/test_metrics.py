@@ -15,7 +15,7 @@ from gpgshim.core.gate import Outcome
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge
 from gpgshim.history import tally
-from gpgshim.history.metrics import (
+from gpgshim.summary.metrics import (
     CAUSES,
     METRICS,
     Alarm,

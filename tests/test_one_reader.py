@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from gpgshim.core import transcript
 from gpgshim.doctor import doctor
 from gpgshim.doctor.machine import Machine
-from gpgshim.gpgargs import argv, explain
+from gpgshim.gpgargs import argv, conffile, explain
 from gpgshim.history import recorded
-from gpgshim.stunts import conffile
 from gpgshim.supervisor import jobdir, optable
 from tests.gpgs import NEW
 from tests.scratch import GPG, PATIENCE, Scratch

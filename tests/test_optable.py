@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gpgargs import argv
-from gpgshim.stunts import conffile
+from gpgshim.gpgargs import argv, conffile
 from gpgshim.supervisor import optable
 from tests import skips
 from tests.gpgs import NEW, OLD

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.history import tally
-from gpgshim.history.metrics import nothing
+from gpgshim.summary.metrics import nothing
 from gpgshim.system import places
 from gpgshim.system.errors import GpgshimError, Misconfigured, Unable
 from gpgshim.system.places import check_path

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from gpgshim.core.gate import MEANINGS, Outcome, State
-from gpgshim.history.rows import (
+from gpgshim.render.table import table
+from gpgshim.render.terminal import CODES, age, cut, duration, paint, wants_colour
+from gpgshim.summary.rows import (
     BYPASSED,
     NEEDS,
     NO_JOURNAL,
@@ -15,10 +17,8 @@ from gpgshim.history.rows import (
     UNREAD,
     Row,
     row_of,
-    table,
     unread,
 )
-from gpgshim.render.terminal import CODES, age, cut, duration, paint, wants_colour
 
 NOW = 1795509000.0  # 2026-11-24T08:30:00Z
 HEAD = "job: j\nattempt: 1\nstarted: 2026-11-24T08:29:00Z\n\n! uncommitted\n"

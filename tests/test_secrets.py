@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core.transcript import parse
-from gpgshim.stunts import wire
+from gpgshim.gpgargs.text import printable
 from tests.scratch import GPG, Scratch, hear, tell
 
 SECRET = "hunter2"
@@ -203,5 +203,5 @@ def test_no_message_of_a_stunt(scratch: Scratch) -> None:
 
 
 def test_printable() -> None:
-    assert wire.printable("plain ä 中") == "plain ä 中"
-    assert wire.printable("a\nb\tc\x1b\x9b\udcff\u202e") == ("a\\nb\\x09c\\x1b\\x9b\\xff\\u202e")
+    assert printable("plain ä 中") == "plain ä 中"
+    assert printable("a\nb\tc\x1b\x9b\udcff\u202e") == ("a\\nb\\x09c\\x1b\\x9b\\xff\\u202e")

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from gpgshim.core.transcript import TranscriptError, parse
-from gpgshim.history.rows import row_of
-from gpgshim.history.story import Undo
 from gpgshim.render.show import MARKS, NO_RETURN, UNSEEN, show
+from gpgshim.summary.rows import row_of
+from gpgshim.summary.story import Undo
 
 HEAD = "job: 2420\nattempt: 1\n\n"
 UPLOADED = HEAD + (

@@ -20,7 +20,7 @@ from gpgshim.cli import status
 from gpgshim.history import jobs, journal
 from gpgshim.history.jobs import NEWEST, attempts_of, find, read_rows, split
 from gpgshim.history.journal import Journal, is_under_way, locked_inodes
-from gpgshim.history.rows import UNREAD, Row
+from gpgshim.summary.rows import UNREAD, Row
 from gpgshim.system.errors import Unable
 from tests.scratch import PATIENCE, Scratch, hear, tell, wait_for
 

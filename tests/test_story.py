@@ -11,7 +11,7 @@ from gpgshim.core.gate import DURABLE, State
 from gpgshim.core.transcript import WORLD as WORDS
 from gpgshim.core.transcript import Transcript, TranscriptError, parse
 from gpgshim.core.verdict import judge
-from gpgshim.history.story import (
+from gpgshim.summary.story import (
     LONGEST_NAME,
     MEANINGS,
     UNDO,

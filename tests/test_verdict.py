@@ -14,8 +14,8 @@ from gpgshim.core import verdict as verdict_module
 from gpgshim.core.gate import DENIED, MEANINGS, OUTCOMES, Ending, Outcome, State
 from gpgshim.core.transcript import TranscriptError, parse, parse_line
 from gpgshim.core.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
-from gpgshim.history import rows, story
-from gpgshim.history.metrics import METRICS
+from gpgshim.summary import rows, story
+from gpgshim.summary.metrics import METRICS
 
 HEAD = b"job: 1\n\n"
 UPLOADED = HEAD + (

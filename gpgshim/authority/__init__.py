@@ -1,0 +1,1 @@
+"""The party that is asked once for the commitment."""

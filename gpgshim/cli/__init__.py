@@ -1,0 +1,1 @@
+"""The program `gpgshim`: its verbs, and what they print."""

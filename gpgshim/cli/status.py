@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 from gpgshim.history.jobs import read_rows
-from gpgshim.history.rows import Row, table
+from gpgshim.render.table import table
 from gpgshim.render.terminal import cut, paint, wants_colour
+from gpgshim.summary.rows import Row
 from gpgshim.system.errors import Unable
 
 JSON_VERSION = 1  #: of what --json prints; a field that goes or changes its meaning raises it

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from gpgshim.core.transcript import Transcript, TranscriptError, escape, parse
 from gpgshim.history.jobs import Found, attempts_of, read_row, split
 from gpgshim.history.journal import is_under_way, read_plain
-from gpgshim.history.rows import Row
+from gpgshim.summary.rows import Row
 from gpgshim.system import places
 from gpgshim.system.errors import GpgshimError, Malformed, Misused, Unable
 from gpgshim.system.log import Level, say

@@ -27,6 +27,7 @@ from gpgshim.core.gate import Outcome, exit_status
 from gpgshim.core.transcript import escape, quote
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import argv, mask
+from gpgshim.gpgargs.text import printable
 from gpgshim.history.journal import check_job_name
 from gpgshim.stunts import ask, wire
 from gpgshim.supervisor import config, followup
@@ -498,8 +499,7 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
       gpgshim classify -- --det f
       echo '["--clearsign", "f"]' | gpgshim classify --json-lines
     """
-    from gpgshim.gpgargs import explain
-    from gpgshim.stunts import conffile
+    from gpgshim.gpgargs import conffile, explain
 
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
@@ -557,7 +557,7 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
     agree = differ = faults = 0
     for each in recorded.replay_files(list(files), table, os.environ):
         for difference in each.differences:
-            click.echo(wire.printable(mask.of_text(f"{each.path}: {difference}")))
+            click.echo(printable(mask.of_text(f"{each.path}: {difference}")))
         if each.fault:
             say(f"{each.path} {each.fault}")
         faults += bool(each.fault)
@@ -586,7 +586,8 @@ def show_metrics(as_json: bool, textfile: Path | None) -> int:
     """
     import json
 
-    from gpgshim.history import metrics, tally
+    from gpgshim.history import tally
+    from gpgshim.summary import metrics
 
     directory = places.state_directory(dict(os.environ))
     try:

@@ -1,0 +1,1 @@
+"""Examines a machine, and says what to mend."""

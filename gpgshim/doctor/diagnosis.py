@@ -19,6 +19,8 @@ from gpgshim.gpgargs.argv import CHAMELEON
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from gpgshim.tag2upload.oracle import Deployment, Unit
+
 
 class Result(StrEnum):
     """How a check came out, the worst last."""
@@ -617,25 +619,6 @@ def rehearsal(reached: bool, said: bytes, status: int | None, complaint: str) ->
     return ok(f"when dgit exits 75, dgit-repos-server says: {told}")
 
 
-class Deployment(NamedTuple):
-    """Where an environment leads oracled when it wants dgit-repos-server.
-
-    `source` says whose environment, `program` what is run (None: nothing is found), `stunt` whether
-    that is ours, `beside` what else can be run in its directory, `gates` are jobs' stunts on
-    that PATH, `real` is Debian's program behind the stunt, `complaint` what the stunt says where
-    it does not run, `by_variable` whether DGIT_REPOS_SERVER_TEST named it.
-    """
-
-    source: str
-    program: str | None
-    stunt: bool
-    beside: Sequence[str] = ()
-    gates: Sequence[str] = ()
-    real: str | None = None
-    complaint: str = ""
-    by_variable: bool = False
-
-
 def deployment(found: Deployment) -> Finding:
     """Whether the stunt dgit-repos-server, and no other, stands before Debian's."""
     source, program = found.source, found.program
@@ -683,15 +666,6 @@ def deployment(found: Deployment) -> Finding:
     else:
         several.append(ok(f"{source}: {program}, before {found.real}"))
     return all_of(several, several[0])
-
-
-class Unit(NamedTuple):
-    """oracled's unit, by `source`: its file and drop-ins; `forced`: with --force-production."""
-
-    source: str
-    fragment: str
-    drop_ins: Sequence[str]
-    forced: bool
 
 
 def unit(found: Unit) -> Finding:

@@ -1,0 +1,1 @@
+"""Reads gpg's command line as gpg does, and tells whether it signs."""

@@ -10,8 +10,8 @@ import json
 from typing import IO, TYPE_CHECKING, Any
 
 from gpgshim.gpgargs import argv, commands, mask
-from gpgshim.stunts import wire
-from gpgshim.stunts.conffile import file_in
+from gpgshim.gpgargs.conffile import file_in
+from gpgshim.gpgargs.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ def reading(read: argv.Reading, table: argv.Table) -> str:
     if read.doubt and read.doubt != read.reason:
         text.append(f"not known: {read.doubt}")
     text.append(f"{read.verdict}: {read.reason}")
-    return "".join(f"{wire.printable(line)}\n" for line in text)
+    return "".join(f"{printable(line)}\n" for line in text)
 
 
 def shown(one: argv.Taken) -> str:

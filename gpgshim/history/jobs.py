@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gpgshim.history.journal import attempts as numbers_of
 from gpgshim.history.journal import is_under_way, locked_inodes, read_plain
-from gpgshim.history.rows import Row, row_of, unread
+from gpgshim.summary.rows import Row, row_of, unread
 
 #: Jobs that are shown, unless somebody says otherwise.
 NEWEST = 20

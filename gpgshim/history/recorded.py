@@ -14,10 +14,9 @@ from typing import NamedTuple
 from gpgshim import __version__
 from gpgshim.core.replay import replay, reread
 from gpgshim.core.transcript import Line, Transcript, TranscriptError, parse
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import argv, conffile
 from gpgshim.history.jobs import split
 from gpgshim.history.journal import read_plain
-from gpgshim.stunts import conffile
 
 
 class Replayed(NamedTuple):

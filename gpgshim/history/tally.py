@@ -23,7 +23,7 @@ from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.jobs import Found, find
 from gpgshim.history.journal import is_under_way, read_plain
-from gpgshim.history.metrics import METRICS, Sums, count, nothing, render
+from gpgshim.summary.metrics import METRICS, Sums, count, nothing, render
 
 _KEPT = ".metrics.json"
 _FORMAT = 1

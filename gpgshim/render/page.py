@@ -18,10 +18,10 @@ from html import escape
 from typing import NamedTuple
 
 from gpgshim.core.transcript import Transcript
-from gpgshim.history.rows import Row
-from gpgshim.history.story import MEANINGS, Event, Kind, Party, Story, Undo, tell
 from gpgshim.render.show import conclude, no_return, who
 from gpgshim.render.terminal import age, cut, duration
+from gpgshim.summary.rows import Row
+from gpgshim.summary.story import MEANINGS, Event, Kind, Party, Story, Undo, tell
 
 #: Of a story with more events than this, the diagram leaves some out, and says where.
 MOST_EVENTS = 160

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from gpgshim.core.transcript import Transcript
-from gpgshim.history.rows import Row, table
-from gpgshim.history.story import Event, Kind, Party, Story, Undo, tell
+from gpgshim.render.table import table
 from gpgshim.render.terminal import cut, paint
+from gpgshim.summary.rows import Row
+from gpgshim.summary.story import Event, Kind, Party, Story, Undo, tell
 
 #: What could be undone -> its mark where the word stands above already, and its paint.
 MARKS = {

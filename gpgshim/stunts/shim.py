@@ -13,8 +13,9 @@ import encodings
 import posix
 import sys
 
-from gpgshim.gpgargs import argv
-from gpgshim.stunts import ask, conffile, wire
+from gpgshim.gpgargs import argv, conffile
+from gpgshim.gpgargs.text import printable
+from gpgshim.stunts import ask, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def run_in_our_place(real: str, name: str, words: list[bytes]) -> NoReturn:
 def say(text: str) -> None:
     """One line on stderr, in one write, escaped; lost where there is no stderr."""
     try:
-        posix.write(2, f"{wire.printable(text)}\n".encode())
+        posix.write(2, f"{printable(text)}\n".encode())
     except OSError:
         pass
 

@@ -33,22 +33,6 @@ class WireError(ValueError):
     """The other end does not speak as it should. The message says what it sent."""
 
 
-def printable(text: str) -> str:
-    """`text` on one line that no terminal obeys: what is not printable is escaped."""
-    return text if text.isprintable() else "".join(map(_shown, text))
-
-
-def _shown(letter: str) -> str:
-    code = ord(letter)
-    if letter.isprintable():
-        return letter
-    if letter == "\n":
-        return "\\n"
-    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: a byte that is not UTF-8
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
 def encode(word: str, argument: str = "") -> bytes:
     """A request or an answer as bytes. Control characters in the argument become spaces."""
     line = f"{VERSION} {word} {argument}".rstrip()

@@ -1,0 +1,1 @@
+"""One attempt of a job: its directory, its supervisor, its settings, what follows it."""

@@ -25,7 +25,7 @@ from gpgshim.authority.authority import DEFAULT_SIGNALS
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
-from gpgshim.history.metrics import Alarm, alarm_of
+from gpgshim.summary.metrics import Alarm, alarm_of
 from gpgshim.supervisor.attempt import PASSED_ON, caller_environ
 from gpgshim.supervisor.config import Settings
 from gpgshim.system.log import say

@@ -20,13 +20,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.gpgargs import argv
-from gpgshim.stunts import conffile
+from gpgshim.gpgargs import argv, conffile
 
 SECONDS = 20.0  #: how long a gpg may take to print; a cold disk takes one, a hung one never ends
 LARGEST = 1 << 20  #: bytes that a gpg may print; a table has twelve thousand
 PIPE = 4096  #: bytes that the pipe holds: fewer than a table has, so gpg waits until we read
-SHIPPED = Path(__file__).parents[1] / "tables"
+SHIPPED = Path(__file__).parents[1] / "gpgargs/tables"
 HEADING = 512  #: a row of the table that is a heading of --help
 
 #: Signals that CPython ignores as it starts, which no gpg expects.

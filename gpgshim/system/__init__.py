@@ -1,0 +1,1 @@
+"""The operating system: paths, descriptors, errors, log lines, what can be executed."""

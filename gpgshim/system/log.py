@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from gpgshim.core.gate import Outcome
 from gpgshim.gpgargs import mask
-from gpgshim.stunts import wire
+from gpgshim.gpgargs.text import printable
 
 
 class Level(IntEnum):
@@ -39,7 +39,7 @@ LEVELS = {
 
 def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim") -> None:
     """`text` as one line of the program `who`, whatever names and words are in it."""
-    line = wire.printable(f"{who}: {mask.of_text(text)}")
+    line = printable(f"{who}: {mask.of_text(text)}")
     with contextlib.suppress(OSError):
         mark = f"<{level}>" if _is_the_journal(2) else ""
         os.write(2, f"{mark}{line}\n".encode())

@@ -11,11 +11,10 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.doctor.diagnosis import Deployment, Unit
 from gpgshim.supervisor import jobdir
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured
@@ -33,6 +32,34 @@ class Source(NamedTuple):
     name: str
     environ: Mapping[str, str]
     pid: int | None = None
+
+
+class Deployment(NamedTuple):
+    """Where an environment leads oracled when it wants dgit-repos-server.
+
+    `source` says whose environment, `program` what is run (None: nothing is found), `stunt` whether
+    that is ours, `beside` what else can be run in its directory, `gates` are jobs' stunts on
+    that PATH, `real` is Debian's program behind the stunt, `complaint` what the stunt says where
+    it does not run, `by_variable` whether DGIT_REPOS_SERVER_TEST named it.
+    """
+
+    source: str
+    program: str | None
+    stunt: bool
+    beside: Sequence[str] = ()
+    gates: Sequence[str] = ()
+    real: str | None = None
+    complaint: str = ""
+    by_variable: bool = False
+
+
+class Unit(NamedTuple):
+    """oracled's unit, by `source`: its file and drop-ins; `forced`: with --force-production."""
+
+    source: str
+    fragment: str
+    drop_ins: Sequence[str]
+    forced: bool
 
 
 def find_program(name: str, search: str) -> Path | None:

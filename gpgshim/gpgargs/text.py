@@ -1,0 +1,22 @@
+"""Makes foreign text fit for one line of ours.
+
+Rule 1: the stunts import this under `python3 -I -S`: no imports of ours, no work at import.
+"""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """`text` on one line that no terminal obeys: what is not printable is escaped."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(letter: str) -> str:
+    code = ord(letter)
+    if letter.isprintable():
+        return letter
+    if letter == "\n":
+        return "\\n"
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
