@@ -17,8 +17,16 @@ from pytest_mock import MockerFixture
 from gpgshim.core.gate import State
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge_bytes
-from gpgshim.history.journal import Journal, Lost, check_job_name, is_under_way, next_attempt
+from gpgshim.history.journal import (
+    Journal,
+    Lost,
+    check_job_name,
+    is_under_way,
+    marker,
+    newest_attempt,
+)
 from gpgshim.system.errors import Misconfigured, Unable
+from tests.steps import calls
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")
@@ -241,12 +249,44 @@ def test_another_with_our_process_id(tmp_path: Path, mocker: MockerFixture) -> N
     other.close()
 
 
-@pytest.mark.parametrize("taken", [[], [1], [1, 2, 3], [3], [1, 7], [2, 10, 9]])
-def test_number_of_the_next_attempt(tmp_path: Path, taken: list[int]) -> None:
-    """Are numbers never used again while a higher one is there? Pruning may leave gaps."""
-    for name in [*(f"j.{number}" for number in taken), "j.02", "j.x", "jj.50", "j.5.50", "j"]:
+OTHERS = ["j.02", "j.x", "jj.50", "j.5.50", "j"]  # names beside those of the attempts of `j`
+
+
+@pytest.mark.parametrize("newest", [0, 1, 2, 3, 4, 7, 8, 9, 100])
+@pytest.mark.parametrize("marked", [False, True])
+def test_the_newest_attempt(tmp_path: Path, newest: int, marked: bool) -> None:
+    for name in [*(f"j.{number}" for number in range(1, newest + 1)), *OTHERS]:
         (tmp_path / name).touch()
-    assert next_attempt(tmp_path, "j") == max(taken, default=0) + 1
+    marker(tmp_path, "other").touch()
+    if marked:
+        marker(tmp_path, "j").touch()
+    assert newest_attempt(tmp_path, "j") == newest
+
+
+@pytest.mark.parametrize("taken", [[3], [1, 7], [2, 10, 9], [4, 5], [64]])
+def test_the_newest_attempt_where_the_marker_says_that_there_may_be_gaps(
+    tmp_path: Path, taken: list[int]
+) -> None:
+    for name in [*(f"j.{number}" for number in taken), *OTHERS]:
+        (tmp_path / name).touch()
+    marker(tmp_path, "j").touch()
+    assert newest_attempt(tmp_path, "j") == max(taken)
+    made = Journal.create(tmp_path, "j", {})
+    assert made.path.name == f"j.{max(taken) + 1}"
+    made.close()
+
+
+def test_no_directory_is_listed_unless_there_is_a_marker(tmp_path: Path) -> None:
+    """Does numbering cost the same among many journals? Among 100,000, bench/load.py tells."""
+    for number in range(1, 1001):
+        (tmp_path / f"j.{number}").touch()
+    lists = {"listdir", "scandir"}
+    seen = calls(lambda: Journal.create(tmp_path, "j", {}).close())
+    assert not lists & set(seen)
+    assert seen.count("lstat") < 25
+    marker(tmp_path, "j").touch()
+    assert lists & set(calls(lambda: Journal.create(tmp_path, "j", {}).close()))
+    assert newest_attempt(tmp_path, "j") == 1002
 
 
 # The name of a journal, and the file that is written.

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import signal
 from ast import literal_eval
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gpgshim.core.verdict import Verdict, judge_bytes
 from gpgshim.history import prune as module
-from gpgshim.history.journal import Journal
+from gpgshim.history.jobs import find
+from gpgshim.history.journal import Journal, marker, newest_attempt
 from gpgshim.history.prune import EVERY, prune, prune_if_due
+from tests.steps import Stopped, calls, with_another
 
 NOW = 2e9
 DAY = 86400.0
@@ -131,25 +135,135 @@ def test_a_clock_that_stays_wrong_removes_a_part_a_day(tmp_path: Path) -> None:
     assert "a0.1" in left(tmp_path)
 
 
-def test_a_later_attempt_that_starts_meanwhile_keeps_its_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+# Attempts that start meanwhile.
+
+
+def write_two(directory: Path) -> None:
+    """The old attempts of a job that is due, and nothing else."""
+    for path in directory.iterdir():
+        path.unlink()
+    write(directory, "j.1", 1000)
+    write(directory, "j.2", 1000)
+
+
+def create(directory: Path) -> Journal:
+    return Journal.create(directory, "j", {})
+
+
+def let_go(*journals: Journal) -> None:
+    for each in journals:
+        each.close()
+        os.close(each._fd)  # it would be open until we end
+
+
+def steps(what: Callable[[], object], of: set[str]) -> list[int]:
+    """The numbers of those system calls of `what`, and one that stands for its end."""
+    names = calls(what)
+    return [*(number for number, name in enumerate(names) if name in of), len(names)]
+
+
+def check_two(directory: Path, made: list[Journal]) -> None:
+    """Have these attempts, which began at one time, numbers of which the next one is told?"""
+    for each in made:
+        each.check_name()
+    numbers = sorted(int(each.path.name.removeprefix("j.")) for each in made)
+    # With 1 and 3, say, each would be the newest attempt for itself, and both would run.
+    assert numbers[1] == numbers[0] + 1
+    assert newest_attempt(directory, "j") == numbers[1]
+    assert left(directory) - {each.path.name for each in made} <= {"j.1", "j.2"}
+    after = create(directory)
+    assert after.path.name == f"j.{numbers[1] + 1}"
+    let_go(*made, after)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_attempts_start_while_their_job_is_pruned(tmp_path: Path, order: int) -> None:
+    """One is stopped before each call that looks at a name or changes one, and goes on before each
+    of the pruning's.
+
+    The other one starts at that moment, after the first has gone on (order 1) or before it.
+    """
+    write_two(tmp_path)
+    looks = {"lstat", "listdir", "link", "unlink"}
+    stops = steps(lambda: let_go(create(tmp_path)), looks)
+    write_two(tmp_path)
+    moments = steps(lambda: prune(tmp_path, NOW), {*looks, "scandir", "utime", "fsync"})
+    assert len(stops) > 6 and len(moments) > 6
+    for stops_at, goes_on_at in itertools.product(stops, moments):
+        write_two(tmp_path)
+        first = Stopped(lambda: create(tmp_path), stops_at)
+        made: list[Journal] = []
+
+        def start_both(first: Stopped[Journal] = first, made: list[Journal] = made) -> None:
+            starts: list[Callable[[], Journal]] = [first.finish, lambda: create(tmp_path)]
+            made += [start() for start in starts[::order]]
+
+        with_another(lambda: prune(tmp_path, NOW), goes_on_at, start_both)
+        check_two(tmp_path, made)
+
+
+def test_one_attempt_starts_at_any_moment_of_the_pruning(tmp_path: Path) -> None:
+    """Is it numbered from the newest that was there, and is nothing else shown for a job?"""
+    write_two(tmp_path)
+    seen = set()
+    for step in range(len(calls(lambda: prune(tmp_path, NOW))) + 1):
+        write_two(tmp_path)
+        made: list[Journal] = []
+
+        def start(made: list[Journal] = made) -> None:
+            made.append(create(tmp_path))
+
+        with_another(lambda: prune(tmp_path, NOW), step, start)
+        seen.add((made[0].path.name, *sorted(left(tmp_path))))
+        assert list(find(tmp_path)) == ["j"]
+        made.append(create(tmp_path))
+        assert made[1].path.name == f"j.{newest_attempt(tmp_path, 'j')}"
+        let_go(*made)
+    assert seen == {
+        ("j.3", "j.1", "j.2", "j.3"),  # the pruning saw it
+        ("j.3", "j.3"),  # or looked before it was there
+        ("j.1", "j.1"),  # it started afterwards
+    }
+
+
+def test_the_marker_stays_while_there_is_a_gap(tmp_path: Path) -> None:
+    write(tmp_path, "j.3", 0, UNTOLD)
+    assert prune(tmp_path, NOW) == 0  # whatever made the gap
+    for day in (1, 2, 30):
+        assert prune(tmp_path, NOW + day * EVERY) == 0
+        assert newest_attempt(tmp_path, "j") == 3
+
+
+@pytest.mark.parametrize("again", [0, 1, 2])
+def test_the_marker_goes_a_day_later_where_there_is_no_gap(tmp_path: Path, again: int) -> None:
     write(tmp_path, "j.1", 1000)
-    write(tmp_path, "j.2", 1000)
-    unlink, made = os.unlink, list[Journal]()
+    assert prune(tmp_path, NOW) == 1
+    for number in range(1, again + 1):
+        write(tmp_path, f"j.{number}", 0)
+    assert prune(tmp_path, NOW + EVERY - 1) == 0
+    assert marker(tmp_path, "j").exists()
+    assert prune(tmp_path, NOW + EVERY) == 0
+    assert not marker(tmp_path, "j").exists()
 
-    def start_another(path: os.DirEntry[str]) -> None:
-        monkeypatch.setattr("os.unlink", unlink)
-        made.append(Journal.create(tmp_path, "j", {}))
-        unlink(path)
 
-    monkeypatch.setattr("os.unlink", start_another)
-    assert prune(tmp_path, NOW) == 2
-    assert left(tmp_path) == {"j.3"}
-    made.append(Journal.create(tmp_path, "j", {}))
-    assert left(tmp_path) == {"j.3", "j.4"}
-    for journal in made:
-        journal.close()
+def test_a_marker_that_a_clock_ahead_has_made_does_not_stay(tmp_path: Path) -> None:
+    write(tmp_path, "j.1", 1000)
+    assert prune(tmp_path, NOW + 3650 * DAY) == 1
+    assert prune(tmp_path, NOW) == 0
+    assert not marker(tmp_path, "j").exists()
+
+
+def test_nothing_is_removed_that_cannot_be_marked(tmp_path: Path) -> None:
+    write(tmp_path, "j.1", 1000)
+    marker(tmp_path, "j").symlink_to("/nowhere/else")
+    assert prune(tmp_path, NOW) == 0
+    assert left(tmp_path) == {"j.1"}
+
+
+def test_nothing_is_removed_before_the_markers_are_on_disk(tmp_path: Path) -> None:
+    write_two(tmp_path)
+    seen = calls(lambda: prune(tmp_path, NOW))
+    assert seen.index("utime") < seen.index("fsync") < seen.index("unlink")
 
 
 def test_a_later_attempt_that_is_there_by_now_keeps_the_earlier(

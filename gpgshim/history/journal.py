@@ -7,6 +7,8 @@ Rule 4: a journal is locked before it has its name, and as long as its superviso
 takes the lock away, and nobody else can: who looks can tell a job under way from a crashed one.
 Rule 5: a journal is written and read through one descriptor, never by its name. Where its name does
 not lead to that file any more (moved, removed, replaced, hidden by a mount), it counts as removed.
+Rule 6: the attempts of a job are numbered 1, 2, 3 and so on without a gap, unless the job has a
+marker (see marker()). So the newest is found in a few steps, however many journals there are.
 """
 
 from __future__ import annotations
@@ -65,18 +67,58 @@ def check_job_name(name: str) -> str:
 
 
 def attempts(directory: Path, job: str) -> list[int]:
-    """The numbers of all attempts of `job` that there is a name of, in order. Raises OSError."""
+    """The numbers of all attempts of `job` that there is a name of, in order. Raises OSError.
+
+    This reads the whole directory. newest_attempt() does not.
+    """
     start = f"{job}."
     ends = [name[len(start) :] for name in os.listdir(directory) if name.startswith(start)]
     return sorted(int(end) for end in ends if is_attempt(end))
 
 
-def next_attempt(directory: Path, job: str) -> int:
-    """The number of the next attempt of `job`: one more than the highest. Raises OSError.
+def marker(directory: Path, job: str) -> Path:
+    """The name of an empty file that says: the numbers of the attempts of `job` may have gaps.
 
-    Lower numbers may be free: pruning removes them while a later attempt starts.
+    Pruning makes it before it removes a journal of the job, and removes it a day or more later.
     """
-    return (attempts(directory, job) or [0])[-1] + 1
+    return directory / f".pruned-{job}"
+
+
+def newest_attempt(directory: Path, job: str) -> int:
+    """The highest number of an attempt of `job`; 0 where it has none. Raises OSError.
+
+    Without a marker this costs a few stats: two for each doubling of the number of attempts.
+    """
+    marked = marker(directory, job)
+    if not os.path.lexists(marked):
+        newest = _search(directory, job)
+        if not os.path.lexists(marked):  # pruning did not begin meanwhile
+            return newest
+    # One listing can miss both of two names if the first is removed and the second is made while
+    # it is read. The second listing then has the second name.
+    before, now = None, attempts(directory, job)
+    while now != before:
+        before, now = now, attempts(directory, job)
+    return now[-1] if now else 0
+
+
+def _search(directory: Path, job: str) -> int:
+    """The highest number of an attempt of `job` where there is none free below it."""
+    taken, free = 0, 1
+    while is_taken(directory, job, free):
+        taken, free = free, free * 2
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        if is_taken(directory, job, middle):
+            taken = middle
+        else:
+            free = middle
+    return taken
+
+
+def is_taken(directory: Path, job: str, attempt: int) -> bool:
+    """Whether there is a name of that attempt of `job`, whatever it leads to."""
+    return os.path.lexists(f"{directory}/{job}.{attempt}")
 
 
 def is_attempt(text: str) -> bool:
@@ -118,7 +160,7 @@ class Journal:
             # Not our process id: others may have the same in a container of their own.
             new = directory / f".new.{os.urandom(8).hex()}"
             while True:
-                attempt = next_attempt(directory, job)
+                attempt = newest_attempt(directory, job) + 1
                 path = directory / f"{job}.{attempt}"
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)
@@ -129,9 +171,13 @@ class Journal:
                     write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
                     os.fsync(fd)
                     os.link(new, path)
+                    if attempt > 1 and not is_taken(directory, job, attempt - 1):
+                        # It was pruned after we looked, so others may begin at 1 again.
+                        os.unlink(path)
+                        raise FileExistsError(errno.EEXIST, "the attempts before it are gone")
                     os.unlink(new)
                     sync_directory(directory)
-                except FileExistsError:  # another attempt has taken the number meanwhile
+                except FileExistsError:  # the number is not the next one any more
                     os.close(fd)
                     os.unlink(new)
                     continue

@@ -1,11 +1,14 @@
 """Removes old journals: of jobs that are over and told, and of nothing else.
 
 Rule 1: a journal without its outcome stays, however old: somebody has to look at it.
-Rule 2: a job's journals go together or not at all, the lowest number first: whatever comes in
-between, the highest number stays to the last, and later attempts are numbered from it.
-Rule 3: no job waits for this: it is done at most once a day, by a job that is already over, and
+Rule 2: a job's journals go together or not at all, the lowest number first: after a crash half way,
+those that are left still end with the job's newest attempt.
+Rule 3: before any of them goes, the job has its marker on disk, because a later attempt that starts
+meanwhile may be left alone (journal.marker). A marker goes when it is a day old and the job's
+numbers have no gap; a job with a gap gets one, whatever made the gap.
+Rule 4: no job waits for this: it is done at most once a day, by a job that is already over, and
 where there is much to be looked at, by a process that nobody waits for.
-Rule 4: a clock is not believed at once. Nothing is removed unless the last look was between a day
+Rule 5: a clock is not believed at once. Nothing is removed unless the last look was between a day
 and TRUSTED ago; else this look is only noted, and a later day has to confirm it. And one look
 removes one job in SHARE at most: a clock that is wrong for days does not cost the whole history.
 """
@@ -15,11 +18,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
 from gpgshim.core.verdict import judge_bytes
-from gpgshim.history.journal import is_attempt
+from gpgshim.history.journal import is_attempt, is_taken, marker
+from gpgshim.system.places import sync_directory
 
 DAYS = 180  #: an older job is removed
 JOBS = 20_000  #: of younger ones, the newest so many are kept
@@ -90,33 +95,85 @@ def prune(directory: Path, now: float, days: float = DAYS, jobs: int = JOBS) -> 
 
     The oldest go first, and no more than one job in SHARE. `now` is in seconds since 1970; a job is
     as old as its youngest journal. How many journals were removed. Raises OSError where `directory`
-    cannot be read.
+    cannot be read, or its markers cannot be put on disk.
     """
-    by_job: dict[str, dict[int, os.DirEntry[str]]] = {}
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            name, _, attempt = entry.name.rpartition(".")
-            is_ours = name[:1].isalnum() and is_attempt(attempt)
-            if is_ours and entry.is_file(follow_symlinks=False):
-                by_job.setdefault(name, {})[int(attempt)] = entry
+    by_job, marked = _look(directory)
     ages = {job: max(_written(each) for each in own.values()) for job, own in by_job.items()}
     newest_first = sorted(by_job, key=lambda each: -ages[each])
-    removed = jobs_removed = 0
+    due: list[str] = []
     for rank, job in reversed(list(enumerate(newest_first, 1))):
         if rank <= jobs and now - ages[job] < days * 86400:
             continue
-        if jobs_removed >= max(1, len(by_job) // SHARE):
+        if len(due) >= max(1, len(by_job) // SHARE):
             break
-        own = by_job[job]
+        if _is_told(by_job[job].values()) and _mark(directory, job, now):
+            due.append(job)
+    _keep_markers(directory, by_job, marked - set(due), now)
+    if due:
+        sync_directory(directory)
+    return sum(_remove(directory, job, by_job[job]) for job in due)
+
+
+_Own = dict[int, "os.DirEntry[str]"]  #: the journals of one job, by attempt
+
+
+def _look(directory: Path) -> tuple[dict[str, _Own], set[str]]:
+    """The journals in `directory`, by job, and the jobs that have a marker. Raises OSError."""
+    by_job: dict[str, _Own] = {}
+    marked: set[str] = set()
+    start = marker(directory, "").name
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            name, _, attempt = entry.name.rpartition(".")
+            if entry.name.startswith(start):
+                marked.add(entry.name[len(start) :])
+                continue
+            is_ours = name[:1].isalnum() and is_attempt(attempt)
+            if is_ours and entry.is_file(follow_symlinks=False):
+                by_job.setdefault(name, {})[int(attempt)] = entry
+    return by_job, marked
+
+
+def _is_told(own: Iterable[os.DirEntry[str]]) -> bool:
+    """Whether all of these journals can be read, and each says how its attempt ended."""
+    try:
+        return all(judge_bytes(Path(each).read_bytes()).told for each in own)
+    except OSError:
+        return False
+
+
+def _mark(directory: Path, job: str, now: float) -> bool:
+    """Make the marker of `job`, as old as `now`; whether that could be done."""
+    try:
+        marker(directory, job).touch(mode=0o600)
+        os.utime(marker(directory, job), (now, now))
+    except OSError:
+        return False
+    return True
+
+
+def _keep_markers(directory: Path, by_job: dict[str, _Own], marked: set[str], now: float) -> None:
+    """Mark the jobs that have a gap, and remove the `marked` jobs' old markers where none is."""
+    for job, own in by_job.items():
+        if max(own) != len(own) and job not in marked:
+            _mark(directory, job, now)
+    for job in marked:
+        own = by_job.get(job, {})
         with contextlib.suppress(OSError):
-            if all(judge_bytes(Path(each).read_bytes()).told for each in own.values()):
-                later = directory / f"{job}.{max(own) + 1}"
-                if later.exists():
-                    continue  # it was made since we looked, and is of a job that is not over
-                for number in sorted(own):
-                    os.unlink(own[number])
-                    removed += 1
-                jobs_removed += 1
+            # Only now: another pruning may have marked it, and emptied it, before we looked.
+            age = now - marker(directory, job).stat(follow_symlinks=False).st_mtime
+            if max(own, default=0) == len(own) and not 0 <= age < EVERY:
+                marker(directory, job).unlink()
+
+
+def _remove(directory: Path, job: str, own: _Own) -> int:
+    """Remove all journals of `job`, unless it has a later attempt by now; how many went."""
+    removed = 0
+    with contextlib.suppress(OSError):
+        if not is_taken(directory, job, max(own) + 1):
+            for number in sorted(own):
+                os.unlink(own[number])
+                removed += 1
     return removed
 
 
