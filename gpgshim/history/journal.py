@@ -89,11 +89,10 @@ def newest_attempt(directory: Path, job: str) -> int:
 
     Without a marker this costs a few stats: two for each doubling of the number of attempts.
     """
-    marked = marker(directory, job)
-    if not os.path.lexists(marked):
-        newest = _search(directory, job)
-        if not os.path.lexists(marked):  # pruning did not begin meanwhile
-            return newest
+    newest = _search(directory, job)
+    # Not before the search: pruning may begin meanwhile. Its marker then stays for a day.
+    if not os.path.lexists(marker(directory, job)):
+        return newest
     # One listing can miss both of two names if the first is removed and the second is made while
     # it is read. The second listing then has the second name.
     before, now = None, attempts(directory, job)
