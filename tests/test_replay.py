@@ -36,6 +36,12 @@ JOURNALS = {
         "% said message m\n% said email unreported <1@x>\n% said retriable\n"
         "> message m\n> email unreported <1@x>\n> retriable\nretriable\n"
     ),
+    "an orphan asks before the report is out": (
+        "! uncommitted\n"
+        "% said message m\n% said email unreported <1@x>\n% said retriable\n"
+        "$ gpg -s late\n= no the job is over\n"
+        "> message m\n> email unreported <1@x>\n> retriable\nretriable\n"
+    ),
     "died, nothing granted": (
         "! uncommitted\n% signal 9\n> message processing crashed before the gate let any gpg sign\n"
         "> email unreported -\n> retriable\nretriable\n"

@@ -114,6 +114,7 @@ class _Player:
         self.disk = State.UNKNOWN
         self.waiting = 0
         self.due = deque(["! uncommitted"])
+        self.report_due: deque[str] = deque()  # behind the answers to clients that ask meanwhile
         self.o2m_job = o2m_job  # whether a report is due at the end
         self.said: list[str] = []
         self.reply: o2m.Reply | None = None
@@ -131,16 +132,17 @@ class _Player:
             self.said = [word]
         elif line.sigil in (">", "!", "="):
             self.compare(line)
-        elif not line.sigil and self.due:
+        elif not line.sigil and (self.due or self.report_due):
             self.differ(line)
 
     def happen(self, line: Line, event: Event) -> None:
         if event in (Event.ASKED, Event.DOUBTED) and set(self.due) <= ANSWERS:
             pass  # several can ask before the first is answered
         else:
-            if self.due and event is not Event.FAILED:
+            if (self.due or self.report_due) and event is not Event.FAILED:
                 self.differ(line)
             self.due.clear()
+            self.report_due.clear()
         self.waiting += event in (Event.ASKED, Event.DOUBTED)
         was_late = self.state is State.LATE
         self.state, effects = STEPS[self.state, event]
@@ -163,11 +165,12 @@ class _Player:
         """A report is due now, unless the authority has to be told of something first."""
         if self.reply is not None and (self.reply is o2m.Reply.TELL_LATE) is late:
             report = o2m.parse_report("".join(f"{each}\n" for each in self.said).encode())
-            self.due.extend(f"> {each}" for each in o2m.reply_lines(self.reply, report))
+            self.report_due.extend(f"> {each}" for each in o2m.reply_lines(self.reply, report))
 
     def compare(self, line: Line) -> None:
         found = str(line)
-        wanted = self.due.popleft() if self.due else "nothing"
+        due = self.due or self.report_due
+        wanted = due.popleft() if due else "nothing"
         is_same = found == wanted or (wanted == "= no" and found.startswith("= no "))
         if not is_same and (wanted, found) != FORMER_WORDS:
             self.differences.append(f"{found!r} stands where {wanted!r} was due")
@@ -175,4 +178,5 @@ class _Player:
             self.disk = State(line.text)
 
     def differ(self, line: Line) -> None:
-        self.differences.append(f"{str(line)!r} comes where {self.due[0]!r} was due")
+        due = self.due or self.report_due
+        self.differences.append(f"{str(line)!r} comes where {due[0]!r} was due")
