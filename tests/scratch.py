@@ -21,7 +21,7 @@ import gpgshim
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import Transcript, parse
 from gpgshim.core.verdict import Verdict, judge_bytes
-from gpgshim.supervisor import wall
+from gpgshim.system import places
 
 CHECKOUT = Path(gpgshim.__file__).parent.parent
 GPG = shutil.which("gpg") or "/usr/bin/gpg"
@@ -196,9 +196,9 @@ class Scratch:
 
     def is_retired(self, job: Path) -> bool:
         """Whether this job's directory is what an attempt leaves of it: programs that refuse."""
-        return {path.name for path in job.glob("*")} <= {"bin", "boot", "orphans"} and all(
-            wall.is_refusal(path) for path in (job / "bin").glob("*")
-        )
+        programs = list((job / "bin").glob("*"))
+        others = {path.name for path in job.glob("*")} - {"bin", "boot", "orphans"}
+        return bool(programs) and not others and all(map(places.is_refusal, programs))
 
     def wait_for_line(self, line: str) -> None:
         """Return when the newest journal has `line`."""

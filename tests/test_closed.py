@@ -83,7 +83,8 @@ def test_supervise(scratch: Scratch, closed: tuple[int, ...]) -> None:
     words = map(str, scratch.options("--commit", AUTHORITY))
     assert start(scratch, closed, "supervise", *words).wait(PATIENCE) == 0
     (job,) = scratch.jobs()
-    assert (scratch.root / "out").read_text() == f"PATH={job}/bin:$PATH; export PATH;\n"
+    before = f"{job}/bin:{(job / 'wall').readlink()}"
+    assert (scratch.root / "out").read_text() == f"PATH={before}:$PATH; export PATH;\n"
     gpg = subprocess.run([job / "bin/gpg", "-s", "f"], env=scratch.env, cwd=scratch.root)
     assert gpg.returncode == 0
     assert scratch.gpgshim("close", "--status", "0", job).out == "uploaded\n"

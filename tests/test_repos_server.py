@@ -20,6 +20,7 @@ import pytest
 
 from gpgshim.core.gate import Outcome, State
 from gpgshim.supervisor.attempt import children_of
+from gpgshim.system import places
 from gpgshim.tag2upload.repos_server import answer_by, give_up_at
 from tests import skips
 from tests.scratch import CHECKOUT, PATIENCE, Scratch, wait_for
@@ -660,11 +661,12 @@ def test_job_is_started_as_it_would_have_been(worker: Worker, scratch: Scratch) 
     environ = dict(
         pair.split("=", 1) for pair in (root / "environ").read_text().split("\0") if pair
     )
-    gone, path = environ.pop("PATH").split(":", 1)
+    gone, behind, path = environ.pop("PATH").split(":", 2)
     for name in ("PWD", "OLDPWD", "SHLVL", "_"):  # the shell's own
         environ.pop(name, None)
     assert path == f"{worker.path}:{os.defpath}"
     assert gone.startswith(str(scratch.runtime))
+    assert places.is_refusal(Path(behind, "gpg"))
     assert environ == {name: text for name, text in scratch.env.items() if name != "PATH"}
     ignored = next(
         line.split()[1]
