@@ -47,6 +47,26 @@ LOOKERS = {
         " exit($? == -1 ? 126 : $? >> 8 || $? & 127)",
     ],
 }
+MERGED = Path("/bin").is_symlink() and Path("/bin").resolve() == Path("/usr/bin")
+
+
+@pytest.mark.parametrize(
+    ("search", "kept"),
+    [
+        ("/usr/bin:/bin", "/usr/bin"),
+        ("/usr/local/bin:/usr/bin:/bin:/usr/games", "/usr/local/bin:/usr/bin:/usr/games"),
+        ("/usr/bin:/bin:/bin", "/usr/bin"),
+        ("/bin:/usr/bin", "/bin:/usr/bin"),  # the longer name leaves no window
+        ("/bin", "/bin"),
+        ("/usr/bin:bin:.::/nowhere:/nowhere", "/usr/bin:bin:.::/nowhere:/nowhere"),
+        ("", ""),
+    ],
+)
+def test_a_directory_is_not_named_again_by_a_shorter_path(search: str, kept: str) -> None:
+    skips.unless(MERGED, "a /bin that is a link to /usr/bin", "make test, on such a machine")
+    assert wall.without_shorter(search, Path("/run/g0")) == kept
+
+
 #: Those that do not go on after E2BIG, but fail themselves.
 STOP = ("bash", "perl", "mksh")
 REST = 60_000  #: bytes of the second comment: one word alone may not have so many as all may

@@ -153,7 +153,8 @@ class Attempt:
             raise
         #: What stands before the rest of the job's PATH.
         self.gate = f"{self.directory}/bin:{wall_directory}"
-        self.environ = environ | {"PATH": f"{self.gate}:{search}"}
+        behind = wall.without_shorter(search, wall_directory)
+        self.environ = environ | {"PATH": f"{self.gate}:{behind}"}
 
     def start(
         self,

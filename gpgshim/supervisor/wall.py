@@ -249,3 +249,25 @@ def _refuses(path: Path) -> bool:
         return os.readlink(path) in _FALSE and os.access(path, os.X_OK)
     whole = path.read_bytes() == program(STUNT_CANNOT_RUN, os.uname().machine)
     return whole and os.access(path, os.X_OK)
+
+
+def without_shorter(search: str, wall: Path) -> str:
+    """The PATH `search`, less directories that it names again by a path shorter than the wall's.
+
+    On Debian, /bin is a link to /usr/bin, and PATH often names both. execve(2) counts the length
+    of a program's path: with arguments of just the right length, /bin/gpg fits where neither the
+    wall's gpg nor /usr/bin/gpg does. Whatever is in the second one is found in the first.
+    """
+    kept: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    for entry in search.split(":"):
+        try:
+            found = os.stat(entry) if entry.startswith("/") else None
+        except OSError:
+            found = None
+        if found is not None:
+            if (found.st_dev, found.st_ino) in seen and len(entry) < len(str(wall)):
+                continue
+            seen.add((found.st_dev, found.st_ino))
+        kept.append(entry)
+    return ":".join(kept)

@@ -142,11 +142,19 @@ EDGES = [
         BLOCKED,
         needs=("prlimit",),
     ),
+    Place(
+        LONG,
+        "dash, the same, PATH names /usr/bin and /bin",
+        How(inside="prlimit --stack=262144", sign=EDGE, lines=200),
+        BLOCKED,
+        BLOCKED,
+        needs=("prlimit", "merged /usr"),
+    ),
     # execve counts the program's path too, and /bin/gpg is 3 bytes shorter than the wall's.
     Place(
         LONG,
-        "dash, the 3 lengths at which only /bin/gpg fits",
-        How(inside="prlimit --stack=262144", sign=EDGE, lines=200),
+        "dash, the 3 lengths at which only /bin/gpg fits, PATH names /bin alone",
+        How(inside="prlimit --stack=262144", env={"PATH": "/bin"}, sign=EDGE, lines=200),
         PAST,
         PAST,
         needs=("prlimit", "merged /usr"),
