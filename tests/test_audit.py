@@ -54,6 +54,22 @@ def test_each_file_has_its_digest(witness: Witness, tmp_path: Path) -> None:
     ]
 
 
+def test_practice_opens_nothing_but_proc(witness: Witness) -> None:
+    """It is done in the supervisor, which must not wait for a file system."""
+    opened: list[str] = []
+    is_watching = [True]
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and is_watching[0]:
+            opened.append(str(args[0]))
+
+    sys.addaudithook(hook)  # it cannot be taken out again
+    witness.practise()
+    is_watching[0] = False
+    assert "/proc/self/stat" in opened  # so it does hash
+    assert [path for path in opened if not path.startswith("/proc/")] == []
+
+
 def test_what_cannot_be_loaded_is_gone_without(
     witness: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

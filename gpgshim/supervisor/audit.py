@@ -86,6 +86,16 @@ class Witness:
             if len(files) > MOST_FILES:
                 yield f"# {len(files) - MOST_FILES} more files were not looked at"
 
+    def practise(self) -> None:
+        """Do once all that a question needs. Touches no file outside /proc, and raises nothing."""
+        words = ["gpg", "--batch", "--detach-sign", "/proc/self/stat"]
+        quote(self.without_secrets(words))
+        self.describe(os.getpid())
+        self.has_files(os.getpid(), words)
+        self.read_command_line(os.getpid())
+        for _ in _hash_files({"": words[-1]}):
+            """What comes of it is of no interest."""
+
     def is_of_job(self, pid: int) -> bool:
         """Whether process `pid` comes from us, as all of a job does that we have started."""
         # A process above it that ends meanwhile breaks the chain, and its children come to us.

@@ -6,6 +6,8 @@ Rule 2: this process is none of the job's. It has a name of its own (NAME), no d
 end of a socket and /dev/null, and a session of its own; it ends when the supervisor has ended.
 Rule 3: requests are answered in their order. One that takes too long costs the process: another one
 is started for those behind it.
+Rule 4: both processes practise after the fork, while the job starts: memory that they share is
+copied when one of them uses it, and the first question would wait for that.
 """
 
 from __future__ import annotations
@@ -24,14 +26,21 @@ NAME = "gpgshim-hasher"  #: what the process is called, in /proc/PID/comm
 _REQUEST = struct.Struct("=II")  # the request's number, and the process id that it is about
 _ANSWER = struct.Struct("=II")  # the request's number, and how many bytes of lines follow
 _READY = b"r"
+_AT_ONCE = 1 << 14  #: bytes that are read at once; memory for a megabyte takes longer than to read
 _START = 1.0  #: seconds that the process has to get ready
 
 
 class Hasher:
-    """`look` gives the lines about a process id; it is called in the other process."""
+    """`look` gives the lines about a process id; it is called in the other process.
 
-    def __init__(self, look: Callable[[int], Iterable[str]]) -> None:
+    `practise` does what a question needs; it is called in the other process, and by start().
+    """
+
+    def __init__(
+        self, look: Callable[[int], Iterable[str]], practise: Callable[[], None] = lambda: None
+    ) -> None:
         self._look = look
+        self._practise = practise
         self._peer: socket.socket | None = None
         self._process = -1  # a pidfd
         self._data = b""
@@ -43,7 +52,7 @@ class Hasher:
         with its:
             pid = os.fork()
             if not pid:
-                _serve(its, self._look)
+                _serve(its, self._look, self._practise)
         try:
             self._process = os.pidfd_open(pid)
             # Until it has its name, it would be taken for a process of the job.
@@ -57,6 +66,7 @@ class Hasher:
             ours.close()
             raise
         self._peer = ours
+        self._practise()
         return ours.fileno()
 
     def ask(self, number: int, pid: int) -> None:
@@ -70,7 +80,7 @@ class Hasher:
         """(number, lines) of what has been answered by now; None where the process has ended."""
         assert self._peer is not None
         try:
-            more = self._peer.recv(1 << 20)
+            more = self._peer.recv(_AT_ONCE)
         except BlockingIOError:
             return []
         except OSError:
@@ -101,7 +111,9 @@ class Hasher:
             self._process = -1
 
 
-def _serve(peer: socket.socket, look: Callable[[int], Iterable[str]]) -> NoReturn:
+def _serve(
+    peer: socket.socket, look: Callable[[int], Iterable[str]], practise: Callable[[], None]
+) -> NoReturn:
     """Be the other process."""
     try:
         signal.set_wakeup_fd(-1)
@@ -118,8 +130,7 @@ def _serve(peer: socket.socket, look: Callable[[int], Iterable[str]]) -> NoRetur
         os.closerange(4, os.sysconf("SC_OPEN_MAX"))
         with socket.socket(fileno=ours) as peer:
             peer.sendall(_READY)
-            with contextlib.suppress(ImportError):
-                import hashlib  # noqa: F401 - the first request would wait for it
+            practise()
             while len(request := peer.recv(_REQUEST.size, socket.MSG_WAITALL)) == _REQUEST.size:
                 number, pid = _REQUEST.unpack(request)
                 lines = "\n".join(look(pid)).encode("ascii", "backslashreplace")

@@ -110,7 +110,7 @@ class Supervisor:
         self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
         self._gpgs: set[int] = set()  # process ids that were granted, and have not ended
         self._questions = 0
-        self._hasher = Hasher(witness.read_files)
+        self._hasher = Hasher(witness.read_files, witness.practise)
         self._hasher_fd = -1
         self._reading: deque[Question] = deque()  # in the order in which they came
         self._requests = 0
