@@ -28,6 +28,7 @@ from bench.curves import Curve, draw
 from bench.results import SPREAD, Table, markdown, spread
 from bench.world import GPG, ROOT, World, world
 from gpgshim.history.prune import JOBS as JOBS_KEPT
+from gpgshim.history.prune import SHARE
 from gpgshim.stunts import wire
 from gpgshim.stunts.ask import ask
 from gpgshim.system.places import sync_directory
@@ -343,16 +344,22 @@ def measure_journals(here: World, numbers: list[int], starts: int) -> tuple[list
 
 def measure_last(here: World, state: Path) -> Last:
     directory = state / "gpgshim"
-    (directory / ".pruned").unlink()
-    before = len(os.listdir(directory))
-    due = max(0, before - JOBS_KEPT)
+    two_days_ago = time.time() - 2 * 86400
+    os.utime(directory / ".pruned", (two_days_ago, two_days_ago))
+    before = count_journals(directory)
+    jobs = len({name.rpartition(".")[0] for name in os.listdir(directory)})
+    due = min(max(0, jobs - JOBS_KEPT), jobs // SHARE)
     took = run_job(here, state)
     began = time.perf_counter()
-    while (gone := before - len(os.listdir(directory))) < due - 2:  # its own, and the stamp
+    while (gone := before - count_journals(directory)) < due - 1:  # its own has come
         if time.perf_counter() - began > SECONDS:
             break
         time.sleep(0.1)
     return Last(took, due, max(gone, 0), time.perf_counter() - began)
+
+
+def count_journals(directory: Path) -> int:
+    return sum(not name.startswith(".") for name in os.listdir(directory))
 
 
 # Jobs.
