@@ -206,6 +206,9 @@ def run(
                     is_open.remove(fd)
             if len(texts[out]) > LARGEST:
                 raise NoTable(f"{called}: more than {LARGEST} bytes")
+    except OSError as problem:  # no memory, most likely
+        os.kill(pid, signal.SIGKILL)
+        raise NoTable(f"{called}: {problem.strerror}") from problem
     except BaseException:
         os.kill(pid, signal.SIGKILL)
         raise

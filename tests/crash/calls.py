@@ -150,6 +150,7 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
     9: ("mmap", (E.ENOMEM,)),
     11: ("munmap", (E.ENOMEM,)),
     12: ("brk", (E.ENOMEM,)),
+    17: ("pread64", (E.EIO,)),
     21: ("access", (E.EACCES,)),
     23: ("select", (E.ENOMEM, E.EINTR)),
     41: ("socket", (E.EMFILE, E.ENOMEM, E.EACCES)),
@@ -216,7 +217,7 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
 
 #: Signals' bookkeeping, the loader's and libc's own: no kernel refuses these to a living process.
 NEVER_FAIL = frozenset(
-    (10, 13, 14, 15, 16, 17, 24, 25, 28, 33, 39, 51, 60, 63, 95, 96, 97, 99, 102, 104, 107, 108,
+    (10, 13, 14, 15, 16, 24, 25, 28, 33, 39, 51, 60, 63, 95, 96, 97, 99, 102, 104, 107, 108,
      109, 110, 112, 131, 158, 186, 202, 204, 218, 228, 231, 273, 334, 436)
 )  # fmt: skip
 

@@ -223,7 +223,7 @@ SPOILS = {
             "return 0 if status is None else exit_status(Outcome(outcome), status)",
             "return status or 0",
         ),
-        "and it is retriable",
+        "255, not 75",
         "supervise",
         "real dgit",
         job="early",
