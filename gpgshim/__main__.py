@@ -1,8 +1,8 @@
 """The program `gpgshim`: prepares the process, then imports the rest of the program.
 
 Rule 1: descriptors 0, 1 and 2 are open before anything else is opened.
-Rule 2: an interrupt that comes while modules are imported ends us, and prints no traceback.
-Rule 3: `supervise` prints its line for the shell however it ends, an error of ours included.
+Rule 2: an interrupt during the import of modules ends the process without a traceback.
+Rule 3: `supervise` prints its line for the shell however it ends, also after an internal error.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import NoReturn
 from gpgshim.cli import shellline
 from gpgshim.system.descriptors import open_standard
 
-UNABLE = 74  #: sysexits' EX_IOERR; errors.Unable has it too, and is not imported yet
+UNABLE = 74  #: sysexits' EX_IOERR; the same as errors.Unable, which is not imported yet
 
 #: The signals that end `supervise` before it is ready.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 def main() -> NoReturn:
-    """Be the program `gpgshim`."""
+    """Run the program `gpgshim`. Never returns."""
     for_shell = shellline.is_expected(sys.argv[1:])
     for number in _ENDING if for_shell else (signal.SIGINT,):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -35,7 +35,7 @@ def main() -> NoReturn:
         if for_shell:
             shellline.refuse()
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the interpreter's end takes a moment too
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # also while the interpreter exits
     sys.exit(status)
 
 
@@ -43,7 +43,7 @@ def _run() -> int:
     try:
         closed = open_standard()
         for fd in closed:
-            # Python leaves these at None; now they read and write /dev/null.
+            # Python sets these streams to None if they were closed. From now on they use /dev/null.
             name, mode = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))[fd]
             setattr(sys, name, os.fdopen(fd, mode, closefd=False))
         from gpgshim.cli import verbs as cli

@@ -1,13 +1,13 @@
-"""The gate: who may sign, when, and what is true of the job afterwards.
+"""The gate decides which gpg may sign and when, and states the outcome of the job.
 
-Rule 1: every decision about a grant is a row of STEPS, every outcome a row of OUTCOMES. Both are
-total. What does not fit a table is not decided here, and not decided anywhere else either.
+Rule 1: every decision about a grant is a row of STEPS, and every outcome is a row of OUTCOMES. Both
+tables are total. No other code decides about grants or outcomes.
 
-Rule 2: an effect is data. The shell performs the effects of a row in their order and stops at the
-first that fails, and then gives the gate FAILED. So "on disk" comes before "sent" and "said", and
-a crash is nothing but "the rest of the effects did not happen".
+Rule 2: an effect is data. The shell performs the effects of a row in order and stops at the first
+effect that fails; then it gives the gate the event FAILED. So a state is on disk before a request
+or an answer is sent, and a crash means only that the remaining effects did not happen.
 
-Rule 3: no I/O, no clock, no imports of the shell.
+Rule 3: this module does no I/O, reads no clock and imports nothing of the shell.
 """
 
 from __future__ import annotations
@@ -16,80 +16,80 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """What the gate is doing. The first three are the durable words of the journal too."""
+    """The state of the gate. The first three are also the durable words of the journal."""
 
-    UNCOMMITTED = "uncommitted"  # nobody has asked
+    UNCOMMITTED = "uncommitted"  # no gpg has asked yet
     UNKNOWN = "unknown"  # the authority is being asked
-    COMMITTED = "committed"  # it said go-ahead
-    REFUSED = "refused"  # said no once, says no for ever
+    COMMITTED = "committed"  # the authority answered go-ahead
+    REFUSED = "refused"  # after one refusal, every request is refused
     CLOSED = "closed"  # the job is over
-    LATE = "late"  # the authority is being told of a signature that went round us
+    LATE = "late"  # the gate tells the authority of a signature that bypassed it
 
 
-#: The durable words, in the order in which a job goes through them, never back.
+#: The durable words. A job goes through them in this order and never back.
 DURABLE = (State.UNCOMMITTED, State.UNKNOWN, State.COMMITTED)
 
 
 class Event(StrEnum):
-    """What can happen to the gate."""
+    """An event that the gate reacts to."""
 
-    ASKED = "asked"  # gpg was called, and would sign
-    DOUBTED = "doubted"  # gpg was called with a command that we do not know
-    GO_AHEAD = "go-ahead"  # the authority's yes
-    REFUSAL = "refusal"  # the authority's no: certainly not committed
-    SILENCE = "silence"  # no answer will come, or none that we understand
+    ASKED = "asked"  # a client asked for a gpg that would sign
+    DOUBTED = "doubted"  # a client asked for a gpg command that we do not know
+    GO_AHEAD = "go-ahead"  # the authority granted the commitment
+    REFUSAL = "refusal"  # the authority refused: it has certainly not committed
+    SILENCE = "silence"  # no answer will come, or the answer has no meaning to us
     FAILED = "failed"  # an effect could not be performed
-    CLOSE = "close"  # the job is over, or somebody says so
-    BYPASSED = "bypassed"  # the closed job was never granted anything, and says `uploaded`
+    CLOSE = "close"  # the job is over, or the gate was closed on request
+    BYPASSED = "bypassed"  # the closed job was granted nothing, and reports `uploaded`
 
 
 class Effect(StrEnum):
-    """What the shell is to do. A value with a sigil is the effect's line in the journal."""
+    """An effect that the shell performs. A value with a sigil is also the line in the journal."""
 
-    REACH = "reach"  # make sure that the authority is there, before anything is said or written
-    SYNC = "sync"  # have on disk who asks, and for what
+    REACH = "reach"  # check that the authority can be reached, before anything is sent or written
+    SYNC = "sync"  # have the client and its request on disk
     WRITE_UNKNOWN = "! unknown"
     SEND_COMMIT = "> commit-to-public-upload"
     WRITE_COMMITTED = "! committed"
-    GRANT = "= go"  # to all who wait
-    REFUSE = "= no"  # to all who wait
+    GRANT = "= go"  # to all waiting clients
+    REFUSE = "= no"  # to all waiting clients
 
     @property
     def line(self) -> str:
-        """The effect's line in the journal; empty where it has none."""
+        """The line that the effect writes to the journal; empty if it writes none."""
         return self.value if self.value[0] in "!>=" else ""
 
 
 S, V, F = State, Event, Effect
 
-#: (state, event) -> the next state, and what is to be done, in this order.
+#: (state, event) -> (next state, effects to be performed in this order).
 STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
-    # The first question is the commitment point. REACH stands first: an authority that is not
-    # there has heard nothing, and the job can still be retried.
+    # The first request is the commitment point. REACH comes first: an authority that cannot be
+    # reached has heard nothing, and the job can still be retried.
     (S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT)),
     (S.UNCOMMITTED, V.DOUBTED): (S.UNCOMMITTED, (F.REFUSE,)),  # not worth a commitment
-    (S.UNCOMMITTED, V.GO_AHEAD): (S.REFUSED, ()),  # nobody asked: it talks of something else
+    (S.UNCOMMITTED, V.GO_AHEAD): (S.REFUSED, ()),  # an answer without a request is an error
     (S.UNCOMMITTED, V.REFUSAL): (S.REFUSED, ()),
-    (S.UNCOMMITTED, V.SILENCE): (S.REFUSED, ()),  # gone before it heard anything: retriable
-    (S.UNCOMMITTED, V.FAILED): (S.REFUSED, (F.REFUSE,)),  # the question could not be noted
+    (S.UNCOMMITTED, V.SILENCE): (S.REFUSED, ()),  # it left before it heard anything: retriable
+    (S.UNCOMMITTED, V.FAILED): (S.REFUSED, (F.REFUSE,)),  # the request could not be recorded
     (S.UNCOMMITTED, V.CLOSE): (S.CLOSED, ()),
-    # While the authority is being asked, all wait for the one answer.
+    # While the authority is being asked, all clients wait for its one answer.
     (S.UNKNOWN, V.ASKED): (S.UNKNOWN, ()),
     (S.UNKNOWN, V.DOUBTED): (S.UNKNOWN, ()),
     (S.UNKNOWN, V.GO_AHEAD): (S.COMMITTED, (F.WRITE_COMMITTED, F.GRANT)),
     (S.UNKNOWN, V.REFUSAL): (S.REFUSED, (F.REFUSE,)),
     (S.UNKNOWN, V.SILENCE): (S.REFUSED, (F.REFUSE,)),
     (S.UNKNOWN, V.FAILED): (S.REFUSED, (F.REFUSE,)),
-    (S.UNKNOWN, V.CLOSE): (S.CLOSED, (F.REFUSE,)),  # an answer that comes now grants nothing
-    # After the commitment, nobody waits, and a command that we do not know does no more harm.
+    (S.UNKNOWN, V.CLOSE): (S.CLOSED, (F.REFUSE,)),  # an answer after this grants nothing
+    # After the commitment no client waits, and an unknown command can do no further harm.
     (S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT)),
     (S.COMMITTED, V.DOUBTED): (S.COMMITTED, (F.SYNC, F.GRANT)),
     (S.COMMITTED, V.GO_AHEAD): (S.COMMITTED, ()),
     (S.COMMITTED, V.REFUSAL): (S.COMMITTED, ()),  # too late: gpg may have signed
-    (S.COMMITTED, V.SILENCE): (S.COMMITTED, ()),  # it has no more to say to us
+    (S.COMMITTED, V.SILENCE): (S.COMMITTED, ()),  # no further answer is expected
     (S.COMMITTED, V.FAILED): (S.REFUSED, (F.REFUSE,)),
     (S.COMMITTED, V.CLOSE): (S.CLOSED, ()),
-    # No once is no for ever.
+    # After one refusal, every request is refused.
     (S.REFUSED, V.ASKED): (S.REFUSED, (F.REFUSE,)),
     (S.REFUSED, V.DOUBTED): (S.REFUSED, (F.REFUSE,)),
     (S.REFUSED, V.GO_AHEAD): (S.REFUSED, ()),
@@ -97,7 +97,7 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.REFUSED, V.SILENCE): (S.REFUSED, ()),
     (S.REFUSED, V.FAILED): (S.REFUSED, (F.REFUSE,)),
     (S.REFUSED, V.CLOSE): (S.CLOSED, ()),
-    # The job is over; who asks now is its orphan.
+    # The job is over. A client that asks now is an orphan of the job.
     (S.CLOSED, V.ASKED): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.DOUBTED): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.GO_AHEAD): (S.CLOSED, ()),
@@ -105,8 +105,8 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.CLOSED, V.SILENCE): (S.CLOSED, ()),
     (S.CLOSED, V.FAILED): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.CLOSE): (S.CLOSED, ()),
-    # A publication is never hidden: the authority hears of it late, and nobody is granted anything.
-    (S.UNCOMMITTED, V.BYPASSED): (S.UNCOMMITTED, ()),  # only a job that is over can say it
+    # A publication is never hidden: the authority hears of it late, and no client gets a grant.
+    (S.UNCOMMITTED, V.BYPASSED): (S.UNCOMMITTED, ()),  # only a job that is over can report it
     (S.UNKNOWN, V.BYPASSED): (S.UNKNOWN, ()),
     (S.COMMITTED, V.BYPASSED): (S.COMMITTED, ()),
     (S.REFUSED, V.BYPASSED): (S.REFUSED, ()),
@@ -117,39 +117,39 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.LATE, V.REFUSAL): (S.CLOSED, ()),
     (S.LATE, V.SILENCE): (S.CLOSED, ()),
     (S.LATE, V.FAILED): (S.CLOSED, (F.REFUSE,)),
-    (S.LATE, V.CLOSE): (S.LATE, ()),  # it is closed
+    (S.LATE, V.CLOSE): (S.LATE, ()),  # the gate is already closed
     (S.LATE, V.BYPASSED): (S.LATE, ()),
 }
 
 
 class Ending(StrEnum):
-    """How the job ended, as far as anybody told us."""
+    """How the job ended, as far as it was reported."""
 
-    WELL = "well"  # it says that it did all it was for
-    PASSING = "passing"  # it failed, and may do better next time
-    FINAL = "final"  # it failed, and will fail again
-    UNTOLD = "untold"  # nobody said: it crashed, or we did
+    WELL = "well"  # the job reports that it did everything it was for
+    PASSING = "passing"  # a transient failure: another try may succeed
+    FINAL = "final"  # a permanent failure: another try will fail again
+    UNTOLD = "untold"  # nothing was reported: the job crashed, or our process did
 
 
 class Outcome(StrEnum):
     """What is true of the job: the last line of a journal. Three of the words are o2m's own."""
 
     UPLOADED = "uploaded"  # committed, and the job ended well
-    IRRECOVERABLE = "irrecoverable"  # something may have been done that cannot be taken back
-    RETRIABLE = "retriable"  # nobody was asked to commit: the same job can be tried again
-    UNSIGNED = "unsigned"  # the job ended well, and nobody was asked to commit
-    OBSERVED = "observed"  # nothing was held or refused, so nothing is claimed: verdict's, no row's
+    IRRECOVERABLE = "irrecoverable"  # the job may have done something that cannot be undone
+    RETRIABLE = "retriable"  # no commitment was requested: the same job can be retried
+    UNSIGNED = "unsigned"  # the job ended well, and no commitment was requested
+    OBSERVED = "observed"  # in observe mode, which claims nothing; not in OUTCOMES
 
 
-O, E = Outcome, Ending  # noqa: E741 - the table below is read by its columns
+O, E = Outcome, Ending  # noqa: E741 - short names keep the rows of the table below on one line
 
-#: (durable state, how the job ended) -> its outcome.
+#: (durable state, how the job ended) -> outcome.
 OUTCOMES: dict[tuple[State, Ending], Outcome] = {
     (S.UNCOMMITTED, E.WELL): O.UNSIGNED,
     (S.UNCOMMITTED, E.PASSING): O.RETRIABLE,
-    (S.UNCOMMITTED, E.FINAL): O.IRRECOVERABLE,  # not committed, but trying again is no use
+    (S.UNCOMMITTED, E.FINAL): O.IRRECOVERABLE,  # not committed, but a retry would fail again
     (S.UNCOMMITTED, E.UNTOLD): O.RETRIABLE,
-    (S.UNKNOWN, E.WELL): O.IRRECOVERABLE,  # it did not see that it was refused
+    (S.UNKNOWN, E.WELL): O.IRRECOVERABLE,  # the job did not notice that it was refused
     (S.UNKNOWN, E.PASSING): O.IRRECOVERABLE,
     (S.UNKNOWN, E.FINAL): O.IRRECOVERABLE,
     (S.UNKNOWN, E.UNTOLD): O.IRRECOVERABLE,
@@ -159,8 +159,8 @@ OUTCOMES: dict[tuple[State, Ending], Outcome] = {
     (S.COMMITTED, E.UNTOLD): O.IRRECOVERABLE,
 }
 
-#: (durable state, outcome) -> what a person should know; only the pairs that OUTCOMES can give.
-#: No text claims more than the gate watches: what the gpgs did that PATH led to the gate.
+#: (durable state, outcome) -> the explanation for a person. It has only the pairs that OUTCOMES can
+#: give. A text claims no more than the gate watches: the gpgs that PATH led to the gate.
 MEANINGS: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): (
         "no gpg under the gate was asked to sign, and nobody was asked to commit"
@@ -182,7 +182,7 @@ MEANINGS: dict[tuple[State, Outcome], str] = {
     ),
 }
 
-#: The same for an uncommitted job in which a gpg asked, and was refused or died before its answer.
+#: The same, for an uncommitted job whose gpg was refused or died before it got its answer.
 DENIED: dict[Outcome, str] = {
     O.UNSIGNED: "no gpg under the gate was allowed to sign, and nobody was asked to commit",
     O.RETRIABLE: "no gpg under the gate was allowed to sign, and nobody was asked to commit",
@@ -192,7 +192,7 @@ DENIED: dict[Outcome, str] = {
     ),
 }
 
-TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL. It means `retriable`, and nothing else, ever.
+TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL. It always means `retriable`, and nothing else.
 TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a job that itself exits 75 and is not retriable.
 
 

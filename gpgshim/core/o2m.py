@@ -1,10 +1,10 @@
-"""tag2upload's oracle-to-manager protocol, version 9: the lines that a supervisor meets.
+"""tag2upload's oracle-to-manager protocol, version 9: the lines that concern a supervisor.
 
-Rule 1: exactly one line is read, after we have asked, and not a byte more: the next belongs to the
+Rule 1: we read exactly one line, after our request, and no byte more. Further input belongs to the
 worker.
-Rule 2: `go-ahead` is the only yes. The protocol has no word for no, so all else, and an end of
-file, means that nobody knows.
-Rule 3: an outcome goes to the manager once, whole, and only as a row of REPLIES says.
+Rule 2: `go-ahead` is the only positive answer. The protocol has no word for a refusal, so any other
+line, or an end of file, leaves the commitment state unknown.
+Rule 3: an outcome goes to the manager once, complete, and only as a row of REPLIES says.
 
 Source: dgit-infrastructure 17.0, tag2upload-oracled and dgit-repos-server.
 """
@@ -19,16 +19,16 @@ from gpgshim.core.gate import Event, Outcome, State
 COMMIT = b"commit-to-public-upload\n"
 GO_AHEAD = b"go-ahead\n"
 
-LONGEST_LINE = 4096  #: bytes, line feed included; the lines we wait for are far shorter
+LONGEST_LINE = 4096  #: bytes, with the line feed; the expected lines are far shorter
 
 
 def answer_to_commit(line: bytes) -> Event:
-    """What the manager's line, line feed included, means for the gate. Total."""
+    """The gate's event for the manager's line (with its line feed). Total."""
     return Event.GO_AHEAD if line == GO_AHEAD else Event.SILENCE
 
 
 class Report(NamedTuple):
-    """The three lines with which dgit-repos-server ends: what became of the job."""
+    """The final report of dgit-repos-server, three lines: the outcome of the job."""
 
     message: str
     email: str
@@ -36,29 +36,29 @@ class Report(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """As they go over the wire, without line feeds."""
+        """The three lines as they are sent, without line feeds."""
         return [f"message {self.message}", f"email {self.email}", str(self.outcome)]
 
 
-#: What an `email` line can begin with: has the user had the final mail?
+#: The words that an `email` line can begin with: whether the user got the final mail.
 EMAIL = ("reported", "unreported")
 
-#: The outcomes that the protocol has words for.
+#: The outcomes that have a word in the protocol.
 OUTCOMES = (Outcome.UPLOADED, Outcome.IRRECOVERABLE, Outcome.RETRIABLE)
 
 
 class Said(StrEnum):
-    """What dgit-repos-server has written, when it is gone."""
+    """The report of a dgit-repos-server that has ended."""
 
     UPLOADED = "uploaded"
     IRRECOVERABLE = "irrecoverable"
     RETRIABLE = "retriable"
     NOTHING = "nothing"
-    HALF = "half"  # no whole report, or one that its exit status belies: the user may have a mail
+    HALF = "half"  # incomplete, or contradicts the exit status: a mail may have been sent
 
 
 def parse_report(data: bytes) -> Report | None:
-    """The report that dgit-repos-server wrote; None for anything but one, whole."""
+    """The report of dgit-repos-server; None unless `data` is exactly one complete report."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -74,32 +74,32 @@ def parse_report(data: bytes) -> Report | None:
 
 
 def amount_to(report: Report | None, data: bytes, exited_0: bool) -> Said:
-    """What dgit-repos-server's last words (`data`, read as `report`) and its exit amount to."""
+    """Classify dgit-repos-server's output (`data`, parsed as `report`) and its exit status."""
     if report is not None and exited_0:
         return Said(report.outcome)
     return Said.HALF if data else Said.NOTHING
 
 
 class Reply(StrEnum):
-    """What becomes of a report, once dgit-repos-server is gone and the gate is closed."""
+    """The treatment of a report after dgit-repos-server has ended and the gate is closed."""
 
-    FORWARD = "forward"  # as it is
-    TELL_LATE = "tell-late"  # commit first, late: a signature went round the gate
-    CORRECT = "correct"  # as irrecoverable: something was granted, so it cannot be retriable
-    CRASHED = "crashed"  # our own: not committed, and the reason of its death is not known
-    DROP = "drop"  # nothing: exit non-zero, the worker drops the connection, the manager reports
+    FORWARD = "forward"  # send it unchanged
+    TELL_LATE = "tell-late"  # send the commitment first, late: a signature bypassed the gate
+    CORRECT = "correct"  # send it as irrecoverable: there was a grant, so not retriable
+    CRASHED = "crashed"  # send our own report: not committed, and the crash is unexplained
+    DROP = "drop"  # send nothing, exit non-zero: the worker disconnects, the manager reports
 
 
 S, D, R = State, Said, Reply
 
-#: (durable state, what was said) -> the reply.
+#: (durable state, report of dgit-repos-server) -> reply.
 REPLIES: dict[tuple[State, Said], Reply] = {
     (S.UNCOMMITTED, D.UPLOADED): R.TELL_LATE,  # never hide a publication
-    (S.UNCOMMITTED, D.IRRECOVERABLE): R.FORWARD,  # it rejected the tag, and the user has its mail
-    (S.UNCOMMITTED, D.RETRIABLE): R.FORWARD,  # what all this is for
+    (S.UNCOMMITTED, D.IRRECOVERABLE): R.FORWARD,  # the tag was rejected, and the user got a mail
+    (S.UNCOMMITTED, D.RETRIABLE): R.FORWARD,  # the purpose of this project
     (S.UNCOMMITTED, D.NOTHING): R.CRASHED,
     (S.UNCOMMITTED, D.HALF): R.DROP,  # an irrecoverable that was mailed never becomes retriable
-    # The manager did not answer as it should: where the protocol stands, nobody can say.
+    # The manager did not give a valid answer, so the state of the protocol is unknown.
     (S.UNKNOWN, D.UPLOADED): R.DROP,
     (S.UNKNOWN, D.IRRECOVERABLE): R.DROP,
     (S.UNKNOWN, D.RETRIABLE): R.DROP,
@@ -114,10 +114,11 @@ REPLIES: dict[tuple[State, Said], Reply] = {
 
 
 def is_dropped(state: State) -> bool:
-    """Whether the manager will be told nothing in this durable state, whatever is said.
+    """Whether the manager hears nothing in this durable state, whatever the report says.
 
-    Then the uploader is to be told nothing either. The manager will act on what it believes, which
-    we do not know: a mail from us could say the opposite. Stock's, too, dies without one.
+    If so, the uploader must hear nothing either. The manager acts on its own state, which we do
+    not know, and a mail from us could contradict it. The unmodified dgit-repos-server also sends no
+    mail here.
     """
     return all(REPLIES[state, said] is Reply.DROP for said in Said)
 
@@ -125,14 +126,14 @@ def is_dropped(state: State) -> bool:
 CRASH = Report(
     "processing crashed before the gate let any gpg sign", "unreported -", Outcome.RETRIABLE
 )
-#: The same message in journals of earlier versions; it claimed more than the gate had watched.
+#: The same message in journals of earlier versions. It claimed more than the gate had watched.
 FORMER_CRASH_MESSAGE = "processing crashed before any signature was made"
 
 
 def reply_lines(reply: Reply, report: Report | None) -> list[str]:
-    """The lines, without line feeds, with which a reply ends; none for DROP.
+    """The lines of a reply, without line feeds; none for DROP.
 
-    `report` is not None where the reply needs one, by REPLIES.
+    `report` must not be None where REPLIES needs a report.
     """
     if reply is Reply.CRASHED:
         report = CRASH

@@ -1,9 +1,9 @@
-"""Replays a transcript against the tables: would today's gate have done the same?
+"""Replays a transcript against the tables: would today's gate have acted in the same way?
 
-Rule 1: input lines are fed to the gate, output lines are compared; notes and times are not.
-Rule 2: an effect is cut short only by a `% failed` line. A transcript that just ends is a crash.
-Rule 3: that a command line was asked about is an input of the gate. Whether it should have been is
-asked of the reading of a gpg, which the caller brings (`reread`).
+Rule 1: input lines are fed to the gate, and output lines are compared. Notes and times are ignored.
+Rule 2: only a `% failed` line cuts the effects short. A transcript that simply ends is a crash.
+Rule 3: a request is an input of the gate. Whether gpg's command line needed a request is decided by
+the reader of command lines, which the caller passes (`reread`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gpgshim.core.transcript import Line, Transcript, TranscriptError, unquote
 from gpgshim.core.verdict import ending_of, judge
 from gpgshim.gpgargs import argv
 
-#: Input lines -> events. A `<` line that is not here is an answer that nobody understands.
+#: Input lines -> events. Any other `<` line is an answer without a meaning to the gate.
 EVENTS = {
     ("$", ""): Event.ASKED,
     ("?", ""): Event.DOUBTED,
@@ -34,12 +34,12 @@ EVENTS = {
 
 ANSWERS = {Effect.GRANT.line, Effect.REFUSE.line}
 
-#: The world's words after which a supervisor of dgit-repos-server tells the manager nothing.
+#: The `%` words after which the supervisor of dgit-repos-server sends the manager nothing.
 UNREPORTED = ("unkept", "no-start")
 
 
 def event_of(line: Line) -> Event | None:
-    """The gate's event that an input line stands for; None for outputs, notes and `% gone`."""
+    """The gate's event of an input line; None for outputs, notes and `% gone`."""
     if ending_of(line):
         return Event.CLOSE
     key = (line.sigil, line.text if line.sigil == "<" else line.text.partition(" ")[0])
@@ -47,7 +47,7 @@ def event_of(line: Line) -> Event | None:
 
 
 def replay(transcript: Transcript) -> list[str]:
-    """The differences, one clause each; empty where today's gate does what the transcript says."""
+    """The differences, one clause each; empty if today's gate acts as the transcript says."""
     player = _Player(o2m_job=transcript.head.get("authority") == "o2m")
     for line in transcript.lines:
         player.take(line._replace(at=None))
@@ -58,15 +58,15 @@ def replay(transcript: Transcript) -> list[str]:
     return player.differences
 
 
-#: What a question's sigil says that its command line was taken for.
+#: The verdict on a command line that each sigil of a request stands for.
 READINGS = {"$": argv.SIGN, "?": argv.REFUSE}
 
 
 def reread(transcript: Transcript, read: Callable[[list[str], str], argv.Reading]) -> list[str]:
-    """What of the transcript's questions is read otherwise by `read`, one clause each.
+    """The requests of the transcript that `read` classifies differently, one clause each.
 
-    `read` is given gpg's words and its working directory, empty where that is not known. A question
-    whose words were cut, or could not be had, is left out.
+    `read` gets gpg's words and its working directory, which is empty if it is not known. A request
+    whose words were cut or could not be read is left out.
     """
     differences = []
     for at, line in enumerate(transcript.lines):
@@ -82,7 +82,7 @@ def reread(transcript: Transcript, read: Callable[[list[str], str], argv.Reading
 
 
 def _where(after: tuple[Line, ...]) -> str:
-    """The directory that the note after a question (audit.Witness.describe) has, if it is plain."""
+    """The directory in the note after a request (audit.Witness.describe), if it is unescaped."""
     for line in after:
         about, _, where = line.text.partition(" in ")
         if line.sigil == "#" and about.startswith("pid ") and "\\" not in where:
@@ -91,7 +91,7 @@ def _where(after: tuple[Line, ...]) -> str:
 
 
 def _words_of(line: Line) -> list[str]:
-    """gpg's words behind its name; none where `line` is no question, or does not tell them all."""
+    """gpg's words after its name; empty if `line` is no request or does not hold all of them."""
     if line.sigil not in READINGS or line.text.endswith(" words>"):
         return []
     try:
@@ -101,12 +101,12 @@ def _words_of(line: Line) -> list[str]:
     return words if name == "gpg" else []
 
 
-#: A line that is due, and how an earlier version worded it: the journals of that one stay valid.
+#: A line that is due, and its wording in an earlier version, whose journals stay valid.
 FORMER_WORDS = (f"> message {o2m.CRASH.message}", f"> message {o2m.FORMER_CRASH_MESSAGE}")
 
 
 class _Player:
-    """Where a replay stands."""
+    """The state of a replay."""
 
     def __init__(self, o2m_job: bool) -> None:
         self.differences: list[str] = []
@@ -114,7 +114,7 @@ class _Player:
         self.disk = State.UNKNOWN
         self.waiting = 0
         self.due = deque(["! uncommitted"])
-        self.report_due: deque[str] = deque()  # behind the answers to clients that ask meanwhile
+        self.report_due: deque[str] = deque()  # after the answers to clients that ask meanwhile
         self.o2m_job = o2m_job  # whether a report is due at the end
         self.said: list[str] = []
         self.reply: o2m.Reply | None = None
@@ -137,7 +137,7 @@ class _Player:
 
     def happen(self, line: Line, event: Event) -> None:
         if event in (Event.ASKED, Event.DOUBTED) and set(self.due) <= ANSWERS:
-            pass  # several can ask before the first is answered
+            pass  # several clients can ask before the first is answered
         else:
             if (self.due or self.report_due) and event is not Event.FAILED:
                 self.differ(line)
@@ -162,7 +162,7 @@ class _Player:
         return o2m.Said(self.said[-1]) if self.said else o2m.Said.NOTHING
 
     def report(self, late: bool) -> None:
-        """A report is due now, unless the authority has to be told of something first."""
+        """A report is due now, unless the authority must be told of a signature first."""
         if self.reply is not None and (self.reply is o2m.Reply.TELL_LATE) is late:
             report = o2m.parse_report("".join(f"{each}\n" for each in self.said).encode())
             self.report_due.extend(f"> {each}" for each in o2m.reply_lines(self.reply, report))

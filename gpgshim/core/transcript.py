@@ -1,12 +1,13 @@
-"""The journal's format, which is the transcript's and the fixture's too.
+"""The format of a journal; a transcript and a fixture have the same format.
 
-Rule 1: one event, one line, printable ASCII; what is not is escaped and comes back the same.
-Rule 2: a head key, a sigil or a word that is not in the tables below is an error, not a guess.
-Rule 3: a last line without its line feed is torn: it is not read, and it is not forgotten.
+Rule 1: one event is one line of printable ASCII. Other bytes are escaped, and can be restored.
+Rule 2: a head key, a sigil or a word that is not in the tables below is an error. Nothing is
+guessed.
+Rule 3: a last line without a line feed is torn: its text is ignored, but the fact is recorded.
 
-A journal is a head of `key: value` lines, an empty line, and then lines of the form
-`[+SECONDS ]SIGIL TEXT`; the last is an outcome, a word by itself. SECONDS is the time since the
-job began, for people; a replay does not look at it.
+A journal is a head of `key: value` lines, an empty line, and then lines of the form `[+SECONDS
+]SIGIL TEXT`. The last line is an outcome, one word by itself. SECONDS is the time since the start
+of the job, for people; a replay ignores it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from gpgshim.core.gate import DURABLE, Outcome
 
-#: Head keys: what is after the colon.
+#: Head keys, and the meaning of each value.
 HEAD = {
     "job": "its name",
     "attempt": "a number, from 1",
@@ -30,7 +31,7 @@ HEAD = {
     "recorded": "fixtures: how it was made",
 }
 
-#: Sigils: what stands behind them.
+#: Sigils, and the meaning of the text after each.
 SIGILS = {
     "$": "input: gpg was called, and would sign",
     "?": "input: gpg was called with a command that we do not know",
@@ -42,7 +43,7 @@ SIGILS = {
     "#": "a note, for people",
 }
 
-#: First words of a `%` line: what the world did.
+#: First words of a `%` line: events outside the gate.
 WORLD = {
     "exit": "N: the job ended with this status",
     "signal": "N: the job was killed by this signal",
@@ -61,13 +62,13 @@ WORLD = {
     "failed": "TEXT: an effect could not be performed",
 }
 
-ANY = ("", *SIGILS)  #: every sigil; the outcome's is empty
+ANY = ("", *SIGILS)  #: every sigil; the sigil of an outcome is empty
 
 OUTCOME_WORDS = frozenset(map(str, Outcome))
 
-OBSERVE = "observe"  #: the one value of the head key `mode`; a journal of a real gate has none
+OBSERVE = "observe"  #: the only value of the head key `mode`; a real gate's journal has no `mode`
 
-LONGEST_LINE = 1 << 16  #: bytes; a longer command line is cut, and says by how many words
+LONGEST_LINE = 1 << 16  #: bytes; a longer command line is cut, and says how many words are missing
 
 _BARE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_~^-")
 _ESCAPES = {0x0A: "\\n", 0x09: "\\t", 0x0D: "\\r", 0x27: "\\'", 0x5C: "\\\\"}
@@ -75,7 +76,7 @@ _UNESCAPES = {"n": "\n", "t": "\t", "r": "\r", "'": "'", "\\": "\\"}
 
 
 class TranscriptError(ValueError):
-    """Text that is not a transcript. The message names the line and what was seen there."""
+    """The text is not a transcript. The message names the line and what was seen there."""
 
 
 class Line(NamedTuple):
@@ -91,7 +92,7 @@ class Line(NamedTuple):
 
 
 class Transcript(NamedTuple):
-    """What a journal holds. `torn` is whether it ends in half a line (which is left out)."""
+    """The content of a journal. `torn`: its last line is incomplete, and is left out."""
 
     head: dict[str, str]
     lines: tuple[Line, ...]
@@ -102,13 +103,13 @@ class Transcript(NamedTuple):
 
 
 def escape(text: str) -> str:
-    """`text` on one line of printable ASCII (surrogateescape bytes and all). Not reversible."""
+    """`text` on one line of printable ASCII; accepts surrogateescape. Not reversible."""
     raw = text.encode("utf-8", "surrogateescape")
     return "".join(chr(b) if 0x20 <= b < 0x7F else _ESCAPES.get(b, f"\\x{b:02x}") for b in raw)
 
 
 def quote(words: list[str]) -> str:
-    """`words` as a shell would read them, cut at LONGEST_LINE. See unquote for the way back."""
+    """`words` in a form that a shell can read, cut at LONGEST_LINE. unquote() is the inverse."""
     done: list[str] = []
     room = LONGEST_LINE
     for word in words:
@@ -133,9 +134,9 @@ def _quote_word(word: bytes) -> str:
 
 
 def unquote(text: str) -> list[str]:
-    """The words that quote() was given, less those that it cut off.
+    """The words that quote() got, without those that it cut off.
 
-    Raises TranscriptError for text that quote() does not write.
+    Raises TranscriptError for text that quote() cannot have written.
     """
     words: list[str] = []
     at = 0
@@ -197,18 +198,18 @@ def format_head(head: dict[str, str]) -> str:
 
 
 def parse(data: bytes, keep: Container[str] = ANY, keep_first: Container[str] = ()) -> Transcript:
-    """Read a journal, whole or as a crash left it.
+    """Read a journal, complete or as a crash left it.
 
-    Of its lines, those with a sigil in `keep` are given, and the first with each sigil in
-    `keep_first`; all are read. Raises TranscriptError, which names the line, for everything that is
-    not of the format.
+    All lines are read and checked. The result holds the lines with a sigil in `keep`, and the first
+    line with each sigil in `keep_first`. Raises TranscriptError, which names the line, for anything
+    that is not of the format.
     """
     head: dict[str, str] = {}
     lines: list[Line] = []
     kept_first: set[str] = set()
     in_head = True
     number = begin = 0
-    # Not split(): a supervisor that has granted all day shall not hold its journal three times.
+    # Not split(): the journal of a long job is large, and must not be in memory three times.
     while (end := data.find(b"\n", begin)) >= 0:
         number, raw, begin = number + 1, data[begin:end], end + 1
         try:

@@ -1,11 +1,11 @@
-"""What is true of a job, from its journal alone, after any crash.
+"""What is true of a job after any crash, derived from its journal alone.
 
-Rule 1: what is on disk decides, never what somebody remembers.
-Rule 2: in doubt, `unknown`: a torn, strange or missing journal is never a reason to say retriable.
-Rule 3: `! unknown` is synced before the request leaves, so its absence from a whole journal proves
-that nobody was asked.
-Rule 4: a meaning claims no more than the gate watched. A program that signs by another way than the
-gpg on the job's PATH is not seen.
+Rule 1: only the journal on disk decides, never the memory of a process.
+Rule 2: in doubt, the state is `unknown`: a torn, invalid or missing journal never gives retriable.
+Rule 3: `! unknown` is synced before the request leaves. So its absence from a complete journal
+proves that no commitment was requested.
+Rule 4: a meaning claims no more than the gate watched. A program that signs in another way than by
+the gpg on the job's PATH is not seen.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from gpgshim.core.transcript import OBSERVE, Line, Transcript, TranscriptError, 
 
 
 class Verdict(NamedTuple):
-    """`state` is a durable one; `told` is whether the journal itself holds the outcome.
+    """The verdict on a job.
 
-    `refused` is whether the authority said no in so many words: it has not committed. `bypassed` is
-    whether a signature went round the gate, and no commitment followed; `ungated` whether one may
-    have, because the stunts were taken away. `would` is the outcome that
-    a gate would have told, of a job that had one which only looked on. `asked` is whether a gpg
-    asked the gate. `doubtful` is whether the journal is torn before its first question, or cannot
-    be read as one, so that it does not show what followed.
+    `state` is a durable state. `told` says whether the journal itself holds the outcome. `refused`
+    says whether the authority refused explicitly, so that it has not committed. `bypassed` says
+    whether a signature bypassed the gate and no commitment followed. `ungated` says whether a
+    signature may have bypassed the gate because the stunts were removed. `would` is, for a job in
+    observe mode, the outcome that a gate would have had. `asked` says whether a gpg asked the gate.
+    `doubtful` says whether the journal is torn before its first request or cannot be read as a
+    journal, so that it does not show what followed.
     """
 
     state: State
@@ -40,7 +41,7 @@ class Verdict(NamedTuple):
 
     @property
     def meaning(self) -> str:
-        """What a person should know, in one clause."""
+        """The explanation for a person, in one clause."""
         if self.would:
             return f"{OBSERVED}; the gate would have told {self.would}"
         if self.bypassed:
@@ -56,33 +57,34 @@ class Verdict(NamedTuple):
         return MEANINGS[self.state, self.outcome]
 
 
-#: The meaning of an unknown state that is none: it was asked, so it is not called retriable.
+#: Meaning of an unknown state after an explicit refusal. The authority heard the request, so the
+#: job is not retriable.
 REFUSED = (
     "the authority refused: it has not committed, and no gpg under the gate was allowed to sign"
 )
-#: Another: the journal does not show what followed.
+#: Meaning if the journal does not show what followed.
 DOUBTFUL = (
     "unknown: the journal is torn or cannot be read, so it does not show whether the authority"
     " heard that we commit; check with the authority what it believes"
 )
-#: Another: the gate saw nothing, and the job says that it uploaded.
+#: Meaning if the gate granted nothing, and the job reports an upload.
 BYPASSED = "unknown: a signature went round the gate; check with the authority what it believes"
-#: Another: what cleans directories up took the stunts away, and the job ran on.
+#: Meaning if the stunts were removed, for example by a temporary file cleaner, and the job ran on.
 UNGATED = (
     "unknown: the job's stunts were taken away while it ran, so its gpg may have been the real one;"
     " check what was published"
 )
-#: Of a job that had a gate which only looked on.
+#: Meaning for a job in observe mode.
 OBSERVED = "nothing was held or refused, and nothing is known"
 
 
-#: The world's words that end a job -> how it ended. `exit` and `said` look at their argument.
+#: The `%` words that end a job -> how it ended. `exit` and `said` depend on their argument.
 ENDINGS = {
     "exit 0": Ending.WELL,
-    "exit": Ending.PASSING,  # nobody knows better: the next attempt is bounded by who makes it
+    "exit": Ending.PASSING,  # the kind of failure is unknown; the caller limits the retries
     "signal": Ending.PASSING,
-    "no-start 71": Ending.PASSING,  # there was no process, memory or descriptor to be had
-    "no-start": Ending.FINAL,  # there is no such command, and there will not be
+    "no-start 71": Ending.PASSING,  # the system had no process, memory or descriptor left
+    "no-start": Ending.FINAL,  # the command does not exist, and a retry does not change this
     "end": Ending.UNTOLD,
     "unkept": Ending.UNTOLD,
     "said uploaded": Ending.WELL,
@@ -92,25 +94,25 @@ ENDINGS = {
 
 #: The sigils of the lines that a verdict depends on.
 COUNT = ("!", "%", "<", "")
-#: Likewise, but one line of each is enough: a job can ask thousands of times.
+#: Lines of these sigils count too, but one each is enough: a job can ask thousands of times.
 COUNT_ONCE = ("$", "?")
 
 
-#: The job ended as it did without us; with us, dgit-repos-server would have heard this of dgit.
+#: In observe mode the job ended by itself; under a gate, dgit would have reported this failure.
 WOULD_RETRY = ("%", "would 75")
 
 
 def ending_of(line: Line) -> Ending | None:
-    """How `line` ends the job; None where it does not."""
+    """How `line` ends the job; None if it does not."""
     if line.sigil != "%":
         return None
     return ENDINGS.get(line.text) or ENDINGS.get(line.text.partition(" ")[0])
 
 
 def judge(transcript: Transcript) -> Verdict:
-    """The verdict of a journal that could be read, whole or torn.
+    """The verdict on a journal that could be read, complete or torn.
 
-    Raises TranscriptError where its lines contradict each other.
+    Raises TranscriptError if its lines contradict each other.
     """
     states = [State(line.text) for line in transcript.lines if line.sigil == "!"]
     if states != list(DURABLE[: len(states)]):
@@ -122,7 +124,7 @@ def judge(transcript: Transcript) -> Verdict:
     )
     doubtful = not states or (transcript.torn and state is State.UNCOMMITTED)
     if (transcript.torn or bypassed) and state is State.UNCOMMITTED:
-        state = State.UNKNOWN  # a job that went round the gate is never called unsigned
+        state = State.UNKNOWN  # a job that bypassed the gate is never called unsigned
     if ungated:
         state = State.UNKNOWN
     endings = [end for end in map(ending_of, transcript.lines) if end]
@@ -147,12 +149,12 @@ def judge(transcript: Transcript) -> Verdict:
 
 
 def judge_journal(data: bytes) -> Verdict:
-    """The verdict of a journal's bytes. Raises TranscriptError where they are not a journal's."""
+    """The verdict on a journal's bytes. Raises TranscriptError if they are not a journal."""
     return judge(parse(data, keep=COUNT, keep_first=COUNT_ONCE))
 
 
 def judge_bytes(data: bytes) -> Verdict:
-    """The verdict of whatever lies where a journal should: total, raises nothing."""
+    """The verdict on any bytes found in place of a journal. Total; raises nothing."""
     try:
         return judge_journal(data)
     except TranscriptError:

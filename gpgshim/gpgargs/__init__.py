@@ -1,1 +1,1 @@
-"""Reads gpg's command line as gpg does, and tells whether it signs."""
+"""Parses gpg's command line as gpg does, and decides whether it signs."""

@@ -1,14 +1,16 @@
-"""Reads gpg's command line as gpg does, and says whether it could make a signature.
+"""Parses gpg's command line as gpg does, and decides whether it could make a signature.
 
-Rule 1: gpg is the judge. Each step here is one of gpg's own parser, and names its rule: T the
-words, P the order of things, C the conf files, M the commands that meet, V the values that end it.
-Rule 2: a fault anywhere among the option words is final: gpg exits at it before it has done
-anything. So the words are read once, and faults, exits and conflicts all mean "pass".
-Rule 3: what cannot be known from here (a conf file with conditions, a stranger's home) is never
-"pass" while it could still turn the command into one that signs.
+Rule 1: gpg's own parser is the reference. Each step here is a step of that parser and names its
+rule: T for the words, P for the order of evaluation, C for the conf files, M for combinations of
+commands, V for values that make gpg exit.
+Rule 2: a fault anywhere among the option words is final: gpg exits there before it has done
+anything. So the words are parsed once, and faults, exits and conflicts all mean "pass".
+Rule 3: a command is not "pass" while an unknown (a conf file with conditions, another user's home)
+could still turn it into one that signs.
 
 Source: src/argparse.c of libgpg-error 1.46 to 1.61, g10/gpg.c of GnuPG 2.2.40 and 2.4.9.
-This is on the way of every gpg call: it imports nothing that costs time, and does no I/O.
+
+Every gpg call runs this module: it imports nothing that costs time, and does no I/O.
 """
 
 from __future__ import annotations
@@ -38,30 +40,31 @@ SIGN, PASS, REFUSE = "sign", "pass", "refuse"
 
 HEAD = "gpgshim option table 1"
 GNUPG, CHAMELEON = "gnupg", "chameleon"
-SOURCES = ("program", "wrapper")  # keys of its head: the files that it comes from
-SYSTEM_CONF = "/etc/gnupg/gpg.conf"  # where nothing says otherwise
+SOURCES = ("program", "wrapper")  # head keys of the table: the files that it was made from
+SYSTEM_CONF = "/etc/gnupg/gpg.conf"  # the default global conf file
 
-# The flags of a row, as libgpg-error has them.
-TYPE, INT, LONG, ULONG = 7, 1, 3, 4  # of the argument; TYPE is the mask, 0 is none, 2 is a string
+# The flags of a row, as in libgpg-error.
+TYPE, INT, LONG, ULONG = 7, 1, 3, 4  # the argument's type; TYPE: mask, 0: none, 2: string
 OPTIONAL = 8  # the argument may be left out
 PREFIX = 16  # a number may be written 0x10 or 020
-OBSOLETE = 64  # skipped in a conf file, an error on the command line
+OBSOLETE = 64  # ignored in a conf file, an error on the command line
 COMMAND = 128
-CONFFILE = 256  # --options and --no-options, which the parser keeps for itself
+CONFFILE = 256  # --options and --no-options, which the parser itself handles
 
-# Letters that gpg has and does not print.
+# Letters that gpg accepts but does not print.
 UNLISTED: dict[str, Row] = {"t": ("textmode", ord("t"), 0), "z": ("compress", ord("z"), INT)}
 
 
 class Table:
-    """One gpg's options, by name and by letter: what `--dump-option-table` printed.
+    """One gpg's options, by name and by letter: the output of `--dump-option-table`.
 
-    `version` is that gpg's own ("2.4.9"), `maker` is GNUPG or CHAMELEON (Sequoia's, with rules of
-    its own), `conf` is its global conf file. `sources` are the files that it comes from, by path,
-    and what was their conffile.identity(); `is_wrapped` is whether one of them is a wrapper.
+    `version` is that gpg's own ("2.4.9"). `maker` is GNUPG or CHAMELEON (Sequoia's gpg, which has
+    its own rules). `conf` is its global conf file. `sources` maps the path of each file that the
+    table was made from to its conffile.identity() at that time. `is_wrapped` says whether one of
+    the files is a wrapper.
 
-    The rows stay text, NAME:NUMBER:FLAGS, and are looked up in it: a command line has
-    ten options, and to parse four hundred rows for them would be most of the cost.
+    The rows stay text, NAME:NUMBER:FLAGS, and are searched as text: a command line has about ten
+    options, and parsing four hundred rows for them would be most of the cost.
     """
 
     __slots__ = ("conf", "is_wrapped", "maker", "sources", "text", "version")
@@ -83,7 +86,7 @@ class Table:
         self.is_wrapped = is_wrapped
 
     def _row(self, at: int) -> Row:
-        """The row whose line feed is at `at`. ValueError if it is none."""
+        """The row whose line feed is at `at`. Raises ValueError if it is not a row."""
         line = self.text[at + 1 : self.text.index("\n", at + 1)]
         try:
             name, number, flags = line.split(":")
@@ -107,7 +110,7 @@ class Table:
         return None if at < 0 else self._row(at)
 
     def find(self, name: str) -> Row | str:
-        """T2: the row that gpg takes this long name for, or what is wrong with the name."""
+        """T2: the row for which gpg takes this long name, or the fault of the name."""
         exact = self.named(name)
         if exact:
             return exact
@@ -119,7 +122,7 @@ class Table:
         return found[0]
 
     def letter(self, letter: str) -> Row | None:
-        """T6: the row of a letter."""
+        """T6: the row of a letter; None if there is none."""
         at = self.text.find(f":{ord(letter)}:") if letter < "\x7f" else -1
         return UNLISTED.get(letter) if at < 0 else self._row(self.text.rindex("\n", 0, at))
 
@@ -130,7 +133,7 @@ class Table:
 
 
 def load(text: str) -> Table:
-    """The table that optable wrote. ValueError, with what was seen, if it is not one, or torn."""
+    """Parse a table that optable wrote. Raises ValueError if it is not one, or is torn."""
     head, _, body = text.partition("\n\n")
     first, *keys = head.split("\n")
     known = dict(key.partition(": ")[::2] for key in keys)
@@ -151,12 +154,12 @@ HUGE = 1 << 65
 
 
 class Taken:
-    """One option or command as gpg takes it.
+    """One option or command as gpg parses it.
 
-    `where` is "" for the command line, else FILE:LINE of a conf file; `at` is the index of its word
-    there; `text` is the part of a word
-    that names it (`--det`, `-b`); `name` is its long name in the table, "" if it has none; `flags`
-    are that row's; `value` is its argument; `fault` is what gpg would complain of, or "".
+    `where` is "" for the command line, otherwise FILE:LINE of a conf file. `at` is the index of its
+    word on the command line. `text` is the part of the word that names it (`--det`, `-b`). `name`
+    is its long name in the table, or "". `flags` are the flags of that row. `value` is its
+    argument. `fault` is gpg's complaint, or "".
     """
 
     __slots__ = ("at", "fault", "flags", "name", "text", "value", "where")
@@ -180,7 +183,7 @@ class Taken:
 
 
 def number(text: str, flags: int = 0) -> int:
-    """C's strtol: white space, a sign, digits; what follows does not matter, no digits are 0."""
+    """As C's strtol: white space, a sign, digits. Text after them is ignored; no digits give 0."""
     text = text.lstrip(SPACE)
     sign = -1 if text[:1] == "-" else 1
     text = text[1:] if text[:1] in ("-", "+") else text
@@ -198,7 +201,7 @@ def number(text: str, flags: int = 0) -> int:
 
 
 def fits(flags: int, value: str) -> bool:
-    """T8: whether gpg takes this value for a number of this type."""
+    """T8: whether gpg accepts this value for a number of this type."""
     kind = flags & TYPE
     if kind == INT:
         return -(1 << 31) <= number(value, flags) < 1 << 31
@@ -212,7 +215,7 @@ def fits(flags: int, value: str) -> bool:
 def with_argument(
     text: str, row: Row, inline: str | None, after: Sequence[str]
 ) -> tuple[Taken, int]:
-    """The option `row` with its argument (T3 to T5), and how many words `after` it that uses up."""
+    """The option `row` with its argument (T3 to T5), and how many words of `after` it uses."""
     name, _, flags = row
     one = Taken(text, name, flags)
     if flags & OBSOLETE:
@@ -235,7 +238,7 @@ def with_argument(
 
 
 def long_option(word: str, after: Sequence[str], table: Table) -> tuple[list[Taken], int]:
-    """T2: `--name` or `--name=value`; how many words `after` it that it uses up."""
+    """T2: `--name` or `--name=value`, and how many words of `after` it uses."""
     name, equals, inline = word[2:].partition("=")
     row = table.find(name)
     if isinstance(row, str):
@@ -245,7 +248,7 @@ def long_option(word: str, after: Sequence[str], table: Table) -> tuple[list[Tak
 
 
 def cluster(word: str, after: Sequence[str], table: Table) -> tuple[list[Taken], int]:
-    """T6, T7: `-abc`, letter by letter until one takes the rest, or the word after, for itself."""
+    """T6, T7: `-abc`, letter by letter, until one takes the rest or the next word as argument."""
     taken: list[Taken] = []
     for at, letter in enumerate(word[1:], 2):
         row = table.letter(letter)
@@ -283,13 +286,13 @@ def take(words: Sequence[str], table: Table) -> tuple[list[Taken], Sequence[str]
 
 # --- the conf files -------------------------------------------------------------------------------
 
-PART = 1 << 16  # letters of a conf file that are split into lines at once
-# C5: options of the parser itself, which a file may not have.
+PART = 1 << 16  # characters of a conf file that are split into lines at a time
+# C5: options of the parser itself, which a conf file must not contain.
 NOT_IN_CONF = ("help", "version", "warranty", "dump-options", "dump-option-table", "no-options")
 
 
 class Doubt(Exception):
-    """A conf file that cannot be read from here as gpg would. `drops`: it may take words away."""
+    """A conf file cannot be parsed here as gpg would. `drops`: it may remove words."""
 
     def __init__(self, why: str, drops: bool = False) -> None:
         super().__init__(why)
@@ -297,20 +300,20 @@ class Doubt(Exception):
 
 
 def fields(text: str) -> list[str]:
-    """Split at C's white space only: str.split() knows more of it than gpg does."""
+    """Split at C's white space only: str.split() splits at other characters too."""
     for space in SPACE:
         text = text.replace(space, " ")
     return [field for field in text.split(" ") if field]
 
 
 def first_field(line: str) -> str:
-    """The first of fields(line), for a line that begins with one; quick where it is usual."""
+    """The first of fields(line), for a line that begins with a field; fast in the usual case."""
     keyword = line.partition(" ")[0]
     return keyword if keyword.isprintable() else fields(line)[0]
 
 
 def lines_of(text: str) -> Iterator[str]:
-    """The lines of a text, a part of it at a time: a list of them all may be ten times its size."""
+    """The lines of a text, split in parts: a list of all lines may be ten times its size."""
     begin = 0
     while begin <= len(text):
         end = text.find("\n", begin + PART)
@@ -320,14 +323,14 @@ def lines_of(text: str) -> Iterator[str]:
 
 
 def take_conf(text: str, path: str, table: Table) -> list[Taken]:
-    """C3, C5, C6: the options of a conf file, faults included. Doubt if it has conditions."""
+    """C3, C5, C6: the options of a conf file, with faults. Raises Doubt if it has conditions."""
     taken: list[Taken] = []
     forgiven: set[str] = set()
-    rows: dict[str, Row | None] = {}  # by keyword: a long file has the same ones again and again
+    rows: dict[str, Row | None] = {}  # by keyword: a long file repeats the same keywords
     if "\0" in text:
         raise Doubt(f"C3: {path} holds a NUL")
     if text[1:2] == "\n" and text[2:] and text[0] not in SPACE + "#":
-        # libgpg-error looks three bytes ahead for a byte order mark, and forgets what it saw there.
+        # libgpg-error reads three bytes to find a byte order mark, and loses some of them.
         raise Doubt(f"C3: after {path}:1, one letter, the first letter of the next line is lost")
     for at, raw in enumerate(lines_of(text.removeprefix("\ufeff")), 1):
         line = raw.strip(SPACE)
@@ -365,7 +368,7 @@ def take_conf(text: str, path: str, table: Table) -> list[Taken]:
         if one.fault:
             one.fault = f"C6: {one.where}: {keyword} {one.fault}"
             if table.version.startswith("2.2."):
-                continue  # 2.2 warns, and goes on
+                continue  # 2.2 warns, and continues
             if not table.exact:
                 raise Doubt(one.fault)
         taken.append(one)
@@ -373,7 +376,7 @@ def take_conf(text: str, path: str, table: Table) -> list[Taken]:
 
 
 def home(path: str, environ: Mapping[str, str]) -> str:
-    """C2: `path` with a leading ~ replaced. Doubt if that takes the user database."""
+    """C2: `path` with a leading ~ replaced. Raises Doubt if that needs the user database."""
     if path == "~" or path.startswith("~/"):
         if "HOME" not in environ:
             raise Doubt("C2: HOME is not set")
@@ -384,7 +387,7 @@ def home(path: str, environ: Mapping[str, str]) -> str:
 
 
 def user_confs(taken: Sequence[Taken], table: Table, environ: Mapping[str, str]) -> list[str]:
-    """C1, C2: where gpg looks for the user's conf file; the first that it can read is the one."""
+    """C1, C2: the candidates for the user's conf file; gpg takes the first that it can read."""
     given = [one for one in taken if one.flags & CONFFILE]
     if given:
         values = [one.value for one in given]
@@ -402,12 +405,12 @@ def user_confs(taken: Sequence[Taken], table: Table, environ: Mapping[str, str])
 
 
 def first(paths: Sequence[str], file: Callable[[str], str | None]) -> tuple[str, str] | None:
-    """The first of these files that is readable, and its text."""
+    """The first of these files that can be read, and its text. Raises Doubt for other errors."""
     for path in paths:
         try:
             text = file(path)
         except (PermissionError, NotADirectoryError):
-            continue  # gpg, the same user as we are, cannot read it either, and goes on
+            continue  # gpg runs as the same user, cannot read the file either, and continues
         except OSError as problem:
             raise Doubt(f"C1: {path}: {problem.strerror or problem}") from None
         if text is not None:
@@ -421,20 +424,20 @@ def take_confs(
     environ: Mapping[str, str],
     file: Callable[[str], str | None],
 ) -> tuple[list[Taken], Doubt | None]:
-    """P2: what the global and then the user's conf file say, and why that may not be all."""
+    """P2: the options of the global and the user's conf file, and why some may be unknown."""
     found: list[Taken] = []
     try:
         system = first([table.conf], file)
         found += take_conf(system[1], system[0], table) if system else []
     except Doubt as doubt:
-        return [], doubt  # the user's file too: an [if] without [fi] reaches into it
+        return [], doubt  # the user's file is unknown too: an [if] without [fi] reaches into it
     try:
         paths = user_confs(taken, table, environ)
         user = first(paths, file)
         found += take_conf(user[1], user[0], table) if user else []
     except Doubt as doubt:
         return found, doubt
-    # After a global file, 2.2 takes an error in opening the next for a bad line of the last.
+    # After a global file, 2.2 treats an error in opening the next file as a bad line of the last.
     warns = not table.exact or (table.version.startswith("2.2.") and system is not None)
     if len(paths) == 1 and not user and not warns:
         found.append(Taken("--options", fault=f"C1: option file {paths[0]!r} cannot be read"))
@@ -444,7 +447,7 @@ def take_confs(
 # --- the verdict ----------------------------------------------------------------------------------
 
 AT_ONCE = ("help", "warranty", "dump-options", "dump-option-table")  # P1
-# P4, V: an option's value that ends gpg: a list of what there is, ...
+# P4, V: option values that make gpg exit. First, a request for a list of the possible values;
 HELP = ("help", "full-help")
 LISTS = {
     "list-options": HELP,
@@ -455,7 +458,7 @@ LISTS = {
     "debug": ("help", "?"),
     "compatibility-flags": ("help", "?"),
 }
-# ... a word that is none of these (in any case), ...
+# then, a word that is none of these (in any case);
 CHOICES = {
     "compliance": "gnupg openpgp rfc4880bis rfc4880 rfc2440 pgp6 pgp7 pgp8 de-vs",
     "tofu-default-policy": "auto good unknown bad ask",
@@ -465,8 +468,8 @@ CHOICES = {
     "request-origin": "none local remote browser",
     "force-ownertrust": "undefined never marginal full ultimate",
 }
-# ... a number that is none of these, unless a later one puts it right (the first part: of what) ...
-# (s2k-mode is not here: --openpgp and its like put it right, too)
+# then, a number out of range, unless a later option corrects it (the first item names which).
+# s2k-mode is missing here, because --openpgp and similar options correct it too.
 RANGES = {
     "completes-needed": ("completes-needed", range(1, 1 << 31)),
     "marginals-needed": ("marginals-needed", range(2, 1 << 31)),
@@ -475,18 +478,18 @@ RANGES = {
     "default-cert-check-level": ("default-cert-level", range(4)),
     "min-cert-level": ("min-cert-level", range(1, 4)),
 }
-# ... and the options that only say what to use in their place.
+# Last, options that only print which other option to use.
 GONE = ("print-dane-records", "print-pka-records")
-# A command in gpg's table, but an option: it lists keys only where there is no command.
+# In gpg's table a command, but used as an option: it lists keys only if there is no command.
 NO_COMMAND = ("fingerprint",)
 
 
 class Reading:
-    """What gpg would make of a command line.
+    """What gpg would do with a command line.
 
-    `verdict` is SIGN, PASS or REFUSE; `reason` one short clause that names the rule and the word;
-    `status_fd` the last --status-fd, None without one; `taken` and `files` are all words in gpg's
-    order, conf files first; `doubt` says what could not be known, or is "".
+    `verdict` is SIGN, PASS or REFUSE. `reason` is one short clause that names the rule and the
+    word. `status_fd` is the last --status-fd, or None. `taken` and `files` are all words in gpg's
+    order, conf files first. `doubt` says what is unknown, or is "".
     """
 
     __slots__ = ("doubt", "files", "reason", "status_fd", "taken", "verdict")
@@ -506,7 +509,7 @@ class Reading:
 
 
 def ends(one: Taken, table: Table) -> str:
-    """P3, P4: why gpg exits at this option, or "" if it goes on."""
+    """P3, P4: why gpg exits at this option, or "" if it continues."""
     if one.name == "version":
         return f"P3: {one.text} prints and exits"
     value = one.value or ""
@@ -522,7 +525,7 @@ def ends(one: Taken, table: Table) -> str:
 
 
 def name_of(one: Taken) -> str:
-    """How a reason names a command: the rule, the word, and the full name if the word is not it."""
+    """A command's name in a reason: the rule, the word, and the full name if it differs."""
     rule = "C4" if one.where else "T2" if one.text.startswith("--") else "T6"
     return (
         f"{rule}: {one.text}"
@@ -532,7 +535,7 @@ def name_of(one: Taken) -> str:
 
 
 def stop(taken: Sequence[Taken], table: Table, doubt: Doubt | None) -> str:
-    """Why gpg exits while it reads its options, or ""."""
+    """Why gpg exits while it parses its options, or ""."""
     numbers: dict[str, Taken] = {}
     for one in taken:
         end = one.fault or ends(one, table)
@@ -542,14 +545,14 @@ def stop(taken: Sequence[Taken], table: Table, doubt: Doubt | None) -> str:
             numbers[RANGES[one.name][0]] = one
     for one in numbers.values():
         if one.where and doubt:
-            continue  # a later file may put it right
+            continue  # a later file may correct it
         if table.exact and number(one.value or "", one.flags) not in RANGES[one.name][1]:
             return f"V: {one.text} is out of range with {one.value}"
     return ""
 
 
 def meet(commands: Sequence[Taken]) -> tuple[str, Taken | None, str]:
-    """M1: what these commands are together, the one that signs, and the conflict or ""."""
+    """M1: the combination of these commands, the one that signs, and the conflict or ""."""
     meaning, signer = "", None
     for one in commands:
         new = COMMANDS[one.name][0]
@@ -564,7 +567,7 @@ def meet(commands: Sequence[Taken]) -> tuple[str, Taken | None, str]:
 
 
 def unfit(meaning: str, taken: Sequence[Taken], files: Sequence[str]) -> str:
-    """M3 to M6: why gpg does not do this with these options and so many words after them, or ""."""
+    """M3 to M6: why gpg refuses this command with these options and this number of words, or ""."""
     names = [one.name for one in taken]
     if meaning in NOT_MULTIFILE and any(name in MULTIFILE for name in names):
         return f"M3: {meaning} does not work with --multifile"
@@ -584,7 +587,7 @@ def unfit(meaning: str, taken: Sequence[Taken], files: Sequence[str]) -> str:
 def judge(
     taken: Sequence[Taken], files: Sequence[str], table: Table, doubt: Doubt | None
 ) -> tuple[str, str]:
-    """The verdict on all that gpg reads, and the reason."""
+    """The verdict on everything that gpg reads, and the reason."""
     commands = [one for one in taken if one.flags & COMMAND and one.name not in NO_COMMAND]
     unknown = [one for one in commands if one.name not in COMMANDS]
     never = [one for one in commands if one not in unknown and COMMANDS[one.name][0] == NEVER]
@@ -622,11 +625,11 @@ def read(
     environ: Mapping[str, str],
     file: Callable[[str], str | None],
 ) -> Reading:
-    """What gpg would make of `words` (its argv without argv[0]; surrogateescape).
+    """How gpg would read `words` (its argv without argv[0]; surrogateescape).
 
-    `file` gives the text of a conf file (surrogateescape; a relative path is relative to gpg's
-    working directory), None where there is none. It raises OSError where it cannot tell, and for
-    anything but a plain file: a pipe that was read here would be empty when gpg comes to it.
+    `file` returns the text of a conf file (surrogateescape), or None if there is none. A relative
+    path is relative to gpg's working directory. It raises OSError if the content is unknown, and
+    for anything but a plain file: a pipe that was read here would be empty when gpg reads it.
     """
     taken, files = take(words, table)
     for one in taken:

@@ -1,10 +1,12 @@
-"""What each of gpg's commands does with a secret key: the one table that is kept by hand.
+"""The use that each gpg command makes of a secret key: the only table that is kept by hand.
 
-Rule 1: by name, never by number: gpg's numbers differ from version to version. Every name that
-gpg's table marks as a command is here; a name that is not is one that nobody has looked at.
-Rule 2: NEVER was tested: gpg-agent was not asked for a signature (PKSIGN), whatever the input. All
-else counts as signing, also where it depends on what is typed later (edit-key).
-Rule 3: how many words may follow is part of a command: with too few or too many, gpg prints usage.
+Rule 1: commands are found by name, never by number, because gpg's numbers differ between versions.
+Every name that gpg's table marks as a command is listed here. A name that is missing has not been
+examined.
+Rule 2: NEVER was tested: gpg-agent got no request for a signature (PKSIGN), whatever the input. All
+other commands count as signing, also if that depends on later input (edit-key).
+Rule 3: the number of words after a command is part of the table: with too few or too many, gpg
+prints its usage.
 
 Source: set_cmd() and the dispatcher of main() in g10/gpg.c of GnuPG 2.2.40 and 2.4.9, and the log
 of gpg-agent.
@@ -15,18 +17,18 @@ from __future__ import annotations
 NEVER = ""
 ANY = 1 << 30
 
-# name: (what gpg takes it for, a word on why). The first part: what its switch makes of it.
+# name: (the command that gpg's switch maps the name to, a short reason).
 COMMANDS: dict[str, tuple[str, str]] = {
     # signatures on data
     "sign": ("sign", "signs data"),
     "detach-sign": ("sign", "signs data, detached"),
     "clear-sign": ("clear-sign", "signs data, in clear text"),
     "clearsign": ("clear-sign", "signs data, in clear text"),
-    # no signature by themselves, but they combine with --sign
+    # no signature by themselves, but they can be combined with --sign
     "encrypt": ("encrypt", "needs only public keys"),
     "encrypt-files": ("encrypt", "needs only public keys"),
     "symmetric": ("symmetric", "needs only a passphrase"),
-    # new keys: each user id and subkey is bound by a signature
+    # new keys: a signature binds each user id and subkey
     "generate-key": ("generate-key", "a new key signs its user id"),
     "gen-key": ("generate-key", "a new key signs its user id"),
     "full-generate-key": ("full-generate-key", "a new key signs its user id"),
@@ -57,12 +59,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gen-revoke": ("generate-revocation", "a revocation is a signature"),
     "generate-designated-revocation": ("desig-revoke", "a revocation is a signature"),
     "desig-revoke": ("desig-revoke", "a revocation is a signature"),
-    # it depends on what is typed
+    # it depends on later input
     "edit-key": ("edit-key", "may sign: it depends on what is typed"),
     "key-edit": ("edit-key", "may sign: it depends on what is typed"),
     "edit-card": ("edit-card", "may sign: it depends on what is typed"),
     "card-edit": ("edit-card", "may sign: it depends on what is typed"),
-    # reads keys, data, trust or the configuration
+    # these read keys, data, trust or the configuration
     "list-keys": (NEVER, "reads public keys"),
     "list-key": (NEVER, "reads public keys"),
     "list-public-keys": (NEVER, "reads public keys"),
@@ -97,7 +99,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gpgconf-test": (NEVER, "reads the configuration"),
     "card-status": (NEVER, "reads a card"),
     "server": (NEVER, "its SIGN is not implemented"),
-    # moves keys about, or changes what is kept beside them
+    # these copy or move keys, or change data that is stored with them
     "export": (NEVER, "copies public keys"),
     "export-ssh-key": (NEVER, "copies public keys"),
     "export-secret-keys": (NEVER, "copies secret keys, uses none"),
@@ -131,8 +133,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 MULTIFILE = ("multifile", "encrypt-files", "decrypt-files", "verify-files")
 
-# M1: (what there is, what comes): what both are together. The same twice is the same; any pair that
-# is not here is "conflicting commands", and gpg exits at that word.
+# M1: (commands so far, next command): the two together. A repeated command changes nothing. Any
+# pair that is not in this table is "conflicting commands", and gpg exits at that word.
 MEETS: dict[tuple[str, str], str] = {
     ("sign", "encrypt"): "sign encrypt",
     ("encrypt", "sign"): "sign encrypt",
@@ -147,7 +149,7 @@ MEETS: dict[tuple[str, str], str] = {
     ("clear-sign", "sign"): "clear-sign",
 }
 
-# M2, M4: what signs in the end, and with how many words after the options: at least, at most.
+# M2, M4: the combinations that sign, with the least and the greatest number of words after options.
 SIGNS: dict[str, tuple[int, int]] = {
     "sign": (0, 1),  # a plain --detach-sign takes any number: DETACHED
     "clear-sign": (0, 1),
@@ -179,13 +181,13 @@ DETACHED = (0, ANY)
 # M3: these "do not yet work with --multifile", and gpg says so and exits.
 NOT_MULTIFILE = ("sign", "sign encrypt", "clear-sign")
 
-# M5: what takes a file of parameters, and what it takes for that instead of --batch.
+# M5: commands that take a file of parameters, and the options that replace --batch for them.
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "generate-key": ("command-fd", "command-file"),
     "full-generate-key": (),
 }
 
-# M6: what --forbid-gen-key forbids.
+# M6: the commands that --forbid-gen-key forbids.
 NEW_KEYS = (
     "generate-key",
     "full-generate-key",
@@ -194,7 +196,7 @@ NEW_KEYS = (
     "quick-add-adsk",
 )
 
-# What a conf file, if only we could read it, might still turn into a signature ("" is: no command).
+# Command combinations that an unreadable conf file could turn into a signature ("": no command).
 UNSETTLED = (
     "",
     "encrypt",

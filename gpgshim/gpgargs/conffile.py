@@ -1,10 +1,10 @@
-"""Reads gpg's conf files, for the stunt, explain, classify, replay and doctor alike.
+"""Reads gpg's conf files, for the stunt, explain, classify, replay and doctor.
 
-Rule 1: it runs in the stunt under `python3 -I -S`: a builtin module, no more.
-Rule 2: nothing is opened but a plain file. A pipe that was so much as opened here would be another
-one when gpg comes, and a device may never end.
-Rule 3: it never waits, and never reads more than LARGEST bytes. What cannot be read so raises
-OSError, and argv then does not claim to know what the file says.
+Rule 1: it runs in the stunt under `python3 -I -S`, so it imports one builtin module only.
+Rule 2: only a plain file is opened. If we opened a pipe, gpg would later read a different one; a
+device may have no end.
+Rule 3: it never blocks, and never reads more than LARGEST bytes. For any other file it raises
+OSError, and argv then treats the content as unknown.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST = 1 << 27  #: bytes; under /proc a plain file can have more than any memory
+LARGEST = 1 << 27  #: bytes; a plain file under /proc can be larger than the memory
 
-_S_IFMT, _S_IFREG = 0o170000, 0o100000  # inode(7): the kind of a file, and a plain one
+_S_IFMT, _S_IFREG = 0o170000, 0o100000  # inode(7): type mask, type of a plain file
 
 
 def file_in(directory: str = "") -> Callable[[str], str | None]:
-    """Reads conf files for argv.read, as a gpg would whose working directory is this one.
+    """A reader of conf files for argv.read; relative paths are relative to `directory`.
 
     The default is our own working directory.
     """
@@ -34,9 +34,9 @@ def file_in(directory: str = "") -> Callable[[str], str | None]:
 
 
 def read(path: str) -> str | None:
-    """The text of the conf file at `path` (surrogateescape); None where there is none.
+    """The text of the conf file at `path` (surrogateescape); None if there is no such file.
 
-    Raises OSError where it cannot be read, is no plain file, or is larger than LARGEST.
+    Raises OSError if it cannot be read, is not a plain file, or is larger than LARGEST.
     """
     if "\0" in path:
         raise OSError(22, "its name has a NUL in it")
@@ -48,12 +48,12 @@ def read(path: str) -> str | None:
             raise OSError(22, "is not a plain file")
         if about.st_size > LARGEST:
             raise OSError(27, f"has more than {LARGEST} bytes")
-        # A plain file under /proc can make its reader wait: O_NONBLOCK is for that.
+        # A read of a plain file under /proc can block; O_NONBLOCK prevents this.
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        # One piece, most often: pieces that are put together one by one cost quadratic time.
+        # Usually one piece: to concatenate many small pieces would cost quadratic time.
         pieces = []
         room = LARGEST + 1
         while room > 0 and (piece := posix.read(fd, min(max(about.st_size, 1 << 16), room))):
@@ -69,6 +69,6 @@ def read(path: str) -> str | None:
 
 
 def identity(about: posix.stat_result) -> str:
-    """A text that changes when a file is replaced or written to; argv.Table.sources holds it."""
+    """A text that changes when a file is replaced or modified; argv.Table.sources holds it."""
     what = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
     return "-".join(f"{number:016x}" for number in what)

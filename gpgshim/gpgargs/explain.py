@@ -1,7 +1,7 @@
-"""Says in words how a gpg command line was read: `gpgshim explain` and `gpgshim classify`.
+"""Explains how a gpg command line is parsed: `gpgshim explain` and `gpgshim classify`.
 
-Rule 1: nothing is decided here; every line is a field of argv.Reading.
-Rule 2: one line for each thing that gpg reads, in gpg's order, and the verdict last.
+Rule 1: this module decides nothing; every line shows a field of argv.Reading.
+Rule 2: each item that gpg reads gets one line, in gpg's order; the verdict comes last.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-WIDEST = 40  #: columns for the words; what is longer pushes its explanation aside
+WIDEST = 40  #: columns for the words; a longer word moves its explanation to the right
 
 
 class BadLine(ValueError):
-    """A line that is not a case; the message names its number."""
+    """A line is not a valid case. The message names the number of the line."""
 
 
 def reading(read: argv.Reading, table: argv.Table) -> str:
-    """How this gpg reads a command line: a line a word, the doubt, the verdict and its rule.
+    """How this gpg parses a command line: one line per word, the doubt, the verdict and its rule.
 
-    What conf files say comes first, as it does for gpg, each line under the name of its file.
+    The content of conf files comes first, as it does for gpg, each under the name of its file.
     """
     rows = [(shown(one), kind(one)) for one in read.taken]
-    # After an abbreviation that gpg does not take, what was meant as its value is a file.
+    # If gpg rejects an abbreviated option, the word after it, perhaps a secret, counts as a file.
     files = mask.of_words([*(one.text for one in read.taken[-1:]), *read.files])
     rows += [(quoted(word), "file") for word in files[len(read.taken[-1:]) :]]
     width = min(max((len(left) for left, _ in rows), default=0), WIDEST)
@@ -47,7 +47,7 @@ def reading(read: argv.Reading, table: argv.Table) -> str:
 
 
 def shown(one: argv.Taken) -> str:
-    """An option with its argument, as it stands in its word, or in its line with its number."""
+    """An option with its argument as it was written; from a conf file, with its line number."""
     line = one.where.rpartition(":")[2]
     text = f"{line}: {one.text}" if line else quoted(one.text)
     if one.value is None:
@@ -57,7 +57,7 @@ def shown(one: argv.Taken) -> str:
 
 
 def kind(one: argv.Taken) -> str:
-    """What gpg takes it for."""
+    """What gpg takes the word for."""
     if one.fault:
         return f"error: {one.fault.partition(': ')[2]}"
     full = "" if one.text.lstrip("-") == one.name else f" {one.name}"
@@ -71,7 +71,7 @@ def kind(one: argv.Taken) -> str:
 
 
 def quoted(word: str) -> str:
-    """A word as one would see it: in quotes, with escapes, if it is not plain."""
+    """The word itself if it is plain, otherwise in quotes and with escapes."""
     plain = word.isprintable() and word and not set(word) & set(" \"'\\")
     return word if plain else json.dumps(word)
 
@@ -83,11 +83,12 @@ def classify_json_lines(
     environ: Mapping[str, str],
     explain: bool = False,
 ) -> None:
-    """A verdict a line on `out`, for each line of `lines`.
+    """Write one verdict to `out` for each line of `lines`.
 
-    Those are JSON: an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}. `environ` is the
-    environment where a case brings none; relative conf files are looked for in its `cwd`, or in
-    ours. Raises BadLine, after the verdicts of the lines before, which are flushed.
+    Each line is JSON: an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}. `environ` is
+    the environment of a case that has no `env`. Relative conf files are looked up in the `cwd` of
+    the case, or in our own. Raises BadLine; the verdicts of the lines before it are already
+    flushed.
     """
     try:
         for number, line in enumerate(lines, 1):
@@ -99,7 +100,7 @@ def classify_json_lines(
 
 
 def case(line: str, number: int) -> tuple[list[str], dict[str, str] | None, str | None]:
-    """One case: words, environment, working directory. Raises BadLine."""
+    """Parse one case: words, environment, working directory. Raises BadLine."""
     try:
         given: Any = json.loads(line)
     except ValueError as problem:

@@ -1,10 +1,10 @@
-"""Masks secrets in command lines, before anything of them is written down or shown.
+"""Masks secrets in command lines before they are written or shown.
 
-Rule 1: the value alone is masked. gpg's words are read in the same way with the mask as without it,
-so a journal is replayed with the same decisions.
-Rule 2: gpg's own words are read as gpg reads them. In all other text every value is masked that
-looks like a secret: to mask too much does no harm there.
-Rule 3: an empty value is no secret, and stays.
+Rule 1: only the value is masked. gpg's words are classified in the same way with and without the
+mask, so a replay of a journal makes the same decisions.
+Rule 2: gpg's own words are parsed as gpg parses them. In any other text, every value that looks
+like a secret is masked: masking too much does no harm there.
+Rule 3: an empty value is not a secret, and is not masked.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from gpgshim.gpgargs import argv
 
 MASK = "********"
 
-#: gpg's options whose value is a secret. Others name a file or a descriptor that holds it.
+#: gpg's options whose value is a secret. Other options name a file or descriptor that holds one.
 SECRETS = ("passphrase", "override-session-key")
 
-#: Such an option by itself; its value is the next word. An abbreviation that gpg finds ambiguous is
-#: here too: a person may type one.
+#: Such an option as a word of its own; its value is the next word. Abbreviations that gpg finds
+#: ambiguous are included, because a person may type one.
 _OPTION = re.compile(
     r"--(?:passp(?:h(?:r(?:a(?:se?)?)?)?)?|override-session-(?:k(?:ey?)?)?|password)(?![\w-])"
 )
-#: What stands before a value in a text: `--passphrase=`, `--passphrase `, `"--passphrase", `.
+#: The text before a value: `--passphrase=`, `--passphrase `, `"--passphrase", `.
 _BEFORE_VALUE = re.compile(rf"""{_OPTION.pattern}(?:=|(?:\\*["'])?(?:\s*,\s*|\s+))""")
-#: A variable that is set: `PASSPHRASE=`.
+#: An assignment to a variable: `PASSPHRASE=`.
 _VARIABLE = re.compile(r"(?<![\w-])\w*(?:passphrase|password)=", re.I)
 #: The password in a URL: `https://user:x@host/`.
 _URL = re.compile(r"""(://[^\s/:@"']*:)[^\s/@"']+(?=@)""")
 
-_ENDS_WORD = " \t\n\r\v\f;&|<>()"  # where a shell's word ends, outside of quotes
+_ENDS_WORD = " \t\n\r\v\f;&|<>()"  # these end a word of a shell outside of quotes
 
 
 def of_gpg(words: Sequence[str], table: argv.Table) -> list[str]:
-    """gpg's words (its argv without argv[0]), as this gpg reads them, with its secrets masked."""
+    """gpg's words (its argv without argv[0]), parsed as this gpg does, with its secrets masked."""
     shown = of_words(words)
     for one in argv.take(words, table)[0]:
         if one.name in SECRETS and one.value:
@@ -47,7 +47,7 @@ def of_gpg(words: Sequence[str], table: argv.Table) -> list[str]:
 
 
 def of_words(words: Sequence[str]) -> list[str]:
-    """The words of any command line, with all masked that looks like a secret."""
+    """The words of any command line, with every value masked that looks like a secret."""
     shown: list[str] = []
     is_value = False
     for word in words:
@@ -57,7 +57,7 @@ def of_words(words: Sequence[str]) -> list[str]:
 
 
 def of_text(text: str) -> str:
-    """A text, such as a shell's, with all masked that looks like a secret."""
+    """A text, such as a shell's, with every value masked that looks like a secret."""
     if "--" in text:
         text = _mask_values(text, _BEFORE_VALUE)
     if "=" in text:
@@ -70,20 +70,20 @@ def _mask_values(text: str, before: re.Pattern[str]) -> str:
     parts = []
     while found := before.search(text, done):
         begin = found.end()
-        # In a list of a language's, a comma ends the value too.
+        # In a list of a programming language, a comma also ends the value.
         end = _end_of_value(text, begin, _ENDS_WORD + "," * ("," in found[0]))
         value = text[begin:end].strip("\\\"'")
         if not value or (value[0] == "-" and text[begin - 1] != "="):
-            end = begin  # it is empty, or another option
+            end = begin  # the value is empty, or it is another option
         parts += [text[done:begin], MASK if end > begin else ""]
         done = end
     return "".join([*parts, text[done:]])
 
 
 def _end_of_value(text: str, at: int, ends: str) -> int:
-    """Where a word ends that begins at `at`, as a shell would have it, or later.
+    """The end of the word that begins at `at`, by a shell's rules, or a later position.
 
-    One of `ends` outside of quotes ends it.
+    A character of `ends` outside of quotes ends the word.
     """
     while at < len(text) and text[at] not in ends:
         begin = at
@@ -97,9 +97,10 @@ def _end_of_value(text: str, at: int, ends: str) -> int:
 
 
 def _end_of_quoted(text: str, at: int, depth: int) -> int:
-    """Where the quoted part ends whose quote, at `at`, stands behind `depth` backslashes.
+    """The end of a quoted part. Its opening quote is at `at`, after `depth` backslashes.
 
-    A quote behind more of them does not end it: it is quoted itself. Without an end it is all.
+    A quote after more than `depth` backslashes is itself quoted and does not end the part. Without
+    a closing quote, the part extends to the end of the text.
     """
     quote = text[at]
     while (at := text.find(quote, at + 1)) >= 0:

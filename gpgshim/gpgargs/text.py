@@ -1,13 +1,14 @@
-"""Makes foreign text fit for one line of ours.
+"""Escapes foreign text so that it fits on one line of our output.
 
-Rule 1: the stunts import this under `python3 -I -S`: no imports of ours, no work at import.
+Rule 1: the stunts import this under `python3 -I -S`: it imports none of our modules and does no
+work when it is imported.
 """
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """`text` on one line that no terminal obeys: what is not printable is escaped."""
+    """`text` on one line, with every character escaped that is not printable."""
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
