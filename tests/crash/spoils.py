@@ -285,6 +285,7 @@ SPOILS = {
         "run",
         "supervisor",
         "kill",
+        at="WORLD/run/gpgshim/j/",  # before it is put in place
     ),
     "an fsync that failed is tried again": Case(
         Spoil(
