@@ -467,5 +467,5 @@ def test_reading_costs_the_stunt_no_imports() -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
     )
-    ours = {"gpgshim", "gpgshim.gpgargs.argv", "gpgshim.gpgargs.commands"}
+    ours = {"gpgshim", "gpgshim.gpgargs", "gpgshim.gpgargs.argv", "gpgshim.gpgargs.commands"}
     assert set(done.stdout.split()) - {"__future__"} == ours

@@ -165,13 +165,11 @@ def test_a_link_that_another_user_can_replace(place: Path) -> None:
 def test_the_namespace_of_an_ordinary_user(scratch: Scratch) -> None:
     # Root is nobody that is mapped there, and / is root's.
     package = scratch.root / "lib/gpgshim"
-    package.mkdir(parents=True)
-    for name in ("__init__", "errors", "places"):
-        shutil.copy(CHECKOUT / f"gpgshim/{name}.py", package)
-    for directory in (package.parent, package):
-        directory.chmod(0o755)
-    for path in package.iterdir():
-        path.chmod(0o644)
+    (package / "system").mkdir(parents=True)
+    for name in ("__init__", "system/__init__", "system/errors", "system/places"):
+        shutil.copy(CHECKOUT / f"gpgshim/{name}.py", package / f"{name}.py")
+    for path in (package.parent, *package.parent.rglob("*")):
+        path.chmod(0o755)
     ours = scratch.root / "ours"
     ours.mkdir(mode=0o700)
     os.chown(ours, 12345, -1)
@@ -338,7 +336,13 @@ def test_a_manager_s_socket_where_others_can_write(scratch: Scratch, place: Path
 
 def test_every_check_is_this_one() -> None:
     """No module looks at an owner or a mode of a directory by itself."""
-    for name in ("config", "doctor", "journal", "attempt", "authority"):
+    for name in (
+        "supervisor/config",
+        "doctor/doctor",
+        "history/journal",
+        "supervisor/attempt",
+        "authority/authority",
+    ):
         text = (CHECKOUT / f"gpgshim/{name}.py").read_text()
         assert "check_path" in text or "make_private" in text, name
         assert "S_IWGRP" not in text

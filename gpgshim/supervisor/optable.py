@@ -16,7 +16,7 @@ import re
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ HEADING = 512  #: a row of the table that is a heading of --help
 
 #: Signals that CPython ignores as it starts, which no gpg expects.
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+#: Signals that may end us while a program is asked.
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class NoTable(ValueError):
@@ -180,12 +182,18 @@ def run(
     `look` is called with its process id when it has begun to print, and before anything is read.
     """
     called = " ".join(words)
+    # A signal's handler may raise. Until the program's process id is known, it could not be ended.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
-        pid, out, err = spawn(words, environ)
-    except OSError as problem:
-        raise NoTable(f"{called}: {problem.strerror}") from problem
+        pid, out, err = spawn(words, environ, blocked)
+    except BaseException as problem:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if isinstance(problem, OSError):
+            raise NoTable(f"{called}: {problem.strerror}") from problem
+        raise
     texts = {out: b"", err: b""}
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         until = time.monotonic() + SECONDS
         poll = select.poll()
         for fd in texts:
@@ -223,8 +231,10 @@ def run(
     return texts[out].decode("utf-8", "surrogateescape")
 
 
-def spawn(words: list[str], environ: Mapping[str, str]) -> tuple[int, int, int]:
-    """Start it; its process id, and where its stdout and stderr can be read. Raises OSError."""
+def spawn(
+    words: list[str], environ: Mapping[str, str], blocked: Iterable[int] = ()
+) -> tuple[int, int, int]:
+    """Start it, with these signals blocked; its process id, and where its stdout and stderr can be read. Raises OSError."""
     # The import of subprocess would take longer than the rest of this module.
     ours: list[int] = []
     its: list[int] = []
@@ -241,7 +251,12 @@ def spawn(words: list[str], environ: Mapping[str, str]) -> tuple[int, int, int]:
             (os.POSIX_SPAWN_DUP2, its[1], 2),
         ]
         pid = os.posix_spawn(
-            words[0], words, environ, file_actions=actions, setsigdef=_DEFAULT_SIGNALS
+            words[0],
+            words,
+            environ,
+            file_actions=actions,
+            setsigmask=blocked,
+            setsigdef=_DEFAULT_SIGNALS,
         )
     except BaseException:
         for fd in ours:
