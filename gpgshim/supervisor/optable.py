@@ -232,9 +232,12 @@ def run(
 
 
 def spawn(
-    words: list[str], environ: Mapping[str, str], blocked: Iterable[int] = ()
+    words: list[str], environ: Mapping[str, str], blocked: Iterable[int]
 ) -> tuple[int, int, int]:
-    """Start it, with these signals blocked; its process id, and where its stdout and stderr can be read. Raises OSError."""
+    """Start it with these signals blocked; its process id, and its stdout and stderr to read.
+
+    Raises OSError.
+    """
     # The import of subprocess would take longer than the rest of this module.
     ours: list[int] = []
     its: list[int] = []
