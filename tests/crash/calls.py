@@ -53,6 +53,7 @@ def normal(name: str, world: str) -> str:
     name = name.replace(world, "WORLD")
     name = re.sub(r"/j\.[0-9a-f]{12}(?=/|$)", "/JOB", name)
     name = re.sub(r"(?<=\.new\.)[0-9a-f]{16}", "", name)
+    name = re.sub(r"/\.(gpgshim|gpgconf|gpg|dgit)\.[0-9a-f]{8,12}", r"/.\1.", name)
     name = re.sub(r"(?<=/proc/)\d+|(?<=/task/)\d+", "PID", name)
     name = re.sub(r"(?<=^WORLD/heard/).*|(?<=^WORLD/signed/).*", "", name)
     return re.sub(r":\[\d+\]$", "", name)

@@ -143,6 +143,15 @@ class Spoil(NamedTuple):
     new: str
 
 
+#: The machine has one wall, which the first job of a boot makes. Each world makes its own instead,
+#: in its runtime directory, so that this is stopped and fails as all else does.
+OWN_WALL = Spoil(
+    "gpgshim/supervisor/wall.py",
+    'PLACES = (Path("/run"), Path("/tmp"))\n',
+    "PLACES: tuple[Path, ...] = ()\n",
+)
+
+
 class Base:
     """What all worlds share: a copy of the code, which nobody edits under us, and stand-ins."""
 
@@ -162,11 +171,12 @@ class Base:
         else:
             root.chmod(0o755)
             copy_package(self.code)
-        if spoil is not None:
-            file = self.code / spoil.file
-            text = file.read_text()
-            assert text.count(spoil.old) == 1, f"{spoil.file} does not hold {spoil.old!r} once"
-            file.write_text(text.replace(spoil.old, spoil.new))
+        for each in (OWN_WALL, spoil):
+            if each is not None:
+                file = self.code / each.file
+                text = file.read_text()
+                assert text.count(each.old) == 1, f"{each.file} does not hold {each.old!r} once"
+                file.write_text(text.replace(each.old, each.new))
         compile_all(Path(self.python), self.code)
         self.tools.mkdir()
         # All that they need, and all that enters the place; there is no other gpg on their PATH.
