@@ -1,8 +1,8 @@
-"""Asks a supervisor: connect, one line there, one line back.
+"""Sends a request to a supervisor: connect, send one line, receive one line.
 
-Rule 1: the stunts import this under `python3 -I -S`: builtin modules and wire, no more.
-Rule 2: no answer is a no. Every way of not getting one has its own clause.
-Rule 3: user ids are compared as the kernel reports them (SO_PEERCRED), never as libc does.
+Rule 1: the stunts import this under `python3 -I -S`: only builtin modules and wire.
+Rule 2: a missing answer counts as a refusal. Each cause of a missing answer has its own message.
+Rule 3: user ids are compared as the kernel reports them (SO_PEERCRED), never as libc reports them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import sys
 
 from gpgshim.stunts import wire
 
-SOCKET = "/socket"  #: within a job's directory
-PATIENCE = 5.0  #: seconds that a stunt gives a supervisor which only observes
+SOCKET = "/socket"  #: below a job's directory
+PATIENCE = 5.0  #: seconds that a stunt waits for a supervisor in observe mode
 
-_S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7): the kind of a file, and a directory
+_S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7): type mask, type of a directory
 _WRITABLE_BY_OTHERS = 0o022
 
 TYPE_CHECKING = False
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 
 class NoAnswer(Exception):
-    """There is no answer, and there will be none. The message says what was met instead."""
+    """There is no answer, and there will be none. The message gives the reason."""
 
 
 def ask(job: str, word: str, argument: str = "", patience: float | None = None) -> tuple[str, str]:
-    """Ask the supervisor whose job's directory is `job`; (word, argument) of what it answers.
+    """Send a request to the supervisor of the directory `job`; (word, argument) of its answer.
 
-    Waits `patience` seconds, or as long as the supervisor takes. Raises NoAnswer.
+    Waits `patience` seconds, or without limit if that is None. Raises NoAnswer.
     """
     path = job + SOCKET
     try:
-        import _socket  # here, because a stunt that does not ask need not pay for it
+        import _socket  # imported here, so that a stunt that sends no request does not pay for it
 
         about = posix.lstat(job)
         ours = _own_user()
         if (
             about.st_mode & _S_IFMT != _S_IFDIR
             or about.st_mode & _WRITABLE_BY_OTHERS
-            # stat(2) may be changed by what changes geteuid(2), and then agrees with that.
+            # fakeroot and proot change geteuid(2), and may change stat(2) to match it.
             or about.st_uid not in (0, ours, posix.geteuid())
         ):
             raise NoAnswer(f"{job} is not a directory that this user ({ours}) alone can write to")
@@ -79,7 +79,7 @@ def ask(job: str, word: str, argument: str = "", patience: float | None = None) 
 
 
 def _say_why(peer: _socket.socket, why: str) -> None:
-    """Have the supervisor write down why we give up, if it can hear us: our stderr may be lost."""
+    """Tell the supervisor why we give up, best effort: our stderr may be lost."""
     try:
         peer.settimeout(0)
         peer.send(wire.encode(wire.GAVE_UP, why))
@@ -88,15 +88,15 @@ def _say_why(peer: _socket.socket, why: str) -> None:
 
 
 def tell(job: str, why: str) -> None:
-    """Have the supervisor write down why a gpg of `job` refuses by itself. Raises nothing."""
+    """Have the supervisor record why a gpg of `job` refuses by itself. Raises nothing."""
     try:
         ask(job, wire.GAVE_UP, why, patience=1.0)
     except NoAnswer:
-        return  # the supervisor that should hear of it is not there
+        return  # there is no supervisor that could record it
 
 
 def _user_of(end: _socket.socket) -> int:
-    """The user id of the process at the other end of a Unix socket, as the kernel knows it."""
+    """The user id of the process at the other end of a Unix socket, as the kernel reports it."""
     import _socket
 
     credentials = end.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
@@ -116,7 +116,7 @@ def _own_user() -> int:
 
 
 def observes(job: str) -> bool:
-    """Whether the supervisor of `job` only looks on: its answers are for the journal alone."""
+    """Whether the supervisor of `job` is in observe mode: its answers have no effect on gpg."""
     try:
         posix.stat(job + "/observe")
     except OSError:

@@ -1,11 +1,11 @@
-"""The stunt dgit: runs the real one, and says 75 where its failure left nothing done.
+"""The stunt dgit: runs the real dgit, and exits 75 if dgit failed and nothing was committed.
 
-Only a job under dgit-repos-server has it. Such a job calls dgit once, so that dgit's failure is the
-job's, and its exit status travels to the manager.
+Only a job under dgit-repos-server has this stunt. Such a job calls dgit once, so dgit's failure is
+the job's failure, and its exit status reaches the manager.
 
-Rule 1: the gate's state decides whether 75 may be said at all; it is closed before it is asked.
-What dgit said comes second, and can only take 75 away.
-Rule 2: it dies as dgit died: of the same signal, or with the same status.
+Rule 1: the gate's state decides whether 75 is possible; the gate is closed before its state is
+read. dgit's output is checked second, and can only exclude 75.
+Rule 2: the stunt ends as dgit ended: by the same signal, or with the same status.
 Rule 3: like the stunt gpg it runs under `python3 -I -S`.
 """
 
@@ -20,41 +20,41 @@ from gpgshim.stunts.shim import caller_words, find_real, run_in_our_place, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal  # which has the same, and costs the stunt a lot more
+    import signal as _signal  # has the same names, but costs the stunt much more time
     from typing import NoReturn
 else:
     import _signal
 
-TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL; dgit-repos-server takes it for "retriable"
+TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL; dgit-repos-server reports it as "retriable"
 TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a dgit that exits 75 by itself
 
-LONGEST_TAIL = 1 << 16  #: bytes of what dgit said last that are kept, to look for a reason
+LONGEST_TAIL = 1 << 16  #: bytes at the end of dgit's output that are searched for a reason
 
-UNSEEN = 100.0  #: milliseconds between two looks at a dgit whose end cannot be waited for
+UNSEEN = 100.0  #: milliseconds between two polls of a dgit that has no pidfd
 
-#: The subcommands that sign, by dgit(1). The failure of another leaves the job as it was.
+#: The subcommands that sign, by dgit(1). A failure of any other leaves the job unchanged.
 PUSHES = frozenset(
     (b"push", b"push-source", b"push-built", b"rpush", b"rpush-source", b"rpush-built")
 )  # fmt: skip
 
-#: Signals that somebody may send to us and means for dgit.
+#: Signals to the stunt that are meant for dgit.
 PASSED_ON = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
 
 
 def dgit(job: str) -> NoReturn:
-    """Be the stunt dgit of the job whose private directory is `job`."""
+    """Run the stunt dgit of the job whose private directory is `job`."""
     words = caller_words()
     real = find_real(job, "dgit")
     if PUSHES.isdisjoint(words):
         run_in_our_place(real, "dgit", words)
-    # With SIGCHLD ignored, as a caller may leave it, the kernel would throw the status away.
+    # If the caller left SIGCHLD ignored, the kernel would discard the child's status.
     left = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     ours, its = _pipe()
     try:
         child = posix.fork()
     except OSError:
         _signal.signal(_signal.SIGCHLD, left)
-        run_in_our_place(real, "dgit", words)  # nobody watches it then, and its failure is its own
+        run_in_our_place(real, "dgit", words)  # without supervision; its own exit status counts
     if not child:
         _signal.signal(_signal.SIGCHLD, left)
         if its >= 0:
@@ -81,7 +81,7 @@ def dgit(job: str) -> NoReturn:
 
 
 def _pipe() -> tuple[int, int]:
-    """A pipe for dgit's stderr; (-1, -1) where that is a terminal, which dgit shall keep."""
+    """A pipe for dgit's stderr; (-1, -1) if stderr is a terminal, which dgit must keep."""
     try:
         return (-1, -1) if posix.isatty(2) or not _is_open(2) else posix.pipe2(posix.O_CLOEXEC)
     except OSError:
@@ -97,7 +97,7 @@ def _is_open(fd: int) -> bool:
 
 
 def _is_same(one: int, other: int) -> bool:
-    # dgit-repos-server gives us one file for both; their lines then keep their order.
+    # dgit-repos-server passes one file as both; one pipe for both keeps the order of the lines.
     try:
         first, second = posix.fstat(one), posix.fstat(other)
     except OSError:
@@ -106,7 +106,7 @@ def _is_same(one: int, other: int) -> bool:
 
 
 def _listen(job: str, child: int, ours: int) -> bytes:
-    """Pass on what dgit says until it has ended, and end it in time; what it said last."""
+    """Pass on dgit's output until it ends; kill it at its time limit; the end of its output."""
     until = _until(job)
     given_up = False
     poll = select.poll()
@@ -114,7 +114,7 @@ def _listen(job: str, child: int, ours: int) -> bytes:
         poll.register(posix.pidfd_open(child), select.POLLIN)
         most = None
     except OSError:
-        most = UNSEEN  # no descriptor left, most likely
+        most = UNSEEN  # most likely no descriptor is left
     if ours >= 0:
         poll.register(ours, select.POLLIN)
     said = b""
@@ -123,7 +123,7 @@ def _listen(job: str, child: int, ours: int) -> bytes:
         try:
             ready = [fd for fd, _ in poll.poll(left if most is None else min(left or most, most))]
         except OSError:
-            time.sleep(0.01)  # no memory, most likely; dgit goes on, and is to be listened to
+            time.sleep(0.01)  # most likely no memory is left; dgit continues, so keep reading
             continue
         if not ready and most is not None and (left or left is None):
             if posix.waitid(posix.P_PID, child, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
@@ -138,7 +138,7 @@ def _listen(job: str, child: int, ours: int) -> bytes:
             said = (said + data)[-LONGEST_TAIL:]
             _pass_on(data)
         else:
-            # The pipe is empty. An orphan may hold it open; dgit has said all.
+            # The pipe is empty. An orphan may hold it open, but dgit has written everything.
             return b"" if given_up else said
 
 
@@ -147,7 +147,7 @@ def _pass_on(data: bytes) -> None:
         while data:
             data = data[posix.write(2, data) :]
     except OSError:
-        pass  # nobody listens any more; dgit would have got SIGPIPE, and need not
+        pass  # nothing reads our stderr; dgit itself would have got SIGPIPE here
 
 
 def _until(job: str) -> float | None:
@@ -159,7 +159,7 @@ def _until(job: str) -> float | None:
 
 
 def _give_up(job: str, child: int) -> bool:
-    """dgit-repos-server's alarm is near: end dgit, unless what it has begun is not to be ended."""
+    """dgit-repos-server's time limit is near: kill dgit unless there is or may be a grant."""
     if not _nothing_was_asked(job, wire.GIVE_UP):
         return False
     say("dgit: gpgshim: the job's time is up, and nobody was asked to commit; dgit is ended")
@@ -177,23 +177,23 @@ def _nothing_was_asked(job: str, request: str = wire.CLOSE) -> bool:
 
 
 def _tell_what_would_be(job: str, said: bytes) -> None:
-    """For a supervisor that only observes: what we would have made of dgit's failure."""
+    """In observe mode, report the exit status that a gate would have given to dgit's failure."""
     try:
         answer, state = ask.ask(job, wire.CLOSE, patience=ask.PATIENCE)
         nothing_was_asked = (answer, state.partition(" ")[0]) == (wire.CLOSED, "uncommitted")
         if nothing_was_asked and failures.may_pass(said):
             ask.ask(job, wire.WOULD, str(TEMPFAIL), ask.PATIENCE)
     except ask.NoAnswer:
-        pass  # it is not written down, and nothing else is changed by it
+        pass  # the journal lacks it; nothing else depends on it
 
 
 def _die_alike(status: int, taken: int) -> NoReturn:
-    """Die as dgit did; `taken` is the status for a dgit that exits 75 by itself."""
+    """End as dgit did; `taken` replaces a status 75 that is dgit's own."""
     if posix.WIFSIGNALED(status):
         number = posix.WTERMSIG(status)
         if number != _signal.SIGKILL:
             _signal.signal(number, _signal.SIG_DFL)
         posix.kill(posix.getpid(), number)
-        posix._exit(128 + number)  # it is blocked: the shell's way of saying it
+        posix._exit(128 + number)  # the signal is blocked: use a shell's status for it
     own = posix.WEXITSTATUS(status)
     posix._exit(taken if own == TEMPFAIL else own)

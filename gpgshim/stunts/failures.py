@@ -1,25 +1,26 @@
-"""What dgit, ssh and the network say when a job fails: may it pass?
+"""Decides from the output of dgit, ssh and the network whether a job's failure is transient.
 
-Rule 1: this is never asked before the gate's own state has said that nobody was asked to commit.
-Much of the text comes from the builder, which is less trusted; the worst that it can do here is
-what it could do anyway: make its own job fail for good, or be tried again as often as the manager
-likes.
-Rule 2: the last line that matches a row decides. No row, no text: it may pass. The manager bounds
-the retries, and a wrong "for good" costs the uploader a version.
+Rule 1: this is used only after the gate's own state shows that no commitment was requested. Much of
+the text comes from the builder, which is less trusted. The worst that it can do here is what it
+could do anyway: make its own job fail permanently, or have it retried as often as the manager
+allows.
+Rule 2: the last line that matches a row decides. If no row matches, or there is no text, the
+failure counts as transient: the manager limits the retries, and a wrong "permanent" costs the
+uploader a version.
 
-Source: dgit 17.0, ssh, curl and git, each made to say it: fixtures/failures has what they said.
+Source: dgit 17.0, ssh, curl and git; each was made to fail, and fixtures/failures has their output.
 """
 
 from __future__ import annotations
 
 PASSES, FOR_GOOD = True, False
 
-#: (text in a line, may it pass?); the comment says who says it, and why.
+#: (text in a line, whether the failure is transient); the comment names the program and the reason.
 ROWS: tuple[tuple[bytes, bool], ...] = (
-    (b"gave HTTP code 5", PASSES),  # dgit, of the archive's API: #1125487 itself
+    (b"gave HTTP code 5", PASSES),  # dgit, about the archive's API: the failure of #1125487
     (b"Could not resolve host", PASSES),  # curl and ssh
     (b"Temporary failure in name resolution", PASSES),  # ssh, git
-    (b"Connection refused", PASSES),  # anybody
+    (b"Connection refused", PASSES),  # any program
     (b"Connection reset", PASSES),
     (b"Connection closed by", PASSES),  # ssh
     (b"Connection timed out", PASSES),
@@ -41,13 +42,13 @@ ROWS: tuple[tuple[bytes, bool], ...] = (
     (b"You seem to be trying to push an old version.", FOR_GOOD),
     (b"HEAD is not a descendant of the archive's version", FOR_GOOD),
     (b"is not fast forward", FOR_GOOD),
-    (b"git tree contains ", FOR_GOOD),  # dgit: debian/source/local-options and the like
+    (b"git tree contains ", FOR_GOOD),  # dgit: debian/source/local-options and similar files
     (b"operation unsupported: ", FOR_GOOD),
 )
 
 
 def may_pass(text: bytes) -> bool:
-    """Whether a job that said `text` and failed may do better next time."""
+    """Whether a job that failed with the output `text` may succeed on another try."""
     for line in reversed(text.split(b"\n")):
         for saying, passes in ROWS:
             if saying in line:

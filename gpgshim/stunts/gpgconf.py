@@ -1,12 +1,12 @@
-"""The stunt gpgconf: names the stunt gpg to callers that do not look for gpg on PATH, as gpgme.
+"""The stunt gpgconf: gives the stunt gpg's path to callers that do not search PATH, such as gpgme.
 
-Rule 1: the output decides, not the words: wherever gpgconf names the program of the component gpg,
-its path becomes the stunt's. Nothing else is changed.
-Rule 2: a command that is known to name no program becomes the real gpgconf, untouched.
+Rule 1: the output decides, not the words: in every record that names the program of the component
+gpg, the stunt's path replaces the real path. Nothing else is changed.
+Rule 2: for a command that is known to name no program, the stunt execs the real gpgconf unchanged.
 Rule 3: like the stunt gpg it runs under `python3 -I -S`.
 
 Source: tools/gpgconf.c and gpgconf-comp.c of GnuPG 2.2.40 and 2.4.9, gpgconf(1) for the fields and
-how they are escaped; gpgme 1.18 and 2.0, src/dirinfo.c.
+their escapes; gpgme 1.18 and 2.0, src/dirinfo.c.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from gpgshim.stunts.shim import caller_words, find_real, run_in_our_place, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal  # which has the same, and costs the stunt a lot more
+    import signal as _signal  # has the same names, but costs the stunt much more time
     from collections.abc import Sequence
     from typing import NoReturn
 else:
     import _signal
 
-GPG = b"gpg"  # the component's name: the first field of its line; the third is its program
+GPG = b"gpg"  # the name of the component: field 1 of its line; field 3 is its program
 
-# gpgconf's options, as its --dump-option-table prints them: 2.2.40's, and --chuid, which is newer.
-# It reads its words by the rules of gpg (T1 to T9 in argv). One that is not here is newer still.
-# Its commands are marked as such here, and are not in its own table.
+# gpgconf's options, as its --dump-option-table prints them: those of 2.2.40, and the newer --chuid.
+# gpgconf parses its words by the rules of gpg (T1 to T9 in argv). An option that is missing here is
+# newer still. The flag for a command is set here; gpgconf's own table does not have it.
 NAMES_NO_PROGRAM = [
     "list-options:507:128",
     "change-options:508:128",
@@ -69,11 +69,11 @@ OPTIONS = [
 
 
 class Call:
-    """What gpgconf makes of its words.
+    """How gpgconf parses its words.
 
-    `command` is the long name of the command that it obeys, which is the last one, or "" for none
-    or one that is not known. `output` is the file that it writes to, None for stdout. `options` and
-    `files` are its words.
+    `command` is the long name of the command that it runs, which is the last one, or "" for none or
+    an unknown one. `output` is the file that it writes to, None for stdout. `options` and `files`
+    are its words.
     """
 
     __slots__ = ("command", "files", "options", "output")
@@ -98,12 +98,12 @@ class Call:
         return self.command not in [row.partition(":")[0] for row in NAMES_NO_PROGRAM]
 
     def writing_to(self, path: str) -> list[str]:
-        """The words with another file for its output: the last one counts."""
+        """The words with another output file: gpgconf uses the last one."""
         return [*self.options, "--output", path, *self.files]
 
 
 def gpgconf(job: str) -> NoReturn:
-    """Be the stunt gpgconf of the job whose private directory is `job`."""
+    """Run the stunt gpgconf of the job whose private directory is `job`."""
     raw = caller_words()
     real = find_real(job, "gpgconf")
     call = Call([word.decode("utf-8", "surrogateescape") for word in raw])
@@ -115,16 +115,16 @@ def gpgconf(job: str) -> NoReturn:
         if answer:
             _write(1 if call.output is None else _create(call.output), answer)
     except OSError as error:
-        # No answer is better than the real gpg's path: the caller then signs nothing.
+        # No answer is safer than the real gpg's path: the caller then signs nothing.
         say(f"gpgconf: gpgshim: {real} cannot be asked: {error.strerror}")
         posix._exit(2)
     _end_alike(status)
 
 
 def _ask(real: str, raw: list[bytes], call: Call) -> tuple[bytes, int]:
-    """What the real gpgconf writes, and its wait status. Raises OSError."""
+    """The real gpgconf's output and its wait status. Raises OSError."""
     ours, its = map(_above_stderr, posix.pipe2(posix.O_CLOEXEC))
-    # With SIGCHLD ignored, as a caller may leave it, the kernel would throw the status away.
+    # If the caller left SIGCHLD ignored, the kernel would discard the child's status.
     left = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     child = posix.fork()
     if not child:
@@ -153,7 +153,8 @@ def _is_open(fd: int) -> bool:
 
 
 def _above_stderr(fd: int) -> int:
-    # Where one of the three is closed, a pipe gets its number, and a child would take it for it.
+    # If one of the standard descriptors is closed, a pipe can get its number, and the child would
+    # use the pipe as that descriptor.
     low = []
     while fd <= 2:
         low.append(fd)
@@ -164,7 +165,7 @@ def _above_stderr(fd: int) -> int:
 
 
 def _create(path: str) -> int:
-    """The descriptor of gpgconf's output file, made as gpgconf makes it; or the end."""
+    """A descriptor of gpgconf's output file, created as gpgconf does it. Exits if that fails."""
     try:
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
         return posix.open(path, flags, 0o666)
@@ -179,21 +180,21 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _end_alike(status: int) -> NoReturn:
-    """End as the real gpgconf did."""
+    """End with the status or signal of the real gpgconf."""
     if posix.WIFSIGNALED(status):
         number = posix.WTERMSIG(status)
         if number != _signal.SIGKILL:
             _signal.signal(number, _signal.SIG_DFL)
         posix.kill(posix.getpid(), number)
-        posix._exit(128 + number)  # it is blocked: the shell's way of saying it
+        posix._exit(128 + number)  # the signal is blocked: use a shell's status for it
     posix._exit(posix.WEXITSTATUS(status))
 
 
 def with_stunt(said: bytes, stunt: bytes) -> bytes:
-    """What gpgconf said, with `stunt` for the program of gpg, wherever a record names it."""
+    """gpgconf's output, with `stunt` in place of gpg's path in every record that names it."""
     for special, escaped in ((b"%", b"%25"), (b":", b"%3a"), (b",", b"%2c")):
         stunt = stunt.replace(special, escaped)
-    # With --null records may end with a NUL.
+    # With --null, records may end with a NUL.
     return b"\0".join(
         b"\n".join(_record_with(record, stunt) for record in part.split(b"\n"))
         for part in said.split(b"\0")

@@ -1,10 +1,11 @@
-"""The stunt gpg: reads gpg's command line, asks if need be, and becomes the real gpg.
+"""The stunt gpg: parses gpg's command line, asks the supervisor if needed, and becomes the real
+gpg.
 
-Rule 1: what makes no signature is not touched: no socket, no wait, and the real gpg gets argv,
-descriptors, environment and signals as the caller left them.
-Rule 2: all that it needs is found from where it stands. The environment is not asked.
-Rule 3: this runs under `python3 -I -S`; every import is paid for by every call of gpg. A module
-of ours has to be in jobdir.STUNT_MODULES.
+Rule 1: a command that makes no signature is not affected: no socket, no wait. The real gpg gets
+argv, descriptors, environment and signals as the caller left them.
+Rule 2: the stunt finds everything that it needs by its own path, not by the environment.
+Rule 3: this runs under `python3 -I -S`, and every gpg call pays for every import. Each of our
+modules that it imports must be listed in jobdir.STUNT_MODULES.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from gpgshim.stunts import ask, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal  # which has the same, and costs the stunt a lot more
+    import signal as _signal  # has the same names, but costs the stunt much more time
     from typing import NoReturn
 else:
     import _signal
 
-REFUSED = 2  #: gpg's own exit status for "it did not work"
+REFUSED = 2  #: gpg's own exit status for a failure
 
-#: What stands behind `[GNUPG:] FAILURE`: where, and a libgpg-error code in decimal:
+#: The text after `[GNUPG:] FAILURE`: a location, and a libgpg-error code in decimal:
 #: GPG_ERR_SOURCE_GPG (2) << 24 | GPG_ERR_FORBIDDEN (251). See GnuPG's doc/DETAILS.
 FAILURE = b"[GNUPG:] FAILURE gpgshim 33554683\n"
 
 
 def gpg(job: str) -> NoReturn:
-    """Be the stunt gpg of the job whose directory is `job`."""
+    """Run the stunt gpg of the job whose directory is `job`."""
     try:
         _be_gpg(job)
     except MemoryError:
@@ -41,7 +42,7 @@ def gpg(job: str) -> NoReturn:
 
 def _be_gpg(job: str) -> NoReturn:
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # die of it as gpg would
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # an interrupt kills us, as gpg
     raw = caller_words()
     words = [word.decode("utf-8", "surrogateescape") for word in raw]
     try:
@@ -79,21 +80,22 @@ def _be_gpg(job: str) -> NoReturn:
 
 
 def _replaced(table: argv.Table) -> str:
-    """A file from which the table comes and which is another one by now; empty if there is none."""
+    """A source file of the table that was replaced since the job began; empty if there is none."""
     for path, identity in table.sources.items():
         try:
             if conffile.identity(posix.stat(path)) == identity:
                 continue
         except OSError:
-            pass  # it is gone, and what may be in its place by and by is another one
+            pass  # the file is gone, and a file that appears there later is a different one
         return path
     return ""
 
 
 def _leave_path(job: str) -> None:
-    """Take the stunts off PATH for a wrapper, which would find them there in the place of gpg.
+    """Remove the stunts from PATH for a wrapper, which would otherwise find them in place of gpg.
 
-    Without us they would not be on its PATH either. Its words have been read, and asked about.
+    Without gpgshim they would not be on its PATH either. The wrapper's own words are already
+    checked.
     """
     path = posix.environ.get(b"PATH")
     if path is None:
@@ -115,13 +117,13 @@ def _is_ours(directory: bytes, job: bytes, stunt: posix.stat_result) -> bool:
     if directory.startswith(job):
         return True
     try:
-        return posix.stat(directory + b"/gpg")[:3] == stunt[:3]  # a link to the directory
+        return posix.stat(directory + b"/gpg")[:3] == stunt[:3]  # PATH has a link to the directory
     except (OSError, ValueError):
         return False
 
 
 def caller_words() -> list[bytes]:
-    """Our words behind argv[0], byte for byte: in some locales sys.argv has lost them."""
+    """Our words after argv[0], byte for byte: in some locales sys.argv has lost bytes."""
     count = len(sys.argv) - 1
     try:
         return _read_bytes("/proc/self/cmdline").split(b"\0")[:-1][-count:] if count else []
@@ -131,17 +133,18 @@ def caller_words() -> list[bytes]:
 
 
 def become(real: str, words: list[bytes]) -> NoReturn:
-    """Exec `real` as if the caller had. `words` is its argv. Raises OSError."""
+    """Exec `real` as if the caller had done it. `words` is its argv. Raises OSError."""
     undo_start_up()
     posix.execv(real, words)
 
 
 def undo_start_up() -> None:
-    """Put back what CPython changed as it started: two signals, and perhaps LC_CTYPE.
+    """Restore what CPython changed at its start: two signals, and in some cases LC_CTYPE.
 
-    It ignores SIGPIPE and SIGXFSZ, which exec passes on; what the caller had is in what
-    jobdir's prelude noted before. And it sets LC_CTYPE in a C locale (PEP 538). Without /proc the
-    caller's LC_CTYPE is not known. Then it stays: gpg must run, because the job may be committed.
+    CPython ignores SIGPIPE and SIGXFSZ, and exec would pass this on; jobdir's prelude has recorded
+    the caller's state. CPython also sets LC_CTYPE in a C locale (PEP 538). Without /proc the
+    caller's LC_CTYPE is not known. Then LC_CTYPE stays, because gpg must run: the job may be
+    committed.
     """
     status: bytes = getattr(encodings, "caller_status", b"")
     ignored = int(status.partition(b"SigIgn:\t")[2][:16] or b"0", 16)
@@ -161,9 +164,9 @@ def undo_start_up() -> None:
 
 
 def find_real(job: str, name: str) -> str:
-    """The real `name` of another stunt than gpg, with what CPython changed put back.
+    """The real program of the stunt `name` (not gpg), after undoing what CPython changed.
 
-    Where that is not to be had, the end: a line, and an exit status.
+    If there is no such program, print a line and exit.
     """
     try:
         real = posix.readlink(f"{job}/real/{name}")
@@ -175,7 +178,7 @@ def find_real(job: str, name: str) -> str:
 
 
 def run_in_our_place(real: str, name: str, words: list[bytes]) -> NoReturn:
-    """Exec what find_real found; where it cannot be run, the end."""
+    """Exec the program that find_real returned. If that fails, print a line and exit."""
     try:
         posix.execv(real, [name.encode(), *words])
     except OSError as error:
@@ -184,7 +187,7 @@ def run_in_our_place(real: str, name: str, words: list[bytes]) -> NoReturn:
 
 
 def say(text: str) -> None:
-    """One line on stderr, in one write, escaped; lost where there is no stderr."""
+    """Write one line to stderr, in one write, escaped. It is lost if there is no stderr."""
     try:
         posix.write(2, f"{printable(text)}\n".encode())
     except OSError:
@@ -197,7 +200,7 @@ def _refuse(why: str, status_fd: int | None) -> NoReturn:
         try:
             posix.write(status_fd, FAILURE)
         except (OSError, OverflowError):
-            pass  # the caller gave us a descriptor that is not open
+            pass  # the caller gave a descriptor that is not open
     posix._exit(REFUSED)
 
 

@@ -1,36 +1,36 @@
-"""What a stunt and its supervisor say to each other: one line each way, then the end.
+"""The protocol between a stunt and its supervisor: one line in each direction, then the end.
 
 Rule 1: the stunt imports this under `python3 -I -S`: no imports, no work at import.
 Rule 2: a line is ASCII, at most LONGEST bytes with its line feed, and begins with VERSION.
-Rule 3: who asks is not in the line. The kernel tells it (SO_PEERCRED, /proc).
+Rule 3: the line does not identify the client. The kernel identifies it (SO_PEERCRED, /proc).
 """
 
 from __future__ import annotations
 
-LONGEST = 4096  #: bytes, line feed included
+LONGEST = 4096  #: bytes, with the line feed
 
-SIGN = "sign"  #: may this gpg, which would sign, be run?
-DOUBT = "doubt"  #: may this gpg, of whose command we know nothing, be run?
-CLOSE = "close"  #: close the gate, and say what the journal says
-GIVE_UP = "give-up"  #: close the gate, unless there was a grant or there may be one
-END = "end"  #: the same, and the job is over; the argument is its exit status, if that is known
-WOULD = "would"  #: to one that only observes: the argument is how the stunt dgit would have ended
-GAVE_UP = "gave-up"  #: a gpg refused by itself, or waits no more; the argument says why
+SIGN = "sign"  #: may this gpg run? It would sign
+DOUBT = "doubt"  #: may this gpg run? Its command is unknown to us
+CLOSE = "close"  #: close the gate, and report the state and outcome of the journal
+GIVE_UP = "give-up"  #: close the gate, unless there is or may be a grant
+END = "end"  #: as CLOSE, and the job is over; the argument is its exit status, if that is known
+WOULD = "would"  #: in observe mode: the exit status that the stunt dgit would have had
+GAVE_UP = "gave-up"  #: a gpg refused by itself, or stopped waiting; the argument gives the reason
 REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END, WOULD, GAVE_UP)
 
 GO = "go"  #: yes
-NO = "no"  #: no; the argument says why
+NO = "no"  #: no; the argument gives the reason
 CLOSED = (
-    "closed"  #: the answer to CLOSE and END; the argument are the durable state and the outcome
+    "closed"  #: the answer to CLOSE and END; the arguments are the durable state and the outcome
 )
-OPEN = "open"  #: the answer to GIVE_UP where the gate was not closed
+OPEN = "open"  #: the answer to GIVE_UP if the gate was not closed
 ANSWERS = (GO, NO, CLOSED, OPEN)
 
 VERSION = "gpgshim/1"
 
 
 class WireError(ValueError):
-    """The other end does not speak as it should. The message says what it sent."""
+    """The peer does not follow the protocol. The message says what it sent."""
 
 
 def encode(word: str, argument: str = "") -> bytes:
@@ -41,7 +41,7 @@ def encode(word: str, argument: str = "") -> bytes:
 
 
 def decode(data: bytes, words: tuple[str, ...]) -> tuple[str, str]:
-    """(word, argument) of a line that came, whole or not. Raises WireError."""
+    """(word, argument) of a received line, complete or not. Raises WireError."""
     if not data:
         raise WireError("it hung up without a word")
     if not data.endswith(b"\n") or data.count(b"\n") != 1 or len(data) > LONGEST:

@@ -1,1 +1,1 @@
-"""One attempt of a job: its directory, its supervisor, its settings, what follows it."""
+"""One attempt of a job: its directory, supervisor, settings, and the work after it."""

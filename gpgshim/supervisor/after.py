@@ -1,14 +1,14 @@
-"""What follows a job that is over: an alarm, if it needs a person, and the numbers.
+"""The work after a job is over: an alarm if a person must act, and the metrics.
 
-Rule 1: nobody waits for it, and nothing that goes wrong in it changes anything: the outcome is out,
-and on disk. A process of its own does it, and says what went wrong, one line each.
-Rule 2: that process has nothing of the job's or its caller's but stderr; who reads that to its end
-waits for an alarm command too, SECONDS at most. Under dgit-repos-server
-stdin and stdout are the manager's pipes, and are let go; the worker's blocked signals are unblocked
-for the alarm command, which runs in a process group of its own, with the environment that we were
-given, and is killed when its time is up.
-Rule 3: what the alarm is about is read from the journal, through its writer's descriptor. A job
-whose supervisor was killed raises none: `gpgshim status` and the metrics tell of it.
+Rule 1: nothing waits for this work, and an error in it changes nothing: the outcome is on disk and
+reported. A separate process does it, and prints one line for each error.
+Rule 2: that process keeps no descriptor of the job or its caller except stderr. A caller that reads
+stderr to its end also waits for an alarm command, SECONDS at most. Under dgit-repos-server, stdin
+and stdout are the manager's pipes, and are closed here. Signals that the worker had blocked are
+unblocked for the alarm command, which runs in its own process group, with the environment that we
+got, and is killed after SECONDS.
+Rule 3: the alarm is derived from the journal, read through its writer's descriptor. A job whose
+supervisor was killed raises no alarm: `gpgshim status` and the metrics report it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from gpgshim.system.log import say
 
 SECONDS = 30.0  #: an alarm command that takes longer is killed
 
-#: What is said where the outcome's own meaning says less.
+#: Used in place of the outcome's meaning, which says less.
 BYPASSED = "a signature went round the gate: the job says that it uploaded, and was granted nothing"
 
 
 def follow(journal: Journal, settings: Settings) -> None:
-    """Have done what `settings` want done when the job of `journal` is over. Raises nothing.
+    """Start the work that `settings` want after the job of `journal` is over. Raises nothing.
 
-    The journal may be closed, but has to be ours: it is read through its descriptor.
+    The journal may be closed, but must be ours: it is read through its descriptor.
     """
     if not settings.alarm and not settings.metrics:
         return
@@ -55,7 +55,7 @@ def _alone(journal: Journal, settings: Settings) -> NoReturn:
     try:
         try:
             data = journal.read()
-        except OSError:  # it was removed or replaced: what is there now is not the job's
+        except OSError:  # it was removed or replaced; another file there is not this job's journal
             data = b""
         signal.set_wakeup_fd(-1)
         for number in PASSED_ON:
@@ -76,24 +76,24 @@ def _alone(journal: Journal, settings: Settings) -> NoReturn:
 
 
 def write_metrics(directory: Path, path: Path) -> None:
-    """Count what is new in `directory`, and write the textfile. What fails is said."""
-    from gpgshim.history import tally  # only who wants it pays for it
+    """Count new journals in `directory`, and write the textfile. Errors are printed."""
+    from gpgshim.history import tally  # imported here, because only metrics need it
 
     try:
         os.nice(10)
         tally.write_textfile(path, tally.take_stock(directory, wait=False))
     except tally.Busy:
-        pass  # its numbers lack this job; the next time they do not
+        pass  # its numbers lack this job; the next run includes it
     except OSError as error:
         say(f"the metrics cannot be written to {path}: {error.strerror}")
 
 
 def raise_alarm(journal: Path, data: bytes, command: str, seconds: float = SECONDS) -> None:
-    """Run `command` if the job whose journal holds `data` needs a person now. Faults are said.
+    """Run `command` if the job whose journal holds `data` needs a person. Errors are printed.
 
-    It is given the kind of alarm, the attempt's name (JOB.N), its outcome and what that means, as
-    words behind its own, and in GPGSHIM_ALARM, GPGSHIM_JOB, GPGSHIM_ATTEMPT, GPGSHIM_OUTCOME,
-    GPGSHIM_MEANING and GPGSHIM_JOURNAL.
+    The command gets the kind of alarm, the attempt's name (JOB.N), its outcome and the meaning of
+    that, as words after its own, and in GPGSHIM_ALARM, GPGSHIM_JOB, GPGSHIM_ATTEMPT,
+    GPGSHIM_OUTCOME, GPGSHIM_MEANING and GPGSHIM_JOURNAL.
     """
     try:
         transcript = parse(data)
@@ -119,7 +119,7 @@ def raise_alarm(journal: Path, data: bytes, command: str, seconds: float = SECON
 
 
 def run(words: list[str], environ: dict[str, str], seconds: float) -> str:
-    """Run a command, for so long at most; what went wrong, empty for nothing."""
+    """Run a command for at most `seconds`; the error in words, or ""."""
     program = shutil.which(words[0], path=environ.get("PATH", os.defpath))
     if program is None:
         return "is not there"

@@ -1,7 +1,8 @@
-"""One attempt at a job: set up, started, and taken down.
+"""One attempt at a job: its set-up, its start, and its clean-up.
 
-Rule 1: nothing is started before all that can be found wrong has been looked for.
-Rule 2: what the job leaves alive keeps its stunts; what is gone takes its directory with it.
+Rule 1: nothing is started before everything was checked that can be checked in advance.
+Rule 2: if processes of the job are alive at its end, its stunts stay; otherwise its directory is
+removed.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from gpgshim.supervisor.supervisor import Supervisor, exit_line
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured, Unable
 
-#: Signals to us that are meant for the job too.
+#: Signals to us that are also meant for the job.
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
-#: Programs that serve the user, not the job, and outlive it by right. None can get a grant.
-#: Our own reader of files is another.
+#: Programs that serve the user, not the job, and may outlive the job. None can get a grant. Our own
+#: reader of files is one of them.
 SERVERS = frozenset(("gpg-agent", "scdaemon", "keyboxd", "dirmngr", hasher.NAME))
 
 SHELL = "/bin/sh"
 
-#: The exit statuses of env(1) for a command that cannot be run, and sysexits' EX_OSERR for one that
-#: may be the next time: there are no more processes, no memory or no descriptors at this moment.
+#: The exit statuses of env(1) for a command that cannot be run, and sysexits' EX_OSERR for a
+#: transient failure: there is no process, memory or descriptor left at this moment.
 CANNOT_BE_RUN, NOT_FOUND, NOT_NOW = 126, 127, 71
 NOT_STARTED = {
     errno.ENOENT: NOT_FOUND,
@@ -48,31 +49,34 @@ NOT_STARTED = {
 
 @contextlib.contextmanager
 def own_umask() -> Iterator[None]:
-    """Whatever the caller's umask is, what we make is ours alone, and we can use it."""
+    """Files that we make are for this user alone, and usable for us, whatever the caller's umask
+    is.
+    """
     given = os.umask(0o077)
     try:
         yield
     finally:
-        os.umask(given)  # which the job shall have
+        os.umask(given)  # the job gets the caller's umask
 
 
 class Attempt:
     """The attempt of `job`, a name, under `authority`.
 
-    `called` is what the journal calls the authority, `command` what it says of the job, without
-    secrets; None is a job that somebody else starts. `deadline` is in seconds, `gpg` is a path or
-    None for the first on PATH. `dgit` is the real dgit; a job has a stunt of that name only if it
-    is given, because that stunt closes the gate when dgit fails. `until` (seconds on the monotonic
-    clock) is when it gives up what has not been committed. Raises the errors of what it sets up,
-    and then nothing is left of it.
+    `called` is the authority's name in the journal. `command` is the job's command line in the
+    journal, without secrets; None if another process starts the job. `deadline` is in seconds.
+    `gpg` is a path, or None for the first gpg on PATH. `dgit` is the real dgit, or None; without it
+    the job has no stunt dgit, because that stunt closes the gate when dgit fails. `until` (seconds
+    on the monotonic clock) is the time at which the stunt dgit gives up a job that is not
+    committed. The constructor raises the errors of its steps, and then removes everything that it
+    made.
 
-    With `keeps_path` the job's stunts are at the path that they had in its last attempt, unless
-    another attempt of it is under way. Where everybody is served, as with `observe`, that must not
-    be: an orphan of an attempt with a gate would be let through.
+    With `keeps_path` the job's stunts are at the same path as in its last attempt, unless another
+    attempt of the job is running. This must not be used if every process of the user is served, or
+    with `observe`: an orphan of an attempt with a gate would be let through.
 
-    With `observe` nothing is held and nothing is refused: the authority has to be Nobody, whose
-    go-ahead comes at once, and the journal, marked as such, tells what a gate would have done.
-    None of the promises hold for such a job, and none is claimed of it: its outcome is `observed`.
+    With `observe` nothing is held and nothing is refused. The authority must be Nobody, whose
+    go-ahead comes at once. The journal is marked, and records what a gate would have done. None of
+    the guarantees hold for such a job, and none is claimed: its outcome is `observed`.
     """
 
     @own_umask()
@@ -94,7 +98,7 @@ class Attempt:
         load_for_job()
         if command is not None:
             become_subreaper()
-        # With SIGCHLD ignored, as a caller may leave it, the kernel would throw statuses away.
+        # If the caller left SIGCHLD ignored, the kernel would discard exit statuses.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environ = caller_environ()
         now = datetime.now(UTC)
@@ -113,9 +117,9 @@ class Attempt:
         wall_directory = wall.stand(real, base)
         self.authority = authority
         self.child = 0
-        self.status = 0  # the job's own exit status, as a shell has it, once it has ended
+        self.status = 0  # the job's exit status, as a shell reports it, after it has ended
         self._signals = -1
-        self._mask: set[int | signal.Signals] | None = None  # the caller's, while ours is another
+        self._mask: set[int | signal.Signals] | None = None  # the caller's, while ours differs
         contents = jobdir.Contents(text, real, until, observe, wall_directory)
         place = jobdir.make_at_its_path(base, self.job, contents) if keeps_path else None
         self._is_at_its_path = place is not None
@@ -124,7 +128,7 @@ class Attempt:
             self.directory, self._held = place
         else:
             self.directory = jobdir.make(base, self.job, *contents)
-            with contextlib.suppress(OSError):  # a file system that has no locks
+            with contextlib.suppress(OSError):  # a file system without locks
                 self._held = leftovers.hold(self.directory)
         try:
             if command is None:
@@ -151,7 +155,7 @@ class Attempt:
         except BaseException:
             self._leave()
             raise
-        #: What stands before the rest of the job's PATH.
+        #: The directories before the rest of the job's PATH.
         self.gate = f"{self.directory}/bin:{wall_directory}"
         behind = wall.without_shorter(search, wall_directory)
         self.environ = environ | {"PATH": f"{self.gate}:{behind}"}
@@ -163,10 +167,10 @@ class Attempt:
         ended: Callable[[str], None] | None = None,
         spawn: Callable[..., int] = os.posix_spawn,
     ) -> None:
-        """Start the job as our child, with signals as they were, and watch for its end.
+        """Start the job as our child, with the caller's signals, and watch for its end.
 
-        `ended` is given the journal's line for that; by default it finishes the job. `spawn` is
-        called as posix_spawn is. Raises OSError where the job cannot be started.
+        `ended` gets the journal's line for the end; by default it finishes the job. `spawn` is
+        called as posix_spawn is. Raises OSError if the job cannot be started.
         """
         import shutil
 
@@ -174,7 +178,7 @@ class Attempt:
         found = shutil.which(words[0], path=self.environ["PATH"])
         if found is None and "/" not in words[0]:
             raise FileNotFoundError(2, os.strerror(2))
-        # Caught before there is a child, so that none of them can get lost.
+        # Signals are caught before there is a child, so that none can get lost.
         self._signals = self._catch_signals()
         about = {
             "setsigdef": DEFAULT_SIGNALS,
@@ -187,7 +191,7 @@ class Attempt:
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
-            # A script without `#!` is run by sh, as shells and execvp(3) do.
+            # Run a script without `#!` by sh, as shells and execvp(3) do.
             words = [SHELL, program, *words[1:]]
             self.child = spawn(SHELL, words, self.environ, **about)
         try:
@@ -195,7 +199,7 @@ class Attempt:
             self.supervisor.watch(self._pidfd, self._child_ended)
             self.supervisor.watch(self._signals, self._signalled)
         except OSError:
-            # A job that we cannot watch must not run: we would call it not started.
+            # A job that we cannot watch must not run, because we report it as not started.
             os.kill(self.child, signal.SIGKILL)
             os.waitpid(self.child, 0)
             kill_descendants()
@@ -216,17 +220,17 @@ class Attempt:
             if number not in given and signal.getsignal(number) is not signal.SIG_IGN
         ]
         for number in ours:
-            signal.signal(number, lambda _number, _frame: None)  # when they are unblocked again
+            signal.signal(number, lambda _number, _frame: None)  # for a later unblocking
         signal.pthread_sigmask(signal.SIG_BLOCK, (*ours, signal.SIGCHLD))
         return kernel.signal_descriptor((*ours, signal.SIGCHLD))
 
     def not_started(self, error: OSError) -> None:
-        """The job could not be started: that is its end."""
+        """The job could not be started; this ends it."""
         self.status = NOT_STARTED.get(error.errno or 0, CANNOT_BE_RUN)
         self.supervisor.finish(f"% no-start {self.status}")
 
     def end_on_signals(self) -> None:
-        """For a job that somebody else starts: a signal to us ends it. Raises OSError."""
+        """End a job that another process starts when we get a signal. Raises OSError."""
         self._signals = wake_on_signals((*PASSED_ON, signal.SIGCHLD))
         self.supervisor.watch(self._signals, self._end_if_told)
         self._reap()
@@ -267,28 +271,28 @@ class Attempt:
                     os.kill(self.child, number)
 
     def _shares_terminal_signal(self, number: int) -> bool:
-        """Whether the terminal's signal to us went to the job too. Raises ProcessLookupError.
+        """Whether the terminal sent its signal to the job too. Raises ProcessLookupError.
 
         ^C goes to the foreground process group. The hang-up goes to the leader of the session, and
-        to the group when that has ended.
+        to the group when the leader has ended.
         """
         leads = number == signal.SIGHUP and os.getsid(0) == os.getpid()
         return os.getpgid(self.child) == os.getpgrp() and not leads
 
     def abandon(self) -> None:
-        """Leave nothing but the journal of an attempt whose job nobody can start any more."""
+        """Leave only the journal of an attempt whose job cannot be started any more."""
         self.give_up()
         self.supervisor.shut()
         self._leave()
 
     def give_up(self) -> None:
-        """The job is not going to be started: that is its end, and nobody can say more of it."""
+        """End a job that will not be started; no more can be said about it."""
         with contextlib.suppress(Unable, OSError):
             self.supervisor.finish("% end")
             self.supervisor.settle()
 
     def _leave(self) -> None:
-        """Take away what nothing of the job can need any more; at a path of its own, all of it."""
+        """Remove the files that no process of the job can need: in an unshared directory, all."""
         if self._is_at_its_path:
             with own_umask(), contextlib.suppress(OSError, ImportError):  # then it stays as it is
                 leftovers.retire(self.directory, nothing_is_alive=True)
@@ -296,7 +300,7 @@ class Attempt:
             jobdir.remove(self.directory)
 
     def end(self) -> None:
-        """Take the socket away, and the directory too unless something of the job is alive."""
+        """Remove the socket, and also the directory unless a process of the job is alive."""
         self.supervisor.shut()
         if self._mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
@@ -306,7 +310,7 @@ class Attempt:
 
 
 def load_for_job() -> None:
-    """Import what a job will need, as the package may be upgraded or removed meanwhile.
+    """Import what a job will need: the package may be upgraded or removed while the job runs.
 
     Raises Unable.
     """
@@ -318,20 +322,21 @@ def load_for_job() -> None:
 
 
 def made_up_name() -> str:
-    """A name for a job that was given none."""
+    """A name for a job without a given name."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
 
 
 def living_descendants() -> list[str]:
-    """Every process that comes from us, SERVERS excepted: `name[pid]` each."""
+    """All processes that descend from us, except SERVERS: `name[pid]` each."""
     return [f"{name}[{pid}]" for pid, name in _descendants(os.getpid()) if name not in SERVERS]
 
 
 def kill_descendants() -> list[str]:
-    """Kill every process that comes from us, SERVERS excepted; what they were, `name[pid]` each.
+    """Kill all processes that descend from us, except SERVERS; the killed ones, `name[pid]` each.
 
-    SIGKILL, because the signals that can be blocked may be. It goes on until nobody is left: what
-    forks while it is being killed leaves an orphan, which comes to us, a subreaper.
+    It uses SIGKILL, because a process may block other signals. It repeats until no process is left:
+    a process that forks while it is being killed leaves an orphan, which is reparented to us, a
+    subreaper.
     """
     killed: list[str] = []
     while victims := kill_once():
@@ -345,9 +350,9 @@ def kill_descendants() -> list[str]:
 
 
 def kill_once() -> list[tuple[int, str]]:
-    """Kill what there is at this moment, and wait for nobody; process ids and names.
+    """Kill the processes that exist at this moment, without waiting; process ids and names.
 
-    A parent dies before its child: it can say nothing of that one's death.
+    A parent is killed before its child, so it cannot report the child's death.
     """
     victims = [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]
     for pid, _ in victims:
@@ -357,8 +362,10 @@ def kill_once() -> list[tuple[int, str]]:
 
 
 def caller_environ() -> dict[str, str]:
-    """Our environment as we were given it: in a C locale, CPython sets LC_CTYPE (PEP 538)."""
-    environ = {name: value for name, value in os.environ.items() if name}  # posix_spawn wants one
+    """The environment that our caller passed: in a C locale, CPython itself sets LC_CTYPE (PEP
+    538).
+    """
+    environ = {name: value for name, value in os.environ.items() if name}  # posix_spawn needs names
     with contextlib.suppress(OSError):
         given = Path("/proc/self/environ").read_bytes().split(b"\0")
         values = [os.fsdecode(entry[9:]) for entry in given if entry.startswith(b"LC_CTYPE=")]
@@ -371,8 +378,8 @@ def caller_environ() -> dict[str, str]:
 def check_proc() -> None:
     """Raises Misconfigured unless /proc shows our own PID namespace.
 
-    Who asks is looked up there by process id, and so is what is left of a job. In the /proc of
-    another namespace, our numbers are those of other processes.
+    Clients are looked up there by process id, and so are remaining processes of a job. In the /proc
+    of another namespace, our numbers belong to other processes.
     """
     try:
         status = Path("/proc/self/status").read_text("utf-8", "replace")
@@ -404,7 +411,7 @@ def find_gpg(search: str, given: str | None) -> Path:
 
 
 def table_of(gpg: Path, environ: Mapping[str, str]) -> str:
-    """The option table of the gpg at this path, asked with `environ`. Raises Misconfigured."""
+    """The option table of the gpg at this path; gpg runs with `environ`. Raises Misconfigured."""
     try:
         return optable.of(str(gpg), {**environ, "PATH": without_stunts(environ)})
     except optable.NoTable as error:
@@ -413,7 +420,7 @@ def table_of(gpg: Path, environ: Mapping[str, str]) -> str:
 
 
 def without_stunts(environ: Mapping[str, str]) -> str:
-    """The PATH of `environ` less the directories whose gpg is a stunt: a wrapper would find it."""
+    """The PATH of `environ` without stunts' directories: a wrapper would find the stunts."""
 
     def has_stunt(directory: str) -> bool:
         with contextlib.suppress(OSError, ValueError):
@@ -425,18 +432,18 @@ def without_stunts(environ: Mapping[str, str]) -> str:
 
 
 def become_subreaper() -> None:
-    """Have the job's orphans come to us, not to init. Raises Unable."""
+    """Have the job's orphans reparented to us, not to init. Raises Unable."""
     try:
         from gpgshim.system import kernel
 
         kernel.become_subreaper()
-    except (ImportError, OSError, AttributeError) as error:  # a package without its __init__.py
+    except (ImportError, OSError, AttributeError) as error:  # AttributeError: without __init__.py
         reason = getattr(error, "strerror", None) or error
         raise Unable(f"cannot become a subreaper: {reason}; nothing was started") from error
 
 
 def wake_on_signals(numbers: Sequence[signal.Signals]) -> int:
-    """Catch `numbers`; a descriptor from which their bytes can be read, one a signal."""
+    """Catch `numbers`; a descriptor from which one byte per signal can be read."""
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in numbers:
@@ -446,7 +453,7 @@ def wake_on_signals(numbers: Sequence[signal.Signals]) -> int:
 
 
 def reap_orphans(known: set[int]) -> None:
-    """Take the statuses of the job's dead orphans; those of `known` are for somebody else."""
+    """Reap the job's dead orphans, but not the processes in `known`, for which other code waits."""
     for pid in children_of(os.getpid()):
         if pid not in known:
             with contextlib.suppress(ChildProcessError):
@@ -454,7 +461,7 @@ def reap_orphans(known: set[int]) -> None:
 
 
 def children_of(pid: int) -> Iterator[int]:
-    """The process ids of `pid`'s children, the dead that nobody has waited for included."""
+    """The process ids of `pid`'s children, with the dead ones that are not reaped."""
     with contextlib.suppress(OSError):
         for each in Path(f"/proc/{pid}/task").iterdir():
             yield from map(int, (each / "children").read_text().split())

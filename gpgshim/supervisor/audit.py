@@ -1,9 +1,9 @@
-"""Who asks, and for what bytes: what the journal holds of a signature before it can be made.
+"""The data on a client and its files: what the journal records before a signature can be made.
 
-Rule 1: the kernel is asked, not the asker: /proc, by the process id that the socket vouches for.
-Rule 2: nothing here waits or reads much. What cannot be known quickly is left out.
-Rule 3: a file that a command line names may be on a disk that does not answer. Only read_files()
-touches such files; it is called in the process that is there for it (hasher.py).
+Rule 1: the data comes from the kernel, not from the client: /proc, by the process id of the socket.
+Rule 2: nothing here blocks or reads much. Data that cannot be had quickly is left out.
+Rule 3: a file on a command line may be on a disk that does not answer. Only read_files() opens such
+files; it is called in a separate process (hasher.py).
 """
 
 from __future__ import annotations
@@ -18,39 +18,42 @@ from typing import NamedTuple
 from gpgshim.core.transcript import escape, quote
 from gpgshim.gpgargs import argv, mask
 
-TRIES = 5  #: times that a broken chain of processes is looked at again
-LONGEST_CHAIN = 12  #: processes between an asker and us that are named
-MOST_KNOWN = 1000  #: callers whose ancestors are remembered
-#: Of one question, so many files and so many bytes are hashed: those who ask wait meanwhile.
+TRIES = 5  #: tries to read a broken chain of processes
+LONGEST_CHAIN = 12  #: processes between a client and us that are named
+MOST_KNOWN = 1000  #: processes whose ancestors are cached
+#: For one request, at most this many files and bytes are hashed, because the client waits.
 MOST_FILES, MOST_BYTES = 100, 64 << 20
-_AT_ONCE = 1 << 18  #: bytes that are read and hashed at once
+_AT_ONCE = 1 << 18  #: bytes that are read and hashed at a time
 
 
 class Witness:
-    """Looks at the stunts of one job: `job` is its directory, `table` its gpg's options."""
+    """Examines the stunts of one job: `job` is its directory, `table` its gpg's options."""
 
     def __init__(self, job: Path, table: argv.Table) -> None:
         self._stunt = f"{job}/bin/gpg"
         self._table = table
-        self._known: dict[tuple[int, int], Chain] = {}  # by a process's id and start time
+        self._known: dict[tuple[int, int], Chain] = {}  # key: process id and start time
 
     def read_command_line(self, pid: int) -> list[str]:
-        """The words of process `pid`: `gpg …` for a stunt of the job, all of them for another.
+        """The words of process `pid`: `gpg …` for a stunt of the job, all words for another
+        process.
 
-        Empty where there is no such process any more.
+        Empty if the process does not exist any more.
         """
         data = read_all(f"/proc/{pid}/cmdline")
         words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
         return ["gpg", *words[3:]] if words[2:3] == [self._stunt] else words
 
     def without_secrets(self, words: list[str]) -> list[str]:
-        """The words of a process (from read_command_line) without the secrets among them."""
+        """The words of a process (from read_command_line), with their secrets masked."""
         if words[:1] == ["gpg"]:
             return ["gpg", *mask.of_gpg(words[1:], self._table)]
         return mask.of_words(words)
 
     def describe(self, pid: int) -> str:
-        """A note that says who asks. No file is touched: the kernel knows the directory's name."""
+        """A note that identifies the client. No file is opened: the kernel knows the directory's
+        name.
+        """
         try:
             where = escape(os.readlink(f"/proc/{pid}/cwd"))
         except OSError:
@@ -59,7 +62,7 @@ class Witness:
         return f"# pid {pid} in {where}" + (f", under {under}" if under else "")
 
     def has_files(self, pid: int, words: list[str]) -> bool:
-        """Whether read_files() has to look; it has not where gpg only reads a pipe, say."""
+        """Whether read_files() is needed; it is not if gpg only reads a pipe, for example."""
         if words[:1] != ["gpg"]:
             return False
         names = argv.take(words[1:], self._table)[1]
@@ -72,7 +75,7 @@ class Witness:
         return stdin.startswith("/") and not stdin.startswith(("/dev/null", "/dev/pts/"))
 
     def read_files(self, pid: int) -> Iterator[str]:
-        """Notes, a line each: what process `pid` would sign where it is a file we can read."""
+        """Notes, one line each, on the plain files that process `pid` would sign."""
         words = self.read_command_line(pid)
         if words[:1] == ["gpg"]:
             names = argv.take(words[1:], self._table)[1]
@@ -87,7 +90,7 @@ class Witness:
                 yield f"# {len(files) - MOST_FILES} more files were not looked at"
 
     def practise(self) -> None:
-        """Do once all that a question needs. Touches no file outside /proc, and raises nothing."""
+        """Do a dry run of a request. Opens no file outside /proc, and raises nothing."""
         words = ["gpg", "--batch", "--detach-sign", "/proc/self/stat"]
         quote(self.without_secrets(words))
         self.describe(os.getpid())
@@ -97,12 +100,12 @@ class Witness:
             """What comes of it is of no interest."""
 
     def is_of_job(self, pid: int) -> bool:
-        """Whether process `pid` comes from us, as all of a job does that we have started."""
-        # A process above it that ends meanwhile breaks the chain, and its children come to us.
+        """Whether process `pid` descends from us, as all processes of a job do that we started."""
+        # An ancestor that ends at this moment breaks the chain; its children are reparented to us.
         return pid == os.getpid() or any(self._chain(pid).is_ours for _ in range(TRIES))
 
     def _chain(self, pid: int) -> Chain:
-        """The programs that `pid` runs under, up to us."""
+        """The programs above `pid`, up to us."""
         return self._above(stat_of(pid))
 
     def _above(self, found: Stat | None) -> Chain:
@@ -114,11 +117,11 @@ class Witness:
             return Chain([], False)
         parent = stat_of(found.parent)
         if parent is None or parent.born > found.born:
-            return BROKEN  # it is gone, and perhaps another has its number
+            return BROKEN  # the parent is gone, and another process may have its number
         born = found.parent, parent.born
         above = self._known.get(born)
         if above is None:
-            # A caller that signs much asks much; what it runs under is looked up once.
+            # A caller may request many signatures; its ancestors are looked up once.
             above = self._above(parent)
             if len(self._known) > MOST_KNOWN:
                 self._known.clear()
@@ -129,7 +132,7 @@ class Witness:
 
 
 class Chain(NamedTuple):
-    """What a process runs under: programs, `name[pid]` each, and whether we are at the end."""
+    """The ancestors of a process, `name[pid]` each, and whether the last one descends from us."""
 
     names: list[str]
     is_ours: bool
@@ -139,7 +142,7 @@ BROKEN = Chain([], False)
 
 
 class Stat(NamedTuple):
-    """What we want of /proc/PID/stat. `born` is when it started, in ticks."""
+    """The fields of /proc/PID/stat that we use. `born` is the start time, in ticks."""
 
     name: str
     parent: int
@@ -147,7 +150,7 @@ class Stat(NamedTuple):
 
 
 def stat_of(pid: int) -> Stat | None:
-    """What proc(5) has of a process; None where there is none."""
+    """The fields of a process (proc(5)); None if it does not exist."""
     name, _, rest = read_all(f"/proc/{pid}/stat").partition(b" (")[2].rpartition(b") ")
     fields = rest.split()  # from the third on
     if len(fields) < 20:
@@ -156,7 +159,7 @@ def stat_of(pid: int) -> Stat | None:
 
 
 def read_all(path: str) -> bytes:
-    """What a file under /proc holds; empty where it cannot be read."""
+    """The content of a file under /proc; empty if it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -174,17 +177,17 @@ def read_all(path: str) -> bytes:
 
 
 def _is_special(name: str) -> bool:
-    """Whether a file's name is in a directory where it means another thing for us."""
+    """Whether the path is in a directory where the same path is another file for us."""
     return name.startswith(("/dev/", "/proc/"))
 
 
 def _hash_files(paths: dict[str, str]) -> Iterator[str]:
-    """A note for each plain file that can be read; `paths` are by what the file is called."""
+    """A note for each plain file that can be read; the keys of `paths` are the files' names."""
     room = MOST_BYTES
     for called, path in paths.items():
-        # What cannot be loaded cannot hash: another python3 may have come since we started.
+        # Ignore a failing import: python3 may have been upgraded since we started.
         with contextlib.suppress(OSError, ValueError, ImportError):
-            # A pipe that was so much as opened here would be another one when gpg comes.
+            # Plain files only: if we opened a pipe, gpg would later open a different one.
             if stat.S_ISREG(os.stat(path).st_mode):
                 digest, read = hash_file(path, room)
                 room -= read
@@ -192,12 +195,12 @@ def _hash_files(paths: dict[str, str]) -> Iterator[str]:
 
 
 def hash_file(path: str, most: int) -> tuple[str, int]:
-    """The SHA-256 of the file at `path`, in hex, and how many bytes were read for it.
+    """The SHA-256 of the file at `path`, in hex, and the number of bytes that were read.
 
-    It is empty, and nothing more is read, where there are more than `most`. Raises OSError, and
-    ValueError for a path with a NUL in it, ImportError.
+    If the file has more than `most` bytes, the digest is empty and reading stops. Raises OSError;
+    ValueError for a path with a NUL in it; ImportError.
     """
-    import hashlib  # by now it is there: see attempt.load_for_job
+    import hashlib  # loaded by now: see attempt.load_for_job
 
     hashed = hashlib.sha256()
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -208,7 +211,7 @@ def hash_file(path: str, most: int) -> tuple[str, int]:
         while more := os.read(fd, _AT_ONCE):
             read += len(more)
             if read > most:
-                return "", read  # it grows as we read
+                return "", read  # the file grows while we read it
             hashed.update(more)
         return hashed.hexdigest(), read
     finally:

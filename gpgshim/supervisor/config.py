@@ -1,10 +1,11 @@
-"""The settings: a few, from two TOML files and the command line.
+"""The settings, from two TOML files and the command line.
 
-Rule 1: without a file nothing is read, and nothing is paid: a look for two files, no more.
-Rule 2: the later wins, key by key: the machine's file, then the user's, then the command line.
-Rule 3: what is not understood is an error that names its file and line, and nothing is started.
-Rule 4: settings name programs that we run. A file that anybody else can write is not obeyed, and
-not passed over either: somebody meant something by it.
+Rule 1: without a file nothing is parsed; the only cost is one look for each of the two files.
+Rule 2: for each key, the later source wins: the machine's file, the user's file, the command line.
+Rule 3: an unknown key or bad value is an error that names its file and line, and nothing is
+started.
+Rule 4: settings name programs that we run. A file that other users can write is an error. It is not
+skipped silently, because its author expects it to have an effect.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ HINT = "set XDG_CONFIG_HOME to a directory of this user"
 
 
 class Settings(NamedTuple):
-    """What is in force. A field is a key of a file, `_` for `-`; its value here is the default."""
+    """The settings in force. A field is a key of a file, with `_` for `-`; its default is here."""
 
     commit: str | None = None
     deadline: float = 600.0
@@ -43,15 +44,15 @@ class Settings(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The settings, where each one comes from (`FILE:LINE`, absent: the default), and the files."""
+    """The settings, the origin of each (`FILE:LINE`; none for a default), and the files."""
 
     settings: Settings
     origins: dict[str, str]
-    files: dict[Path, bool]  # whether it is there
+    files: dict[Path, bool]  # path -> whether the file exists
 
 
 class Kind(NamedTuple):
-    """A kind of value: what it is in words, and whether a value is one."""
+    """A kind of value: its description, and a test of a value."""
 
     words: str
     fits: Callable[[Any], bool]
@@ -86,7 +87,7 @@ COUNT = Kind(
 
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 
-#: Key -> its kind, and what it is for.
+#: Key -> its kind, and its purpose.
 KEYS: dict[str, tuple[Kind, str]] = {
     "commit": (COMMAND, "who is asked before the first signature; o2m:SOCKET is a manager"),
     "deadline": (SECONDS, "how long the authority may take to answer"),
@@ -101,7 +102,7 @@ KEYS: dict[str, tuple[Kind, str]] = {
 
 
 def user_file(environ: Mapping[str, str]) -> Path | None:
-    """The user's file, whether it is there or not; None for a user without a home."""
+    """The path of the user's file, which may not exist; None for a user without a home."""
     base = environ.get("XDG_CONFIG_HOME", "")
     if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
         directory = home(environ)
@@ -112,9 +113,10 @@ def user_file(environ: Mapping[str, str]) -> Path | None:
 
 
 def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> Loaded:
-    """What is in force for a command line that gives `given`, field by field; None is not given.
+    """The settings in force, where `given` has those of the command line by field; None is not
+    given.
 
-    `environ` says where the user's file is. Raises Misconfigured.
+    `environ` determines the path of the user's file. Raises Misconfigured.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -137,7 +139,7 @@ def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> 
 
 
 def _read(path: Path) -> str | None:
-    """The text of a file that only we and root can write; None where there is none."""
+    """The text of a file that only we and root can write; None if there is none."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
@@ -150,7 +152,7 @@ def _read(path: Path) -> str | None:
         raise Misconfigured(f"{path} is not a plain file{NOT_STARTED}")
     with open(fd, "rb") as file:
         check_path(path, HINT)
-        check_ours(path, about, hint=HINT)  # the very file that is read
+        check_ours(path, about, hint=HINT)  # the open file itself is checked
         try:
             return file.read().decode("utf-8")
         except UnicodeDecodeError as error:
@@ -161,8 +163,8 @@ def _read(path: Path) -> str | None:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
-    """The settings that `text` holds, each checked. Raises Misconfigured."""
-    import tomllib  # only a machine with a file pays for it
+    """The checked settings in `text`. Raises Misconfigured."""
+    import tomllib  # imported here, because only a machine with a file needs it
 
     try:
         values = tomllib.loads(text)
@@ -186,7 +188,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _line_of(key: str, text: str) -> str:
-    """`:LINE` of a key; empty where it is written in a way that only a parser understands."""
+    """`:LINE` of a key; empty if it is written in a way that only a TOML parser understands."""
     for number, line in enumerate(text.splitlines(), 1):
         name = line.partition("=")[0].strip().strip("[]").strip().strip("'\"")
         if name == key:
@@ -202,17 +204,17 @@ def _nearest(key: str) -> str:
 
 
 def to_toml(value: Any) -> str:
-    """A value as a TOML file has it."""
+    """A value in TOML syntax."""
     import json
 
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    # JSON's strings are TOML's, but for one character.
+    # JSON strings are valid in TOML, except for one character.
     return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
 
 
 def show(loaded: Loaded) -> str:
-    """What is in force and where it comes from, as a TOML file that would say the same."""
+    """The settings in force with their origins, as a TOML file with the same effect."""
     out = [
         f"# {escape(str(path))}: {'read' if there else 'not there'}\n"
         for path, there in loaded.files.items()
@@ -227,7 +229,7 @@ def show(loaded: Loaded) -> str:
 
 
 def show_json(loaded: Loaded) -> str:
-    """The same for a program: `{"settings": {KEY: {"value": …, "from": …}}, "files": {…}}`."""
+    """The same as JSON: `{"settings": {KEY: {"value": …, "from": …}}, "files": {…}}`."""
     import json
 
     settings = {

@@ -1,8 +1,8 @@
-"""The steps that follow a job whose outcome has been told: alarm, metrics, fixture, pruning.
+"""The steps after a job's outcome was printed: alarm, metrics, fixture, pruning.
 
 Rule 1: nothing here changes the outcome or an exit status. An error is one line on stderr.
-Rule 2: their modules are imported before the job starts: by its end the package may have been
-upgraded or removed.
+Rule 2: the modules are imported before the job starts, because the package may be upgraded or
+removed before the job ends.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def load(settings: Settings, record: Path | None = None) -> None:
 
 
 def tried(what: str, step: Callable[[], object]) -> None:
-    """Do `step`; if it fails, say so, and go on."""
+    """Run `step`; if it fails, print a line and continue."""
     try:
         step()
-    except Exception as error:  # whatever it is: the outcome is on disk, and stands
+    except Exception as error:  # any error: the outcome is on disk, and stays valid
         text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         say(f"{what}: {text}; the outcome of the job is not changed by that")
 
@@ -63,7 +63,7 @@ def keep(journal: Journal, path: Path, shows: str) -> None:
 
 
 def prune(journal: Journal, settings: Settings, waited_for: bool = True) -> None:
-    """Remove old journals; `waited_for` is whether a caller waits for this process to end."""
+    """Remove old journals; `waited_for` says whether a caller waits for this process to end."""
     directory = journal.path.parent
     tried(
         f"old journals in {directory}",

@@ -1,13 +1,13 @@
-"""Reads the files that are to be signed, in a process of its own.
+"""Reads the files that are to be signed, in a separate process.
 
-Rule 1: a file system may never answer: a FUSE daemon that is stopped, a server that is gone. A
-process that waits for it cannot be killed, so it must not be the supervisor.
-Rule 2: this process is none of the job's. It has a name of its own (NAME), no descriptor but its
-end of a socket and /dev/null, and a session of its own; it ends when the supervisor has ended.
-Rule 3: requests are answered in their order. One that takes too long costs the process: another one
-is started for those behind it.
-Rule 4: both processes practise after the fork, while the job starts: memory that they share is
-copied when one of them uses it, and the first question would wait for that.
+Rule 1: a file system may never answer: a stopped FUSE daemon, a lost server. A process that waits
+for it cannot be killed, so that process must not be the supervisor.
+Rule 2: this process is not part of the job. It has its own name (NAME), no descriptor but its end
+of a socket and /dev/null, and its own session. It ends when the supervisor has ended.
+Rule 3: requests are answered in order. If one takes too long, the process is killed, and a new
+process serves the requests after it.
+Rule 4: both processes do a dry run after the fork, while the job starts. Memory that they share is
+copied when one of them first uses it, and otherwise the first request would wait for that.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-NAME = "gpgshim-hasher"  #: what the process is called, in /proc/PID/comm
+NAME = "gpgshim-hasher"  #: the name of the process in /proc/PID/comm
 
-_REQUEST = struct.Struct("=II")  # the request's number, and the process id that it is about
-_ANSWER = struct.Struct("=II")  # the request's number, and how many bytes of lines follow
+_REQUEST = struct.Struct("=II")  # the number of the request, and the process id that it is about
+_ANSWER = struct.Struct("=II")  # the number of the request, and the size of its lines in bytes
 _READY = b"r"
-_AT_ONCE = 1 << 14  #: bytes that are read at once; memory for a megabyte takes longer than to read
-_START = 1.0  #: seconds that the process has to get ready
+_AT_ONCE = 1 << 14  #: bytes per read; to allocate a megabyte takes longer than to read
+_START = 1.0  #: seconds in which the process must be ready
 
 
 class Hasher:
     """`look` gives the lines about a process id; it is called in the other process.
 
-    `practise` does what a question needs; it is called in the other process, and by start().
+    `practise` does a dry run of a request; it is called in the other process, and by start().
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Hasher:
         self._data = b""
 
     def start(self) -> int:
-        """The descriptor that is readable when read() has something. Raises OSError."""
+        """Start the process. The result is readable when read() has data. Raises OSError."""
         self.end()
         ours, its = socket.socketpair()
         with its:
@@ -55,8 +55,8 @@ class Hasher:
                 _serve(its, self._look, self._practise)
         try:
             self._process = os.pidfd_open(pid)
-            # Until it has its name, it would be taken for a process of the job.
-            poll = select.poll()  # not select(2), which cannot look at a descriptor above 1023
+            # Before it has its name, it would count as a process of the job.
+            poll = select.poll()  # not select(2), which cannot watch a descriptor above 1023
             poll.register(ours, select.POLLIN)
             if not poll.poll(_START * 1000) or ours.recv(1) != _READY:
                 raise OSError(3, "it did not start")
@@ -70,14 +70,14 @@ class Hasher:
         return ours.fileno()
 
     def ask(self, number: int, pid: int) -> None:
-        """Have the files of process `pid` read. Raises OSError where that cannot be asked."""
+        """Request a read of the files of process `pid`. Raises OSError if that cannot be sent."""
         if self._peer is None:
             raise OSError(32, "nobody is there to read files")
         if self._peer.send(_REQUEST.pack(number, pid)) != _REQUEST.size:
             raise OSError(11, "too much is waiting to be read")
 
     def read(self) -> list[tuple[int, list[str]]] | None:
-        """(number, lines) of what has been answered by now; None where the process has ended."""
+        """(number, lines) of the answers so far; None if the process has ended."""
         assert self._peer is not None
         try:
             more = self._peer.recv(_AT_ONCE)
@@ -99,7 +99,7 @@ class Hasher:
         return answers
 
     def end(self) -> None:
-        """End the process, whatever it does, without waiting for its death. Raises nothing."""
+        """Kill the process without waiting for its death. Raises nothing."""
         self._data = b""
         if self._peer is not None:
             self._peer.close()
@@ -114,13 +114,13 @@ class Hasher:
 def _serve(
     peer: socket.socket, look: Callable[[int], Iterable[str]], practise: Callable[[], None]
 ) -> NoReturn:
-    """Be the other process."""
+    """The main function of the other process."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.setsid()  # ^C is for the job
+        os.setsid()  # ^C is for the job only
         with open("/proc/self/comm", "w") as comm:
             comm.write(NAME)
         null = os.open(os.devnull, os.O_RDWR)

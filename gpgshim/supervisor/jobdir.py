@@ -1,27 +1,27 @@
-"""A job's own directory: the stunts, and all that they need to find beside themselves.
+"""A job's own directory: the stunts, and all files that they find next to themselves.
 
     JOB/bin/gpg, dgit, gpgconf    the stunts; JOB/bin goes first on the job's PATH; dgit only for
                                   a job under dgit-repos-server
     JOB/real/gpg and so on        links to the real programs
     JOB/table                     the real gpg's options
-    JOB/until                     when the stunt dgit gives up, where it has to
-    JOB/observe                   there if the stunts are to hold and refuse nothing
-    JOB/boot, JOB/orphans         the boots in which something may still have JOB/bin on its PATH
-    JOB/exported                  there if a shell may have taken JOB/bin onto its PATH
-    JOB/wall                      a link to the directory behind JOB/bin on the job's PATH (wall.py)
-    JOB/socket                    the supervisor; gone when the gate is
-    JOB/code/gpg.TAG              all the code of the stunt gpg, compiled; so for the others
-    JOB/pyc/                      what CPython itself imports as it starts, compiled
+    JOB/until                     the time at which the stunt dgit gives up, if there is one
+    JOB/observe                   exists in observe mode: the stunts hold and refuse nothing
+    JOB/boot, JOB/orphans         boots in which a process may have JOB/bin on its PATH
+    JOB/exported                  exists if a shell may have JOB/bin on its PATH
+    JOB/wall                      a link to the directory after JOB/bin on the job's PATH (wall.py)
+    JOB/socket                    the supervisor's socket; removed together with the gate
+    JOB/code/gpg.TAG              the compiled code of the stunt gpg; the same for the others
+    JOB/pyc/                      the compiled modules that CPython imports at its start
 
-Rule 1: nothing in here changes once the job has started, so an upgrade of the package, or of
-python3, cannot give a job half of another version.
-Rule 2: every user can run the stunts, where the directory can be reached; a stunt of another user
-refuses. Only the job's user can change anything in here, or connect to the socket.
-Rule 3: the stunts stay as long as anything of the job may be alive (leftovers.py). Were they gone,
-an orphan's PATH would lead it on to the wall, and without that to the real gpg.
-Rule 4: all attempts of a named job under `run` have their directory at one path, because a build
-tree keeps gpg's path from one attempt to the next. Each attempt puts a new directory there in one
-step. Between attempts the programs there refuse.
+Rule 1: nothing in here changes after the job has started, so an upgrade of the package or of
+python3 cannot give a job files of two versions.
+Rule 2: every user who can reach the directory can run the stunts; a stunt of another user refuses.
+Only the job's user can change anything in here, or connect to the socket.
+Rule 3: the stunts stay while any process of the job may be alive (leftovers.py). Without them, an
+orphan's PATH would lead it to the wall, and without the wall to the real gpg.
+Rule 4: all attempts of a named job under `run` have their directory at the same path, because a
+build tree keeps gpg's path from one attempt to the next. Each attempt puts a new directory there in
+one step. Between attempts the programs there refuse.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from gpgshim.supervisor import leftovers
 from gpgshim.supervisor.leftovers import RANDOM
 from gpgshim.system.errors import Misconfigured, Unable
 
-#: sun_path has 108 bytes, and the last is a NUL.
+#: sun_path has 108 bytes, and the last one is a NUL.
 LONGEST_SOCKET_PATH = 107
-#: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), line feed included.
+#: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), with its line feed.
 LONGEST_SHEBANG = 255
 
-_LONGEST_PREFIX = 24  #: bytes of a job's name that its directory's name begins with
+_LONGEST_PREFIX = 24  #: bytes of the job's name at the start of its directory's name
 
-#: renameat2(2)'s.
+#: Constants of renameat2(2).
 _AT_FDCWD, _RENAME_NOREPLACE, _RENAME_EXCHANGE = -100, 1, 2
 
 _GPG = (
@@ -66,24 +66,25 @@ _GPG = (
     "gpgshim.stunts.ask",
     "gpgshim.stunts.shim",
 )
-#: A stunt's modules, each after those that it imports. All are in one file, and executed before the
-#: stunt decides anything: finding them one by one costs more than all that they do.
+#: A stunt's modules, each after those that it imports. They are in one file, and all are executed
+#: before the stunt decides anything: importing them one by one takes longer than everything else.
 STUNT_MODULES = {
     "gpg": _GPG,
     "dgit": (*_GPG, "gpgshim.stunts.failures", "gpgshim.stunts.dgit"),
     "gpgconf": (*_GPG, "gpgshim.stunts.gpgconf"),
 }
-#: What CPython itself imports from files as it starts under -I -S.
+#: The modules that CPython itself imports from files at its start under -I -S.
 START_MODULES = ("encodings.aliases", "encodings.utf_8", "encodings")
 
-#: CPython ignores SIGPIPE and SIGXFSZ as it starts, and does not say what they were before; the
-#: real gpg has to be given what the caller left. `encodings` is imported before that happens, so
-#: its bytecode in JOB/pyc is this. Seen to hold for CPython 3.11 to 3.14
-#: (tests/test_untouched.py); where it should not, the two signals are put to their defaults.
-#: Then come START_MODULES as they are, so that CPython need not look for the other two.
-#: CPython also installs a handler for SIGINT as it starts, by importing `_signal`. With it an
-#: interrupt would be a traceback, a fatal error of the interpreter, or lost, until the stunt's own
-#: code runs. So the last lines wait for that import, and put SIGINT back to what kills.
+#: CPython ignores SIGPIPE and SIGXFSZ at its start, and does not keep their previous state; the
+#: real gpg must get them as the caller left them. CPython imports `encodings` before it changes
+#: them, so this prelude is the bytecode of `encodings` in JOB/pyc. This was tested for CPython 3.11
+#: to 3.14 (tests/test_untouched.py); if it should not hold, the two signals get their defaults. The
+#: prelude then runs START_MODULES unchanged, so that CPython need not search for the other two.
+#: CPython also installs a handler for SIGINT at its start, by importing `_signal`. Until the
+#: stunt's own code runs, that handler would turn an interrupt into a traceback or a fatal error of
+#: the interpreter, or lose it. So the last lines wait for that import, and set SIGINT back to its
+#: default, which kills.
 PRELUDE = """\
 import builtins
 import marshal
@@ -118,11 +119,11 @@ builtins.__import__ = _until_signal
 
 
 class Contents(NamedTuple):
-    """What is in a job's directory.
+    """The content of a job's directory.
 
-    `table` is what argv.load takes; `real` maps the stunts' names to the real programs;
-    `until` is in seconds on the monotonic clock; `observe` has the stunts hold and refuse nothing;
-    `wall` is the directory that stands behind JOB/bin on the job's PATH.
+    `table` is in the format of argv.load; `real` maps the stunts' names to the real programs;
+    `until` is in seconds on the monotonic clock; `observe` makes the stunts hold and refuse
+    nothing; `wall` is the directory after JOB/bin on the job's PATH.
     """
 
     table: str
@@ -141,10 +142,10 @@ def make(
     observe: bool = False,
     wall: Path | None = None,
 ) -> Path:
-    """Make a directory for an attempt of `job` under `base`; its path, which no other has had.
+    """Make a directory for an attempt of `job` under `base`; its path, which is unique.
 
-    What follows `job` is what Contents has. Raises Misconfigured where a path is too long for a
-    socket or a script, Unable where the disk does not let us.
+    The arguments after `job` are the fields of Contents. Raises Misconfigured if a path is too long
+    for a socket or a script, Unable if the disk refuses.
     """
     contents = Contents(table, real, until, observe, wall)
     with _unable(base, job):
@@ -158,11 +159,11 @@ def make(
 
 
 def make_at_its_path(base: Path, job: str, contents: Contents) -> tuple[Path, int] | None:
-    """Make the directory of an attempt at the path that all attempts of the named `job` have.
+    """Make the directory of an attempt at the path that all attempts of the named `job` share.
 
-    The path and a descriptor that holds its lock; None where another attempt holds it, where others
-    can write to `base` and so could make what a build tree remembers, and where the file system
-    cannot exchange two directories. Raises as make() does.
+    The path, and a descriptor that holds its lock. None if another attempt holds the lock, if other
+    users can write to `base` and so could create the path that a build tree remembers, or if the
+    file system cannot exchange two directories. Raises as make() does.
     """
     path = base / f"{job[:_LONGEST_PREFIX]}.{_number_of(job):0{2 * RANDOM}x}"
     with _unable(base, job):
@@ -185,10 +186,10 @@ def make_at_its_path(base: Path, job: str, contents: Contents) -> tuple[Path, in
 
 
 def _put_in_place(new: Path, path: Path) -> bool:
-    """Have `new` be at `path` from one moment to the next; what was there is removed then.
+    """Move `new` to `path` in one step, and remove the directory that was there.
 
-    Whether it could be done. Who wants to do it holds the lock of what is there: so it happens
-    neither while an attempt runs, nor twice at once.
+    The result says whether it was done. The old directory is locked meanwhile, so this never
+    happens while an attempt runs, nor twice at once.
     """
     while True:
         try:
@@ -198,28 +199,28 @@ def _put_in_place(new: Path, path: Path) -> bool:
                 return True
             if not os.path.lexists(path):
                 return False
-            continue  # another was quicker
+            continue  # another process was faster
         except OSError:
-            return False  # its lock is held, or it is no directory of ours
+            return False  # its lock is held, or it is not a directory of ours
         try:
             if not os.path.samestat(os.fstat(held), path.lstat()):
-                continue  # another has put its own there meanwhile
+                continue  # another process has replaced it meanwhile
             if not leftovers.is_ours(path):
                 return False
             if leftovers.may_have_orphans(path):
                 (new / leftovers.ORPHANS).write_text(leftovers.boot_id())
             if not _rename(new, path, _RENAME_EXCHANGE):
                 return False
-            remove(new)  # which is what was there
+            remove(new)  # after the exchange, this is the old directory
             return True
         except FileNotFoundError:
-            continue  # another removed it
+            continue  # another process removed it
         finally:
             os.close(held)
 
 
 def _rename(old: Path, new: Path, flag: int) -> bool:
-    """renameat2(2), which Python does not have; whether it was done."""
+    """renameat2(2), which Python does not have; whether it succeeded."""
     try:
         import ctypes
 
@@ -230,8 +231,8 @@ def _rename(old: Path, new: Path, flag: int) -> bool:
 
 
 def _number_of(job: str) -> int:
-    # FNV-1a. Not a digest: hashlib takes longer to load than all else that is done here. If two
-    # names have one number, two jobs have one path: never at once, and each gets its own grants.
+    # FNV-1a. Not a digest: hashlib takes longer to load than everything else here. If two names
+    # have the same number, two jobs share one path: never at once, and each gets its own grants.
     number = 0xCBF29CE484222325
     for byte in job.encode():
         number = (number ^ byte) * 0x100000001B3 % (1 << 64)
@@ -239,9 +240,9 @@ def _number_of(job: str) -> int:
 
 
 def remove(path: Path) -> None:
-    """Remove a job's directory, as far as that can be done."""
-    # What cannot be removed now is swept later: because of what fstat says, which rmtree does not
-    # ignore even so, or because another python3 has come since we started.
+    """Remove a job's directory, best effort."""
+    # A directory that cannot be removed now is swept later. rmtree raises an error of fstat even
+    # with ignore_errors, and its import can fail after an upgrade of python3.
     with contextlib.suppress(OSError, ImportError):
         import shutil
 
@@ -265,8 +266,8 @@ def _unable(base: Path, job: str) -> Iterator[None]:
 
 
 def _fill(at: Path, path: Path, contents: Contents) -> None:
-    """Write all that is in a job's directory into `at`, for a directory that will be at `path`."""
-    given = os.umask(0o022)  # other users may read all of it, and connect to nothing
+    """Write all files of a job's directory into `at`, for a directory that will be at `path`."""
+    given = os.umask(0o022)  # other users may read everything, and connect to nothing
     try:
         _check_path(path)
         for name in ("code", "bin", "real"):
@@ -289,7 +290,7 @@ def _fill(at: Path, path: Path, contents: Contents) -> None:
 
 
 def _make_directory(base: Path, prefix: str) -> Path:
-    # tempfile.mkdtemp, less its import, which takes longer than to make all that is in here.
+    # As tempfile.mkdtemp, whose import would take longer than making the whole directory.
     while True:
         path = base / f"{prefix}.{os.urandom(RANDOM).hex()}"
         with contextlib.suppress(FileExistsError):
@@ -298,8 +299,8 @@ def _make_directory(base: Path, prefix: str) -> Path:
 
 
 def _interpreter() -> str:
-    # Not sys.executable, which is found by argv[0] and PATH, and may be another one. Nor a virtual
-    # environment's link to it, which would look for its pyvenv.cfg at every start.
+    # Not sys.executable, which depends on argv[0] and PATH and may be another interpreter. Not a
+    # virtual environment's link either, which would search for its pyvenv.cfg at every start.
     return os.path.realpath("/proc/self/exe")
 
 
@@ -309,13 +310,13 @@ def _shebang(path: Path) -> bytes:
 
 def _check_path(path: Path) -> None:
     if ":" in str(path) or "\n" in str(path):
-        # PATH would be cut at it, and the next gpg on PATH is the real one.
+        # PATH would be split there, and the next gpg on PATH is the real one.
         raise Misconfigured(
             f"{escape(str(path))} has a colon or a line feed in it, and cannot stand on PATH:"
             " set XDG_RUNTIME_DIR to another; nothing was started"
         )
     if any("\udc80" <= letter <= "\udcff" for letter in str(path)):
-        # It stands in the stunts' first line, and Python reads that as UTF-8.
+        # The path is in the stunts' first line, which Python reads as UTF-8.
         raise Misconfigured(
             f"{escape(str(path))} is not UTF-8: set XDG_RUNTIME_DIR to another; nothing was started"
         )
@@ -340,7 +341,7 @@ def _check_path(path: Path) -> None:
 
 
 def stunt_template(name: str) -> Path:
-    """The text of the stunt `name`: beside the package in a checkout, in it when installed."""
+    """The text of the stunt `name`: next to the package in a checkout, in it if installed."""
     package = Path(__file__).parents[1]
     inside = package / "bin" / name
     return inside if inside.exists() else package.parent / "bin" / name
@@ -352,12 +353,13 @@ def _write_stunt(at: Path, path: Path, name: str) -> None:
     stunt.write_bytes(_shebang(path) + body)
     stunt.chmod(0o755)
     if not os.access(stunt, os.X_OK):
-        # execvp(3) steps over what it may not run, and the next gpg on PATH is the real one.
+        # execvp(3) steps over a file that it may not run, and the next gpg on PATH is the real one.
         raise Misconfigured(
             f"no program can be run from {path} (is it mounted noexec?):"
             " set XDG_RUNTIME_DIR to another; nothing was started"
         )
-    # An interpreter of another version, which marshals otherwise, looks for another name.
+    # The tag keeps an interpreter of another version from loading a marshal format that it cannot
+    # read.
     code = at / "code" / f"{name}.{sys.implementation.cache_tag}"
     code.write_bytes(_marshal(STUNT_MODULES[name]))
 
@@ -368,7 +370,7 @@ def _plant_prelude(at: Path) -> None:
     source = Path(spec.origin)
     text = PRELUDE.format(modules=_marshal(START_MODULES))
     code = compile(text, "gpgshim's prelude", "exec", dont_inherit=True)
-    # PEP 552: a hash-based file, not to be checked against its source.
+    # PEP 552: a hash-based file that is not checked against its source.
     head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
     cached = Path(f"{at}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
     cached.parent.mkdir(parents=True)
@@ -379,7 +381,7 @@ def _marshal(modules: Iterable[str]) -> bytes:
     return marshal.dumps([(module, _code(module)) for module in modules])
 
 
-@functools.cache  # the stunts have most of theirs in common
+@functools.cache  # the stunts have most modules in common
 def _code(module: str) -> CodeType:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.loader is None:

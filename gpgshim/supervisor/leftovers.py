@@ -1,15 +1,15 @@
-"""Jobs' directories whose attempt is over: how long they stay, and what is left of them.
+"""The directories of attempts that are over: how long they stay, and what remains of them.
 
-While a process of the job lives, its PATH leads to JOB/bin. No look at other processes can tell
-for certain that none lives: the environment in /proc can be overwritten by the process itself.
+While a process of the job lives, its PATH leads to JOB/bin. No check of other processes can prove
+that none lives, because a process can overwrite its own environment in /proc.
 
-Rule 1: a directory stays until the next boot, unless its supervisor saw that nothing of the job
-was alive at the end. The kernel's boot id is in JOB/boot, or in JOB/orphans.
-Rule 2: what stays need not stay whole. After a day, if no process has it on its PATH in /proc, and
-at the end of a named job's attempt, it is retired: its programs only refuse (wall.py), and the rest
-is gone. Each program is replaced in one step, and at no moment missing.
-Rule 3: nothing is done to a directory whose lock another process holds. A supervisor holds the
-lock of its own (flock(2) on the directory) until it ends, and the kernel takes it away.
+Rule 1: a directory stays until the next boot, unless its supervisor saw that no process of the job
+was alive at the end. The kernel's boot id is in JOB/boot or in JOB/orphans.
+Rule 2: a directory that stays can be reduced. After a day, if no process has it on its PATH in
+/proc, and at the end of a named job's attempt, it is retired: its programs only refuse (wall.py),
+and its other files are removed. Each program is replaced in one step, and is never missing.
+Rule 3: a directory whose lock another process holds is not changed. A supervisor holds the lock of
+its own directory (flock(2)) until it ends, and then the kernel releases the lock.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ from pathlib import Path
 from gpgshim.supervisor import wall
 from gpgshim.system.places import is_stunt, is_trusted
 
-RANDOM = 6  #: bytes, as hexadecimal digits, at the end of a directory's name
-#: All names that there can be in one: see jobdir.
+RANDOM = 6  #: random bytes, as hexadecimal digits, at the end of a directory's name
+#: All names that can occur in a directory: see jobdir.
 _ALL_THAT_IS_MADE = frozenset(
     (
         *("bin", "real", "table", "until", "observe", "exported", "socket", "code", "pyc", "wall"),
         *("boot", "orphans"),
     )
 )
-BOOT = "boot"  #: the boot in which the attempt began; gone when nothing of it was alive at its end
-ORPHANS = "orphans"  #: the boot in which an earlier attempt at the same path may have left some
-_STAYS = frozenset(("bin", BOOT, ORPHANS))  #: what a retired directory has
+BOOT = "boot"  #: the boot of the attempt; removed if no process of it was alive at its end
+ORPHANS = "orphans"  #: the boot of an earlier attempt at the same path that may have left processes
+_STAYS = frozenset(("bin", BOOT, ORPHANS))  #: the names in a retired directory
 
 DAY = 86400.0  #: seconds until an unused directory is retired or removed
-#: The same for one that a shell has on its PATH: `supervise` printed it. /proc does not show that.
+#: The same for a directory that `supervise` printed: a shell may have it on its PATH. /proc does
+#: not show this.
 EXPORTED = 30 * DAY
-MOST = 200  #: directories that one sweep retires or removes; each job sweeps
+MOST = 200  #: directories that one sweep retires or removes; every job starts a sweep
 
 
 def boot_id() -> str:
-    """What the kernel calls this boot; empty where that cannot be read."""
+    """The kernel's id of this boot; empty if it cannot be read."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text()
     except OSError:
@@ -53,7 +54,7 @@ def boot_id() -> str:
 
 
 def hold(path: Path) -> int:
-    """Lock the directory `path`, until the descriptor is closed. Raises OSError."""
+    """Lock the directory `path` until the returned descriptor is closed. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,10 +65,10 @@ def hold(path: Path) -> int:
 
 
 def keep_whole(job: Path) -> None:
-    """Have `job` kept as it is for EXPORTED: a shell may have it on its PATH. Raises OSError.
+    """Keep `job` unchanged for EXPORTED, because a shell may have it on its PATH. Raises OSError.
 
-    A shell that evals what we print has JOB/bin on a PATH that nobody else can see: its environment
-    in /proc is the one that it was started with.
+    A shell that evals our output has JOB/bin on a PATH that no other process can see: its
+    environment in /proc is the one that it was started with.
     """
     (job / "exported").touch()
 
@@ -76,16 +77,16 @@ def may_have_orphans(job: Path) -> bool:
     """Whether a process of an attempt in `job` may be alive. Raises OSError."""
     marks = [(job / name).read_text() for name in (BOOT, ORPHANS) if (job / name).exists()]
     this = boot_id()
-    if not marks:  # made by an older version, or retired by us
+    if not marks:  # an older version made it, or we retired it
         return is_stunt(job / "bin/gpg")
     return any(mark == this or not mark or not this for mark in marks)
 
 
 def retire(job: Path, nothing_is_alive: bool) -> None:
-    """Leave programs that refuse, and nothing else, in the directory `job`. Raises OSError.
+    """Leave only programs that refuse in the directory `job`. Raises OSError.
 
-    `nothing_is_alive` is whether the end of this attempt left no process; of earlier attempts at
-    this path it says nothing.
+    `nothing_is_alive` says that the end of this attempt left no process; it says nothing about
+    earlier attempts at this path.
     """
     import shutil
 
@@ -94,7 +95,7 @@ def retire(job: Path, nothing_is_alive: bool) -> None:
     wall.fill(programs, (name for name in names if name in wall.NAMES), wall.JOB_IS_OVER)
     for name in names:
         if name not in wall.NAMES:
-            (programs / name).unlink()  # left by one that was killed as it did this
+            (programs / name).unlink()  # a process that was killed during this step left it
     if not nothing_is_alive and not any((job / name).exists() for name in (BOOT, ORPHANS)):
         (job / ORPHANS).write_text(boot_id())
     for name in os.listdir(job):
@@ -111,10 +112,10 @@ def retire(job: Path, nothing_is_alive: bool) -> None:
 
 
 def sweep(base: Path) -> None:
-    """Retire or remove what attempts before us left under `base`, where nothing needs it any more.
+    """Retire or remove directories of earlier attempts under `base` that are not needed any more.
 
-    That is: our own directories, a day old, which no supervisor holds, and no process has in its
-    environment. What cannot be told or removed stays.
+    These are our own directories that are a day old, that no supervisor holds, and that no process
+    has in its environment. A directory stays if this is unknown or if it cannot be removed.
     """
     environments: list[bytes] = []
     for number, path in enumerate(_old_directories(base)):
@@ -149,7 +150,7 @@ def _is_older(path: Path, seconds: float) -> bool:
 
 
 def _old_directories(base: Path) -> Iterator[Path]:
-    """What has a name as ours, and has not changed for a day: cheap, there may be thousands."""
+    """Directories named as ours and unchanged for a day. Cheap, because there may be thousands."""
     long_ago = time.time() - DAY
     with contextlib.suppress(OSError), os.scandir(base) as entries:
         for entry in entries:
@@ -161,7 +162,7 @@ def _old_directories(base: Path) -> Iterator[Path]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether `path` is what jobdir makes, by all of it: `base` may be /tmp, with others' work."""
+    """Whether jobdir made `path`, by all its properties: `base` may be /tmp, with others' files."""
     try:
         found = path.lstat()
         gpg = path / "bin/gpg"
@@ -177,7 +178,7 @@ def is_ours(path: Path) -> bool:
 
 
 def is_served(job: Path) -> bool:
-    """Whether the job whose directory this is has its supervisor. Raises OSError."""
+    """Whether the job of this directory has its supervisor. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         try:
             peer.connect(os.fsencode(job / "socket"))
@@ -188,5 +189,5 @@ def is_served(job: Path) -> bool:
 
 def _environments() -> Iterator[bytes]:
     for each in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # another user's, or gone
+        with contextlib.suppress(OSError):  # of another user, or the process has ended
             yield each.read_bytes()

@@ -1,10 +1,10 @@
-"""Asks the very gpg that will be run for its option table.
+"""Gets the option table from the gpg that the job will run.
 
-Rule 1: the table is that gpg's own print; a shipped one serves a gpg of that version that cannot.
-Rule 2: nothing is kept from one job to the next. Two calls of gpg cost four milliseconds, and no
-property of a file tells that a wrapper still leads to the same gpg.
+Rule 1: that gpg prints its own table. If it cannot, a shipped table for the same version is used.
+Rule 2: nothing is cached between jobs. Two calls of gpg cost four milliseconds, and no property of
+a file shows whether a wrapper still starts the same gpg.
 Rule 3: gpg runs as in the job: in the job's environment and directory.
-Rule 4: the table names the files that it comes from, so that a stunt can tell when one has changed.
+Rule 4: the table names the files that it was made from, so that a stunt can detect a change.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from typing import NamedTuple
 
 from gpgshim.gpgargs import argv, conffile
 
-SECONDS = 20.0  #: how long a gpg may take to print; a cold disk takes one, a hung one never ends
-LARGEST = 1 << 20  #: bytes that a gpg may print; a table has twelve thousand
-PIPE = 4096  #: bytes that the pipe holds: fewer than a table has, so gpg waits until we read
+SECONDS = 20.0  #: time limit for a gpg that prints; a cold disk takes one, a hung disk for ever
+LARGEST = 1 << 20  #: bytes that a gpg may print; a table has about twelve thousand
+PIPE = 4096  #: size of the pipe in bytes; a table is larger, so gpg blocks until we read
 SHIPPED = Path(__file__).parents[1] / "gpgargs/tables"
 HEADING = 512  #: a row of the table that is a heading of --help
 
-#: Signals that CPython ignores as it starts, which no gpg expects.
+#: Signals that CPython ignores at its start, and that gpg expects with their default action.
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
-#: Signals that may end us while a program is asked.
+#: Signals that may end us while a program runs.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class NoTable(ValueError):
-    """There is no gpg here whose options are known: the message says what was seen."""
+    """There is no usable gpg whose options are known; the message says what was seen."""
 
 
 class Gpg(NamedTuple):
-    """What --version says: the version alone, and whose gpg it is (argv.GNUPG, argv.CHAMELEON)."""
+    """The content of --version: the version, and the maker (argv.GNUPG or argv.CHAMELEON)."""
 
     version: str
     maker: str
 
 
 class Source(NamedTuple):
-    """The program that prints the table, and the wrapper that leads to it, empty where none does.
+    """The program that prints the table, and the wrapper that starts it; "" if there is none.
 
-    `program` is empty where it cannot be told which program a wrapper starts.
+    `program` is empty if the program that a wrapper starts cannot be determined.
     """
 
     program: str
@@ -56,9 +56,9 @@ class Source(NamedTuple):
 
 
 def of(gpg: str, environ: Mapping[str, str]) -> str:
-    """The option table of the gpg at this path, as argv.load takes it; asked of that gpg now.
+    """The option table of the gpg at this path, in the format of argv.load; gpg prints it now.
 
-    `environ` is the environment of the job. Raises NoTable where there is no usable gpg.
+    `environ` is the environment of the job. Raises NoTable if there is no usable gpg.
     """
     who = identify_gpg(gpg, environ)
     seen: list[str] = []
@@ -74,23 +74,23 @@ def of(gpg: str, environ: Mapping[str, str]) -> str:
 
 
 def version(text: str) -> str:
-    """The version of the gpg that this table (from `of`) is of, for people: `2.4.9`."""
+    """The version, for people, of the gpg that a table (from `of`) describes: `2.4.9`."""
     return argv.load(text).version
 
 
 def identify_gpg(gpg: str, environ: Mapping[str, str]) -> Gpg:
-    """Whose gpg this is, and of which version. Raises NoTable."""
+    """The maker and version of this gpg. Raises NoTable."""
     try:
         return identify(run([gpg, "--version"], environ))
     except NoTable as problem:
-        # A conf file with a bad line ends gpg 2.4 before --version, and not before --help.
+        # A conf file with a bad line makes gpg 2.4 exit before --version, but not before --help.
         with contextlib.suppress(NoTable):
             return identify(run([gpg, "--help"], environ))
         raise problem from None
 
 
 def identify(printed: str) -> Gpg:
-    """Reads what --version printed. Raises NoTable where it is not gpg's."""
+    """Parse the output of --version. Raises NoTable if it is not gpg's."""
     first = printed.partition("\n")[0]
     match = re.fullmatch(r"gpg \(.+\) (\d+\.\d+[\w.+-]*)", first)
     if not match:
@@ -99,22 +99,22 @@ def identify(printed: str) -> Gpg:
 
 
 def look(pid: int) -> str:
-    """The path of the program that process `pid` is; empty where that cannot be told.
+    """The path of the program that process `pid` runs; empty if it cannot be determined.
 
-    A process that waits for a child is not taken for the program that prints: it may be a wrapper.
+    A process with a child may be a wrapper that waits for it, and does not count.
     """
     try:
         if Path(f"/proc/{pid}/task/{pid}/children").read_text():
             return ""
         path = os.readlink(f"/proc/{pid}/exe")
-        # In another root or mount namespace the same path is another file.
+        # In another root or mount namespace the same path is a different file.
         return path if os.path.samefile(path, f"/proc/{pid}/exe") else ""
     except OSError:
         return ""
 
 
 def source_of(gpg: str, seen: str) -> Source:
-    """Where the table comes from that the gpg at this path printed as the program `seen`."""
+    """The source of a table that the gpg at this path printed, running the program `seen`."""
     with contextlib.suppress(OSError):
         if seen and not os.path.samefile(seen, gpg):
             return Source(seen, gpg)
@@ -131,7 +131,7 @@ def is_script(path: str) -> bool:
 
 
 def system_conf(gpg: str, environ: Mapping[str, str]) -> str:
-    """The path of the global conf file of the gpg at this path: gpgconf, beside it, knows."""
+    """The path of the global conf file of the gpg at this path, from the gpgconf next to it."""
     gpgconf = os.path.join(os.path.dirname(os.path.realpath(gpg)), "gpgconf")
     try:
         if not os.access(gpgconf, os.X_OK):
@@ -144,7 +144,7 @@ def system_conf(gpg: str, environ: Mapping[str, str]) -> str:
 
 
 def render(who: Gpg, printed: str, source: Source | None = None, conf: str = "") -> str:
-    """The table as argv.load takes it, of `name:number:flags:…` lines. Raises NoTable."""
+    """The table in the format of argv.load, from `name:number:flags:…` lines. Raises NoTable."""
     rows = []
     for line in printed.splitlines():
         match = re.match(r"([\w-]*):(\d+):(\d+)(?::|$)", line)
@@ -168,7 +168,7 @@ def render(who: Gpg, printed: str, source: Source | None = None, conf: str = "")
 
 
 def one_line(path: str) -> str:
-    """A path, if a line of the table can hold it. Raises NoTable."""
+    """The path, if a line of the table can hold it. Raises NoTable otherwise."""
     if "\n" in path:
         raise NoTable(f"{path!r} has a line feed in its name")
     return path
@@ -177,12 +177,12 @@ def one_line(path: str) -> str:
 def run(
     words: list[str], environ: Mapping[str, str], look: Callable[[int], object] | None = None
 ) -> str:
-    """What this program prints on stdout. Raises NoTable.
+    """The output of this program on stdout. Raises NoTable.
 
-    `look` is called with its process id when it has begun to print, and before anything is read.
+    `look` gets its process id after the first output is ready and before anything is read.
     """
     called = " ".join(words)
-    # A signal's handler may raise. Until the program's process id is known, it could not be ended.
+    # A signal's handler may raise. Before its process id is known, the program cannot be killed.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         pid, out, err = spawn(words, environ, blocked)
@@ -214,7 +214,7 @@ def run(
                     is_open.remove(fd)
             if len(texts[out]) > LARGEST:
                 raise NoTable(f"{called}: more than {LARGEST} bytes")
-    except OSError as problem:  # no memory, most likely
+    except OSError as problem:  # most likely no memory is left
         os.kill(pid, signal.SIGKILL)
         raise NoTable(f"{called}: {problem.strerror}") from problem
     except BaseException:
@@ -234,7 +234,7 @@ def run(
 def spawn(
     words: list[str], environ: Mapping[str, str], blocked: Iterable[int]
 ) -> tuple[int, int, int]:
-    """Start it with these signals blocked; its process id, and its stdout and stderr to read.
+    """Start a program with `blocked` signals; its process id, and pipes from stdout and stderr.
 
     Raises OSError.
     """
@@ -272,8 +272,8 @@ def spawn(
 
 
 def ended(pid: int) -> int:
-    """How `pid` ended: its exit status, or a signal's number below 0."""
+    """Wait for `pid`; its exit status, or the negative number of the signal that killed it."""
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except ChildProcessError:
-        return 0  # SIGCHLD is ignored here, and the kernel has thrown the status away
+        return 0  # SIGCHLD is ignored here, and the kernel has discarded the status

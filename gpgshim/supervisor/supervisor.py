@@ -1,8 +1,8 @@
-"""The supervisor: one attempt of one job, its gate's shell.
+"""The supervisor: it serves one attempt of one job, and performs the effects of its gate.
 
-Rule 1: it decides nothing. Events go through gate.STEPS, and it performs what comes out, in order.
-Rule 2: the outcome is what the journal, read back, says; never what this process remembers.
-Rule 3: one loop waits for everything at once. A peer that is slow, silent or mad delays nobody.
+Rule 1: it decides nothing. Events go through gate.STEPS, and it performs the effects in order.
+Rule 2: the outcome is derived from the journal, read back; never from the memory of this process.
+Rule 3: one loop waits for everything at once. A slow, silent or broken peer delays no other peer.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from gpgshim.supervisor.hasher import Hasher
 from gpgshim.system.errors import Unable
 from gpgshim.system.places import can_be_run, own_user
 
-PATIENCE = 10.0  #: seconds that a peer has for its one line
-#: Seconds that the files of a question may take to be read. Less than ask.PATIENCE, so that a gpg
-#: which is only observed still hears of us.
+PATIENCE = 10.0  #: seconds in which a client must send its one line
+#: Seconds for reading the files of a request. Less than ask.PATIENCE, so that a gpg in observe mode
+#: still gets our answer.
 READING = 3.0
-MOST_REFUSALS = 3  #: causes that are remembered; the journal has all
-_BACKLOG = 4096  #: connections that the kernel keeps for us; it cuts this at somaxconn
+MOST_REFUSALS = 3  #: causes that are kept for the outcome's line; the journal has all of them
+_BACKLOG = 4096  #: connections in the kernel's queue; the kernel limits this to somaxconn
 
 
 class Asker:
-    """A connection to a stunt, or to somebody who pretends to be one."""
+    """A connection to a client: a stunt, or any other process."""
 
     def __init__(self, peer: socket.socket, now: float) -> None:
         self.peer = peer
         self.data = b""
         self.gone = False  # whether we have answered, and closed the connection
-        self.asked = False  # whether it has said what it wants
-        self.number = 0  # the how-many-eth question this is, from 1; 0 until it is in the journal
+        self.asked = False  # whether it has sent its request
+        self.number = 0  # the number of its request, from 1; 0 until it is in the journal
         self.until = now + PATIENCE
         self.pid, self.uid, _gid = struct.unpack(
             "3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
@@ -57,24 +57,24 @@ class Asker:
 
 
 class Question:
-    """What a stunt asks, from when it is heard until its files are read and it goes to the gate."""
+    """A stunt's request, from its arrival until its files are read and it goes to the gate."""
 
     def __init__(self, asker: Asker, word: str, call: str, about: str, until: float) -> None:
         self.asker = asker
         self.word = word
-        self.call = call  # gpg's command line, as the journal has it
-        self.about = about  # the note on who asks
-        self.until = until  # on the clock: when the files are given up
-        self.files: list[str] | None = None  # the notes on the files, once they are there
+        self.call = call  # gpg's command line, as written to the journal
+        self.about = about  # the note that identifies the client
+        self.until = until  # on the clock: the time limit for reading the files
+        self.files: list[str] | None = None  # the notes on the files; None until they are read
 
 
 class Supervisor:
-    """Serves `job`, a directory that jobdir made, until something says that the job is over.
+    """Serves `job`, a directory that jobdir made, until the job is over.
 
-    `deadline` is in seconds, for the authority's answer; `clock` gives seconds. With `ends_told`
-    the job is over when a client says so, else only when something that is watched says so. With
-    `observes` all who ask are let go at once, and what is journalled is what would have been done.
-    Raises Unable where the socket cannot be made.
+    `deadline` is in seconds, for the authority's answer; `clock` gives seconds. With `ends_told` a
+    client may report that the job is over; otherwise only a watched descriptor does. With
+    `observes` every request is granted at once, and the journal records what a gate would have
+    done. Raises Unable if the socket cannot be made.
     """
 
     def __init__(
@@ -100,24 +100,24 @@ class Supervisor:
         self._had_stunts = can_be_run(self._stunt)
         self._user = own_user()
         self.state = State.UNCOMMITTED
-        self.why = ""  # why all are refused, once they are
+        self.why = ""  # the reason of all refusals, once all are refused
         self.refusals: list[str] = []  # why gpgs were refused, each cause once
         self.over = ""  # the journal's line that ended the job, once it is over
-        self.refusing: Callable[[], None] = lambda: None  # called before anybody is told no
-        self.latest = math.inf  # on the clock: an answer after it is none; the late one excepted
+        self.refusing: Callable[[], None] = lambda: None  # called before a client is refused
+        self.latest = math.inf  # on the clock: later answers do not count, but to a late commitment
         self._verdict: Verdict | None = None
         self._askers: set[Asker] = set()
-        self._waiting: list[Asker] = []  # in the order in which they asked, and are answered
-        self._gpgs: set[int] = set()  # process ids that were granted, and have not ended
+        self._waiting: list[Asker] = []  # in the order of requests and answers
+        self._gpgs: set[int] = set()  # process ids of granted gpgs that have not ended
         self._questions = 0
         self._hasher = Hasher(witness.read_files, witness.practise)
         self._hasher_fd = -1
-        self._reading: deque[Question] = deque()  # in the order in which they came
+        self._reading: deque[Question] = deque()  # in the order of arrival
         self._requests = 0
-        self._requested: dict[int, Question] = {}  # what the hasher has not answered yet
-        self._question: list[str] = []  # the journal's lines of the last one
-        self._together: list[Event] = []  # questions that are noted, and not yet put to the gate
-        self._until: float | None = None  # when the authority's time is up; only while it is asked
+        self._requested: dict[int, Question] = {}  # requests that the hasher has not answered yet
+        self._question: list[str] = []  # the journal's lines of the last request
+        self._together: list[Event] = []  # requests in the journal that the gate has not got yet
+        self._until: float | None = None  # the authority's time limit, while it has to answer
         self._watched: dict[int, Callable[[], None]] = {}
         self._perform = {
             Effect.REACH: authority.reach,
@@ -140,7 +140,7 @@ class Supervisor:
                 f"cannot listen at {job}/socket: {error.strerror}; nothing was started"
             ) from error
 
-    # What the loop waits for.
+    # The event loop.
 
     def watch(self, fd: int, handle: Callable[[], None]) -> None:
         """Call `handle` whenever `fd` is readable, until it is unwatched."""
@@ -148,18 +148,18 @@ class Supervisor:
         self._watched[fd] = handle
 
     def unwatch(self, fd: int) -> None:
-        """Do not look at `fd` any more."""
+        """Do not watch `fd` any more."""
         del self._watched[fd]
         self._selector.unregister(fd)
 
     def serve(self) -> None:
         """Run until something calls finish()."""
         _raise_descriptor_limit()
-        self._start_hasher()  # before the first question, which would wait for it
+        self._start_hasher()  # before the first request, which would wait for it
         self._loop(lambda: bool(self.over))
 
     def tell_late(self) -> None:
-        """The closed job says `uploaded`, and was granted nothing: tell the authority, and wait."""
+        """The closed job reports `uploaded`, but got no grant: tell the authority, and wait."""
         self._note("% bypassed")
         self.step(Event.BYPASSED)
         self._loop(lambda: self.state is not State.LATE)
@@ -167,8 +167,8 @@ class Supervisor:
     def _loop(self, done: Callable[[], bool]) -> None:
         while not done():
             ready = [key for key, _ in self._selector.select(self._time_left())]
-            # Those who ask go first: a job that ends at the same moment may have caused them, and
-            # their answer is to stand in the journal before its end.
+            # Clients go first: they may have asked before the job's end, which is ready at the same
+            # moment. Their answers must come before its end in the journal.
             for key in ready:
                 if key.fd not in self._watched:
                     self._handle(key)
@@ -177,13 +177,13 @@ class Supervisor:
                 if key.fd in self._watched and not done():
                     self._handle(key)
             self._look_at_the_clock()
-            # Last: if the job has ended while files were read, nobody is asked to commit for it.
+            # Last: if the job ended while files were read, no commitment is requested for it.
             self._put_questions()
             self._step_together()
 
     def _handle(self, key: selectors.SelectorKey) -> None:
         if self._selector.get_map().get(key.fd) is not key:
-            return  # closed since; what has its number by now was not seen to be ready
+            return  # it was closed; the new owner of its number is not known to be ready
         if isinstance(key.fileobj, Asker):
             if key.fileobj in self._askers:
                 self._hear(key.fileobj)
@@ -198,7 +198,7 @@ class Supervisor:
         if self._until is not None:
             try:
                 answer = self.authority.answer()
-            except OSError as error:  # it may have said anything
+            except OSError as error:  # its answer is unknown
                 self.authority_is_silent(f"% failed {escape(error.strerror or str(error))}")
                 return
             if answer is not None:
@@ -212,8 +212,8 @@ class Supervisor:
         return max(0.0, min(untils) - self.clock()) if untils else None
 
     def _look_at_the_clock(self) -> None:
-        # We may have been stopped for longer than anybody had time: what came meanwhile came in
-        # time, as far as anybody can tell, and is heard before it is called too late.
+        # We may have been stopped for longer than the time limits. Input that arrived meanwhile may
+        # have come in time, and is read before a client or the authority counts as late.
         now = self.clock()
         for asker in [each for each in self._askers if not each.asked and each.until <= now]:
             self._hear(asker)
@@ -231,14 +231,14 @@ class Supervisor:
     # Peers.
 
     def _welcome(self) -> None:
-        # All who are at the door: who asks together is answered together, after one sync.
+        # Accept all waiting clients: requests that arrive together are answered after one sync.
         for _ in range(_BACKLOG):
             try:
                 peer, _ = self._listener.accept()
             except BlockingIOError:
                 return
             except OSError:
-                # No descriptors left, most likely. The others wait in the kernel's queue.
+                # Most likely no descriptor is left. The other clients wait in the kernel's queue.
                 time.sleep(0.01)
                 return
             try:
@@ -246,7 +246,7 @@ class Supervisor:
                 asker = Asker(peer, self.clock())
                 self._selector.register(asker, selectors.EVENT_READ)
             except OSError:
-                peer.close()  # too many are watched, most likely; no answer is a no
+                peer.close()  # most likely too many are watched; no answer counts as a refusal
                 return
             self._askers.add(asker)
             if asker.uid == self._user:
@@ -266,7 +266,7 @@ class Supervisor:
         except OSError:
             more = b""
         if asker.asked:
-            # Further input or the end of it means that the client stopped waiting; it may say why.
+            # Further input or EOF means that the client stopped waiting; it may give a reason.
             self._gone(asker)
             with contextlib.suppress(wire.WireError):
                 word, argument = wire.decode(more, wire.REQUESTS)
@@ -296,8 +296,8 @@ class Supervisor:
 
     def _asked(self, asker: Asker, word: str) -> None:
         if not (self.ends_told or self.observes or self.witness.is_of_job(asker.pid)):
-            # A stunt of this job, called by hand or by another job. A job that somebody else
-            # starts, as under `supervise`, cannot be told from it.
+            # A stunt of this job that was called by hand or by another job. If another process
+            # starts the job, as under `supervise`, the two cannot be told apart.
             self._note(f"# pid {asker.pid} is no process of this job, and was sent away")
             self._send(asker, wire.NO, f"process {asker.pid} was not started by this gate's job")
             return
@@ -314,29 +314,29 @@ class Supervisor:
         self._put_questions()
 
     def _gave_up(self, asker: Asker, why: str) -> None:
-        """A stunt refused by itself, or waits no more, and says why."""
+        """A stunt refused by itself, or stopped waiting, and gives the reason."""
         self._note(f"# pid {asker.pid} gave up: {escape(why)}")
         if self.ends_told or self.witness.is_of_job(asker.pid):
             self._add_refusal(why)
 
     def _add_refusal(self, why: str) -> None:
-        """Remember for the outcome's line that a gpg was refused, and why."""
+        """Keep the reason of a refusal for the outcome's line."""
         if why not in self.refusals and len(self.refusals) < MOST_REFUSALS:
             self.refusals.append(why)
 
     def _gone(self, asker: Asker) -> None:
-        """A client that has asked does not wait for its answer any more."""
+        """A client that has asked stopped waiting for its answer."""
         if asker in self._waiting:
             self._waiting.remove(asker)
             self._note(f"% gone {asker.number}")
         for question in [each for each in self._reading if each.asker is asker]:
-            # Its question has not come to the gate, and does not come any more.
+            # Its request has not reached the gate, and will not.
             self._reading.remove(question)
             self._note(f"# pid {asker.pid} was gone before its files were read: {question.call}")
         self._drop(asker)
 
     def _put_questions(self) -> None:
-        """Put those questions to the gate whose files have been read, in the order they came."""
+        """Give the gate those requests whose files are read, in the order of arrival."""
         while self._reading and self._reading[0].files is not None:
             self._put(self._reading.popleft())
 
@@ -348,7 +348,8 @@ class Supervisor:
         asks = f"{'$' if question.word == wire.SIGN else '?'} {question.call}"
         self._question = [asks, question.about, *(question.files or ())]
         if self.observes:
-            # Let go before anything is written, or waited for; what it is, was looked at first.
+            # The client gets its answer before anything is written. Its command line was read
+            # first.
             self._send(asker, wire.GO)
         try:
             self.journal.note(*self._question)
@@ -358,7 +359,7 @@ class Supervisor:
         if self.state is State.UNCOMMITTED and question.word == wire.DOUBT:
             self.why = f"before the commitment, {question.call[:200]} is not a command that we know"
             self.step(Event.DOUBTED)
-            self.why = ""  # it was this one's alone
+            self.why = ""  # this reason was for this request only
             return
         event = Event.ASKED if question.word == wire.SIGN else Event.DOUBTED
         if self.state is State.COMMITTED:
@@ -366,13 +367,13 @@ class Supervisor:
         else:
             self.step(event)
         if self.observes:
-            self._hear_authority()  # it is imagined, and so is quicker than who was let go
+            self._hear_authority()  # an imaginary answer, which must come before gpg continues
 
-    # Files that are to be signed: read by another process, for a limited time.
+    # Reading the files that are to be signed, in another process and with a time limit.
 
     def _start_hasher(self) -> None:
         self._stop_hasher()
-        with contextlib.suppress(OSError):  # then no files are read, and the journal says so
+        with contextlib.suppress(OSError):  # without it, no files are read, and the journal says so
             fd = self._hasher.start()
             self.watch(fd, self._hear_hasher)
             self._hasher_fd = fd
@@ -391,7 +392,7 @@ class Supervisor:
         try:
             self._hasher.ask(self._requests, question.asker.pid)
         except OSError as error:
-            if retries:  # it was killed, and we have not heard of that yet
+            if retries:  # it was killed, and we have not noticed yet
                 self._request_again(question)
             else:
                 question.files = [f"# its files were not read: {error.strerror}"]
@@ -405,7 +406,7 @@ class Supervisor:
                 if question := self._requested.pop(number, None):
                     question.files = lines
             return
-        # It ended at the first that it has not answered. The others have another try.
+        # It ended at the first request without an answer. The others are tried once more.
         number = min(self._requested, default=0)
         if number:
             self._requested.pop(number).files = ["# its files were not read: their reader ended"]
@@ -427,8 +428,8 @@ class Supervisor:
             self._request(question, retries=False)
 
     def _step_together(self) -> None:
-        # After the commitment, questions that came at once share one sync of the disk: the first
-        # step answers all who wait, and then there is nothing left to be answered or synced.
+        # After the commitment, requests that came together share one sync of the disk: the first
+        # step answers all waiting clients, and then no event is left to be performed.
         together, self._together = self._together, []
         for event in together:
             if self._waiting:
@@ -437,7 +438,7 @@ class Supervisor:
     def _told_to_close(self, asker: Asker, word: str, argument: str) -> None:
         if word == wire.END and self.ends_told:
             line = "% end" if not argument.isdecimal() else f"% exit {int(argument)}"
-            if not self.over:  # several may say so at once; the first is believed
+            if not self.over:  # several clients may report the end at once; the first counts
                 self.finish(line)
             try:
                 self.settle()
@@ -458,8 +459,8 @@ class Supervisor:
 
     def _send(self, asker: Asker, word: str, argument: str = "") -> None:
         if asker.gone:
-            return  # it was let go when it asked
-        # A fresh connection's buffer has room for a line; a peer that is gone is not our concern.
+            return  # it was answered when it asked
+        # A new connection's buffer has room for a line; a peer that is gone is ignored.
         with contextlib.suppress(OSError):
             asker.peer.send(wire.encode(word, argument))
         self._drop(asker)
@@ -470,10 +471,10 @@ class Supervisor:
         self._selector.unregister(asker)
         asker.peer.close()
 
-    # The gate's effects.
+    # The effects of the gate.
 
     def step(self, event: Event) -> None:
-        """Give the gate an event, and do what it says."""
+        """Give the gate an event, and perform its effects."""
         self.state, effects = STEPS[self.state, event]
         for effect in effects:
             try:
@@ -496,7 +497,8 @@ class Supervisor:
         try:
             self.authority.ask(self._question)
         except NotAsked as error:
-            # `! unknown` is on disk and stays; but it has not committed, which is a refusal.
+            # `! unknown` is on disk and stays, but the authority has not committed. That is a
+            # refusal.
             self._note(f"# it was not asked: {escape(error.strerror or str(error))}")
             self._answered(Event.REFUSAL, "< refused", f"{error.strerror}")
             return
@@ -512,7 +514,7 @@ class Supervisor:
         self.step(event)
 
     def authority_is_silent(self, line: str) -> None:
-        """The authority will not answer; `line` says why."""
+        """The authority will not answer; `line` gives the reason."""
         self._stop_asking()
         self.authority.give_up()
         self._note(line)
@@ -533,7 +535,7 @@ class Supervisor:
             self._send(asker, wire.GO)
 
     def _watch_gpg(self, asker: Asker) -> None:
-        # The stunt is alive, since it waits for us, and keeps its process id when it becomes gpg.
+        # The stunt is alive, because it waits for us, and keeps its process id when it becomes gpg.
         if asker.pid in self._gpgs:
             return
         try:
@@ -550,7 +552,7 @@ class Supervisor:
         try:
             self.watch(gpg, ended)
         except OSError:
-            os.close(gpg)  # its end is not noted; it waits for its answer all the same
+            os.close(gpg)  # its end is not recorded; it still gets its answer
             return
         self._gpgs.add(asker.pid)
 
@@ -564,25 +566,25 @@ class Supervisor:
             self._send(asker, wire.NO, why)
 
     def _note(self, line: str) -> None:
-        # What cannot be noted here changes nothing: the lines that count are not written so.
+        # An error here changes nothing: the lines that matter are not written by this method.
         with contextlib.suppress(OSError):
             self.journal.note(line)
 
-    # The end.
+    # The end of the job.
 
     def close(self) -> None:
-        """Close the gate: from now on nothing is granted. The job may go on."""
+        """Close the gate: from now on it grants nothing. The job may continue."""
         if self.state is not State.CLOSED:
             self.why = "the job is over"
             if self._had_stunts and not can_be_run(self._stunt):
-                # Whatever cleaned up here: PATH has led the job to the real gpg since.
+                # The stunts were removed, so PATH has led the job to the real gpg since.
                 self._note("% ungated")
-        # What the authority is told late goes on: the gate was closed before it began.
+        # A late commitment continues: the gate was already closed when it began.
         if self._until is not None and self.state is not State.LATE:
             self._stop_asking()
             self.authority.give_up()
         self.step(Event.CLOSE)
-        # Who asked in time, and whose files were still being read, is too late now.
+        # Requests that came in time, but whose files are not read yet, are too late now.
         self._requested.clear()
         for question in self._reading:
             if question.files is None:
@@ -590,16 +592,16 @@ class Supervisor:
         self._put_questions()
 
     def finish(self, line: str) -> None:
-        """The job is over, and `line` says how: close the gate, and let serve() return."""
+        """End the job, as `line` reports: close the gate, and let serve() return."""
         self._note(line)
         self.over = line
         self.close()
 
     def settle(self) -> Verdict:
-        """The outcome of the finished job, on disk and given.
+        """The outcome of the finished job, on disk.
 
-        Raises Unable where the journal was removed or cannot be read back, and where the disk did
-        not take how the job ended and the outcome depends on it.
+        Raises Unable if the journal was removed or cannot be read back, and if the disk did not
+        take the job's end and the outcome depends on it.
         """
         if self._verdict is None:
             seen = self._read_back()
@@ -611,12 +613,12 @@ class Supervisor:
                     f" so it says: {seen.outcome}, {seen.meaning}"
                 )
             failed = None
-            if not seen.told:  # we may have been here, and have failed to read it back
+            if not seen.told:  # false if an earlier call wrote it and then failed to read it back
                 try:
                     self.journal.sync(seen.outcome.value)
                 except OSError as error:
                     failed = error
-            # A disk that tore the last line tore what it says too.
+            # If the disk tore the last line, the journal's verdict is another one.
             verdict = self._read_back()
             if failed:
                 self._check_the_disk(verdict, failed)
@@ -624,12 +626,12 @@ class Supervisor:
         return self._verdict
 
     def _check_the_disk(self, seen: Verdict, error: OSError) -> None:
-        """Raises Unable where a crash of the machine could leave another outcome than was seen.
+        """Raises Unable if a crash of the machine could leave another outcome than the one seen.
 
-        `irrecoverable` can be said all the same: it claims nothing.
+        `irrecoverable` is allowed in any case: it claims nothing.
         """
         with contextlib.suppress(OSError):
-            self.journal.sync()  # how the job ended, if there is no room for the outcome
+            self.journal.sync()  # the job's end, if there is no room for the outcome
         on_disk = self._judge(self.journal.read_synced)
         if seen.outcome not in (on_disk.outcome, Outcome.IRRECOVERABLE):
             raise Unable(
@@ -645,7 +647,7 @@ class Supervisor:
         try:
             return self._read_back()
         except Unable:
-            return judge_bytes(b"")  # it is gone, and with it what we could have claimed
+            return judge_bytes(b"")  # it is gone, and with it the proof of anything better
 
     def _read_back(self) -> Verdict:
         return self._judge(self.journal.read)
@@ -661,23 +663,23 @@ class Supervisor:
                 f" {now.outcome}: {now.meaning}"
             ) from error
         except OSError as error:
-            # What it says may be read by others later: no outcome of ours may stand beside that.
+            # Others may read the journal later, so we must not report an outcome that could differ.
             raise Unable(
                 f"{path} cannot be read back ({error.strerror}): this tells no outcome; when it can"
                 f" be read, `gpgshim show {path.name}` does, and until then nobody tries again"
             ) from error
 
     def about_refusals(self) -> str:
-        """What the outcome's line adds: why gpgs were refused. Empty where none was.
+        """The addition to the outcome's line: why gpgs were refused. Empty if none was.
 
-        Who calls gpg may swallow what it says, as git does.
+        The caller of gpg may hide gpg's messages, as git does.
         """
         if not self.refusals:
             return ""
         return f"; gpg was refused: {escape('; '.join(each[:300] for each in self.refusals))}"
 
     def shut(self) -> None:
-        """Take the socket away and close everything. The stunts then say that the job is over."""
+        """Remove the socket and close everything. The stunts then report that the job is over."""
         with contextlib.suppress(OSError):
             os.unlink(self.job / "socket")
         for asker in list(self._askers):
@@ -690,14 +692,14 @@ class Supervisor:
 
 
 def _raise_descriptor_limit() -> None:
-    # Only ours: the job was started before this, with its caller's limits.
+    # Only for us: the job was started before this, with its caller's limits.
     with contextlib.suppress(OSError, ValueError):
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def exit_line(status: int) -> tuple[str, int]:
-    """(journal line, exit status as a shell has it) for a wait status."""
+    """(journal line, exit status as a shell reports it) for a wait status."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         return f"% signal {number}", 128 + number

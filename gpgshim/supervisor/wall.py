@@ -1,20 +1,20 @@
-"""The wall: programs that only refuse, for every name that a job's stunts have.
+"""The wall: for every name of a job's stunts, a program that only refuses.
 
-A shell that cannot execute a program goes on along PATH: dash, busybox sh, zsh and Python's
+A shell that cannot execute a program continues along PATH: dash, busybox sh, zsh and Python's
 subprocess do so after any error of execve(2), and execvp(3) after some. A stunt is a script, and
-its execve fails in more cases than the real program's does: the interpreter's name takes room
-among the arguments (E2BIG), another user may not enter its directory (EACCES), and a mount
-namespace may hide it (ENOENT). The directory of the wall stands behind the stunts on PATH, so that
-what steps over a stunt comes to it, and not to the real gpg.
+its execve fails in more cases than the real program's does: the interpreter's name takes room among
+the arguments (E2BIG), another user may not enter its directory (EACCES), and a mount namespace may
+hide it (ENOENT). The wall's directory comes after the stunts on PATH, so a shell that steps over a
+stunt finds the wall, and not the real gpg.
 
-Rule 1: a wall is never removed by us. It stands until the next boot: no process that once had it
-on its PATH can come to the real gpg.
-Rule 2: every user can enter it, and nobody but its owner can change it. It holds nothing else.
-Rule 3: its path is as short as can be. execve(2) counts the path among the arguments: a real gpg
-with a shorter path than the wall's would still fit where the wall does not.
-Rule 4: the program is one that this kernel executes by itself, and needs no library, no interpreter
-and next to no memory. Where such a file cannot be executed (another processor, noexec), the name
-is a symbolic link to false(1).
+Rule 1: we never remove a wall. It stays until the next boot, so no process that once had it on its
+PATH can reach the real gpg.
+Rule 2: every user can enter it, and only its owner can change it. It holds nothing else.
+Rule 3: its path is as short as possible. execve(2) counts the path among the arguments: a real gpg
+with a shorter path would still fit in cases where the wall does not.
+Rule 4: this kernel executes the program by itself; the program needs no library, no interpreter and
+almost no memory. If such a file cannot be executed (another processor, noexec), the name is a
+symbolic link to false(1).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gpgshim.system import places
 from gpgshim.system.errors import GpgshimError, Unable
 from gpgshim.system.places import check_ours, is_trusted
 
-#: Where a wall may be: only root can make one in /run, and all can use it. Both outlive every job.
+#: Directories for a wall: only root can write in /run, all users in /tmp. Both outlive every job.
 PLACES = (Path("/run"), Path("/tmp"))
 
 STUNT_CANNOT_RUN = (
@@ -43,13 +43,13 @@ JOB_IS_OVER = (
     "gpgshim refuses: no attempt of this job is under way; nothing was signed by this program"
 )
 
-NAMES = ("gpg", "dgit", "gpgconf")  #: all that there can be
+NAMES = ("gpg", "dgit", "gpgconf")  #: all names of stunts
 
-_REFUSED = 2  #: gpg's own exit status for "it did not work"
+_REFUSED = 2  #: gpg's own exit status for a failure
 _FALSE = ("/usr/bin/false", "/bin/false")
 _KEEP = ".keep"  #: see _keep_from_cleaners
 
-# write(2, text, length); exit_group(2). The text stands right behind the code. <L> is its length.
+# write(2, text, length); exit_group(2). The text is directly after the code. <L> is its length.
 _X86_64 = (
     b"\xbf\x02\x00\x00\x00"  # mov edi, 2
     b"\x48\x8d\x35\x1a\x00\x00\x00"  # lea rsi, [rip + 26]
@@ -77,7 +77,7 @@ _AARCH64 = (
 def program(text: str, machine: str) -> bytes | None:
     """An executable file that writes `text` as a line to stderr, and exits with 2.
 
-    None for a `machine`, as uname(2) has it, for which we have no code.
+    None for a `machine` (a name of uname(2)) for which we have no code.
     """
     line = f"{text}\n".encode()
     if machine == "x86_64":
@@ -86,17 +86,17 @@ def program(text: str, machine: str) -> bytes | None:
         number, code = 183, _AARCH64 % struct.pack("<I", 0xD2800002 | len(line) << 5)
     else:
         return None
-    # elf(5): the file's head, one segment, and that is the whole file.
+    # elf(5): the file header, one program header, the code and the text.
     head, segment, base = 64, 56, 0x400000
     size = head + segment + len(code) + len(line)
     return (
         struct.pack(
             "<4s5B7xHHIQQQIHHHHHH",
             *(b"\x7fELF", 2, 1, 1, 0, 0),  # 64 bits, little-endian
-            *(2, number, 1, base + head + segment, head, 0, 0),  # an executable; where it begins
+            *(2, number, 1, base + head + segment, head, 0, 0),  # an executable; its entry point
             *(head, segment, 1, 0, 0, 0),
         )
-        # Readable and executable; 64 KiB is the largest page that there is.
+        # Readable and executable; 64 KiB is the largest page size.
         + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x10000)
         + code
         + line
@@ -104,14 +104,14 @@ def program(text: str, machine: str) -> bytes | None:
 
 
 def is_refusal(path: Path) -> bool:
-    """Whether there is one of these programs at `path`. Raises OSError."""
+    """Whether the file at `path` is one of these programs. Raises OSError."""
     return (path.is_symlink() and os.readlink(path) in _FALSE) or places.is_refusal(path)
 
 
 def fill(directory: Path, names: Iterable[str], text: str) -> None:
-    """Put a program that refuses with `text` under each of `names`, in place of what is there.
+    """Put a program that refuses with `text` under each of `names`, replacing existing files.
 
-    Each name is replaced in one step: at no moment is it missing. Raises OSError.
+    Each name is replaced in one step, and is never missing. Raises OSError.
     """
     first: Path | None = None
     for name in names:
@@ -123,7 +123,7 @@ def fill(directory: Path, names: Iterable[str], text: str) -> None:
             else:
                 try:
                     os.link(first, new, follow_symlinks=False)
-                except OSError:  # a file system without links
+                except OSError:  # a file system without hard links
                     _write(new, text)
             os.rename(new, directory / name)
         except BaseException:
@@ -149,7 +149,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _runs(path: Path) -> bool:
-    # Not access(2) alone: the machine may have a list of the programs that may run.
+    # access(2) is not enough: the machine may allow only the programs of a list.
     if not os.access(path, os.X_OK):
         return False
     try:
@@ -165,15 +165,15 @@ def _runs(path: Path) -> bool:
 
 
 def _keep_from_cleaners(path: Path) -> None:
-    # The XDG Base Directory Specification: what cleans up leaves a file with this bit alone; and so
-    # it leaves its directory, whose name another user could take otherwise.
+    # The XDG Base Directory Specification: cleaners must not remove a file with this bit, and so
+    # not its directory either. Otherwise another user could take the directory's name.
     path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_ISVTX)
 
 
 def stand(names: Iterable[str], spare: Path) -> Path:
-    """The wall with these names, which is made if there is none.
+    """The wall with these names; it is made if there is none.
 
-    `spare` is where it is made if no place that all users can enter takes it. Raises Unable.
+    `spare` is the directory for it if no directory for all users can be used. Raises Unable.
     """
     wanted = frozenset(names)
     problems = []
@@ -186,12 +186,12 @@ def stand(names: Iterable[str], spare: Path) -> Path:
         except OSError as error:
             problems.append(f"{place}: {error.strerror}")
         except GpgshimError:
-            continue  # what stands there, others could replace
+            continue  # other users could replace a directory there
     raise Unable(f"cannot make the directory that refuses: {'; '.join(problems)}") from None
 
 
 def _stand_in(place: Path, names: frozenset[str]) -> Path:
-    """The wall with these names in `place`. Raises OSError where none is there and none is made."""
+    """The wall in `place`, made if there is none. Raises OSError if none can be made."""
     for name in _short_names():
         path = place / name
         if _stands(path, names):
@@ -209,7 +209,7 @@ def _short_names() -> Iterator[str]:
 
 
 def _build(path: Path, names: frozenset[str]) -> bool:
-    """Make the wall at `path`; whether it stands there. Raises OSError where none can be made."""
+    """Make the wall at `path`; whether it now exists. Raises OSError if it cannot be made."""
     new = path.parent / f".gpgshim.{os.urandom(6).hex()}"
     new.mkdir(mode=0o700)
     try:
@@ -224,13 +224,13 @@ def _build(path: Path, names: frozenset[str]) -> bool:
 
         shutil.rmtree(new, ignore_errors=True)
         if isinstance(error, OSError) and os.path.lexists(path):
-            return _stands(path, names)  # another was quicker: perhaps a job of this user
+            return _stands(path, names)  # another process was faster, perhaps a job of this user
         raise
     return True
 
 
 def _stands(path: Path, names: frozenset[str]) -> bool:
-    """Whether there is a wall at `path`, whole, which only this user or root can change."""
+    """Whether `path` is a complete wall that only this user or root can change."""
     try:
         info = path.lstat()
         return (
@@ -252,11 +252,12 @@ def _refuses(path: Path) -> bool:
 
 
 def without_shorter(search: str, wall: Path) -> str:
-    """The PATH `search`, less directories that it names again by a path shorter than the wall's.
+    """The PATH `search`, without second, shorter names of its directories.
 
+    A name is removed if it is shorter than the wall's path.
     On Debian, /bin is a link to /usr/bin, and PATH often names both. execve(2) counts the length
     of a program's path: with arguments of just the right length, /bin/gpg fits where neither the
-    wall's gpg nor /usr/bin/gpg does. Whatever is in the second one is found in the first.
+    wall's gpg nor /usr/bin/gpg does. No program is lost: the first name leads to the same files.
     """
     kept: list[str] = []
     seen: set[tuple[int, int]] = set()
