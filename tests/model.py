@@ -1073,6 +1073,8 @@ CLAUSES = (
     ("judge", "not states or (transcript.torn", "(transcript.torn"),
     ("judge", "not states or (transcript.torn", "not states or (not transcript.torn"),
     ("judge", "torn and state is State.UNCOMMITTED)", "torn)"),
+    ("judge", "ungated = state is State.UNCOMMITTED and any(", "ungated = any("),
+    ("judge", "if ungated:", "if False:"),
     ("judge", "asked = any(", "asked = not any("),
     ("judge_bytes", "Verdict(State.UNKNOWN, Ending", "Verdict(State.UNCOMMITTED, Ending"),
     ("judge_bytes", "doubtful=True", "doubtful=False"),
@@ -1131,7 +1133,8 @@ NAMED = (
 #: The mutants that no promise and no test tells from what ships, and why there is nothing to tell.
 EQUIVALENT = (
     (
-        r"ENDINGS\[(exit|signal|said retriable)\] is untold|ENDINGS\[(end|unkept)\] is passing",
+        r"ENDINGS\[(exit|signal|no-start 71|said retriable)\] is untold"
+        r"|ENDINGS\[(end|unkept)\] is passing",
         "OUTCOMES has the same for both, whatever the state",
     ),
     (

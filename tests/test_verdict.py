@@ -33,6 +33,7 @@ UPLOADED = HEAD + (
         ("! uncommitted|% signal 9", State.UNCOMMITTED, Outcome.RETRIABLE),
         ("! uncommitted|% end", State.UNCOMMITTED, Outcome.RETRIABLE),
         ("! uncommitted|% no-start 127", State.UNCOMMITTED, Outcome.IRRECOVERABLE),
+        ("! uncommitted|% no-start 71", State.UNCOMMITTED, Outcome.RETRIABLE),
         ("! uncommitted|% said irrecoverable", State.UNCOMMITTED, Outcome.IRRECOVERABLE),
         ("! uncommitted|% close", State.UNCOMMITTED, Outcome.RETRIABLE),
         ("! uncommitted|! unknown", State.UNKNOWN, Outcome.IRRECOVERABLE),
