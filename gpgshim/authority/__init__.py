@@ -1,1 +1,1 @@
-"""The party that is asked once for the commitment."""
+"""The authority: the party that is asked once for the commitment."""

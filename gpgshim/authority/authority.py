@@ -1,9 +1,9 @@
-"""Who is asked for the commitment: nobody, a person, a command, or tag2upload's manager.
+"""The authority for the commitment: none, a person, a command, or tag2upload's manager.
 
-Rule 1: an authority is asked at most once, and only after reach() has found it there. What can be
-found wrong before the job starts, check() finds.
-Rule 2: one answer, whatever happens: go-ahead, refused (certainly not committed), or nobody knows.
-Rule 3: nothing here waits. There is a descriptor to poll, and answer() when it is ready.
+Rule 1: an authority is asked at most once, and only after reach() found that it can be reached.
+check() detects before the start of the job what can be detected then.
+Rule 2: there is exactly one answer: go-ahead, refused (certainly not committed), or unknown.
+Rule 3: nothing here blocks. There is a descriptor to poll, and answer() when it is readable.
 """
 
 from __future__ import annotations
@@ -26,66 +26,67 @@ from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import GpgshimError, Misconfigured, Misused
 from gpgshim.system.places import check_path, own_user, user_of
 
-#: What CPython has changed of a child's signals and a child must not see.
+#: The signals that CPython has changed for its children, and that a child must get unchanged.
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
 TERMINAL = "/dev/tty"
 PROMPT = "gpgshim: commit, and sign? `yes' goes ahead, anything else refuses: "
-#: Of the question, so many lines, and characters of each, are shown: a screen, and no more than a
-#: terminal takes at once.
+#: The number of lines of the question that are shown, and of characters in each: one screen, and no
+#: more than a terminal takes in one write.
 MOST_LINES, MOST_TEXT = 12, 300
 
-#: What ends a person's answer: a line feed; in a raw terminal, where the kernel translates nothing,
-#: a carriage return; and ^C and ^D, which refuse there too.
+#: The end of a person's answer: a line feed; in a raw terminal, where the kernel translates
+#: nothing, a carriage return; and ^C and ^D, which refuse there too.
 _ENDS = (b"\n", b"\r", b"\x03", b"\x04")
 
-_CONNECT = 10.0  #: seconds that a manager's socket may take to let us in
+_CONNECT = 10.0  #: seconds that the connection to a manager's socket may take
 
 
 class Answer(NamedTuple):
-    """`line` is the journal's, sigil and all."""
+    """An answer; `line` is the journal's line for it, with its sigil."""
 
     event: Event
     line: str
 
 
 class NotAsked(OSError):
-    """The authority could not be asked, and has certainly heard nothing. The message says why."""
+    """The authority could not be asked and has heard nothing. The message gives the reason."""
 
 
 class Authority(Protocol):
-    """What the supervisor asks of an authority."""
+    """The operations that the supervisor needs of an authority."""
 
     def check(self) -> None:
-        """Before the job starts: is what asks it there? Raises Misconfigured."""
+        """Before the job starts: check that the means to ask exist. Raises Misconfigured."""
 
     def reach(self) -> None:
-        """Make sure that it is there, without telling it anything. Raises OSError."""
+        """Check that the authority can be reached, without a request. Raises OSError."""
 
     def ask(self, question: Sequence[str]) -> None:
-        """Tell it; `question` are the journal's lines of who would sign what.
+        """Send the request; `question` is the journal's lines about the client and its request.
 
-        Raises OSError, and then it may have heard all the same; NotAsked, and then it has not.
+        Raises NotAsked if the authority has certainly heard nothing. After any other OSError it may
+        have heard the request.
         """
 
     def fileno(self) -> int:
-        """The descriptor that is readable when answer() has something to say; after ask()."""
+        """After ask(): a descriptor that is readable when answer() has a result."""
 
     def answer(self) -> Answer | None:
-        """Its answer; None where that is not complete yet."""
+        """Its answer; None if the answer is not complete yet."""
 
     def give_up(self) -> None:
-        """Stop waiting for it, and end what was started to ask it. Raises nothing."""
+        """Stop waiting for it, and end any process that was started to ask it. Raises nothing."""
 
 
 class Nobody:
-    """No --commit was given: go-ahead, at once. The journal is all that this job wants."""
+    """For a job without --commit: go-ahead at once. The job only wants a journal."""
 
     def __init__(self) -> None:
         self._fd = -1
 
     def check(self) -> None:
-        """There is nobody to be found."""
+        """There is nothing to check."""
 
     reach = check
 
@@ -100,25 +101,25 @@ class Nobody:
         return Answer(Event.GO_AHEAD, "< go-ahead")
 
     def give_up(self) -> None:
-        """Nothing was started."""
+        """There is nothing to end."""
 
 
 class Person:
-    """Whoever sits at the terminal: `yes` is go-ahead, any other line is refused.
+    """The person at the terminal: `yes` is go-ahead, any other line refuses.
 
-    What is about to be signed is shown first. The terminal is opened anew, so that nobody else's
-    use of it is changed by ours.
+    The data to be signed is shown first. The terminal is opened anew, so that our settings do not
+    affect other users of it.
     """
 
     def __init__(self) -> None:
-        import termios  # noqa: F401 - only a job that asks a person pays for it, and before it starts
+        import termios  # noqa: F401 - imported before the job starts, if it will ask
 
         self._fd = -1
         self._line = b""
-        self._in_line = False  # behind our prompt, where the next that is said would stand
+        self._in_line = False  # whether the cursor is after our prompt
 
     def check(self) -> None:
-        """A terminal can come and go: it is looked for when it is needed."""
+        """Nothing is checked: a terminal can come and go until it is needed."""
 
     def reach(self) -> None:
         try:
@@ -134,7 +135,7 @@ class Person:
     def ask(self, question: Sequence[str]) -> None:
         import termios
 
-        termios.tcflush(self._fd, termios.TCIFLUSH)  # what was typed before is no answer
+        termios.tcflush(self._fd, termios.TCIFLUSH)  # input typed before the question is no answer
         texts = [line.partition(" ")[2] for line in question]
         cut = [text[:MOST_TEXT] + "..." * (len(text) > MOST_TEXT) for text in texts[:MOST_LINES]]
         if len(texts) > MOST_LINES:
@@ -176,10 +177,10 @@ class Person:
 
 
 class Command:
-    """A command: exit 0 is go-ahead, 1 is refused, all else is nobody knows.
+    """A command: exit 0 is go-ahead, 1 is refused, any other end leaves the commitment unknown.
 
-    It runs in a process group of its own, with /dev/null for its stdin and stderr for its stdout,
-    and with `environ`.
+    It runs in its own process group, with `environ`, with /dev/null as stdin and our stderr as
+    stdout.
     """
 
     def __init__(self, words: list[str], environ: dict[str, str]) -> None:
@@ -203,7 +204,7 @@ class Command:
             raise OSError(errno.ENOENT, fault)
 
     def _find(self) -> tuple[str, str]:
-        from gpgshim.system import runnable  # only a job that has a command pays for it
+        from gpgshim.system import runnable  # imported here: only a job with a command needs it
 
         return runnable.find(self._words[0], self._environ.get("PATH", os.defpath))
 
@@ -216,14 +217,14 @@ class Command:
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, 2, 1),
-                    (os.POSIX_SPAWN_DUP2, 2, 2),  # open, also where our caller had closed it
+                    (os.POSIX_SPAWN_DUP2, 2, 2),  # open, even if our caller had closed it
                 ],
                 setpgroup=0,
-                setsigmask=(),  # ours has what the supervisor reads from a descriptor
+                setsigmask=(),  # our mask has signals that the supervisor reads from a descriptor
                 setsigdef=DEFAULT_SIGNALS,
             )
         except OSError as error:
-            # posix_spawn(3) says so where the program was not executed; nothing of it ran.
+            # posix_spawn(3) reports this error if the program was not executed; none of it ran.
             why = f"{self._program} cannot be run: {error.strerror}"
             raise NotAsked(error.errno, why) from error
         self._fd = os.pidfd_open(self.pid)
@@ -250,15 +251,15 @@ class Command:
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-            if self._fd >= 0:  # it is not there where ask() failed half way
+            if self._fd >= 0:  # there is no descriptor if ask() failed half way
                 os.close(self._fd)
             self.pid = 0
 
 
 class Manager:
-    """tag2upload's manager, at the other end of two descriptors that are not ours alone.
+    """tag2upload's manager, behind two descriptors that are shared with other processes.
 
-    They are not made non-blocking, because that would change them for oracled's worker too.
+    They are not made non-blocking, because that would also change them for oracled's worker.
     """
 
     def __init__(self, reader: int, writer: int) -> None:
@@ -267,7 +268,7 @@ class Manager:
         self._line = b""
 
     def check(self) -> None:
-        """Its descriptors are given, or it is called when it is needed."""
+        """Nothing is checked: the descriptors are open, or the socket is connected when needed."""
 
     def reach(self) -> None:
         poll = select.poll()
@@ -285,16 +286,16 @@ class Manager:
         return self._reader
 
     def answer(self) -> Answer | None:
-        poll = select.poll()  # not select(2), which cannot look at a descriptor above 1023
+        poll = select.poll()  # not select(2), which cannot watch a descriptor above 1023
         poll.register(self._reader, select.POLLIN)
         while not self._line.endswith(b"\n") and len(self._line) < o2m.LONGEST_LINE:
             try:
                 if not poll.poll(0):
                     return None
             except OSError:
-                return None  # no memory, most likely; what is there will be there
+                return None  # most likely no memory is left; the data can be read later
             try:
-                byte = os.read(self._reader, 1)  # o2m's rule 1: never ahead
+                byte = os.read(self._reader, 1)  # o2m's rule 1: never read ahead
             except OSError:
                 byte = b""
             if not byte:
@@ -304,15 +305,15 @@ class Manager:
         return Answer(o2m.answer_to_commit(self._line), f"< {said or '(an empty line)'}")
 
     def give_up(self) -> None:
-        """The descriptors are somebody else's."""
+        """The descriptors belong to other processes too, and stay open."""
 
     def tell(self, lines: list[str]) -> None:
-        """Send whole lines, in one write if the pipe lets us. Raises OSError."""
+        """Send complete lines, in one write if the pipe allows it. Raises OSError."""
         write_all(self._writer, "".join(f"{line}\n" for line in lines).encode())
 
 
 class ManagerAt(Manager):
-    """A manager that listens at a Unix socket; it is called when it is needed."""
+    """A manager that listens at a Unix socket; reach() connects to it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -335,7 +336,7 @@ class ManagerAt(Manager):
             reason = error.strerror or str(error)
             raise OSError(error.errno, f"the manager at {self._path}: {reason}") from error
         if (user := user_of(self._peer)) not in (0, own_user()):
-            # Another user's yes is no commitment.
+            # A go-ahead from another user is no commitment.
             raise OSError(
                 errno.EPERM,
                 f"the socket {self._path} is served by user id {user}, not by us or root",
@@ -347,9 +348,9 @@ class ManagerAt(Manager):
 
 
 def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
-    """The authority that `--commit` names. Raises Misused for a value that names none.
+    """The authority that `--commit` names. Raises Misused for an invalid value.
 
-    `environ` is a command's environment.
+    `environ` is the environment of a command.
     """
     if commit is None:
         return Nobody()

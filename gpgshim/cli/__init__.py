@@ -1,1 +1,1 @@
-"""The program `gpgshim`: its verbs, and what they print."""
+"""The program `gpgshim`: its verbs, and their output."""

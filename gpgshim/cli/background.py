@@ -1,8 +1,9 @@
-"""Goes on in the background, once it is certain that the caller knows.
+"""Continues in the background, after the caller has certainly got its line.
 
-Rule 1: the caller's line is written last, by the process that goes on: a supervisor whose line
-could not be written does not remain.
-Rule 2: the process that the caller started ends well only if the other one is ready.
+Rule 1: the background process writes the caller's line last. If the line cannot be written, no
+supervisor remains.
+Rule 2: the process that the caller started ends successfully only if the background process is
+ready.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def announce(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -
 
 
 def go(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -> None:
-    """Do as announce() in a process of its own, where this returns; the caller's ends with 0.
+    """As announce(), in a new process, in which this returns; the caller's process exits with 0.
 
-    Raises Unable in the process that the caller started, and the other one is gone by then.
+    Raises Unable in the process that the caller started; the new process has ended by then.
     """
     try:
         null = os.open(os.devnull, os.O_RDWR)
@@ -65,7 +66,7 @@ def go(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -> None
     release_inherited()
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    with contextlib.suppress(OSError):  # it was killed; the shell has the line all the same
+    with contextlib.suppress(OSError):  # the first process was killed; the shell has the line
         os.write(writer, _READY)
     os.close(writer)
 
@@ -75,7 +76,7 @@ def _wait_until_ready(child: int, reader: int) -> None:
         with open(reader, "rb") as pipe:
             said = pipe.read()
     except BaseException:
-        os.kill(child, signal.SIGTERM)  # the caller does not get to know of it
+        os.kill(child, signal.SIGTERM)  # the caller will not learn of it
         raise
     if said == _READY:
         os._exit(0)

@@ -1,6 +1,6 @@
-"""What a shell offers for a word that has been begun.
+"""Shell completion of a word.
 
-Rule 1: what cannot be looked up is not offered; a shell has no use for a message.
+Rule 1: names that cannot be looked up are not offered, without a message: a shell cannot use one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from gpgshim.system.errors import GpgshimError
 
 
 def of_file(begun: str) -> list[CompletionItem]:
-    """Whatever the shell itself finds that begins with `begun`."""
+    """All files that begin with `begun`; the shell itself finds them."""
     return [CompletionItem(begun, type="file")]
 
 
 def of_job(begun: str) -> list[CompletionItem]:
-    """The jobs that have a journal and begin with `begun`; files, where that has a slash."""
+    """The jobs that have a journal and begin with `begun`; files, if `begun` has a slash."""
     if "/" in begun:
         return of_file(begun)
     names: list[str] = []

@@ -1,8 +1,8 @@
 """The line that `supervise` prints, and that the caller's shell evaluates.
 
 Rule 1: stdout gets one line, in one write. It is a command that succeeds only if a supervisor is
-ready; in every other case it is `false;`, because `eval` of nothing succeeds.
-Rule 2: everything else on that stdout is a comment.
+ready; in every other case it is `false;`, because `eval` of an empty text succeeds.
+Rule 2: all other output on that stdout is a comment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import FrameType
 
 FAILURE = b"false;\n"
 
-_written = {"whole": 0, "torn": 0}  # how many lines give() wrote, whole and in part
+_written = {"whole": 0, "torn": 0}  # number of lines that give() wrote, complete and in part
 
 
 def is_expected(words: Sequence[str]) -> bool:
@@ -27,7 +27,7 @@ def is_expected(words: Sequence[str]) -> bool:
 
 
 def give(line: str) -> None:
-    """Write `line`. Raises OSError, and then refuse() is still to be called."""
+    """Write `line`. Raises OSError; then the caller must still call refuse()."""
     data = f"{line}\n".encode("utf-8", "surrogateescape")
     written = os.write(1, data)
     if written < len(data):
@@ -37,7 +37,7 @@ def give(line: str) -> None:
 
 
 def refuse() -> None:
-    """Write `false;`, unless give() or this has written a line already. Raises nothing."""
+    """Write `false;`, unless give() or refuse() has already written a line. Raises nothing."""
     if not _written["whole"]:
         _written["whole"] += 1
         with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ def refuse() -> None:
 
 
 def refuse_and_die(number: int, _frame: FrameType | None) -> None:
-    """Handle a signal that comes before a supervisor is ready: `false;`, and die of the signal."""
+    """Handle a signal before a supervisor is ready: write `false;`, and die of the signal."""
     refuse()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
@@ -53,9 +53,9 @@ def refuse_and_die(number: int, _frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def comments_only() -> Iterator[None]:
-    """Have what is printed meanwhile, a help text, go to stdout as comments.
+    """Print all output of the body, such as a help text, to stdout as comments.
 
-    A help text has examples in it, which a shell would execute.
+    A help text contains examples, which a shell would execute.
     """
     with contextlib.redirect_stdout(io.StringIO()) as said:
         yield

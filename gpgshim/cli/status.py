@@ -1,7 +1,7 @@
-"""`gpgshim status`: what there is to see of all jobs, once or again and again.
+"""`gpgshim status`: an overview of all jobs, once or repeatedly.
 
-Rule 1: a terminal is redrawn in place, by three control sequences; anything else gets each
-picture after the other, whole, in one write.
+Rule 1: a terminal is redrawn in place, by three control sequences. Any other output gets each
+overview after the last, complete, in one write.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from gpgshim.render.terminal import cut, paint, wants_colour
 from gpgshim.summary.rows import Row
 from gpgshim.system.errors import Unable
 
-JSON_VERSION = 1  #: of what --json prints; a field that goes or changes its meaning raises it
+JSON_VERSION = 1  #: the version of --json; it grows when a field is removed or changes its meaning
 
-_HOME, _END_OF_LINE, _BELOW = "\033[H", "\033[K", "\033[J"  # go there; clear the rest; ECMA-48
+_HOME, _END_OF_LINE, _BELOW = "\033[H", "\033[K", "\033[J"  # home; clear line, screen; ECMA-48
 
 
 def look(directory: Path, newest: int | None, as_json: bool) -> str:
-    """One picture, line feed included. Raises Unable."""
+    """One overview, with its line feed. Raises Unable."""
     try:
         rows, jobs = read_rows(directory, newest)
     except FileNotFoundError:
-        rows, jobs = [], 0  # no job was ever run
+        rows, jobs = [], 0  # no job ran so far
     except OSError as error:
         raise Unable(f"the jobs in {directory} cannot be read: {error.strerror}") from error
     if as_json:
@@ -49,7 +49,7 @@ def look(directory: Path, newest: int | None, as_json: bool) -> str:
 
 
 def summary(rows: list[Row], jobs: int, directory: Path) -> str:
-    """The last line: how many there are, and how many are for a person."""
+    """The last line: the number of jobs, and of those that need a person."""
     if not jobs:
         return f"There are no jobs in {directory}."
     under_way = sum(row.under_way for row in rows)
@@ -62,7 +62,7 @@ def summary(rows: list[Row], jobs: int, directory: Path) -> str:
 
 
 def watch(directory: Path, newest: int | None, as_json: bool, seconds: float) -> None:
-    """A picture every `seconds`, until somebody interrupts."""
+    """Print an overview every `seconds`, until an interrupt."""
     redraw = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not as_json
     while True:
         began = time.monotonic()
@@ -75,9 +75,9 @@ def watch(directory: Path, newest: int | None, as_json: bool, seconds: float) ->
 
 
 def fit(picture: str, height: int) -> str:
-    """What draws `picture` over the last one, on a terminal of `height` lines."""
+    """The output that draws `picture` over the last one, on a terminal of `height` lines."""
     lines = picture.splitlines()
-    if len(lines) > height - 1:  # the last line of a terminal is the cursor's
+    if len(lines) > height - 1:  # the cursor is on the last line of a terminal
         left_out = len(lines) - height + 3
         lines = [*lines[: height - 3], cut(f"... and {left_out - 1} lines more", 60), lines[-1]]
     return _HOME + "".join(f"{line}{_END_OF_LINE}\n" for line in lines) + _BELOW

@@ -1,6 +1,7 @@
-"""`gpgshim show`: finds the journal that is meant, and has its story told.
+"""`gpgshim show`: finds the journal of a name, and prints its story.
 
-Rule 1: what cannot be read as a journal is not told in part: the job is unknown, and we say so.
+Rule 1: a file that cannot be parsed as a journal is not shown in part: the job is unknown, and the
+message says so.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gpgshim.system.log import Level, say
 
 
 class Told(NamedTuple):
-    """A journal, whether its supervisor is there, and the rows of all attempts of the job."""
+    """A journal, whether its supervisor is alive, and the rows of all attempts of the job."""
 
     path: Path
     transcript: Transcript
@@ -49,7 +50,7 @@ def as_text(job: str) -> str:
 
 
 def write_page(job: str, file: Path) -> None:
-    """The story of `job` as a page in `file`, whole or not at all. Raises Misused, Malformed."""
+    """The story of `job` as a page in `file`, complete or not at all. Raises Misused, Malformed."""
     from gpgshim.render.page import page
 
     told = find(job)
@@ -67,7 +68,7 @@ def write_page(job: str, file: Path) -> None:
         ) as new:
             try:
                 new.write(text)
-                # A new page is this user's alone; who gave another mode to an old one keeps it.
+                # A new page is readable for this user only; an existing page keeps its mode.
                 with contextlib.suppress(FileNotFoundError):
                     os.fchmod(new.fileno(), stat.S_IMODE(os.stat(file).st_mode))
                 os.replace(new.name, file)
@@ -121,7 +122,7 @@ def _no_such(directory: Path, job: str) -> GpgshimError:
     except OSError as error:
         return Unable(f"the jobs in {directory} cannot be read: {error.strerror}")
     jobs = {split(name)[0] for name in names}
-    # An attempt that is not there, of a job that is, is the likelier slip.
+    # A missing attempt of an existing job is the more likely mistake.
     near = [*({split(job)[0]} & jobs), *difflib.get_close_matches(job, jobs, n=1)]
     meant = f"is {near[0]!r} meant?" if near else "`gpgshim status --all` has those that there are"
     if os.path.isfile(job):

@@ -1,7 +1,7 @@
 """The command line: words in, exit status out.
 
-Rule 1: exit statuses are sysexits'; a job's own goes through gate.exit_status and nothing else.
-Rule 2: a message is one line, in one write, on stderr; stdout is for what was asked for.
+Rule 1: exit statuses are sysexits'; a job's own status goes through gate.exit_status only.
+Rule 2: a message is one line, in one write, on stderr; stdout is for the requested output.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from gpgshim.system.log import LEVELS, say
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-#: For verbs whose last words are another program's: from the first that is not ours, they all are.
+#: For verbs that take another program's words: from the first word that is not ours on.
 _WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
 def main(closed: frozenset[int] = frozenset()) -> int:
-    """Do what our words say; the exit status. `closed` are those of 0, 1, 2 that the caller closed.
+    """Run the verb; the exit status. `closed` has those of 0, 1, 2 that the caller closed.
 
-    An exception that is no error of ours passes, KeyboardInterrupt included.
+    An exception that is not one of our errors passes, KeyboardInterrupt included.
     """
     for_shell = shellline.is_expected(sys.argv[1:]) and not sys.stdout.isatty()
     try:
@@ -64,9 +64,9 @@ def main(closed: frozenset[int] = frozenset()) -> int:
         return status
     except click.UsageError as error:
         if _verb_of(error) == "gpgshim":
-            shellline.refuse()  # it may have been `supervise` that was meant
+            shellline.refuse()  # the user may have meant `supervise`
         text = error.format_message().removesuffix(".")
-        for said in (". (Did you", ". Did you", " Did you"):  # by version of click
+        for said in (". (Did you", ". Did you", " Did you"):  # by click's version
             text = text.replace(said, said.removeprefix(".").replace(" Did", "; did"))
         say(f"{text} (see {_verb_of(error)} --help); nothing was done")
         return Misused.status
@@ -76,7 +76,7 @@ def main(closed: frozenset[int] = frozenset()) -> int:
     except GpgshimError as error:
         say(str(error))
         return error.status
-    except (ImportError, MemoryError) as error:  # Python's own errors, from wherever we had got to
+    except (ImportError, MemoryError) as error:  # Python's own errors, at any point of the run
         say(f"{type(error).__name__}: {error}; if a job was started, see `gpgshim status`")
         return Unable.status
     except Stopped as stopped:
@@ -88,25 +88,25 @@ def main(closed: frozenset[int] = frozenset()) -> int:
         return 128 + signal.SIGPIPE
     except OSError as error:
         _give_up_stdout()
-        # An error about a file that has a name says that name; stdout has none.
+        # An error about a file with a name shows that name; stdout has none.
         where = escape(str(error.filename or "stdout"))
         say(f"{where}: {error.strerror}; if a job was started, see `gpgshim status`")
         return Unable.status
 
 
 def _give_up_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains as it ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python complains at its end
 
 
 def _verb_of(error: click.UsageError) -> str:
-    # click knows no context where an option lacks its argument.
+    # click has no context if an option lacks its argument.
     if error.ctx and error.ctx.info_name != "gpgshim":
         return error.ctx.command_path
     return " ".join(["gpgshim", *(word for word in sys.argv[1:2] if word in cli.commands)])
 
 
 class Verbs(click.Group):
-    """Says which verb was meant, and helps who gives none."""
+    """Suggests a verb for an unknown one, and prints the help if there are no words."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])
@@ -140,7 +140,7 @@ def cli() -> None:
 
 
 class _Seconds(click.FloatRange):
-    """A number within a range. click takes `nan` for one that is within every range."""
+    """A number within a range. click accepts `nan` for every range."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -172,7 +172,7 @@ _GPG = click.option(
 )
 
 
-# Only a shell that asks pays for the import.
+# Imported here, because only a shell's request for completion needs it.
 def _file(_context: object, _param: object, begun: str) -> list[CompletionItem]:
     from gpgshim.cli import completion
 
@@ -194,7 +194,7 @@ _OBSERVE = click.option(
 
 
 def settings_for(**given: object) -> config.Settings:
-    """What is in force for a command line that gives these; None is not given."""
+    """The settings in force for a command line with these values; None is not given."""
     return config.load(os.environ, given).settings
 
 
@@ -209,7 +209,7 @@ def report(attempt: Attempt, verdict: Verdict) -> None:
 
 
 def _stop_on(numbers: Sequence[signal.Signals]) -> None:
-    """Have these signals raise Stopped, so that what has been set up is taken down."""
+    """Have these signals raise Stopped, so that the set-up is undone."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise Stopped(number)
@@ -220,7 +220,7 @@ def _stop_on(numbers: Sequence[signal.Signals]) -> None:
 
 
 def _job_name(given: str | None) -> str:
-    """The job's name: what --job gives, or one that is made up. Raises Misused."""
+    """The job's name: from --job, or a new one. Raises Misused."""
     if given is None:
         return made_up_name()
     try:
@@ -230,12 +230,12 @@ def _job_name(given: str | None) -> str:
 
 
 def _authority_of(now: config.Settings, job: str) -> Authority:
-    # A GPGSHIM_JOB of our caller's is another job's name.
+    # A GPGSHIM_JOB from our caller is another job's name.
     asked = from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
     return Nobody() if now.observe else asked
 
 
-# Not _WORDS_OF_ANOTHER: a slip in an option of ours is no command.
+# Not _WORDS_OF_ANOTHER: a misspelt option of ours must not become the command.
 @cli.command(context_settings={"allow_interspersed_args": False})
 @_JOB
 @_COMMIT
@@ -321,7 +321,7 @@ def _leave_to_the_job() -> None:
     If the job closes a pipe or the file of a lock, our copy must not keep it open.
     """
     release_inherited()
-    with contextlib.suppress(OSError):  # no descriptor is free: then ours stay open
+    with contextlib.suppress(OSError):  # if no descriptor is free, ours stay open
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1):
             os.dup2(null, fd, inheritable=False)
@@ -375,7 +375,7 @@ def supervise(
         supervisor.serve()
         report(attempt, supervisor.settle())
     finally:
-        # The shell that has our PATH still has it: the stunts stay, and say that the job is over.
+        # The caller's shell keeps our PATH, so the stunts stay, and report that the job is over.
         followup.tried("the end of the attempt", supervisor.shut)
         followup.follow(attempt.journal, now)
     followup.prune(attempt.journal, now, waited_for=False)
@@ -593,7 +593,7 @@ def show_metrics(as_json: bool, textfile: Path | None) -> int:
     try:
         sums = tally.take_stock(directory)
     except FileNotFoundError:
-        sums = metrics.nothing()  # nobody has had a job yet
+        sums = metrics.nothing()  # no job ran so far
     except OSError as error:
         raise Unable(f"the jobs in {directory} cannot be counted: {error.strerror}") from error
     if textfile:

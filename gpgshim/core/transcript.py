@@ -5,9 +5,9 @@ Rule 2: a head key, a sigil or a word that is not in the tables below is an erro
 guessed.
 Rule 3: a last line without a line feed is torn: its text is ignored, but the fact is recorded.
 
-A journal is a head of `key: value` lines, an empty line, and then lines of the form `[+SECONDS
-]SIGIL TEXT`. The last line is an outcome, one word by itself. SECONDS is the time since the start
-of the job, for people; a replay ignores it.
+A journal is a head of `key: value` lines, an empty line, and then lines of the form
+`[+SECONDS ]SIGIL TEXT`. The last line is an outcome, one word alone. SECONDS is the time since the
+start of the job, for people; a replay ignores it.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ COUNT = ("!", "%", "<", "")
 COUNT_ONCE = ("$", "?")
 
 
-#: In observe mode the job ended by itself; under a gate, dgit would have reported this failure.
+#: In observe mode the job kept its own exit status; under a gate, dgit would have exited 75.
 WOULD_RETRY = ("%", "would 75")
 
 

@@ -1,1 +1,1 @@
-"""Examines a machine, and says what to mend."""
+"""Examines a machine, and says what to repair."""

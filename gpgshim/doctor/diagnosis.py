@@ -1,10 +1,10 @@
-"""What a finding means: the facts that `gpgshim doctor` has seen go in, words come out.
+"""The judgement of the facts that `gpgshim doctor` has collected: facts in, words out.
 
-Rule 1: nothing is looked at here; every function is of its arguments alone.
-Rule 2: MEND is for what makes a promise of ours untrue here, or a job fail: a signature that would
-go round the gate, a gate that would refuse all, an oracle that would get no jobs. What somebody
-should know and nobody has to change is a NOTE, and so is what does not apply.
-Rule 3: what could not be seen is never OK.
+Rule 1: this module collects no facts; every function depends on its arguments alone.
+Rule 2: MEND is for a fault that breaks one of our guarantees here, or makes a job fail: a signature
+that would bypass the gate, a gate that would refuse everything, an oracle that would get no jobs.
+NOTE is for useful information that requires no change, and for a check that does not apply.
+Rule 3: a fact that could not be collected is never OK.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class Result(StrEnum):
-    """How a check came out, the worst last."""
+    """The result of a check, the worst last."""
 
     OK = "ok"
-    NOTE = "note"  # to be known; or the check does not apply here
+    NOTE = "note"  # for information, or the check does not apply here
     MEND = "mend"
 
 
 class Finding(NamedTuple):
-    """What a check found, a line each, and what is to be done about it, a line each."""
+    """The facts that a check found, one line each, and what to do about them, one line each."""
 
     result: Result
     found: tuple[str, ...]
@@ -51,9 +51,9 @@ def mend(found: str, todo: str) -> Finding:
 
 
 def all_of(findings: Iterable[Finding], otherwise: Finding) -> Finding:
-    """One finding of several: the worst result, all words; `otherwise` where there is none.
+    """Combine several findings: the worst result, all lines; `otherwise` if there are none.
 
-    What is to be mended stands first.
+    Faults that must be repaired come first.
     """
     ranks = list(Result)
     several = sorted(findings, key=lambda each: -ranks.index(each.result))
@@ -68,7 +68,7 @@ def all_of(findings: Iterable[Finding], otherwise: Finding) -> Finding:
 
 
 class SettingFault(NamedTuple):
-    """A setting that names what cannot be used: its FILE:LINE, key and value, and why."""
+    """A setting with an unusable value: its FILE:LINE, key and value, and the fault."""
 
     where: str
     key: str
@@ -77,7 +77,7 @@ class SettingFault(NamedTuple):
 
 
 def settings(files: Mapping[str, bool], faults: Sequence[SettingFault] = ()) -> Finding:
-    """The files of settings, each with whether it is there; one that is wrong does not get here."""
+    """The settings files, and whether each exists; an invalid file does not reach this function."""
     read = [path for path, there in files.items() if there]
     several = [
         mend(
@@ -91,7 +91,7 @@ def settings(files: Mapping[str, bool], faults: Sequence[SettingFault] = ()) -> 
 
 
 def dgit(oracle: bool, path: str) -> Finding:
-    """The real dgit, by its path; "" where there is none."""
+    """The real dgit, by its path; "" if there is none."""
     if path:
         return ok(path)
     if oracle:
@@ -126,7 +126,7 @@ class ConfLine(NamedTuple):
 
 
 def conf(lines: Sequence[ConfLine], doubt: str) -> Finding:
-    """gpg's conf files: their commands and faults, and why that may not be all."""
+    """gpg's conf files: their commands and faults, and the reason if some are unknown."""
     several = [
         mend(
             each.fault or f"{each.where} has the command {each.word}, and so has every call of gpg",
@@ -153,7 +153,7 @@ class Key(NamedTuple):
 
 
 def keys(oracle: bool, home: str, found: Sequence[Key]) -> Finding:
-    """The secret keys of `home`. oracled wants one, and counts `fpr` lines, which subkeys have."""
+    """The secret keys of `home`. oracled needs one, and counts `fpr` lines, also of subkeys."""
     words = [
         key.fingerprint
         + (f" with {key.subkeys} subkey{'s' * (key.subkeys > 1)}" if key.subkeys else "")
@@ -178,9 +178,9 @@ def keys(oracle: bool, home: str, found: Sequence[Key]) -> Finding:
 
 
 class Trial(NamedTuple):
-    """A trial signature: whether it was made and verified, gpg's words if not, the time in seconds.
+    """A trial signature: whether it was made and verified, gpg's message if not, and the seconds.
 
-    `late` where it took longer than that and was ended.
+    `late` says that it took longer and was stopped.
     """
 
     made: bool
@@ -190,7 +190,7 @@ class Trial(NamedTuple):
 
 
 def trial(key: Key, tried: Trial) -> Finding:
-    """How a trial signature went, made without asking anybody for a PIN or a passphrase."""
+    """The result of a trial signature, made without asking a person for a PIN or a passphrase."""
     if tried.made:
         return ok(f"made and verified in {tried.seconds:.1f} s, and thrown away")
     token = f" The key is on the token {key.token}." if key.token else ""
@@ -209,8 +209,10 @@ def trial(key: Key, tried: Trial) -> Finding:
 
 
 class Stunt(NamedTuple):
-    """A job's stunt on PATH; `job` is its job's directory or "", `served` whether that
-    job is under way."""
+    """A job's stunt on PATH.
+
+    `job` is its job's directory, or ""; `served` says whether that job is under way.
+    """
 
     path: str
     job: str
@@ -218,7 +220,7 @@ class Stunt(NamedTuple):
 
 
 def stunts(found: Sequence[Stunt]) -> Finding:
-    """The jobs' stunts on the PATH of whoever asks: outside of a job there must be none."""
+    """The jobs' stunts on our PATH: outside of a job there must be none."""
     several = []
     for each in found:
         if each.served:
@@ -245,14 +247,14 @@ def stunts(found: Sequence[Stunt]) -> Finding:
     return all_of(several, ok("no job's stunts on PATH"))
 
 
-#: Other programs that sign -> whether dpkg-buildpackage of itself takes them before gpg.
+#: Other programs that sign -> whether dpkg-buildpackage by default prefers them to gpg.
 #: Source: Dpkg::OpenPGP of dpkg 1.23, _auto_backend and each backend's DEFAULT_CMD.
 OTHERS = {
     "gpg2": False,
-    "gpgtar": False,  # which calls gpg by an absolute path
+    "gpgtar": False,  # it calls gpg by an absolute path
     "gpg-sq": True,
     "sq": True,
-    "sqop": False,  # this and the rest: for a key in a file alone
+    "sqop": False,  # this and the rest: only for a key in a file
     "rsop": False,
     "gosop": False,
     "hop": False,
@@ -261,7 +263,7 @@ OTHERS = {
 
 
 def others(oracle: bool, builds: bool, found: Mapping[str, str]) -> Finding:
-    """Programs beside gpg that sign: name -> path. `builds`: dpkg-buildpackage is there."""
+    """Other programs that sign: name -> path. `builds`: dpkg-buildpackage is installed."""
     several = []
     for name, path in found.items():
         if OTHERS[name] and builds and not oracle:
@@ -277,7 +279,7 @@ def others(oracle: bool, builds: bool, found: Mapping[str, str]) -> Finding:
 
 
 def gpgme(path: str, real: str) -> Finding:
-    """`path` is the gpg that gpgconf names, "" where it names none; `real` is PATH's."""
+    """`path` is the gpg that gpgconf names, or ""; `real` is the gpg on PATH."""
     if not path:
         return note("gpgconf names no gpg: gpgme finds none")
     gated = "in a job, gpgme is told of the stunt gpg"
@@ -285,7 +287,7 @@ def gpgme(path: str, real: str) -> Finding:
 
 
 def debsign(program: str, where: str) -> Finding:
-    """DEBSIGN_PROGRAM as devscripts' conf files leave it, and the file that set it last."""
+    """The value of DEBSIGN_PROGRAM in devscripts' conf files, and the last file that sets it."""
     if program in ("", "gpg"):
         return ok("debsign calls gpg by PATH")
     return mend(
@@ -297,7 +299,7 @@ def debsign(program: str, where: str) -> Finding:
 def debuild(kept: str, where: str, builder: str) -> Finding:
     """debuild's PATH: `kept` is DEBUILD_PRESERVE_ENVVARS, which `where` sets.
 
-    `builder` is what gbp buildpackage starts; "" where there is no gbp.
+    `builder` is the program that gbp buildpackage starts; "" without gbp.
     """
     several = []
     if "PATH" in re.split(r"[,\s]+", kept):
@@ -325,7 +327,7 @@ def _keeping_path(builder: str) -> str:
 
 
 def rpm(macro: str) -> Finding:
-    """rpm's macro %__gpg, as `rpm --eval` has it."""
+    """rpm's macro %__gpg, as `rpm --eval` prints it."""
     if macro == "gpg":
         return ok("rpmsign calls gpg by PATH")
     names = "no gpg" if macro in ("", "%{__gpg}") else macro
@@ -356,7 +358,7 @@ def logins(resets: Sequence[str]) -> Finding:
 
 
 def sudo(said: str | None) -> Finding:
-    """What `sudo -V` says to root, in English; None for an ordinary user, who is not told."""
+    """The output of `sudo -V` for root, in English; None for an ordinary user."""
     if said is None:
         return note("only root can see whether sudo sets PATH anew (secure_path); Debian's does")
     found = re.search(r"^Value to override user's \$PATH with: (.*)$", said, re.MULTILINE)
@@ -368,7 +370,7 @@ def sudo(said: str | None) -> Finding:
     )
 
 
-#: Programs that start others in a mount namespace or a root of their own.
+#: Programs that start others in their own mount namespace or root directory.
 SANDBOXES = (
     "bwrap",
     "cowbuilder",
@@ -384,7 +386,7 @@ SANDBOXES = (
 
 
 def sandboxes(found: Sequence[str], runtime: str) -> Finding:
-    """Programs that can hide `runtime`, where jobs have their directories."""
+    """Programs that can hide `runtime`, the directory of the jobs' directories."""
     if not found:
         return ok(f"none of {' '.join(SANDBOXES)}")
     return note(
@@ -394,7 +396,7 @@ def sandboxes(found: Sequence[str], runtime: str) -> Finding:
 
 
 class Setting(NamedTuple):
-    """One setting of git's, as `git config --show-origin --list` has it."""
+    """One setting of git's, as `git config --show-origin --list` prints it."""
 
     origin: str
     key: str
@@ -402,7 +404,7 @@ class Setting(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A git setting that can lead round PATH: `section.….name`, what is harmless, what it does."""
+    """A git setting that can bypass PATH: `section.….name`, harmless values, and its effect."""
 
     section: str
     name: str
@@ -422,7 +424,7 @@ ROUTES = (
 
 
 def route_of(setting: Setting) -> Route | None:
-    """The row of ROUTES that this setting is, unless its value is harmless."""
+    """The row of ROUTES for this setting, unless its value is harmless."""
     section, _, name = setting.key.rpartition(".")
     for route in ROUTES:
         # dgit's settings are in [dgit "default"], [dgit-distro "debian"], [dgit-suite "sid"] …
@@ -435,7 +437,7 @@ def route_of(setting: Setting) -> Route | None:
     return None
 
 
-#: Settings with which git signs without being asked to: key -> what signs.
+#: Settings that make git sign without an explicit request: key -> what is signed.
 SIGNERS = {
     "commit.gpgsign": "each commit",
     "tag.gpgsign": "each tag",
@@ -446,8 +448,8 @@ _NO = ("false", "no", "off", "0", "")  # git-config(1)
 
 
 def git(settings: Iterable[Setting], unread: str = "") -> Finding:
-    """git's and dgit's settings as they are in force, and why some could not be read."""
-    in_force = {each.key: each for each in settings}  # the last of the same key wins
+    """The settings of git and dgit in force, and why some could not be read."""
+    in_force = {each.key: each for each in settings}  # the last value of a key wins
     several = [
         mend(
             f"{each.origin}: {each.key} = {each.value}: {route.what}",
@@ -481,12 +483,12 @@ def _file_option(origin: str) -> str:
 #: The signals that dgit refuses to start without (check_env_sanity in dgit 17.0).
 NEEDED = ("SIGPIPE", "SIGCHLD")
 
-#: Programs that pass on what they were given ignored; others may ignore it for themselves alone.
+#: Programs whose children inherit ignored signals; others may reset the signals for children.
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "busybox", "tag2upload-oracled")
 
 
 def signals(who: str, blocked: Sequence[str], parent: str, ignored: Sequence[str]) -> Finding:
-    """Signals that `who` was given blocked, and that `parent`, a program's name, ignores."""
+    """Signals that `who` inherited as blocked, and signals that the program `parent` ignores."""
     several = []
     if harmful := [name for name in blocked if name in NEEDED]:
         several.append(
@@ -518,8 +520,11 @@ def signals(who: str, blocked: Sequence[str], parent: str, ignored: Sequence[str
 
 
 class Place(NamedTuple):
-    """A directory of ours: `fault` is why it cannot be used or "", `exists` if it is there;
-    `free` in bytes and `names` in inodes, None where the disk does not count them."""
+    """One of our directories.
+
+    `fault` is why it cannot be used, or "". `exists` says whether it exists. `free` is in bytes,
+    and `names` in inodes, None if the disk does not count them.
+    """
 
     path: str
     exists: bool
@@ -529,12 +534,12 @@ class Place(NamedTuple):
     names: int | None
 
 
-LEAST_FREE = 64 << 20  #: bytes: some thousand journals, and no job that stops for want of one
+LEAST_FREE = 64 << 20  #: bytes: some thousand journals, so that no job stops for lack of space
 LEAST_NAMES = 1000
 
 
 def state_directory(place: Place) -> Finding:
-    """The directory of the journals, which must be there after a crash."""
+    """The directory of the journals, which must survive a crash."""
     several = [_room(place)]
     if place.volatile:
         several.append(
@@ -547,7 +552,7 @@ def state_directory(place: Place) -> Finding:
 
 
 def runtime_directory(place: Place) -> Finding:
-    """The directory in which jobs have theirs."""
+    """The directory of the jobs' directories."""
     return _room(place)
 
 
@@ -575,7 +580,7 @@ def trial_job(path: str, complaint: str) -> Finding:
 
 # --- the oracle -----------------------------------------------------------------------------------
 
-#: Versions of dgit-infrastructure that `make e2e` was run with; a backport counts as its original.
+#: Versions of dgit-infrastructure that `make e2e` ran with; a backport counts as its original.
 TRIED_DGIT = ("17.0", "17.1")
 O2M_VERSION = "9"
 
@@ -602,7 +607,7 @@ def versions(dgit: str, protocol: str, mode: bool) -> Finding:
 
 
 def rehearsal(reached: bool, said: bytes, status: int | None, complaint: str) -> Finding:
-    """What dgit-repos-server made of a dgit that exits 75: see gpgshim.tag2upload.rehearsal."""
+    """The result of a dgit-repos-server whose dgit exits 75: see gpgshim.tag2upload.rehearsal."""
     todo = "do not rely on retries: without it every failure is final, as it is without gpgshim"
     report = o2m.parse_report(said)
     if not reached:
@@ -620,7 +625,7 @@ def rehearsal(reached: bool, said: bytes, status: int | None, complaint: str) ->
 
 
 def deployment(found: Deployment) -> Finding:
-    """Whether the stunt dgit-repos-server, and no other, stands before Debian's."""
+    """Whether the stunt dgit-repos-server, and no other program, comes before Debian's."""
     source, program = found.source, found.program
     several = [
         mend(
@@ -669,7 +674,7 @@ def deployment(found: Deployment) -> Finding:
 
 
 def unit(found: Unit) -> Finding:
-    """What oracled looks at to know whether it is `production`, or `testing` and gets no jobs."""
+    """The facts by which oracled decides whether it is `production`, or `testing` without jobs."""
     if found.forced:
         return ok(f"{found.fragment}: --force-production, so it takes itself for production")
     several = []
@@ -697,7 +702,7 @@ def unit(found: Unit) -> Finding:
     return all_of(several, ok(f"{found.source}: {found.fragment}, without drop-ins"))
 
 
-#: Variables that lead a job elsewhere, and how.
+#: Variables that lead a job to another program, and how.
 VARIABLES = {
     "DGIT_DRS_DGIT": "dgit-repos-server runs this, and not the dgit that is on PATH",
     "DGIT_SSH": "dgit puts its words after the ssh that dgit-repos-server names",
@@ -705,7 +710,7 @@ VARIABLES = {
 
 
 def variables(source: str, environ: Mapping[str, str]) -> Finding:
-    """What is in the environment of a job that it is not to have."""
+    """Variables in a job's environment that must not be there."""
     several = [
         mend(f"{source}: {name}={environ[name]}: {what}", f"unset {name} for the oracle")
         for name, what in VARIABLES.items()
@@ -715,5 +720,5 @@ def variables(source: str, environ: Mapping[str, str]) -> Finding:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    # A DGIT_SSH of one word is replaced whole (parseopts_cmd_opts_resolve in dgit 17.0).
+    # A DGIT_SSH of one word is replaced completely (parseopts_cmd_opts_resolve in dgit 17.0).
     return value == "dgit" if name == "DGIT_DRS_DGIT" else len(value.split()) == 1

@@ -1,10 +1,10 @@
-"""`gpgshim doctor`: looks at the machine as it is, and says what to mend.
+"""`gpgshim doctor`: examines the machine as it is, and says what to repair.
 
-Rule 1: a check is a row of CHECKS: it looks, and diagnosis.py says what that means. One that cannot
-look has not passed.
-Rule 2: what it makes it removes, signatures too. Only gpg's own agent stays, where there was none
-before.
-Rule 3: inside a job no trial signature is made: it would go round that job's gate.
+Rule 1: a check is a row of CHECKS. It collects facts, and diagnosis.py judges them. A check that
+cannot collect its facts has not passed.
+Rule 2: it removes everything that it makes, also signatures. Only gpg's own agent stays, if none
+was running before.
+Rule 3: inside a job no trial signature is made, because it would bypass that job's gate.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from gpgshim.system import places, runnable
 from gpgshim.system.errors import GpgshimError, Misconfigured
 from gpgshim.tag2upload import oracle, rehearsal
 
-TRIAL_SECONDS = 30.0  #: how long a trial signature may take: a token can be slow
+TRIAL_SECONDS = 30.0  #: time limit for a trial signature: a token can be slow
 
-#: The longest name of a job that is in its directory's.
+#: The longest job name that fits in the name of its directory.
 TRIAL_JOB = "gpgshim-doctor-trial-job"
 
 
-# --- the looks ------------------------------------------------------------------------------------
+# --- collecting the facts -------------------------------------------------------------------------
 
 
 def look_at_settings(machine: Machine) -> Finding:
@@ -78,8 +78,8 @@ def _fault_of_metrics(file: str, _machine: Machine) -> str:
     return "" if os.access(directory, os.W_OK | os.X_OK) else f"{directory} cannot be written to"
 
 
-#: Setting -> what is wrong with the program, directory or socket that it names; "" for nothing.
-#: The real programs (`gpg`, `dgit`) have checks of their own.
+#: Setting -> the fault of the program, directory or socket that it names, or "". The real programs
+#: (`gpg`, `dgit`) have their own checks.
 _NAMED_BY_SETTINGS: dict[str, Callable[[str, Machine], str]] = {
     "commit": _fault_of_commit,
     "alarm": _fault_of_command,
@@ -124,7 +124,7 @@ def try_key(machine: Machine) -> Finding:
     key = machine.keys[0]
     began = time.monotonic()
     try:
-        # With `error` nobody is asked for a PIN or a passphrase: gpg-agent has it, or fails.
+        # With `error`, gpg-agent asks no person for a PIN or a passphrase: it has it, or fails.
         with time_limit(TRIAL_SECONDS):
             gnupg = machine.gnupg("--pinentry-mode", "error")
             made = gnupg.sign("A trial signature of gpgshim doctor.", keyid=key.fingerprint)
@@ -141,7 +141,7 @@ def look_at_stunts(machine: Machine) -> Finding:
 
 
 def try_job(machine: Machine) -> Finding:
-    """Make a job's directory where jobs have theirs, and run the stunt that is in it."""
+    """Make a job's directory at its usual place, and run the stunt in it."""
     base = places.runtime_directory(dict(machine.environ))
     missing = [each for each in (base, *base.parents) if not each.exists()]
     directory = None
@@ -165,7 +165,7 @@ def try_job(machine: Machine) -> Finding:
     return diagnosis.trial_job(str(base), complaint)
 
 
-#: As devscripts read a variable ($0); the file that sets it last, and its value.
+#: Reads a variable ($0) as devscripts do; prints the last file that sets it, and its value.
 _OF_DEVSCRIPTS = """\
 printf -v "$0" ''
 for file in /etc/devscripts.conf ~/.devscripts; do
@@ -178,7 +178,7 @@ printf '%s\\0%s' "$where" "${!0}"
 
 
 def _of_devscripts(machine: Machine, variable: str) -> tuple[str, str]:
-    """The value of a variable in devscripts' conf files, and the file that set it last."""
+    """The value of a variable in devscripts' conf files, and the last file that sets it."""
     where, _, value = machine.ask("bash", "-c", _OF_DEVSCRIPTS, variable).partition("\0")
     return value, where
 
@@ -220,7 +220,7 @@ def look_at_logins(machine: Machine) -> Finding:
 def look_at_sudo(machine: Machine) -> Finding:
     if not oracle.find_program("sudo", machine.search):
         return note("there is no sudo")
-    # An ordinary user would have to ask for `sudo -l`, of which sudo may tell root by mail.
+    # An ordinary user would need `sudo -l`, which sudo may report to root by mail.
     said = machine.ask("env", "LC_ALL=C", "sudo", "-V") if os.geteuid() == 0 else None
     return diagnosis.sudo(said)
 
@@ -242,7 +242,7 @@ def look_at_git(machine: Machine) -> Finding:
     try:
         listed = machine.ask("git", *words, here=True)
     except (OSError, subprocess.CalledProcessError):
-        # With a repository that is none, the settings of the user and of the machine are read.
+        # With an invalid repository, git reads only the settings of the user and of the machine.
         listed = machine.ask("git", "--git-dir=/dev/null", *words)
         unread = "git cannot read the settings of the repository here: it is not known what they do"
     parts = listed.split("\0")
@@ -255,7 +255,7 @@ def look_at_git(machine: Machine) -> Finding:
 
 def _key_and_value(setting: str) -> tuple[str, str]:
     key, equals, value = setting.partition("\n")
-    return key, value if equals else "true"  # git-config(1): a key by itself
+    return key, value if equals else "true"  # git-config(1): a key without a value
 
 
 def look_at_gpgme(machine: Machine) -> Finding:
@@ -281,7 +281,7 @@ def look_at_others(machine: Machine) -> Finding:
 def look_at_signals(machine: Machine) -> Finding:
     blocked = [_name(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())]
     parent = os.getppid()
-    # What we were given ourselves cannot be seen any more: CPython ignores SIGPIPE as it starts.
+    # Our own inherited signals are not visible any more: CPython ignores SIGPIPE at its start.
     ignored = _in_mask(_status(parent).get("SigIgn", "0"))
     of_us = diagnosis.signals("this process", sorted(blocked), _called(parent), ignored)
     return diagnosis.all_of([of_us, *map(_signals_of, machine.sources)], of_us)
@@ -297,7 +297,7 @@ def _signals_of(source: oracle.Source) -> Finding:
 
 
 def _status(pid: int) -> dict[str, str]:
-    """/proc/PID/status; empty where it cannot be read."""
+    """/proc/PID/status; empty if it cannot be read."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines()
         return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -332,7 +332,7 @@ def _look_at_place(path: Path) -> diagnosis.Place:
     there = next(each for each in (path, *path.parents) if each.exists())
     fault = ""
     try:
-        places.check_path(path)  # as far as it is there; nothing is made
+        places.check_path(path)  # the existing part of the path; nothing is made
         if there == path and not path.is_dir():
             fault = f"{path} is not a directory"
         elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -349,7 +349,7 @@ def _look_at_place(path: Path) -> diagnosis.Place:
 
 
 def _kind_of_disk(path: Path) -> str:
-    """The file system's type, by proc_pid_mountinfo(5); "" where it is not to be told."""
+    """The type of the file system, by proc_pid_mountinfo(5); "" if unknown."""
     number = path.stat().st_dev
     wanted = f"{os.major(number)}:{os.minor(number)}"
     with contextlib.suppress(OSError):
@@ -396,7 +396,7 @@ def look_at_unit(machine: Machine) -> Finding:
 
 
 class Check(NamedTuple):
-    """A check. `oracle`: it is about tag2upload's oracle, and does not apply elsewhere."""
+    """A check. `oracle`: it concerns tag2upload's oracle, and does not apply to other machines."""
 
     name: str
     looks_at: str
@@ -462,9 +462,9 @@ CHECKS = (
 
 
 def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tuple[Check, Finding]]:
-    """Every check, one after the other, with what it found. Raises nothing.
+    """Run all checks, and yield each with its finding. Raises nothing.
 
-    What is wrong in one place, and keeps several checks from looking, is told by the first of them.
+    A fault that keeps several checks from working is reported by the first of them.
     """
     told_by: dict[str, str] = {}
     for check in checks:
@@ -486,7 +486,7 @@ def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tupl
             )
         except ImportError as error:
             finding = mend(f"{error.name} is not installed", f"install python3-{error.name}")
-        # Whatever goes wrong while one thing is looked at, the others are still to be looked at.
+        # An error in one check must not stop the others.
         except Exception as error:
             words = str(error).strip().split("\n")[0] or type(error).__name__
             finding = mend(f"could not be looked at: {words}", f"look yourself: {check.looks_at}")
@@ -494,7 +494,7 @@ def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tupl
 
 
 def _masked(finding: Finding) -> Finding:
-    # Settings of other programs are told too, and may be whole command lines.
+    # The findings show settings of other programs, which may be complete command lines.
     return Finding(
         finding.result,
         tuple(map(mask.of_text, finding.found)),
@@ -506,11 +506,11 @@ def _words(error: GpgshimError) -> str:
     return str(error).removesuffix("; nothing was started")
 
 
-# --- the telling ----------------------------------------------------------------------------------
+# --- the output -----------------------------------------------------------------------------------
 
 
 def main(gpg: str | None, in_json: bool) -> int:
-    """The verb: examine the machine, and tell on stdout; the exit status, 0 or 78."""
+    """The verb: examine the machine, and report on stdout; the exit status, 0 or 78."""
     machine = Machine(gpg)
     results = []
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -534,7 +534,7 @@ _WIDTH = max(len(check.name) for check in CHECKS)
 
 
 def told(check: Check, finding: Finding, colour: bool) -> str:
-    """A check in lines for people: the mark, its name, and what it found; then what to do."""
+    """A check in lines for people: the mark, its name, and its findings; then what to do."""
     mark = f"{MARKS[finding.result]:4}"
     if colour:
         mark = f"\x1b[{COLOURS[finding.result]}m{mark}\x1b[m"
@@ -548,7 +548,7 @@ def told(check: Check, finding: Finding, colour: bool) -> str:
 
 
 def as_json(machine: Machine, results: Sequence[tuple[Check, Finding]]) -> str:
-    """The whole of it as JSON; what is in it stays, and more may come:
+    """The complete result as JSON. Existing fields stay, and more may be added:
 
     {"doctor": 1, "gpgshim": VERSION, "oracle": BOOL, "environment": WHOSE, "result": R, "checks":
     [{"name", "looks_at", "why", "result": R, "found": [LINE…], "todo": [LINE…]}…]}, where R is

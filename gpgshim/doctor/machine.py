@@ -1,7 +1,7 @@
-"""The machine that `gpgshim doctor` looks at: what its checks share.
+"""The machine that `gpgshim doctor` examines: the data that its checks share.
 
 Rule 1: the real gpg is called by its path, never by PATH, which may lead to a stunt.
-Rule 2: what is found out is found out once, and only when a check wants it.
+Rule 2: each fact is collected once, and only when a check needs it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from gpgshim.supervisor import config, leftovers
 from gpgshim.supervisor.attempt import caller_environ, find_gpg, kill_descendants, table_of
 from gpgshim.tag2upload import oracle
 
-SECONDS = 20.0  #: how long a program that we ask may take
+SECONDS = 20.0  #: time limit for a program that we query
 
 
 class Machine:
-    """What is looked at, each thing once. `gpg` is the real one as a user gave it, or None.
+    """The facts about the machine, each collected once. `gpg` is the user's choice, or None.
 
-    `environ` is the environment that jobs have: oracled's, where it can be seen, else our own.
+    `environ` is the environment of jobs: oracled's, if it can be read, otherwise our own.
     """
 
     def __init__(self, gpg: str | None = None) -> None:
@@ -46,7 +46,7 @@ class Machine:
 
     @cached_property
     def stunts(self) -> list[diagnosis.Stunt]:
-        """The jobs' stunts on our own PATH: we are inside of a job, perhaps."""
+        """The jobs' stunts on our own PATH; if there are any, we may be inside a job."""
         found = []
         for path in oracle.stunts_on(self.own.get("PATH", os.defpath)):
             job = path.parent.parent
@@ -69,7 +69,7 @@ class Machine:
 
     @cached_property
     def table_text(self) -> str:
-        """Its option table, as text. Raises Misconfigured."""
+        """The option table of the real gpg, as text. Raises Misconfigured."""
         return table_of(self.gpg, self.environ)
 
     @cached_property
@@ -89,9 +89,9 @@ class Machine:
 
     @cached_property
     def keys(self) -> list[diagnosis.Key]:
-        """The secret keys, as python-gnupg lists them. Raises as that does, and TimeoutError."""
+        """The secret keys, as python-gnupg lists them. Raises its errors, and TimeoutError."""
         if not self.gnupg_home.is_dir():
-            return []  # gpg would make it
+            return []  # gpg would create the directory
         with time_limit(SECONDS):
             listed = self.gnupg().list_keys(True)
         return [
@@ -100,20 +100,20 @@ class Machine:
         ]
 
     def gnupg(self, *options: str) -> Any:
-        """python-gnupg on the real gpg, in the environment of jobs."""
+        """A python-gnupg object for the real gpg, in the environment of jobs."""
         import gnupg  # type: ignore[import-untyped]
 
         logging.getLogger("gnupg").setLevel(logging.CRITICAL + 1)  # it logs tracebacks
-        # The home says all that gpg takes from the environment; 0.4.9 has no `env`.
+        # gpg needs only its home from the environment of jobs; python-gnupg 0.4.9 has no `env`.
         return gnupg.GPG(
             gpgbinary=str(self.gpg), gnupghome=str(self.gnupg_home), options=[*options] or None
         )
 
     def ask(self, *words: str, search: str | None = None, here: bool = False) -> str:
-        """What a program prints, in the environment of jobs. Raises OSError, SubprocessError.
+        """The output of a program, in the environment of jobs. Raises OSError, SubprocessError.
 
-        It runs in `/`, or `here`: in the caller's directory, where a program that has settings for
-        each directory finds them.
+        It runs in `/`, or with `here` in the caller's directory, where a program finds the settings
+        that belong to that directory.
         """
         return subprocess.run(
             words,
@@ -128,13 +128,13 @@ class Machine:
 
 
 def _token(field: str) -> str:
-    # doc/DETAILS, field 15: a serial number, `#` for a key that is not there, `+` for one that is.
+    # doc/DETAILS, field 15: a serial number, `#` for a missing key, `+` for an available one.
     return "" if field in ("", "+", "#") else field
 
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in here when the time is up; what was started in here is then ended."""
+    """Raise TimeoutError in the body at the time limit; processes started in it are then killed."""
 
     def ring(_number: int, _frame: object) -> None:
         raise TimeoutError(f"no end after {seconds:g} s")

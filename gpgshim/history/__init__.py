@@ -1,1 +1,1 @@
-"""The journals: the file that is written, the directory of all, pruning, replayed records."""
+"""The journals: writing one, listing all, pruning old ones, replaying records."""

@@ -1,8 +1,9 @@
-"""Which jobs there are: their journals, the newest, and those that are under way.
+"""The jobs in a directory: their journals, the newest ones, and those under way.
 
-Rule 1: whether a job is under way is asked of the kernel (journal.is_under_way), and none that is
-can be missed: its journal is locked, and the kernel lists locks, whatever a journal's age.
-Rule 2: of many journals few are read: names and times are looked at, and then the newest.
+Rule 1: the kernel tells whether a job is under way (journal.is_under_way). No such job can be
+missed: its journal is locked, and the kernel lists all locks, whatever the age of the journal.
+Rule 2: of many journals only a few are read: names and times are checked first, then the newest are
+read.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from gpgshim.history.journal import attempts as numbers_of
 from gpgshim.history.journal import is_under_way, locked_inodes, read_plain
 from gpgshim.summary.rows import Row, row_of, unread
 
-#: Jobs that are shown, unless somebody says otherwise.
+#: The default number of jobs that are shown.
 NEWEST = 20
 
 
 class Found(NamedTuple):
-    """An attempt's journal, and when it was last written (seconds since 1970)."""
+    """An attempt's journal, and the time of its last write (seconds since 1970)."""
 
     job: str
     attempt: int
     directory: Path
     written: float
-    locked: bool  # perhaps: there is a lock on a file of that inode number
+    locked: bool  # possibly: there is a lock on a file with that inode number
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """The path of the journal."""
         return f"{self.directory}/{self.job}.{self.attempt}"
 
 
@@ -43,7 +44,7 @@ def find(directory: Path) -> dict[str, list[Found]]:
     jobs: dict[str, list[Found]] = {}
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.scandir(fd) as entries:  # by descriptor: a short way to each of many names
+        with os.scandir(fd) as entries:  # by descriptor, which is faster for many names
             for entry in entries:
                 job, attempt = split(entry.name)
                 if not attempt:
@@ -51,7 +52,7 @@ def find(directory: Path) -> dict[str, list[Found]]:
                 try:
                     info = entry.stat(follow_symlinks=False)
                 except OSError:
-                    continue  # pruned meanwhile
+                    continue  # it was pruned meanwhile
                 if stat.S_ISREG(info.st_mode):
                     locked = inodes is None or info.st_ino in inodes
                     found = Found(job, attempt, directory, info.st_mtime, locked)
@@ -65,22 +66,22 @@ def find(directory: Path) -> dict[str, list[Found]]:
 
 
 def split(name: str) -> tuple[str, int]:
-    """(job, attempt) of a journal's name; an attempt of 0 for what is none."""
+    """(job, attempt) of a journal's name; attempt 0 for any other name."""
     job, _, attempt = name.rpartition(".")
     is_ours = job[:1].isalnum() and attempt.isascii() and attempt.isdecimal() and len(attempt) < 10
-    # A number with zeros before it is none of ours: its name is not the number's.
+    # We write no leading zeros, so such a name is not a journal's.
     return (job, int(attempt)) if is_ours and attempt[0] != "0" else (name, 0)
 
 
 def read_row(found: Found, now: float) -> Row:
-    """The row of a journal. Raises FileNotFoundError where it is gone by now."""
+    """The row of a journal. Raises FileNotFoundError if it was removed."""
     try:
-        # First the lock: a supervisor that goes in between has left its outcome to be read.
+        # The lock is checked first: a supervisor that ends in between has written its outcome.
         under_way = is_under_way(found.path)
         data = read_plain(found.path)
     except FileNotFoundError:
         raise
-    except OSError as error:  # the others are still to be seen
+    except OSError as error:  # the other journals can still be shown
         why = error.strerror or str(error)
         return unread(found.job, found.attempt, found.path, why, now, found.written)
     return row_of(found.job, found.attempt, found.path, data, under_way, now, found.written)
@@ -89,10 +90,10 @@ def read_row(found: Found, now: float) -> Row:
 def read_rows(
     directory: Path, newest: int | None = NEWEST, now: float | None = None
 ) -> tuple[list[Row], int]:
-    """Rows of the jobs under way and of the `newest` (None: all) others; how many jobs there are.
+    """Rows of the jobs under way and of the `newest` others (None: all); the number of all jobs.
 
-    A row a job: its last attempt, and an earlier one where that is under way or needs a person.
-    Those under way come first, and then whatever was written last. Raises OSError.
+    Each job has a row for its last attempt, and a row for each earlier attempt that is under way or
+    needs a person. Jobs under way come first, then the others, last written first. Raises OSError.
     """
     now = time.time() if now is None else now
     jobs = find(directory)
@@ -102,7 +103,7 @@ def read_rows(
     for own in order:
         if newest is not None and shown >= newest and not any(each.locked for each in own):
             continue
-        with contextlib.suppress(FileNotFoundError):  # pruned meanwhile
+        with contextlib.suppress(FileNotFoundError):  # it was pruned meanwhile
             attempts = [read_row(each, now) for each in own]
             *before, last = attempts
             is_busy = any(row.under_way for row in attempts)
@@ -121,7 +122,7 @@ def _last_written(own: list[Found]) -> float:
 
 
 def attempts_of(directory: Path, job: str) -> list[Found]:
-    """The journals of one job, the first attempt first; none where there are none."""
+    """The journals of one job, the first attempt first; empty if there are none."""
     found = []
     try:
         numbers = numbers_of(directory, job)

@@ -1,11 +1,11 @@
-"""The journal: one file an attempt, which a person can read while the job runs.
+"""The journal: one file for each attempt, which a person can read while the job runs.
 
-Rule 1: a journal appears whole: the head and the first state are on disk before it has its name.
-Rule 2: sync() has returned, or the line does not count. After a failed sync nothing is written.
-Rule 3: what could not be written whole is taken back: only a crash leaves a torn line.
-Rule 4: a journal is locked before it has its name, and as long as its supervisor lives. The kernel
-takes the lock away, and nobody else can: who looks can tell a job under way from a crashed one.
-Rule 5: a journal is written and read through one descriptor, never by its name. Where its name does
+Rule 1: a journal appears complete: its head and first state are on disk before it has its name.
+Rule 2: a line counts only after sync() has returned. After a failed sync nothing is written.
+Rule 3: an incomplete write is rolled back, so only a crash leaves a torn line.
+Rule 4: a journal is locked before it has its name, and as long as its supervisor lives. Only the
+kernel releases the lock, so any process can tell a job under way from a crashed one.
+Rule 5: a journal is written and read through one descriptor, never by its name. If its name does
 not lead to that file any more (moved, removed, replaced, hidden by a mount), it counts as removed.
 Rule 6: the attempts of a job are numbered 1, 2, 3 and so on without a gap, unless the job has a
 marker (see marker()). So the newest is found in a few steps, however many journals there are.
@@ -29,8 +29,8 @@ from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Misconfigured, Unable
 from gpgshim.system.places import STATE_HINT, make_private, sync_directory
 
-_AT_ONCE = 1 << 20  #: bytes that are read at once
-_LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path has to fit 107
+_AT_ONCE = 1 << 20  #: bytes per read
+_LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path must fit in 107
 
 #: fcntl(2)'s struct flock: type, whence, start, length (0: all), process id (0 in OFD locks).
 _FLOCK = "@hhqqi0q"
@@ -39,17 +39,17 @@ _UNLOCK = struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class Lost(OSError):
-    """The journal's name does not lead to the file that we write. The message says what is there.
+    """The journal's name does not lead to the file that we write. The message says what was seen.
 
-    Without its name nobody would find what it says; under its name stands what another wrote.
+    Without its name no reader would find our file; a file under that name has other content.
     """
 
 
 def check_job_name(name: str) -> str:
-    """`name`, if a job may be called so. Raises Misconfigured.
+    """`name`, if it is a valid name of a job. Raises Misconfigured.
 
-    A name becomes a file name and a line of a head, so it is made of letters, digits and `._+~,-`
-    and begins with a letter or a digit.
+    A name is used as a file name and as a line of a head. So it consists of letters, digits and
+    `._+~,-`, and begins with a letter or a digit.
     """
     if not name or len(name) > _LONGEST_NAME:
         raise Misconfigured(
@@ -67,7 +67,7 @@ def check_job_name(name: str) -> str:
 
 
 def attempts(directory: Path, job: str) -> list[int]:
-    """The numbers of all attempts of `job` that there is a name of, in order. Raises OSError.
+    """The numbers of all attempts of `job` that have a name, in order. Raises OSError.
 
     This reads the whole directory. newest_attempt() does not.
     """
@@ -77,7 +77,7 @@ def attempts(directory: Path, job: str) -> list[int]:
 
 
 def marker(directory: Path, job: str) -> Path:
-    """The name of an empty file that says: the numbers of the attempts of `job` may have gaps.
+    """The path of an empty file which means that the attempt numbers of `job` may have gaps.
 
     Pruning makes it before it removes a journal of the job, and removes it a day or more later.
     """
@@ -85,16 +85,16 @@ def marker(directory: Path, job: str) -> Path:
 
 
 def newest_attempt(directory: Path, job: str) -> int:
-    """The highest number of an attempt of `job`; 0 where it has none. Raises OSError.
+    """The highest number of an attempt of `job`; 0 if it has none. Raises OSError.
 
     Without a marker this costs a few stats: two for each doubling of the number of attempts.
     """
     newest = _search(directory, job)
-    # Not before the search: pruning may begin meanwhile. Its marker then stays for a day.
+    # Checked after the search: pruning may begin meanwhile. Its marker then stays for a day.
     if not os.path.lexists(marker(directory, job)):
         return newest
-    # One listing can miss both of two names if the first is removed and the second is made while
-    # it is read. The second listing then has the second name.
+    # If the first name is removed and the second is made during one listing, that listing can miss
+    # both. The next listing then has the second name.
     before, now = None, attempts(directory, job)
     while now != before:
         before, now = now, attempts(directory, job)
@@ -102,7 +102,7 @@ def newest_attempt(directory: Path, job: str) -> int:
 
 
 def _search(directory: Path, job: str) -> int:
-    """The highest number of an attempt of `job` where there is none free below it."""
+    """The highest number of an attempt of `job`, if no number below it is free."""
     taken, free = 0, 1
     while is_taken(directory, job, free):
         taken, free = free, free * 2
@@ -116,30 +116,30 @@ def _search(directory: Path, job: str) -> int:
 
 
 def is_taken(directory: Path, job: str, attempt: int) -> bool:
-    """Whether there is a name of that attempt of `job`, whatever it leads to."""
+    """Whether the name of that attempt of `job` exists, whatever it leads to."""
     return os.path.lexists(f"{directory}/{job}.{attempt}")
 
 
 def is_attempt(text: str) -> bool:
-    """Whether `text` is an attempt's number as we write it: without zeros before it."""
+    """Whether `text` is an attempt's number as we write it: without leading zeros."""
     return text.isascii() and text.isdecimal() and len(text) < 10 and text[0] != "0"
 
 
 class Journal:
-    """An attempt's open journal. `clock` gives seconds; they are written since `create`."""
+    """An attempt's open journal. `clock` gives seconds; times are relative to `create`."""
 
     def __init__(self, path: Path, fd: int, clock: Callable[[], float]) -> None:
         self.path = path
         self._fd = fd
         self._clock = clock
         self._began = clock()
-        self._latest = 0.0  # seconds since then, of the last line
+        self._latest = 0.0  # time of the last line, in seconds since then
         found = os.fstat(fd)
         self._file = found.st_dev, found.st_ino
         self._length = found.st_size
         self._broken = ""
-        self._lost = ""  # what was seen in its place, once it was lost
-        self._synced = self._length  # bytes that the disk has
+        self._lost = ""  # what was seen in its place, if it is lost
+        self._synced = self._length  # bytes that are certainly on disk
 
     @classmethod
     def create(
@@ -149,14 +149,14 @@ class Journal:
         head: dict[str, str],
         clock: Callable[[], float] = time.monotonic,
     ) -> Journal:
-        """Make the journal of the next attempt of `job`: `directory`/`job`.N, on disk, exclusive.
+        """Make the journal of the next attempt of `job`: `directory`/`job`.N, on disk, exclusively.
 
-        `head` goes in after `job` and `attempt`. Raises Unable where that cannot be done, and
-        Misconfigured where others can write to `directory`.
+        `head` comes after `job` and `attempt`. Raises Unable if that fails, and Misconfigured if
+        other users can write to `directory`.
         """
         make_private(directory, STATE_HINT)
         try:
-            # Not our process id: others may have the same in a container of their own.
+            # Not our process id: a process in another container may have the same.
             new = directory / f".new.{os.urandom(8).hex()}"
             while True:
                 attempt = newest_attempt(directory, job) + 1
@@ -164,14 +164,15 @@ class Journal:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)
                 try:
-                    # An open file description's lock: a fork keeps it, and the last close ends it.
+                    # An open file description's lock: a fork keeps it, and the last close releases
+                    # it.
                     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK)
                     text = format_head({"job": job, "attempt": str(attempt), **head})
                     write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
                     os.fsync(fd)
                     os.link(new, path)
                     if attempt > 1 and not is_taken(directory, job, attempt - 1):
-                        # It was pruned after we looked, so others may begin at 1 again.
+                        # It was pruned meanwhile, so other attempts may begin at 1 again.
                         os.unlink(path)
                         raise FileExistsError(errno.EEXIST, "the attempts before it are gone")
                     os.unlink(new)
@@ -195,11 +196,11 @@ class Journal:
     def note(self, *lines: str) -> None:
         """Append `lines`, each of which begins with its sigil, in one write.
 
-        Raises OSError, and then none of them is there.
+        Raises OSError; then none of the lines is in the file.
         """
         if self._broken:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
-        # A clock that steps back does not take the journal with it: times never go down.
+        # If the clock steps back, the last time is repeated: the times in a journal never decrease.
         at = self._latest = max(self._latest, self._clock() - self._began)
         data = "".join(f"{_line(line, at)}\n" for line in lines).encode("ascii")
         try:
@@ -213,9 +214,10 @@ class Journal:
         self._length += len(data)
 
     def sync(self, line: str = "") -> None:
-        """Append `line`, if there is one, and wait until the disk has all that was appended.
+        """Append `line`, if it is not empty, and wait until all lines are on disk.
 
-        Raises OSError, and then the disk may or may not have it; Lost where nobody would find it.
+        Raises OSError; then the line may or may not be on disk. Raises Lost if no reader would find
+        it.
         """
         self.check_name()
         if line:
@@ -228,13 +230,13 @@ class Journal:
             os.fsync(self._fd)
             self._synced = self._length
         except OSError as error:
-            # The kernel forgets what it could not write; a second fsync would lie.
+            # The kernel forgets the data that it could not write; a second fsync would lie.
             self._broken = f"an earlier fsync failed: {error.strerror}"
             raise
-        self.check_name()  # a disk may take long, and what relies on this comes next
+        self.check_name()  # a sync may take long, and the next step relies on the name
 
     def check_name(self) -> None:
-        """Raises Lost where our name does not lead to our file, or has not led there before."""
+        """Raises Lost if our name does not lead to our file, or did not at an earlier check."""
         try:
             found = os.lstat(self.path)
             seen = "" if self._is_ours(found) else "another file is in its place"
@@ -250,7 +252,7 @@ class Journal:
         return stat.S_ISREG(found.st_mode) and self._file == (found.st_dev, found.st_ino)
 
     def read(self) -> bytes:
-        """What the file holds now; after close() too. Raises OSError, and Lost as sync() does."""
+        """The content of the file, also after close(). Raises OSError, and Lost as sync() does."""
         self.check_name()
         parts = []
         at = 0
@@ -260,16 +262,16 @@ class Journal:
         return b"".join(parts)
 
     def read_synced(self) -> bytes:
-        """What of it the disk has, whatever happens to the machine. Raises as read() does."""
+        """The part of the content that is certainly on disk. Raises as read() does."""
         return self.read()[: self._synced]
 
     def close(self) -> None:
-        """Let go of the lock. Nothing more can be appended; it can be read until we end."""
+        """Release the lock. Nothing more can be appended; the file can be read until we end."""
         self._broken = "it is closed"
         try:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _UNLOCK)
         except OSError:
-            with contextlib.suppress(OSError):  # which lets go of the lock all the same
+            with contextlib.suppress(OSError):  # closing also releases the lock
                 os.close(self._fd)
 
 
@@ -279,9 +281,9 @@ def _line(line: str, at: float) -> Line:
 
 
 def read_plain(path: Path | str) -> bytes:
-    """What a plain file holds. Raises OSError, also for a file of another kind.
+    """The content of a plain file. Raises OSError, also for a file of another kind.
 
-    A named pipe would be waited for, and a device may have no end.
+    A read of a named pipe would block, and a device may have no end.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(fd, "rb") as file:
@@ -293,7 +295,7 @@ def read_plain(path: Path | str) -> bytes:
 def is_under_way(path: Path | str) -> bool:
     """Whether the supervisor that writes the journal at `path` is alive. Raises OSError.
 
-    It is asked of the kernel, without taking the lock: nobody is in a supervisor's way.
+    F_OFD_GETLK reads the state of the lock without taking it, so no supervisor is disturbed.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -305,7 +307,7 @@ def is_under_way(path: Path | str) -> bool:
 
 
 def locked_inodes() -> set[int] | None:
-    """Inode numbers of all files that somebody has locked so; None where that cannot be told."""
+    """Inode numbers of all files with such a lock; None if that is unknown."""
     try:
         with open("/proc/locks") as file:
             fields = [line.split() for line in file]

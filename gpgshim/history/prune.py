@@ -1,16 +1,17 @@
-"""Removes old journals: of jobs that are over and told, and of nothing else.
+"""Removes old journals of jobs that are over and have an outcome, and nothing else.
 
-Rule 1: a journal without its outcome stays, however old: somebody has to look at it.
-Rule 2: a job's journals go together or not at all, the lowest number first: after a crash half way,
-those that are left still end with the job's newest attempt.
-Rule 3: before any of them goes, the job has its marker on disk, because a later attempt that starts
-meanwhile may be left alone (journal.marker). A marker goes when it is a day old and the job's
-numbers have no gap; a job with a gap gets one, whatever made the gap.
-Rule 4: no job waits for this: it is done at most once a day, by a job that is already over, and
-where there is much to be looked at, by a process that nobody waits for.
-Rule 5: a clock is not believed at once. Nothing is removed unless the last look was between a day
-and TRUSTED ago; else this look is only noted, and a later day has to confirm it. And one look
-removes one job in SHARE at most: a clock that is wrong for days does not cost the whole history.
+Rule 1: a journal without its outcome stays at any age: a person must look at it.
+Rule 2: a job's journals are removed together or not at all, the lowest number first. After a crash
+half way, the remaining journals still end with the job's newest attempt.
+Rule 3: before any of them is removed, the job's marker is on disk, because a later attempt that
+starts meanwhile may remain alone (journal.marker). A marker is removed when it is a day old and the
+job's numbers have no gap. A job with a gap gets a marker, whatever caused the gap.
+Rule 4: no job waits for pruning: it is done at most once a day, by a job that is already over, and
+in a large directory by a separate process that nothing waits for.
+Rule 5: the clock is not trusted at once. Nothing is removed unless the last run was between a day
+and TRUSTED ago; otherwise this run is only recorded, and a run on a later day must confirm it. One
+run removes at most one job in SHARE, so a clock that is wrong for days does not cost the whole
+history.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from gpgshim.history.journal import is_attempt, is_taken, marker
 from gpgshim.system.places import sync_directory
 
 DAYS = 180  #: an older job is removed
-JOBS = 20_000  #: of younger ones, the newest so many are kept
-EVERY = 86400.0  #: seconds between two looks
+JOBS = 20_000  #: of the younger jobs, this many of the newest are kept
+EVERY = 86400.0  #: seconds between two runs
 
-TRUSTED = 30 * EVERY  #: seconds; a clock that is further ahead than this may have jumped
-SHARE = 10  #: one look removes this part of all jobs at most, but at least one job
+TRUSTED = 30 * EVERY  #: seconds; a clock that is further ahead may have jumped
+SHARE = 10  #: one run removes at most this part of all jobs, but at least one job
 
-FEW = 1000  #: names in the directory; a few milliseconds are enough for so many
+FEW = 1000  #: names in a directory for which a few milliseconds are enough
 
 _STAMP = ".pruned"
 
@@ -45,11 +46,11 @@ def prune_if_due(
     jobs: int = JOBS,
     waited_for: bool = True,
 ) -> int:
-    """prune(), unless it was done in the last day, or so long ago that the clock may have jumped.
+    """Run prune(), unless it ran in the last day, or so long ago that the clock may have jumped.
 
-    Raises nothing; how many were removed. Where `waited_for` says that somebody waits for this
-    process to end, and there are more than FEW names, a process of its own goes on with it, and
-    none are removed yet.
+    Returns the number of removed journals; raises nothing. If `waited_for` says that a caller waits
+    for this process, and there are more than FEW names, a separate process does the work, and the
+    result is 0.
     """
     now = time.time() if now is None else now
     stamp = directory / _STAMP
@@ -77,7 +78,7 @@ def _has_many(directory: Path) -> bool:
 
 
 def _prune_alone(directory: Path, now: float, days: float, jobs: int) -> NoReturn:
-    # It holds nothing that is the caller's: no pipe that is read to its end, no lock, no terminal.
+    # It holds nothing of the caller: no pipe with a waiting reader, no lock, no terminal.
     try:
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
@@ -93,9 +94,9 @@ def _prune_alone(directory: Path, now: float, days: float, jobs: int) -> NoRetur
 def prune(directory: Path, now: float, days: float = DAYS, jobs: int = JOBS) -> int:
     """Remove the journals of jobs older than `days`, and of those beyond the newest `jobs`.
 
-    The oldest go first, and no more than one job in SHARE. `now` is in seconds since 1970; a job is
-    as old as its youngest journal. How many journals were removed. Raises OSError where `directory`
-    cannot be read, or its markers cannot be put on disk.
+    The oldest are removed first, and at most one job in SHARE. `now` is in seconds since 1970. The
+    age of a job is that of its youngest journal. Returns the number of removed journals. Raises
+    OSError if `directory` cannot be read, or its markers cannot be put on disk.
     """
     by_job, marked = _look(directory)
     ages = {job: max(_written(each) for each in own.values()) for job, own in by_job.items()}
@@ -118,7 +119,7 @@ _Own = dict[int, "os.DirEntry[str]"]  #: the journals of one job, by attempt
 
 
 def _look(directory: Path) -> tuple[dict[str, _Own], set[str]]:
-    """The journals in `directory`, by job, and the jobs that have a marker. Raises OSError."""
+    """The journals in `directory`, by job, and the jobs with a marker. Raises OSError."""
     by_job: dict[str, _Own] = {}
     marked: set[str] = set()
     start = marker(directory, "").name
@@ -135,7 +136,7 @@ def _look(directory: Path) -> tuple[dict[str, _Own], set[str]]:
 
 
 def _is_told(own: Iterable[os.DirEntry[str]]) -> bool:
-    """Whether all of these journals can be read, and each says how its attempt ended."""
+    """Whether all of these journals can be read and have an outcome."""
     try:
         return all(judge_bytes(Path(each).read_bytes()).told for each in own)
     except OSError:
@@ -143,7 +144,7 @@ def _is_told(own: Iterable[os.DirEntry[str]]) -> bool:
 
 
 def _mark(directory: Path, job: str, now: float) -> bool:
-    """Make the marker of `job`, as old as `now`; whether that could be done."""
+    """Make the marker of `job`, with the time `now`; whether this succeeded."""
     try:
         marker(directory, job).touch(mode=0o600)
         os.utime(marker(directory, job), (now, now))
@@ -153,21 +154,22 @@ def _mark(directory: Path, job: str, now: float) -> bool:
 
 
 def _keep_markers(directory: Path, by_job: dict[str, _Own], marked: set[str], now: float) -> None:
-    """Mark the jobs that have a gap, and remove the `marked` jobs' old markers where none is."""
+    """Mark the jobs with a gap, and remove old markers of the `marked` jobs without a gap."""
     for job, own in by_job.items():
         if max(own) != len(own) and job not in marked:
             _mark(directory, job, now)
     for job in marked:
         own = by_job.get(job, {})
         with contextlib.suppress(OSError):
-            # Only now: another pruning may have marked it, and emptied it, before we looked.
+            # Only now: another run may have marked the job, and removed its journals, before our
+            # listing.
             age = now - marker(directory, job).stat(follow_symlinks=False).st_mtime
             if max(own, default=0) == len(own) and not 0 <= age < EVERY:
                 marker(directory, job).unlink()
 
 
 def _remove(directory: Path, job: str, own: _Own) -> int:
-    """Remove all journals of `job`, unless it has a later attempt by now; how many went."""
+    """Remove all journals of `job`, unless it now has a later attempt; the number removed."""
     removed = 0
     with contextlib.suppress(OSError):
         if not is_taken(directory, job, max(own) + 1):
@@ -181,4 +183,4 @@ def _written(entry: os.DirEntry[str]) -> float:
     try:
         return entry.stat(follow_symlinks=False).st_mtime
     except OSError:
-        return 0.0  # removed meanwhile, and not to be read either
+        return 0.0  # it was removed meanwhile, and cannot be read either

@@ -1,7 +1,7 @@
-"""Recorded jobs: production's journals replayed, and a run kept as a fixture.
+"""Recorded jobs: replays journals from production, and keeps a run as a fixture.
 
-Rule 1: a journal is replayed as it is. What is no journal is said to be none, and passed by.
-Rule 2: what is kept says the same as the journal; only what differs from run to run is left out.
+Rule 1: a journal is replayed unchanged. A file that is not a journal is reported and skipped.
+Rule 2: a fixture has the same content as the journal, without the parts that differ in each run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gpgshim.history.journal import read_plain
 
 
 class Replayed(NamedTuple):
-    """What a replay of the file at `path` came to; `fault` says why it is no journal."""
+    """The result of replaying the file at `path`; `fault` says why it is not a journal."""
 
     path: Path
     differences: list[str]
@@ -30,9 +30,9 @@ class Replayed(NamedTuple):
 def replay_files(
     paths: list[Path], table: argv.Table, environ: Mapping[str, str]
 ) -> Iterator[Replayed]:
-    """Replay journals, and all journals in directories, with the gpg whose options `table` has.
+    """Replay journals, and all journals in directories, with the gpg that `table` describes.
 
-    `environ` is the environment that gpg's conf files are looked for with.
+    `environ` is the environment for finding gpg's conf files.
     """
 
     def read(words: list[str], where: str) -> argv.Reading:
@@ -54,19 +54,19 @@ def _journals(paths: list[Path]) -> Iterator[Path]:
         try:
             yield from sorted(each for each in path.iterdir() if _is_one(each))
         except OSError:
-            yield path  # no directory; or one that cannot be read, which is said when it is tried
+            yield path  # not a directory, or an unreadable one, which the next step reports
 
 
 def _is_one(path: Path) -> bool:
-    """Whether a file in a directory is meant to be a journal, by its name: JOB.N, or a fixture."""
+    """Whether the name of a file in a directory is that of a journal: JOB.N, or a fixture."""
     return path.is_file() and (split(path.name)[1] > 0 or path.suffix == ".txt")
 
 
 def keep(journal: bytes, path: Path, shows: str) -> None:
-    """Write what the journal of a run that is over holds to `path` as a fixture. Raises OSError.
+    """Write the journal of a finished run to `path` as a fixture. Raises OSError.
 
-    A new file is this user's alone; one that is there keeps its mode. Times are left out, and a
-    manager's socket becomes one that a test can make.
+    A new file is readable for this user only; an existing file keeps its mode. Times are left out,
+    and a manager's socket is replaced by a path that a test can make.
     """
     transcript = parse(journal)
     head = {"shows": shows, "recorded": f"gpgshim {__version__}, run --record"}

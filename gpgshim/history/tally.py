@@ -1,10 +1,10 @@
-"""The numbers of all jobs: each journal is counted once, when its job is over.
+"""The metrics of all jobs: each journal is counted once, after its job is over.
 
-Rule 1: numbers do not go down because a journal was removed: they are kept beside the journals,
-with the name and time of each journal that is in them.
-Rule 2: what is kept is written whole, or not at all. Where it is lost, the journals that are there
-are counted again; Prometheus takes that for a restart.
-Rule 3: a textfile is written whole, by rename, and others can read it.
+Rule 1: a removed journal does not decrease the numbers: the sums are kept in a file next to the
+journals, with the name and time of each journal that was counted.
+Rule 2: that file is written completely or not at all. If it is lost, the existing journals are
+counted again; Prometheus treats that as a restart.
+Rule 3: a textfile is written completely, by rename, and other users can read it.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _FORMAT = 1
 
 
 class Busy(OSError):
-    """Somebody else is counting."""
+    """Another process is counting."""
 
 
 class _Kept(NamedTuple):
-    """The sums so far, and which journals are in them: name -> when it was written."""
+    """The sums so far, and the journals in them: name -> time of its last write."""
 
     sums: Sums
     seen: dict[str, float]
 
 
 def take_stock(directory: Path, wait: bool = True) -> Sums:
-    """The numbers of all journals that are, or were, in `directory`.
+    """The metrics of all journals that are, or were, in `directory`.
 
-    Raises OSError where it cannot be read or written; Busy where somebody else is at it, unless we
-    `wait` for them.
+    Raises OSError if it cannot be read or written; Busy if another process is counting and `wait`
+    is false.
     """
     with _alone(directory, wait):
         kept = _read(directory / _KEPT)
@@ -109,7 +109,7 @@ def _read(path: Path) -> _Kept:
         if kept["format"] != _FORMAT:
             return _Kept(sums, {})
         for name, numbers in kept["sums"].items():
-            # A metric or a label that this version does not have any more is let go.
+            # A metric or a label that this version does not have is dropped.
             for value in METRICS[name].values if name in METRICS else ():
                 sums[name][value] = float(numbers.get(value, 0))
         return _Kept(sums, dict(kept["seen"]))
@@ -118,10 +118,10 @@ def _read(path: Path) -> _Kept:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    if path.is_symlink():  # in a directory that others can write, it may lead anywhere
+    if path.is_symlink():  # in a directory that others can write to, it may lead anywhere
         raise OSError(errno.ELOOP, "it is a symbolic link; name the file itself")
-    # Not by another ending: node_exporter takes all that end in .prom. Random, so that nobody who
-    # can write to the directory can put a file or a link there before us.
+    # With another ending: node_exporter reads all files that end in .prom. Random, so that no other
+    # user of the directory can create the file or a link in advance.
     new = path.with_name(f"{path.name}.{os.urandom(8).hex()}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

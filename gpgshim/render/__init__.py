@@ -1,1 +1,1 @@
-"""How a story and a list of attempts are shown: on a terminal, and as a page. Pure."""
+"""The output of stories and of lists of attempts, for a terminal and as a page. Pure."""

@@ -1,13 +1,13 @@
 """One job's story as a page: a sequence diagram, to scale in time, and the same events in words.
 
 Rule 1: pure: a transcript in, one self-contained page out. No script, and nothing is fetched: the
-page itself forbids both (Content-Security-Policy), whatever a journal's words should say.
-Rule 2: every word of a journal goes through `_text`. What it says is shown, and is never markup.
-Rule 3: colour repeats what a word, a line or a pattern says; it never says it alone.
+page itself forbids both (Content-Security-Policy), whatever text a journal contains.
+Rule 2: every text of a journal goes through `_text`, and is shown; it never becomes markup.
+Rule 3: colour only repeats the information of a word, a line or a pattern.
 
-A diagram has no fixed width: across it is measured in percent, so that it fits a telephone without
-being made smaller, and down it is measured in pixels. Beside it stands time, to scale; a thin line
-leads from each moment there to its event.
+A diagram has no fixed width: horizontal positions are in percent, so that it fits a phone without
+scaling, and vertical positions are in pixels. Next to it is a time bar, to scale; a thin line leads
+from each moment on the bar to its event.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from gpgshim.render.terminal import age, cut, duration
 from gpgshim.summary.rows import Row
 from gpgshim.summary.story import MEANINGS, Event, Kind, Party, Story, Undo, tell
 
-#: Of a story with more events than this, the diagram leaves some out, and says where.
+#: If a story has more events, the diagram omits some, and says where.
 MOST_EVENTS = 160
 
-# Across, in percent: the ticks' text, the bar of time, and what leads from it to the events.
+# Horizontal, in percent: the ticks' text, the time bar, and the lines from it to the events.
 _TICKS, _BAR, _BAR_END, _EVENTS = 10.5, 11.5, 14.0, 19.0
 _FIRST, _LAST = 26.0, 93.0  # the lifelines
-_GAPS = (1.3, 1.1, 1.0, 1.0)  # how far they are apart: the first have the longer names
-# Down, in pixels.
+_GAPS = (1.3, 1.1, 1.0, 1.0)  # distances between lifelines: the first parties have longer names
+# Vertical, in pixels.
 _TOP, _STEP, _BREAK, _BAND, _LINE, _END = 40, 38, 30, 20, 30, 16
 _TICK_EVERY = 44  # at least
-_PIECE = 160  # at most, of what is not cut in two on paper
-#: Pixels of the narrowest diagram that is meant to be read, and of what is called a wide one.
+_PIECE = 160  # maximum height of a part that is not split between two sheets of paper
+#: Pixels of the narrowest diagram that must be readable, and of a wide one.
 NARROW, WIDE = 343, 656
-_LETTER = 7.3  # pixels of one, in the typeface of the labels
-_LONGEST_NAME = 10  # characters of a party's, on a narrow page
-_CLOCK = 50  # pixels that an event's time takes before its label
-#: A silence is marked where it is at least this part of the whole.
+_LETTER = 7.3  # width in pixels of one letter, in the typeface of the labels
+_LONGEST_NAME = 10  # characters of a party's name, on a narrow page
+_CLOCK = 50  # width in pixels of an event's time before its label
+#: A pause is marked if it is at least this part of the whole time.
 _SILENCE = 0.04
 
 
@@ -49,7 +49,8 @@ def page(
     under_way: bool = False,
     now: datetime | None = None,
 ) -> str:
-    """The page, in ASCII. `now` is when it is made; without it, nothing is said of that.
+    """The page, in ASCII. `now` is the time at which it is made; without it the page has no such
+    time.
 
     The other parameters are those of show.show. Raises TranscriptError for a transcript that
     contradicts itself.
@@ -89,7 +90,7 @@ def _text(words: str) -> str:
 
 
 def _end(story: Story, live: bool, now: datetime | None) -> float | None:
-    """Where the diagram's time ends, in seconds since the job began; None: it is not to scale."""
+    """The end of the diagram's time, in seconds since the job began; None if it is not to scale."""
     if not story.is_to_scale or story.seconds is None:
         return None
     started = story.head.get("started", "")
@@ -159,7 +160,7 @@ def _table(story: Story) -> list[str]:
     return [*out, "</tbody>" if last else "", "</table>"]
 
 
-#: What could be undone -> the class that its bands have.
+#: What could be undone -> the CSS class of its bands.
 CLASSES = {
     Undo.RETRIABLE: "u0",
     Undo.ASKING: "u1",
@@ -170,7 +171,7 @@ CLASSES = {
 
 
 class _Band(NamedTuple):
-    """How far down something could be undone: pixels, and seconds where there is a scale."""
+    """The start of a band in which the same could be undone: pixels, and seconds if to scale."""
 
     undo: Undo
     top: float
@@ -178,12 +179,12 @@ class _Band(NamedTuple):
 
 
 class _Diagram:
-    """A sequence diagram, drawn downwards. `end` is the last moment of its scale, in seconds."""
+    """A sequence diagram, drawn downwards. `end` is the end of its time scale, in seconds."""
 
     def __init__(self, story: Story, live: bool, end: float | None) -> None:
         self.story = story
         self.live = live
-        self.end = end if end else None  # a job of no length has no scale
+        self.end = end if end else None  # a job without length has no scale
         gaps = [0.0, *_GAPS][: len(story.names)]
         self.x = {
             party: _FIRST + (_LAST - _FIRST) * sum(gaps[: number + 1]) / sum(gaps)
@@ -192,15 +193,15 @@ class _Diagram:
         self.y: float = _TOP
         self.events: list[str] = []
         self.moments: list[tuple[float, float]] = []  # (seconds, pixels) of each event
-        self.lines: list[tuple[float, float, str]] = []  # the same of what is drawn across it all
+        self.lines: list[tuple[float, float, str]] = []  # the same for each line across
         self.bands: list[_Band] = []
         self.silences: list[tuple[float, float]] = []  # pixels, from and to
-        self.running: dict[int, float] = {}  # gpgs that were granted -> since which pixel
+        self.running: dict[int, float] = {}  # gpgs with a grant -> the pixel at which that begins
         self.runs: list[tuple[float, float]] = []
-        self.starts: list[float] = []  # pixels, of all that is not to be cut in two
+        self.starts: list[float] = []  # pixels at which a part begins that must not be split
 
     def draw(self) -> str:
-        """The whole <figure>."""
+        """The complete <figure>."""
         before: Event | None = None
         for number, event in self._chosen():
             self.starts.append(self.y)
@@ -247,13 +248,16 @@ class _Diagram:
         )
 
     def _draw_pieces(self, height: float) -> list[str]:
-        """The drawing in pieces, one under the other: where paper ends, it ends between two."""
+        """The drawing in pieces, one below the other, so that a page break falls between two
+        pieces.
+        """
         out = []
         top = 0.0
         while top < height:
             fits = [y for y in self.starts if top < y <= top + _PIECE]
             bottom = fits[-1] if fits and height - top > _PIECE else height
-            # A pixel more, which the next piece covers: or a line would be seen between them.
+            # One more pixel, which the next piece covers; otherwise a line would be visible between
+            # them.
             out.append(
                 f'<svg class="piece" width="100%" height="{bottom - top + 1:.0f}">'
                 f'<use href="#all" y="{-top:.0f}"/></svg>'
@@ -262,7 +266,7 @@ class _Diagram:
         return out
 
     def _chosen(self) -> list[tuple[int, Event | None]]:
-        """(index, event) of what is drawn; (how many, None) where some are left out."""
+        """(index, event) of each event to draw; (number, None) for a group of omitted events."""
         events = self.story.events
         if len(events) <= MOST_EVENTS:
             return list(enumerate(events))
@@ -283,7 +287,7 @@ class _Diagram:
             out.append((number, event))
         return out
 
-    # Down the events.
+    # Drawing the events, downwards.
 
     def _mark_break(self, words: str) -> None:
         self.silences.append((self.y, self.y + _BREAK))
@@ -319,7 +323,7 @@ class _Diagram:
         self.y += _BAND
 
     def _mark_line(self, at: float, name: str, words: str) -> float:
-        """Words, and a line across it all under them; how far down the line is."""
+        """Draw words and a line across the whole width below them; the pixel of the line."""
         y = self.y + _LINE - 6
         self.lines.append((at, y, name))
         self.events.append(
@@ -374,7 +378,7 @@ class _Diagram:
         self._note_moment(event, y, x)
 
     def _label(self, event: Event, words: str, middle: float) -> None:
-        """What is said, twice: for a narrow page from the left, for a wide one over its arrow."""
+        """The label, twice: for a narrow page at the left, for a wide page above its arrow."""
         y = self.y + _STEP - 19
         strong = " k" if event.kind in (Kind.DISK, Kind.OUTCOME, Kind.MESSAGE) else ""
         left = _EVENTS + 1
@@ -425,10 +429,10 @@ class _Diagram:
         self.y += _LINE
         self.silences.append((top, self.y))
 
-    # What lies under the events.
+    # The background of the events.
 
     def _down(self, seconds: float, height: float) -> float:
-        """How far down a moment is on the scale."""
+        """The pixel of a moment on the time scale."""
         assert self.end is not None
         return _TOP + (height - _END - _TOP) * min(1.0, seconds / self.end)
 
@@ -504,7 +508,9 @@ class _Diagram:
         return out
 
     def _draw_lines(self, height: float) -> list[str]:
-        """The point of no return and its like: across all, and at their moment in time."""
+        """The point of no return and similar lines: across the diagram, and at their time on the
+        scale.
+        """
         out = []
         for at, y, name in self.lines:
             pieces = [("", _EVENTS, y, 100.0, y)]
@@ -539,7 +545,7 @@ def _lifeline(x: float, top: float, bottom: float, more: str) -> str:
     return f'<line class="v{more}" x1="{x:.1f}%" y1="{top:.0f}" x2="{x:.1f}%" y2="{bottom:.0f}"/>'
 
 
-#: Lengths of time that a scale may go by, in seconds, and each in tenfold steps below and above.
+#: Steps for a time scale, in seconds; the first ones also in powers of ten below and above.
 _STEPS = (1, 2, 5)
 _LONG_STEPS = (60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400)
 

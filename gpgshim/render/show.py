@@ -1,7 +1,7 @@
 """One job's story as text, for a terminal.
 
-Rule 1: pure: a transcript in, text out; printable ASCII, whatever the journal's words are.
-Rule 2: beside each event stands what could still be undone then, in a word and not by colour alone.
+Rule 1: pure: a transcript in, printable ASCII out, whatever text the journal contains.
+Rule 2: next to each event a word, not only a colour, says what could still be undone then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gpgshim.render.terminal import cut, paint
 from gpgshim.summary.rows import Row
 from gpgshim.summary.story import Event, Kind, Party, Story, Undo, tell
 
-#: What could be undone -> its mark where the word stands above already, and its paint.
+#: What could be undone -> its mark below the first line with the word, and its colour.
 MARKS = {
     Undo.RETRIABLE: ("|", "good"),
     Undo.ASKING: ("?", "wait"),
@@ -25,13 +25,13 @@ MARKS = {
 }
 
 NO_RETURN = "point of no return: from here on it is never called retriable"
-#: Where a signature went round the gate, or the journal is torn: nobody knows when it was.
+#: Used if a signature bypassed the gate, or the journal is torn: the time is unknown.
 UNSEEN = "from here on nobody can vouch for it: never called retriable"
 COMMITMENT = "committed: signatures can be made, and are not taken back"
 
-_CLOCK, _GUTTER, _WHO = 10, 11, 24  # columns; what happened takes the rest
-_MOST_LINES = 8  # of what one event says
-_LEAST = 72  # columns that it is made for, however narrow the terminal
+_CLOCK, _GUTTER, _WHO = 10, 11, 24  # columns; the text of the event takes the rest
+_MOST_LINES = 8  # lines for the text of one event
+_LEAST = 72  # the least width in columns, however narrow the terminal is
 
 
 def show(
@@ -41,11 +41,11 @@ def show(
     under_way: bool = False,
     colour: bool = False,
 ) -> str:
-    """The head, the job's attempts, a line an event, and what is true of the job.
+    """The head, the job's attempts, one line for each event, and what is true of the job.
 
-    `width` is in columns. `attempts` are the rows of all attempts of the job, where there are any
-    to be shown; `under_way` is whether the supervisor is there. Raises TranscriptError for a
-    transcript that contradicts itself.
+    `width` is in columns. `attempts` are the rows of all attempts of the job, if they are to be
+    shown; `under_way` says whether the supervisor is alive. Raises TranscriptError for a transcript
+    that contradicts itself.
     """
     story = tell(transcript)
     width = max(width, _LEAST)
@@ -67,7 +67,7 @@ def show(
 
 
 def conclude(story: Story, under_way: bool) -> list[str]:
-    """What is true of the job, a sentence a line."""
+    """What is true of the job, one sentence for each line."""
     verdict = story.verdict
     if under_way and not verdict.told:
         return [
@@ -84,7 +84,7 @@ def conclude(story: Story, under_way: bool) -> list[str]:
 
 
 def how_long(story: Story) -> str:
-    """Until when the job could be retried, in a sentence."""
+    """The time for which the job could be retried, in one sentence."""
     if story.verdict.would:
         return "It was only observed: what it says is what would have been done."
     if story.no_return is None:
@@ -103,13 +103,13 @@ def how_long(story: Story) -> str:
 
 
 def no_return(story: Story) -> str:
-    """What stands at the point of no return of a story that has one."""
+    """The text at the point of no return, for a story that has one."""
     first = story.events[story.no_return or 0]
     return NO_RETURN if first.undo is Undo.ASKING else UNSEEN
 
 
 def who(story: Story, event: Event) -> str:
-    """Who did it, and to whom: `supervisor -> manager`, `gpg 2 -> supervisor`."""
+    """The party of an event and its recipient: `supervisor -> manager`, `gpg 2 -> supervisor`."""
     first = _party(story, event.who, event.number)
     return first if event.to is None else f"{first} -> {_party(story, event.to, event.number)}"
 
@@ -123,7 +123,7 @@ def _event(story: Story, event: Event, is_news: bool, width: int, colour: bool) 
     gutter = paint(f"{event.undo if is_news else mark:<{_GUTTER}}", code, colour)
     clock = "" if event.at is None else f"{event.at:.3f} s"
     room = width - _CLOCK - _GUTTER - _WHO - 6
-    # A command line is cut where it is of least interest; all else is read to its end.
+    # A command line is cut in its middle, which matters least; other texts are shown in full.
     lines = 2 if event.kind is Kind.ASK else _MOST_LINES
     first, *more = _wrap(cut(event.what, lines * room - room // 2), room)
     loud = "loud" if event.kind in _LOUD else ""

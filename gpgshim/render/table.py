@@ -1,6 +1,6 @@
 """Attempts as the lines of a table, for a terminal.
 
-Rule 1: pure: rows in, text out. What needs a person has its room at every width.
+Rule 1: pure: rows in, text out. A row that needs a person has room to say so at every width.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gpgshim.core.transcript import escape
 from gpgshim.render.terminal import age, cut, duration, paint
 from gpgshim.summary.rows import UNDER_WAY, Row
 
-#: Column heads, and whether the column is to the right; the last takes what is left.
+#: Column heads, and whether the column is right-aligned; the last column takes the rest.
 COLUMNS = (
     ("JOB", False),
     ("ATT", True),
@@ -23,17 +23,17 @@ COLUMNS = (
     ("SIG", True),
     ("", False),
 )
-#: Column -> the width from which on it is there: what needs a person has to have its room.
+#: Column -> the least width at which it is shown, so that the last column has room.
 WIDE_ONLY = {"STATE": 90, "RETRIABLE": 110, "SIG": 110}
 NARROW = 110  #: columns; in a narrower table, names are cut shorter
-LONGEST_JOB_NAME = 32  #: characters of one, where the width is limited
+LONGEST_JOB_NAME = 32  #: characters of a name, if the width is limited
 LONGEST_NARROW = 18
 
 
 def table(rows: Sequence[Row], width: int | None, colour: bool = False) -> list[str]:
-    """The lines of a table, its head first. `width` is in columns; None: as wide as it gets.
+    """The lines of a table, its head first. `width` is in columns; None means no limit.
 
-    A row that needs a person begins with `!`, one that is under way with `>`.
+    A row that needs a person begins with `!`, a row under way with `>`.
     """
     shown = [
         n for n, (head, _) in enumerate(COLUMNS) if width is None or width >= WIDE_ONLY.get(head, 0)

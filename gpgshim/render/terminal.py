@@ -1,13 +1,13 @@
-"""What a terminal gets: text that fits, and paint that is never the only carrier of meaning.
+"""Text for a terminal: cut to fit, and coloured; colour never carries information alone.
 
-Rule 1: pure. Whoever prints says whether there is a terminal, and how wide it is.
+Rule 1: pure. The caller says whether there is a terminal, and how wide it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Colours by what they stand for -> SGR parameters (ECMA-48).
+#: Colours by their meaning -> SGR parameters (ECMA-48).
 CODES = {
     "good": "32",
     "wait": "33",
@@ -18,19 +18,19 @@ CODES = {
 
 
 def paint(text: str, code: str, colour: bool) -> str:
-    """`text` in a colour of CODES, or as it is where there is none wanted."""
+    """`text` in a colour of CODES, or unchanged if `colour` is false."""
     return f"\033[{CODES[code]}m{text}\033[0m" if colour and code else text
 
 
 def wants_colour(is_terminal: bool, environ: Mapping[str, str]) -> bool:
-    """Whether to paint: only on a terminal, and not where NO_COLOR is set (no-color.org)."""
+    """Whether to use colour: only on a terminal, and not if NO_COLOR is set (no-color.org)."""
     return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def cut(text: str, room: int) -> str:
     """`text` in at most `room` characters (10 or more).
 
-    The middle goes: what a command is stands first, and what it is about stands last.
+    The middle is removed: a command's name is at the start, and its object is at the end.
     """
     if len(text) <= room:
         return text
@@ -39,7 +39,7 @@ def cut(text: str, room: int) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time, short: `0.235 s`, `41.2 s`, `12 min`, `5 h`, `3 d`; `-` for none."""
+    """A length of time, short: `0.235 s`, `41.2 s`, `12 min`, `5 h`, `3 d`; `-` for None."""
     if seconds is None:
         return "-"
     if seconds < 10:
@@ -50,7 +50,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago: as a duration, and no finer than people count: `7 s`."""
+    """A time in the past as a duration, without fractions: `7 s`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -1,7 +1,7 @@
 """Decides from the output of dgit, ssh and the network whether a job's failure is transient.
 
 Rule 1: this is used only after the gate's own state shows that no commitment was requested. Much of
-the text comes from the builder, which is less trusted. The worst that it can do here is what it
+the text comes from the builder, which is less trusted. The builder can do no more here than it
 could do anyway: make its own job fail permanently, or have it retried as often as the manager
 allows.
 Rule 2: the last line that matches a row decides. If no row matches, or there is no text, the

@@ -42,7 +42,7 @@ def gpg(job: str) -> NoReturn:
 
 def _be_gpg(job: str) -> NoReturn:
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # an interrupt kills us, as gpg
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # an interrupt kills us, as it kills gpg
     raw = caller_words()
     words = [word.decode("utf-8", "surrogateescape") for word in raw]
     try:

@@ -1,1 +1,1 @@
-"""What one journal tells: its story, its row in a list, its share of the metrics. Pure."""
+"""The content of one journal: its story, its row in a list, its share of the metrics. Pure."""

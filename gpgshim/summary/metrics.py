@@ -1,10 +1,10 @@
-"""What is counted of jobs, from their journals alone, and how Prometheus reads it.
+"""The metrics of jobs, derived from their journals alone, in Prometheus' format.
 
 Rule 1: pure: a transcript in, numbers out; numbers in, text out.
-Rule 2: METRICS has every number there is. All are there from the start, at 0, so that a first
-alarm is an increase.
-Rule 3: a job that was only observed adds to what is said of observing, and to nothing else but the
-alarm for a signature that went round: the gate held nothing and answered nobody.
+Rule 2: METRICS has every number. All exist from the start, at 0, so that a first alarm is an
+increase.
+Rule 3: a job in observe mode only adds to the metrics of observe mode, and to the alarm for a
+signature that bypassed the gate: the gate held nothing and answered no client.
 
 Source: Prometheus' text exposition format, version 0.0.4.
 """
@@ -20,24 +20,24 @@ from gpgshim.core.verdict import Verdict
 
 
 class Alarm(StrEnum):
-    """What a person has to look at now."""
+    """The kinds of event that a person must look at now."""
 
-    BYPASSED = "bypassed"  # the job says that it uploaded, and was granted nothing
-    UNKNOWN = "unknown"  # the authority may have heard that we commit, and nobody knows
+    BYPASSED = "bypassed"  # the job reports an upload, and was granted nothing
+    UNKNOWN = "unknown"  # the authority may have heard the commitment, and its state is unknown
 
 
 class Cause(StrEnum):
-    """Why a gpg was refused."""
+    """The cause of a refusal."""
 
-    REFUSED = "refused"  # the authority said something else than go-ahead
-    SILENCE = "silence"  # it did not answer
-    COMMAND = "command"  # gpg's command is none that we know
+    REFUSED = "refused"  # the authority's answer was not go-ahead
+    SILENCE = "silence"  # the authority did not answer
+    COMMAND = "command"  # gpg's command is unknown to us
     OVER = "over"  # the job is over, or its gate was closed
-    FAILED = "failed"  # the disk, or the authority was not there
+    FAILED = "failed"  # an error of the disk, or the authority could not be reached
     OTHER = "other"
 
 
-#: How the supervisor's reasons begin -> the cause.
+#: The first words of the supervisor's reasons -> the cause.
 CAUSES = {
     "the authority did not say go-ahead": Cause.REFUSED,
     "the authority did not answer": Cause.SILENCE,
@@ -47,15 +47,15 @@ CAUSES = {
     "the supervisor cannot go on": Cause.FAILED,
 }
 
-#: Seconds from a job's start to its commitment: quick ones, what clones and builds, what hung.
+#: Seconds from a job's start to its commitment: fast jobs, jobs that clone and build, hung jobs.
 BUCKETS = ("1", "10", "60", "300", "1800", "7200", "+Inf")
 
-#: metric -> label value -> number. The label value is empty for a metric that has no label.
+#: metric -> label value -> number. The label value is empty for a metric without a label.
 Sums = dict[str, dict[str, float]]
 
 
 class Metric(NamedTuple):
-    """One metric: its type, its label, the values that this has, and what it is, for people."""
+    """One metric: its type, its label, the values of that label, and a description for people."""
 
     kind: str
     label: str
@@ -104,7 +104,7 @@ def nothing() -> Sums:
 
 
 def alarm_of(transcript: Transcript, verdict: Verdict) -> Alarm | None:
-    """What a person has to be called for, of a job that is over."""
+    """The alarm for a job that is over; None if no person is needed at once."""
     if any((line.sigil, line.text) == ("%", "bypassed") for line in transcript.lines):
         return Alarm.BYPASSED
     unknown = verdict.state is State.UNKNOWN and verdict.outcome is Outcome.IRRECOVERABLE
@@ -112,7 +112,7 @@ def alarm_of(transcript: Transcript, verdict: Verdict) -> Alarm | None:
 
 
 def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
-    """Add what there is to be counted of one attempt that is over. `verdict` is its journal's."""
+    """Add the numbers of one attempt that is over. `verdict` is that of its journal."""
     sums["gpgshim_attempts_total"][verdict.outcome] += 1
     sums["gpgshim_crashed_total"][""] += not verdict.told
     alarm = alarm_of(transcript, verdict)
@@ -126,7 +126,7 @@ def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
 
 
 def _count_answers(sums: Sums, transcript: Transcript) -> None:
-    waiting: list[tuple[int, float | None]] = []  # the how-many-eth question, and since when
+    waiting: list[tuple[int, float | None]] = []  # (number of the request, its time)
     asked = 0
     for line in transcript.lines:
         word, _, rest = line.text.partition(" ")
@@ -147,14 +147,14 @@ def _count_answers(sums: Sums, transcript: Transcript) -> None:
 
 
 def cause_of(why: str) -> Cause:
-    """The cause behind a refusal's reason."""
+    """The cause of a refusal, from its reason."""
     return next((cause for start, cause in CAUSES.items() if why.startswith(start)), Cause.OTHER)
 
 
 def _count_commitment(sums: Sums, transcript: Transcript) -> None:
     for line in transcript.lines:
         if (line.sigil, line.text) == ("%", "bypassed"):
-            return  # a commitment after it is one that is only told
+            return  # a later commitment was only reported to the authority late
         if (line.sigil, line.text) == ("!", State.COMMITTED) and line.at is not None:
             sums["gpgshim_commitment_seconds"]["sum"] += line.at
             for bucket in BUCKETS:

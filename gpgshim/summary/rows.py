@@ -1,8 +1,8 @@
-"""One attempt in one row: what somebody who looks after many jobs wants to see of it.
+"""One attempt as one row, for a person who supervises many jobs.
 
-Rule 1: pure: a journal's bytes in, a row out. A file that is no journal has a row too.
-Rule 2: what needs a person is a row of NEEDS. The rest is told, and asks for nothing.
-Rule 3: the JSON form is stable: fields may come, and none goes or changes its meaning.
+Rule 1: pure: a journal's bytes in, a row out. A file that is not a journal has a row too.
+Rule 2: NEEDS decides which attempts need a person. All others are only for information.
+Rule 3: the JSON form is stable: fields may be added; none is removed or changes its meaning.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from gpgshim.summary.story import Story, tell
 
 S, O = State, Outcome  # noqa: E741 - the table below is read by its columns
 
-#: (durable state, outcome) -> what a person has to do; empty: nothing. As total as gate.MEANINGS.
+#: (durable state, outcome) -> what a person must do, or "". Total in the same way as gate.MEANINGS.
 NEEDS: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): "",
     (S.UNCOMMITTED, O.RETRIABLE): "",
-    (S.UNCOMMITTED, O.IRRECOVERABLE): "",  # whoever wanted it was told why
+    (S.UNCOMMITTED, O.IRRECOVERABLE): "",  # the caller knows the reason
     (S.UNKNOWN, O.IRRECOVERABLE): "ask the authority what it believes",
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "check what was published",
 }
-#: (durable state, outcome) -> what else there is to know, as shortly as one line of many wants it.
+#: (durable state, outcome) -> further information, short enough for one line of a list.
 SHORT: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): "nobody was asked to commit",
     (S.UNCOMMITTED, O.RETRIABLE): "nobody was asked to commit",
     (S.UNCOMMITTED, O.IRRECOVERABLE): "nobody was asked to commit, and it would fail again",
-    (S.UNKNOWN, O.IRRECOVERABLE): "",  # what is needed says it
+    (S.UNKNOWN, O.IRRECOVERABLE): "",  # NEEDS says it
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "",
 }
@@ -40,16 +40,16 @@ BYPASSED = "find what went round the gate, and what the authority believes"
 NO_JOURNAL = "look at the file: it is not a journal, so take the job for unknown"
 UNREAD = "look at the file: it cannot be read, so take the job for unknown"
 
-UNDER_WAY = "under way"  #: stands where an outcome would
-CRASHED = "its supervisor is gone"  #: and wrote no outcome: what is true is derived
+UNDER_WAY = "under way"  #: used in place of an outcome
+CRASHED = "its supervisor is gone"  #: it wrote no outcome; the outcome is derived
 
 
 class Row(NamedTuple):
-    """An attempt. `outcome` is None while it is under way, and else what is true of the job.
+    """An attempt. `outcome` is None while it is under way, otherwise what is true of the job.
 
-    `told` is whether the journal itself holds the outcome. `age` is in seconds since the attempt
-    began, `lasted` and `retriable` too; None where that is not known. `needs` says what a person
-    has to do, `words` what else there is to know, `meaning` the same at length. `earlier` are the
+    `told` says whether the journal itself holds the outcome. `age` (since the attempt began),
+    `lasted` and `retriable` are in seconds; None if unknown. `needs` says what a person must do,
+    `words` gives further information, and `meaning` gives the same in full. `earlier` are the
     outcomes of the job's earlier attempts, the first one first.
     """
 
@@ -72,7 +72,7 @@ class Row(NamedTuple):
 
     @property
     def as_json(self) -> dict[str, object]:
-        """The fields as `status --json` gives them. Times are in seconds, and `null` if unknown."""
+        """The fields as `status --json` prints them. Times are in seconds; `null` if unknown."""
         return {
             "job": self.job,
             "attempt": self.attempt,
@@ -97,8 +97,8 @@ def row_of(
 ) -> Row:
     """The row of the journal whose bytes are `data`. Raises nothing.
 
-    `now` and `written` (when the file last was) are in seconds since 1970. `under_way` is whether
-    its supervisor is there; with an outcome on disk it is only leaving.
+    `now` and `written` (the file's last write) are in seconds since 1970. `under_way` says whether
+    its supervisor is alive; if the outcome is on disk, the supervisor is only finishing.
     """
     try:
         story = tell(parse(data))
@@ -134,7 +134,7 @@ def row_of(
 
 
 def unread(job: str, attempt: int, path: str, why: str, now: float, written: float) -> Row:
-    """The row of a journal that is there and cannot be read. Raises nothing."""
+    """The row of a journal that exists but cannot be read. Raises nothing."""
     return _unknown(job, attempt, path, False, max(0.0, now - written), UNREAD, why)
 
 

@@ -1,9 +1,10 @@
-"""What happened to a job, from its journal: who, when, what, and what could still be undone.
+"""The history of one job, from its journal: the parties, the events, their times, and what could
+still be undone at each event.
 
-Rule 1: pure: a transcript in, events out. A terminal, a page and a table are made from the same.
-Rule 2: `undo` is what would be true of the job if everything had stopped at that moment; it is a
-row of UNDO, and says no more than verdict.judge says of the journal so far.
-Rule 3: names, command lines and notes are other people's words. They are shown, and decide nothing.
+Rule 1: pure: a transcript in, events out. The terminal, the page and the table use the same events.
+Rule 2: `undo` is what would be true of the job if everything had stopped at that moment. It is a
+row of UNDO, and claims no more than verdict.judge does for the journal so far.
+Rule 3: names, command lines and notes are foreign text. They are shown, and decide nothing.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from gpgshim.core.verdict import Verdict, ending_of, judge
 class Undo(StrEnum):
     """What could still be undone."""
 
-    RETRIABLE = "retriable"  # all of it: nobody was asked to commit
-    ASKING = "being asked"  # the authority may have heard, and has not answered
-    UNKNOWN = "not known"  # and will not answer; or a signature went round the gate
-    REFUSED = "refused"  # it said no: it has not committed, but it was asked
+    RETRIABLE = "retriable"  # everything: no commitment was requested
+    ASKING = "being asked"  # the authority may have heard the request, and has not answered
+    UNKNOWN = "not known"  # it will not answer; or a signature bypassed the gate
+    REFUSED = "refused"  # it refused: it has not committed, but it heard the request
     FINAL = "final"  # nothing: signatures may have been made
 
 
-#: What each means, for whoever reads it for the first time.
+#: The explanation of each for a new reader.
 MEANINGS = {
     Undo.RETRIABLE: "nobody was asked to commit: if the job failed now, it could be tried again",
     Undo.ASKING: "the authority may have heard: it is never called retriable again",
@@ -40,19 +41,19 @@ MEANINGS = {
 
 
 class Heard(StrEnum):
-    """What came from the authority."""
+    """The kinds of answer from the authority."""
 
-    NOTHING = "nothing"  # yet
+    NOTHING = "nothing"  # so far
     REFUSAL = "refusal"
-    SILENCE = "silence"  # and nothing will
+    SILENCE = "silence"  # and no answer will come
 
 
 S, H = State, Heard
 
-#: (durable state, what the authority said to that) -> what could still be undone.
+#: (durable state, the authority's answer in that state) -> what could still be undone.
 UNDO: dict[tuple[State, Heard], Undo] = {
     (S.UNCOMMITTED, H.NOTHING): Undo.RETRIABLE,
-    (S.UNCOMMITTED, H.REFUSAL): Undo.RETRIABLE,  # it was not asked, whatever it says
+    (S.UNCOMMITTED, H.REFUSAL): Undo.RETRIABLE,  # an answer without a request
     (S.UNCOMMITTED, H.SILENCE): Undo.RETRIABLE,
     (S.UNKNOWN, H.NOTHING): Undo.ASKING,
     (S.UNKNOWN, H.REFUSAL): Undo.REFUSED,
@@ -64,34 +65,34 @@ UNDO: dict[tuple[State, Heard], Undo] = {
 
 
 class Party(StrEnum):
-    """Who takes part, in the order in which they stand in a diagram."""
+    """The parties of an event, in the order of their columns in a diagram."""
 
     AUTHORITY = "authority"
     SUPERVISOR = "supervisor"
     JOB = "job"  # dgit-repos-server, or the command
-    DGIT = "dgit"  # where it is known to be there, and is not the job itself
+    DGIT = "dgit"  # if it is known to take part, and is not the job itself
     GPG = "gpg"
 
 
 class Kind(StrEnum):
-    """What sort of thing an event is."""
+    """The kind of an event."""
 
-    ASK = "ask"  # gpg was called, and asks
+    ASK = "ask"  # gpg was called, and sends a request
     ANSWER = "answer"
     DISK = "disk"  # on disk, and synced
-    MESSAGE = "message"  # between the authority and us
-    REPORT = "report"  # dgit-repos-server's, which is held
-    ENDED = "ended"  # a gpg is there no more
+    MESSAGE = "message"  # between the authority and the supervisor
+    REPORT = "report"  # the report of dgit-repos-server, which is held
+    ENDED = "ended"  # a gpg has ended
     WORLD = "world"
     NOTE = "note"
     OUTCOME = "outcome"
 
 
 class Event(NamedTuple):
-    """One event. `at` is in seconds since the job began; `to` is None for what has no addressee.
+    """One event. `at` is in seconds since the job began; `to` is None without a recipient.
 
-    `undo` holds from this event on. `number` says which gpg it is about, 0: none. Of an ASK,
-    `notes` say who asks and for which bytes, and `by` is the program that called gpg.
+    `undo` holds from this event on. `number` is that of the gpg concerned, or 0. For an ASK,
+    `notes` describe the client and its files, and `by` is the program that called gpg.
     """
 
     at: float | None
@@ -106,12 +107,12 @@ class Event(NamedTuple):
 
 
 class Story(NamedTuple):
-    """A job's attempt. `names` has the parties that take part, in their order.
+    """The story of one attempt. `names` has the parties that take part, in their order.
 
-    `no_return` and `commitment` are the indices of the events from which on it was not retriable,
-    and final; None: it never was. `seconds` is how long it took, `retriable` how long it stayed so,
-    both None where the journal has no times. `waits_for` is empty once the outcome is there.
-    `bypassed` is whether a signature went round the gate.
+    `no_return` and `commitment` are the indices of the events from which on the job was not
+    retriable, and final; None if that did not happen. `seconds` is its length, and `retriable` the
+    time for which it was retriable; both are None if the journal has no times. `waits_for` is empty
+    if there is an outcome. `bypassed` says whether a signature bypassed the gate.
     """
 
     head: dict[str, str]
@@ -128,12 +129,12 @@ class Story(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The journal's: JOB.N."""
+        """The name of the journal: JOB.N."""
         return f"{self.head.get('job', '?')}.{self.head.get('attempt', '?')}"
 
     @property
     def is_to_scale(self) -> bool:
-        """Whether every event has a time, and none lies before the one above it."""
+        """Whether every event has a time, and the times never decrease."""
         times = [event.at for event in self.events if event.at is not None]
         return (
             len(times) == len(self.events) > 0
@@ -144,7 +145,7 @@ class Story(NamedTuple):
 
 P, K = Party, Kind
 
-#: First words of a `%` line -> (what sort, who, to whom, what is said of it). `{}` is the rest.
+#: First words of a `%` line -> (kind, party, recipient, text). `{}` is the rest of the line.
 WORLD: dict[str, tuple[Kind, Party, Party | None, str]] = {
     "exit": (K.WORLD, P.JOB, P.SUPERVISOR, "ended with status {}"),
     "signal": (K.WORLD, P.JOB, P.SUPERVISOR, "was killed by signal {}"),
@@ -163,22 +164,22 @@ WORLD: dict[str, tuple[Kind, Party, Party | None, str]] = {
     "failed": (K.WORLD, P.SUPERVISOR, None, "cannot go on: {}"),
 }
 
-#: What the authority's words and silences make of the question.
+#: The authority's answer that an event of the gate stands for.
 _HEARD = {
     GateEvent.REFUSAL: Heard.REFUSAL,
     GateEvent.SILENCE: Heard.SILENCE,
     GateEvent.FAILED: Heard.SILENCE,
-    GateEvent.CLOSE: Heard.SILENCE,  # an answer that comes now grants nothing
+    GateEvent.CLOSE: Heard.SILENCE,  # an answer after this grants nothing
 }
 
 LONGEST_NAME = 16  #: characters of a party's name
-LONGEST_JOB = 1e9  #: seconds; what claims to be longer is no time
+LONGEST_JOB = 1e9  #: seconds; a greater value is not taken as a time
 
 
 def tell(transcript: Transcript) -> Story:
-    """The story of a journal, whole or torn.
+    """The story of a journal, complete or torn.
 
-    Raises TranscriptError for one that contradicts itself.
+    Raises TranscriptError for a journal that contradicts itself.
     """
     verdict = judge(transcript)
     teller = _Teller(transcript)
@@ -190,7 +191,7 @@ def tell(transcript: Transcript) -> Story:
         teller.doubt("(there is no event: what happened is not known)")
     names = _names(transcript.head, teller.saw_dgit)
     events = tuple(teller.events)
-    if Party.DGIT not in names:  # it is the job itself
+    if Party.DGIT not in names:  # dgit is the job itself
         events = tuple(
             event._replace(who=Party.JOB) if event.who is Party.DGIT else event for event in events
         )
@@ -231,7 +232,7 @@ def _names(head: dict[str, str], saw_dgit: bool) -> dict[Party, str]:
 
 
 def job_name(head: dict[str, str]) -> str:
-    """What the job is called among those who take part: d-r-s, or the command's name."""
+    """The job's name as a party: d-r-s, or the name of the command."""
     try:
         first = (unquote(head.get("command", "")) or ["the job"])[0]
     except TranscriptError:
@@ -241,22 +242,22 @@ def job_name(head: dict[str, str]) -> str:
 
 
 def read_callers(note: str) -> list[str]:
-    """The programs that an asker runs under, the nearest first, from its `pid …` note."""
+    """The programs that a client runs under, the nearest first, from its `pid …` note."""
     _, under, names = note.partition(", under ")
     return [each.rpartition("[")[0] for each in names.split(", ")] if under else []
 
 
 class _Teller:
-    """Where the telling stands."""
+    """The state of the telling of a story."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.events: list[Event] = []
         self.saw_dgit = False
-        # Journal.create writes the first line, and no time with it: that is when time begins.
+        # Journal.create writes the first line without a time; the job's time begins there.
         self._start = 0.0 if any(line.at is not None for line in transcript.lines) else None
-        self._disk = State.UNKNOWN  # until a line says better
+        self._disk = State.UNKNOWN  # until a line says otherwise
         self._heard = Heard.SILENCE
-        # When it went round, nobody knows: from the beginning on, nothing is vouched for.
+        # The time of the bypass is unknown, so from the beginning on nothing is certain.
         self.bypassed = any(
             (line.sigil, line.text) == ("%", "bypassed") for line in transcript.lines
         )
@@ -264,12 +265,12 @@ class _Teller:
         self._asked = 0
         self._waiting: list[int] = []
         self._signing: set[int] = set()
-        self._held = False  # whether a report was made that nobody was told yet
+        self._held = False  # whether there is a report that was not sent to the manager yet
         self._over = self._told = False
-        self._noting = False  # whether a note would be about the last event
+        self._noting = False  # whether a note would belong to the last event
 
     def take(self, line: Line) -> None:
-        """One line more."""
+        """Add one line."""
         if line.sigil == "#":
             self._noting = self._note(line)
             return
@@ -301,13 +302,13 @@ class _Teller:
             self._add(line, Kind.OUTCOME, Party.SUPERVISOR, None, f"outcome: {line.text}")
 
     def doubt(self, what: str) -> None:
-        """The journal ends where anything may have followed."""
+        """The journal ends at a point after which anything may have happened."""
         undo = Undo.UNKNOWN if self._undo() is Undo.RETRIABLE else self._undo()
         at = self.events[-1].at if self.events else None
         self.events.append(Event(at, Kind.NOTE, Party.SUPERVISOR, None, what, undo))
 
     def waits_for(self) -> str:
-        """What a job that is under way waits for, as far as its journal tells."""
+        """The event that a job under way waits for, as far as its journal shows."""
         if self._told:
             return ""
         if self._held:
@@ -325,14 +326,14 @@ class _Teller:
         return "the job to go on, or to end"
 
     def _hear(self, line: Line) -> None:
-        """What `line` changes of what could be undone."""
+        """Update the state and the authority's answer from `line`."""
         if line.sigil == "!":
             self._disk, self._heard = State(line.text), Heard.NOTHING
             return
         self._over = self._over or ending_of(line) is not None
         event = event_of(line)
         if event is GateEvent.CLOSE and self.bypassed:
-            return  # the gate was closed before the authority was asked, late
+            return  # the gate was closed before the late request to the authority
         if event in _HEARD and self._heard is Heard.NOTHING:
             self._heard = _HEARD[event]
 
@@ -363,7 +364,7 @@ class _Teller:
         self._add(line, kind, who, to, text.format(rest), number)
 
     def _note(self, line: Line) -> bool:
-        """Take a note; whether the next could belong to the same question."""
+        """Add a note; whether the next note could belong to the same request."""
         words = line.text.split(" ")
         about = self._noting and words[0] in ("pid", "sha256")
         if about:

@@ -49,9 +49,7 @@ NOT_STARTED = {
 
 @contextlib.contextmanager
 def own_umask() -> Iterator[None]:
-    """Files that we make are for this user alone, and usable for us, whatever the caller's umask
-    is.
-    """
+    """Set our own umask: files that we make are for this user alone, and usable for us."""
     given = os.umask(0o077)
     try:
         yield

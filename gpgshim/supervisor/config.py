@@ -104,7 +104,7 @@ KEYS: dict[str, tuple[Kind, str]] = {
 def user_file(environ: Mapping[str, str]) -> Path | None:
     """The path of the user's file, which may not exist; None for a user without a home."""
     base = environ.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
+    if not base.startswith("/"):  # the XDG specification: a relative path must be ignored
         directory = home(environ)
         if directory is None:
             return None

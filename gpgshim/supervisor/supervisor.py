@@ -104,7 +104,7 @@ class Supervisor:
         self.refusals: list[str] = []  # why gpgs were refused, each cause once
         self.over = ""  # the journal's line that ended the job, once it is over
         self.refusing: Callable[[], None] = lambda: None  # called before a client is refused
-        self.latest = math.inf  # on the clock: later answers do not count, but to a late commitment
+        self.latest = math.inf  # on the clock: a later answer counts only for a late commitment
         self._verdict: Verdict | None = None
         self._askers: set[Asker] = set()
         self._waiting: list[Asker] = []  # in the order of requests and answers

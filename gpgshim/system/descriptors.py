@@ -1,9 +1,10 @@
-"""File descriptors: whole writes, and whose descriptor is whose.
+"""File descriptors: complete writes, and the owner of a descriptor.
 
-Rule 1: a short write is no error, and is gone on with.
-Rule 2: 0, 1 and 2 are open in every program of ours. Otherwise the next file that is opened takes
-the number, and what is written to stdout or stderr goes into it.
-Rule 3: every descriptor of ours is close-on-exec (PEP 446), so one that is not is the caller's.
+Rule 1: a short write is no error, and is continued.
+Rule 2: descriptors 0, 1 and 2 are open in each of our programs. Otherwise the next opened file
+would get the number, and output to stdout or stderr would go into that file.
+Rule 3: all our own descriptors are close-on-exec (PEP 446), so a descriptor without that flag is
+the caller's.
 """
 
 from __future__ import annotations
@@ -13,31 +14,32 @@ import os
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write all of `data`. Raises OSError, and then a part of it may be written."""
+    """Write all of `data`. Raises OSError; then a part of it may be written."""
     while data:
         data = data[os.write(fd, data) :]
 
 
 def open_standard() -> frozenset[int]:
-    """Open /dev/null on whichever of 0, 1 and 2 is closed; those that were. Raises OSError.
+    """Open /dev/null as each of 0, 1 and 2 that is closed; returns these. Raises OSError.
 
-    They are close-on-exec: a program that we become, or start, finds them closed as we did.
+    They are close-on-exec: a program that we exec or start finds them closed, as we did.
     """
     closed = set()
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # open(2) returns the lowest free number
         closed.add(fd)
     os.close(fd)
     return frozenset(closed)
 
 
 def release_inherited() -> None:
-    """Close the caller's descriptors above 2: a child that has them decides how long they live.
+    """Close the caller's descriptors above 2, so that only a child that inherited them holds them.
 
-    As long as we had them too, no reader of a pipe would see its end, and no lock of flock(2) would
+    If we kept them open, then after the child closed its own, a reader of a pipe would not see the
+    end of file, and a lock of flock(2) would not be released.
     be released, when that child closes its own.
     """
     with contextlib.suppress(OSError):  # without /proc they stay open
         for each in map(int, os.listdir("/proc/self/fd")):
-            with contextlib.suppress(OSError):  # the one that this list was read from
+            with contextlib.suppress(OSError):  # the descriptor of this directory listing
                 if each > 2 and os.get_inheritable(each):
                     os.close(each)

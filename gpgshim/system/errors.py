@@ -1,4 +1,4 @@
-"""Three errors, by whose fault it is, each with its exit status (sysexits).
+"""The errors that end our programs, one class for each cause, with its exit status (sysexits).
 
 A message says what was seen, where, and what is therefore true of the job, in one line.
 """
@@ -9,37 +9,37 @@ from signal import Signals
 
 
 class GpgshimError(Exception):
-    """What ends a program of ours with one line on stderr and `status`."""
+    """An error that ends one of our programs with one line on stderr and `status`."""
 
     status = 70  # EX_SOFTWARE
 
 
 class Misused(GpgshimError):
-    """Whoever typed the command: bad words on the command line."""
+    """The user's fault: invalid words on the command line."""
 
     status = 64  # EX_USAGE
 
 
 class Malformed(Misused):
-    """Whoever made the data: a journal or a list of cases that does not read as one."""
+    """Faulty input data: a journal or a list of cases that cannot be parsed."""
 
     status = 65  # EX_DATAERR
 
 
 class Misconfigured(GpgshimError):
-    """Whoever set up the machine: no real gpg, a directory that others can write."""
+    """A faulty set-up of the machine: no real gpg, a directory that other users can write to."""
 
     status = 78  # EX_CONFIG
 
 
 class Unable(GpgshimError):
-    """The machine itself: a full disk, no more processes, a peer that is not there."""
+    """A failure of the machine: a full disk, too many processes, a peer that cannot be reached."""
 
     status = 74  # EX_IOERR
 
 
 class Stopped(BaseException):
-    """A signal to us, before a job has begun: what has been set up is taken down."""
+    """A signal to us before the job has begun: the set-up is undone."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {Signals(number).name}; nothing was started")

@@ -1,6 +1,6 @@
-"""Linux's calls that Python does not have: prctl(2) and signalfd(2).
+"""Linux system calls that Python does not have: prctl(2) and signalfd(2).
 
-Rule 1: ctypes takes milliseconds to load, so only a program that starts a job imports this.
+Rule 1: ctypes takes milliseconds to load, so only a program that starts a job imports this module.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Signal(NamedTuple):
-    """A signal that we got; `by_kernel` is whether no process sent it, but the terminal, say."""
+    """A received signal; `by_kernel` says that no process sent it, but for example the terminal."""
 
     number: int
     by_kernel: bool
 
 
 def become_subreaper() -> None:
-    """Have the orphans among our descendants come to us, not to init. Raises OSError."""
+    """Have the orphans among our descendants reparented to us, not to init. Raises OSError."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
@@ -38,7 +38,7 @@ def die_with_parent() -> None:
 
 
 def signal_descriptor(numbers: Iterable[int]) -> int:
-    """A descriptor from which signals that are blocked can be read. Raises OSError."""
+    """A descriptor from which blocked signals can be read. Raises OSError."""
     wanted = ctypes.create_string_buffer(_SIGSET)
     _libc.sigemptyset(wanted)
     for number in numbers:
@@ -48,12 +48,12 @@ def signal_descriptor(numbers: Iterable[int]) -> int:
 
 
 def read_signals(fd: int) -> list[Signal]:
-    """All signals that wait at signal_descriptor()'s `fd`."""
+    """All pending signals of `fd`, a descriptor from signal_descriptor()."""
     try:
         data = os.read(fd, 64 * _SIGINFO)
     except BlockingIOError:
         return []
-    # signalfd(2): ssi_signo, ssi_errno, ssi_code; sigaction(2): a code above 0 is the kernel's.
+    # signalfd(2): ssi_signo, ssi_errno, ssi_code; sigaction(2): a code above 0 means the kernel.
     return [
         Signal(number, code > 0)
         for at in range(0, len(data), _SIGINFO)

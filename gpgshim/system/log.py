@@ -1,9 +1,9 @@
-"""What is said to whoever runs us: one whole line, in one write, on stderr.
+"""Log messages: one complete line, in one write, on stderr.
 
-Rule 1: a line is lost where nobody takes it. Nothing is held up or ended by what could not be said.
-Rule 2: here, and nowhere else, control characters are escaped and secrets masked for all messages.
-Rule 3: where stderr is the system's journal, and only there, `<N>` in front tells it how much it
-matters (sd-daemon(3); systemd.exec(5) on $JOURNAL_STREAM).
+Rule 1: a line is lost if it cannot be written. A failed write neither delays nor ends anything.
+Rule 2: only this module escapes control characters and masks secrets, for all messages.
+Rule 3: if stderr is the system's journal, and only then, a prefix `<N>` gives the severity of the
+line (sd-daemon(3); systemd.exec(5) on $JOURNAL_STREAM).
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from gpgshim.gpgargs.text import printable
 
 
 class Level(IntEnum):
-    """How much a line matters: syslog(3)'s numbers."""
+    """The severity of a line, by the numbers of syslog(3)."""
 
-    ALERT = 1  # a person has to look at it now
+    ALERT = 1  # a person must act now
     ERROR = 3
     WARNING = 4
     NOTICE = 5
     INFO = 6
 
 
-#: What became of a job -> how much the line that says so matters.
+#: Outcome of a job -> severity of the line that reports it.
 LEVELS = {
     Outcome.UPLOADED: Level.INFO,
     Outcome.UNSIGNED: Level.INFO,
     Outcome.OBSERVED: Level.INFO,
-    Outcome.RETRIABLE: Level.NOTICE,  # it will be tried again
+    Outcome.RETRIABLE: Level.NOTICE,  # the job will be retried
     Outcome.IRRECOVERABLE: Level.WARNING,
 }
 
 
 def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim") -> None:
-    """`text` as one line of the program `who`, whatever names and words are in it."""
+    """Write `text` as one line of the program `who`, whatever names and words it contains."""
     line = printable(f"{who}: {mask.of_text(text)}")
     with contextlib.suppress(OSError):
         mark = f"<{level}>" if _is_the_journal(2) else ""
@@ -46,7 +46,7 @@ def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim") -> None:
 
 
 def _is_the_journal(fd: int) -> bool:
-    """Whether `fd` is the stream that systemd made for us, not one that came later."""
+    """Whether `fd` is the stream that systemd opened for us, and not a later file."""
     given = os.environ.get("JOURNAL_STREAM")
     if not given:
         return False

@@ -1,8 +1,8 @@
-"""Where things are: journals, jobs' directories, and the real programs.
+"""The locations of journals, jobs' directories and the real programs, and checks of them.
 
-Rule 1: a path that another user controls, or could replace at any component, is refused, not used
-with care: check_path is the one check, for every directory and file of ours.
-Rule 2: a stunt is never taken for the real program, by whatever name or link it is found.
+Rule 1: a path that another user controls, or could replace at any component, is refused. check_path
+is the only check, for all our directories and files.
+Rule 2: a stunt is never taken for the real program, under any name or link.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 
 from gpgshim.system.errors import Misconfigured, Unable
 
-#: What a stunt's text contains, and no real program's: the import of its body.
+#: A text in every stunt, and in no real program: the import of its body.
 _STUNT = b"from gpgshim."
-#: What a program of wall.py contains, and no other program as small as these.
+#: A text in every program of wall.py, and in no other program of that size.
 REFUSAL = b"gpgshim refuses: "
 
-_MOST_LINKS = 40  #: symbolic links on one path, as for the kernel (path_resolution(7))
+_MOST_LINKS = 40  #: symbolic links on one path, the same limit as the kernel's (path_resolution(7))
 
-#: What to do where another user controls a directory.
+#: Hints for a directory that another user controls.
 RUNTIME_HINT = (
     "unset XDG_RUNTIME_DIR, or set it to a directory of this user (`sudo -E` leaves the caller's)"
 )
@@ -33,14 +33,14 @@ STATE_HINT = "set XDG_STATE_HOME to a directory of this user (`sudo -E` leaves t
 
 
 def state_directory(environ: dict[str, str]) -> Path:
-    """Where journals are: $STATE_DIRECTORY as systemd gives it, else under $XDG_STATE_HOME.
+    """The directory of the journals: $STATE_DIRECTORY (from systemd), or below $XDG_STATE_HOME.
 
-    Raises Misconfigured where the environment names no place, and the user has no home.
+    Raises Misconfigured if the environment names no directory and the user has no home.
     """
     if given := environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
     base = environ.get("XDG_STATE_HOME", "")
-    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
+    if not base.startswith("/"):  # the XDG specification: a relative path must be ignored
         directory = home(environ)
         if directory is None:
             raise Misconfigured(
@@ -53,7 +53,7 @@ def state_directory(environ: dict[str, str]) -> Path:
 
 
 def home(environ: Mapping[str, str]) -> str | None:
-    """The user's home: $HOME, or what the user database says; None where neither is a path."""
+    """The user's home: $HOME, or from the user database; None if neither is an absolute path."""
     given = environ.get("HOME", "")
     if not given.startswith("/"):
         import pwd
@@ -66,7 +66,7 @@ def home(environ: Mapping[str, str]) -> str | None:
 
 
 def runtime_directory(environ: dict[str, str]) -> Path:
-    """Where jobs' directories are made: $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/gpgshim, or /tmp."""
+    """The base of jobs' directories: $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/gpgshim, or /tmp."""
     if given := environ.get("RUNTIME_DIRECTORY"):
         return Path(given.split(":")[0])
     base = environ.get("XDG_RUNTIME_DIR", "")
@@ -74,13 +74,13 @@ def runtime_directory(environ: dict[str, str]) -> Path:
 
 
 def make_private(directory: Path, hint: str = "name another place") -> None:
-    """Make `directory`, and what is missing above it, on disk; or check the one that is there.
+    """Make `directory` and its missing parents, on disk; or check the existing directory.
 
-    Raises Misconfigured where another user controls it (see check_path; `hint` says what to do),
-    Unable where it cannot be made. A sticky directory that all can write, such as /tmp, passes:
-    what is made in it has a random name.
+    Raises Misconfigured if another user controls it (see check_path; `hint` is the advice), Unable
+    if it cannot be made. A sticky directory that all users can write to, such as /tmp, passes: each
+    name that we make in it is random.
     """
-    check_path(directory, hint)  # before anything is made in what another user controls
+    check_path(directory, hint)  # nothing is made in a directory that another user controls
     try:
         missing = [directory]
         while not missing[-1].parent.exists():
@@ -103,7 +103,7 @@ def make_private(directory: Path, hint: str = "name another place") -> None:
 def own_user() -> int:
     """Our effective user id as the kernel reports it.
 
-    geteuid(2) is not the kernel's word under fakeroot(1) and proot(1): both change its result.
+    Under fakeroot(1) and proot(1), the result of geteuid(2) is changed and not the kernel's.
     """
     one, other = socket.socketpair()
     with one, other:
@@ -113,8 +113,8 @@ def own_user() -> int:
 def is_trusted(owner: int) -> bool:
     """Whether `owner`, as stat(2) reports it, is root or this user.
 
-    What changes geteuid(2), such as fakeroot, changes stat(2) alike, so that one agrees with the
-    other; it need not change both, so the kernel's own word counts too.
+    A tool that changes geteuid(2), such as fakeroot, usually changes stat(2) in the same way, so
+    the two agree. It need not change both, so the kernel's own report counts too.
     """
     return owner in (0, os.geteuid()) or owner == own_user()
 
@@ -126,20 +126,20 @@ def user_of(end: socket.socket) -> int:
 
 
 def check_path(path: Path, hint: str = "name another place") -> None:
-    """Raises Misconfigured where another user controls `path`, or could replace it.
+    """Raises Misconfigured if another user controls `path`, or could replace it.
 
-    Every component is looked at, and symbolic links are followed one by one. The owner must be root
-    or this user. Others must not be able to write to it, unless it is a sticky directory: in that
-    one they cannot rename what is not theirs, and a symbolic link in it must be root's or ours.
-    What is missing at the end is not looked at. `hint` says what to do. Raises Unable for a
-    component that cannot be looked at.
+    Every component is checked, and symbolic links are followed one by one. The owner must be root
+    or this user. Other users must not be able to write to it, unless it is a sticky directory:
+    there they cannot rename files of other users, and a symbolic link in it must be root's or ours.
+    Missing components at the end are not checked. `hint` is the advice in the message. Raises
+    Unable for a component that cannot be examined.
     """
     waiting = [*reversed(path.absolute().parts)]
     at = Path("/")
     links = 0
     in_sticky = False
     while waiting:
-        below = at / waiting.pop()  # a part that is absolute begins anew
+        below = at / waiting.pop()  # an absolute part replaces the path so far
         try:
             info = below.lstat()
             is_link = stat.S_ISLNK(info.st_mode)
@@ -169,10 +169,11 @@ def check_path(path: Path, hint: str = "name another place") -> None:
 def check_ours(
     at: Path, info: os.stat_result, path: Path | None = None, hint: str = "name another place"
 ) -> None:
-    """Raises Misconfigured where another user owns `at` or can write to it.
+    """Raises Misconfigured if another user owns `at` or can write to it.
 
-    `at` is `path` (default), or a directory above it. A sticky directory that all can write, such
-    as /tmp, passes. So does what a group can write that has no other member than root and us.
+    `at` is `path` (default), or a directory above it. A sticky directory that all users can write
+    to, such as /tmp, passes. A file or directory also passes if its group can write to it and has
+    no members but root and us.
     """
     replace = f"replace {path}" if path not in (None, at) else ""
     if not _is_ours_or_of_the_system(info.st_uid):
@@ -204,10 +205,10 @@ def _overflow_user() -> int:
 
 
 def _is_mapped(user: int) -> bool:
-    """Whether `user` is a user of our user namespace (user_namespaces(7)).
+    """Whether `user` exists in our user namespace (user_namespaces(7)).
 
-    In the namespace of an ordinary user root is not mapped, and root's directories have another
-    owner there.
+    In the user namespace of an ordinary user, root is not mapped, and root's directories have
+    another owner.
     """
     try:
         rows = [row.split() for row in Path("/proc/self/uid_map").read_text().splitlines()]
@@ -217,13 +218,14 @@ def _is_mapped(user: int) -> bool:
 
 
 def _is_private_group(at: Path, group: int) -> bool:
-    """Whether `group` has no other members than root and us, and `at` has no access list (ACL).
+    """Whether `group` has no members but root and us, and `at` has no access list (ACL).
 
-    Of /etc/passwd and /etc/group alone: a name service can hang, and does not list all its users.
+    Only /etc/passwd and /etc/group are read: a name service can hang, and may not list all its
+    users.
     """
     try:
         os.getxattr(at, "system.posix_acl_access")
-        return False  # the bits of the group are then the most that anybody in the list can have
+        return False  # with an ACL, the group bits are only the upper limit of its entries
     except OSError:
         pass
     try:
@@ -247,14 +249,14 @@ def sync_directory(directory: Path) -> None:
 
 
 def is_stunt(path: Path) -> bool:
-    """Whether the program at `path` is a stunt of ours. Raises OSError."""
+    """Whether the program at `path` is one of our stunts. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(1024)
     return head.startswith(b"#!") and _STUNT in head
 
 
 def is_refusal(path: Path) -> bool:
-    """Whether the program at `path` is one that only refuses (wall.py). Raises OSError."""
+    """Whether the program at `path` only refuses (wall.py). Raises OSError."""
     with path.open("rb") as file:
         head = file.read(1024)
     return head.startswith(b"\x7fELF") and REFUSAL in head
@@ -263,7 +265,7 @@ def is_refusal(path: Path) -> bool:
 def can_be_run(stunt: Path) -> bool:
     """Whether execvp(3) would run this stunt, and not step over it to the next program on PATH.
 
-    It steps over what is not there or may not be run, and over what has such an interpreter.
+    execvp steps over a file that is missing or not executable, or whose interpreter is.
     """
     try:
         with stunt.open("rb") as file:
@@ -274,16 +276,16 @@ def can_be_run(stunt: Path) -> bool:
 
 
 def _is_program(path: Path) -> bool:
-    """Whether `path` can be run, as execvp(3) would see it. Raises OSError where that stops."""
+    """Whether execvp(3) would run `path`. Raises OSError for errors at which its search stops."""
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return False  # all else may hide the one that would be run; the next is another program
+        return False  # any other error may hide the program that would be run: stop the search
     return is_file and os.access(path, os.X_OK)
 
 
 def _off_path(search: str, given: str | None) -> str:
-    """What helps where the stunts of a job that is over are still first on PATH."""
+    """The hint for a PATH that still begins with the stunts of a job that is over."""
     if given is not None:
         return ""
     rest = ":".join(each for each in search.split(":") if not _has_stunts(Path(each)))
@@ -301,9 +303,9 @@ def _has_stunts(directory: Path) -> bool:
 def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
 
-    None where `search` has none. Raises Misconfigured where `given` is none, or where what was
-    found is a stunt. A stunt that comes first is not stepped over: it is another job's gate, and
-    going round it must be said aloud.
+    None if `search` has none. Raises Misconfigured if `given` cannot be run, or if the program that
+    was found is a stunt. A stunt is not skipped: it is another job's gate, and bypassing that gate
+    must be an explicit choice.
     """
     if given is not None:
         candidates = [Path(given)]

@@ -1,8 +1,9 @@
-"""Can a program be executed? Looked at before anything depends on it, and without running it.
+"""Checks whether a program can be executed, before anything depends on it and without running it.
 
-Rule 1: the question is what execve(2) would do, as posix_spawn(3) calls it: a file without a `#!`
-line is not given to a shell, because an empty or half written one would then end well.
-Rule 2: an answer is a fault that was seen. What cannot be told by looking passes.
+Rule 1: the check follows execve(2) as posix_spawn(3) calls it: a file without a `#!` line is not
+run by a shell, because an empty or incomplete file would then end successfully.
+Rule 2: only a fault that was seen is reported. Anything that cannot be checked counts as
+executable.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-_HEAD = 4096  #: bytes that are looked at; an interpreter's name stands in the first 256
+_HEAD = 4096  #: bytes that are read; an interpreter's name is in the first 256
 _LINE = 256  #: bytes of a `#!` line that Linux reads (BINPRM_BUF_SIZE)
-_DEEPEST = 5  #: scripts whose interpreters are scripts; then Linux says ELOOP
+_DEEPEST = 5  #: nesting of scripts as interpreters; beyond it Linux reports ELOOP
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _PT_INTERP = 3
-#: ELF machines (e_machine) whose kernels may run another's programs: amd64 i386's, ARM64 ARM's.
+#: Pairs of ELF machines (e_machine) whose kernels may run the other's programs: amd64 and i386,
+#: ARM64 and ARM.
 _COMPATIBLE = {(62, 3), (183, 40)}
 
 
 def find(name: str, search: str) -> tuple[str, str]:
-    """(path, fault): the program that `name` is, by the PATH `search`, and why it cannot be run.
+    """(path, fault): the program `name` on the PATH `search`, and why it cannot be run.
 
-    One of them is empty.
+    One of the two is empty.
     """
     found = shutil.which(name, path=search)
     if found is None:
@@ -61,7 +63,7 @@ def _why_not_found(name: str, search: str) -> str:
 
 
 def _fault(path: str, search: str, depth: int = 0) -> str:
-    """Why the executable file `path` cannot be executed; empty where no reason is seen."""
+    """Why the executable file `path` cannot be executed; empty if no reason is found."""
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD)
@@ -75,7 +77,7 @@ def _fault(path: str, search: str, depth: int = 0) -> str:
                 )
                 return f"{path} {what}"
     except OSError:
-        return ""  # it can be executed and not read, perhaps
+        return ""  # perhaps it can be executed but not read
     line = head[2:_LINE].partition(b"\n")[0].decode("utf-8", "surrogateescape")
     interpreter, _, argument = line.strip(" \t").partition(" ")
     argument = argument.strip(" \t")
@@ -93,7 +95,7 @@ def _fault(path: str, search: str, depth: int = 0) -> str:
 
 
 def _fault_of_env(path: str, interpreter: str, argument: str, search: str, depth: int) -> str:
-    """Of a script that env(1) starts: what env would not find."""
+    """For a script that env(1) starts: why env would not find the program; empty if it would."""
     if os.path.basename(interpreter) != "env" or not argument:
         return ""
     words = [argument]
@@ -106,7 +108,7 @@ def _fault_of_env(path: str, interpreter: str, argument: str, search: str, depth
     if not words:
         return f"{path}: its #! line gives env(1) no program, and so starts the script itself again"
     if words[0].startswith(("-", "PATH=")):
-        return ""  # an option of env's: what it does then is not told here
+        return ""  # an option of env; its effect is not analysed here
     program = shutil.which(words[0], path=search)
     if program is None:
         return f"{path}: env(1) finds no program {words[0]!r} for it on PATH ({search})"
@@ -124,7 +126,7 @@ def _fault_of_elf(path: str, head: bytes) -> str:
             if not _is_executable(loader):
                 return f"{path}: its loader {loader!r} is not there, or not executable"
     except (OSError, struct.error):
-        pass  # it is shorter than an ELF file, or has its headers elsewhere
+        pass  # the file is shorter than an ELF file, or has its headers elsewhere
     return ""
 
 
@@ -134,7 +136,7 @@ def _machine(head: bytes) -> tuple[int, int, int]:
 
 
 def _loaders(head: bytes) -> Iterator[str]:
-    """The dynamic loader that an ELF file names, if it does, and within `head`."""
+    """The dynamic loader that an ELF file names, if it does so within `head`."""
     order = "<" if head[5] == 1 else ">"
     if head[4] == 2:
         (table,) = struct.unpack_from(f"{order}Q", head, 32)
@@ -158,7 +160,7 @@ def _is_executable(path: str) -> bool:
 
 
 def _is_taken_by_binfmt(path: str, head: bytes) -> bool:
-    """Whether a format of binfmt_misc, which the kernel tries first, claims this file."""
+    """Whether a format of binfmt_misc, which the kernel tries first, matches this file."""
     return any("enabled" in each and _claims(each, path, head) for each in _formats())
 
 

@@ -1,1 +1,1 @@
-"""tag2upload's oracle: the stunt dgit-repos-server, and how it is deployed and rehearsed."""
+"""tag2upload's oracle: the stunt dgit-repos-server, checks of its set-up, and a rehearsal."""

@@ -1,8 +1,8 @@
-"""Looks at a machine as a tag2upload oracle: what its oracled would be given, and would run.
+"""Examines a machine as a tag2upload oracle: the environment of oracled, and what it would run.
 
-Rule 1: nothing is changed, started or asked over a network; what runs is `systemctl --user show`,
-and a stunt that is told to do nothing.
-Rule 2: each source of an environment is told apart: the one that is in force may be an old one.
+Rule 1: nothing is changed, started or queried over a network. The only programs that run are
+`systemctl --user show` and a stunt without a task.
+Rule 2: each source of an environment is listed separately: the one in force may be outdated.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured
 from gpgshim.tag2upload import repos_server
 
-SECONDS = 20.0  #: how long a program that we ask may take
+SECONDS = 20.0  #: time limit for a program that we query
 UNIT = "tag2upload-oracled.service"
-#: Where drop-ins for UNIT may be, beside a directory of units (systemd.unit(5)).
+#: Directories of drop-ins for UNIT, next to a directory of units (systemd.unit(5)).
 DROP_INS = (f"{UNIT}.d", "tag2upload-.service.d", "service.d")
 
 
 class Source(NamedTuple):
-    """An environment that oracled has, or would be given; `pid` where it is that of a process."""
+    """An environment that oracled has or would get; `pid` is that of a running process, or None."""
 
     name: str
     environ: Mapping[str, str]
@@ -35,12 +35,13 @@ class Source(NamedTuple):
 
 
 class Deployment(NamedTuple):
-    """Where an environment leads oracled when it wants dgit-repos-server.
+    """The dgit-repos-server that oracled would run in an environment.
 
-    `source` says whose environment, `program` what is run (None: nothing is found), `stunt` whether
-    that is ours, `beside` what else can be run in its directory, `gates` are jobs' stunts on
-    that PATH, `real` is Debian's program behind the stunt, `complaint` what the stunt says where
-    it does not run, `by_variable` whether DGIT_REPOS_SERVER_TEST named it.
+    `source` names the environment. `program` is the program that runs (None: none is found), and
+    `stunt` says whether it is ours. `beside` are other executables in its directory. `gates` are
+    jobs' stunts on that PATH. `real` is Debian's program behind the stunt. `complaint` is the
+    stunt's message if it does not run. `by_variable` says whether DGIT_REPOS_SERVER_TEST named the
+    program.
     """
 
     source: str
@@ -54,7 +55,7 @@ class Deployment(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """oracled's unit, by `source`: its file and drop-ins; `forced`: with --force-production."""
+    """oracled's unit, as `source` has it: its file, drop-ins, and --force-production (`forced`)."""
 
     source: str
     fragment: str
@@ -63,7 +64,7 @@ class Unit(NamedTuple):
 
 
 def find_program(name: str, search: str) -> Path | None:
-    """The first `name` on the PATH `search` that can be run, a stunt or not."""
+    """The first executable `name` on the PATH `search`, a stunt or not."""
     for each in search.split(":"):
         path = Path(each, name)
         if each.startswith("/") and os.path.isfile(path) and os.access(path, os.X_OK):
@@ -72,7 +73,7 @@ def find_program(name: str, search: str) -> Path | None:
 
 
 def find_real(search: str) -> Path | None:
-    """Debian's dgit-repos-server on the PATH `search`, behind a stunt perhaps; None without."""
+    """Debian's dgit-repos-server on the PATH `search`, perhaps behind a stunt; None without."""
     try:
         return repos_server.find_real(search)
     except Misconfigured:
@@ -80,7 +81,7 @@ def find_real(search: str) -> Path | None:
 
 
 def sources(environ: Mapping[str, str]) -> list[Source]:
-    """Every environment of oracled's that can be seen, the one that is most in force first."""
+    """All environments of oracled that can be read; the one most surely in force comes first."""
     found = list(running())
     if (shown := _systemctl(environ, "show-environment")) is not None:
         found.append(Source("the user manager", dict(_assignments(shown))))
@@ -90,7 +91,7 @@ def sources(environ: Mapping[str, str]) -> list[Source]:
 
 
 def running() -> Iterator[Source]:
-    """The tag2upload-oracled of this user that run; their workers have the same environment."""
+    """The running tag2upload-oracled of this user; its workers have the same environment."""
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda each: int(each.name)):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")[:3]
@@ -101,7 +102,7 @@ def running() -> Iterator[Source]:
             entries = (process / "environ").read_bytes().decode("utf-8", "surrogateescape")
             environ = dict(_assignments(entries.replace("\0", "\n")))
             yield Source(f"tag2upload-oracled[{process.name}]", environ, int(process.name))
-            return  # the group leader has the lowest number, and the others are its children
+            return  # the group leader has the lowest number; the others are its children
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
@@ -113,13 +114,13 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
 
 
 def environment_d(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the files of environment.d(5) set, as systemd's generator reads them."""
+    """The variables from the files of environment.d(5), as systemd's generator reads them."""
     config = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
     files: dict[str, Path] = {}
     for directory in ("/usr/lib", "/usr/local/lib", "/run", "/etc", config):
         with contextlib.suppress(OSError):
             for path in Path(directory, "environment.d").glob("*.conf"):
-                files[path.name] = path  # one of the same name takes its place
+                files[path.name] = path  # a file of the same name replaces an earlier one
     found: dict[str, str] = {}
     for name in sorted(files):
         with contextlib.suppress(OSError):
@@ -141,7 +142,7 @@ def _expand(value: str, known: Mapping[str, str]) -> str:
 
 
 def deployment(source: Source) -> Deployment:
-    """Where this environment leads oracled when it wants dgit-repos-server."""
+    """The dgit-repos-server that oracled would run in this environment."""
     search = source.environ.get("PATH", os.defpath)
     given = source.environ.get("DGIT_REPOS_SERVER_TEST")
     program = Path(given) if given else find_program("dgit-repos-server", search)
@@ -169,7 +170,7 @@ def deployment(source: Source) -> Deployment:
 
 
 def stunts_on(search: str) -> Iterator[Path]:
-    """The stunts on the PATH `search` that belong into a job's directory."""
+    """The stunts on the PATH `search` that belong in a job's directory."""
     for each in dict.fromkeys(search.split(":")):
         for name in jobdir.STUNT_MODULES:
             path = Path(each, name)
@@ -179,9 +180,9 @@ def stunts_on(search: str) -> Iterator[Path]:
 
 
 def _try_stunt(program: Path, environ: Mapping[str, str]) -> str:
-    """Run the stunt without words: it says that the real one takes over, which then has no work.
+    """Run the stunt without words: it reports that the real program takes over, with no task.
 
-    "" where it does; what it says where it does not.
+    "" if it does so; otherwise its message.
     """
     try:
         done = subprocess.run(
@@ -201,7 +202,7 @@ def _try_stunt(program: Path, environ: Mapping[str, str]) -> str:
 
 
 def unit(environ: Mapping[str, str]) -> Unit:
-    """oracled's unit, by the user manager, or, where there is none, by the directories of units."""
+    """oracled's unit, from the user manager; without one, from the directories of units."""
     wanted = ("LoadState", "FragmentPath", "DropInPaths", "ExecStart")
     shown = _systemctl(environ, "show", UNIT, *(f"--property={each}" for each in wanted))
     found = dict(_assignments(shown or ""))
@@ -224,7 +225,7 @@ def unit(environ: Mapping[str, str]) -> Unit:
 
 
 def _unit_directories(environ: Mapping[str, str]) -> list[str]:
-    """Where the user manager looks for units, in its order (systemd.unit(5))."""
+    """The directories in which the user manager searches units, in its order (systemd.unit(5))."""
     home = environ.get("HOME", "")
     config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
     data = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
@@ -247,10 +248,10 @@ def _unit_directories(environ: Mapping[str, str]) -> list[str]:
 
 
 def _systemctl(environ: Mapping[str, str], *words: str) -> str | None:
-    """What `systemctl --user` prints; None where there is none, or no manager of this user."""
+    """The output of `systemctl --user`; None without systemctl or a manager of this user."""
     runtime = f"/run/user/{os.geteuid()}"
     if "XDG_RUNTIME_DIR" not in environ and os.path.isdir(runtime):
-        environ = {**environ, "XDG_RUNTIME_DIR": runtime}  # as after su
+        environ = {**environ, "XDG_RUNTIME_DIR": runtime}  # for example after su
     try:
         done = subprocess.run(
             ["systemctl", "--user", *words],
@@ -266,9 +267,9 @@ def _systemctl(environ: Mapping[str, str], *words: str) -> str | None:
 
 
 def read_versions(oracled: Path, server: Path) -> tuple[str, str, bool]:
-    """oracled's version and that of its protocol, by its text; whether d-r-s knows --tag2upload12.
+    """oracled's version and protocol version, from its text; whether d-r-s has --tag2upload12.
 
-    Its text, because oracled says its protocol's version to a manager only. Raises OSError.
+    The text is read because oracled tells its protocol version to a manager only. Raises OSError.
     """
     text = oracled.read_text("utf-8", "replace")
     version = re.search(r'\$our_version\s*=[^;\n"]*"([^"\n]+)"', text)

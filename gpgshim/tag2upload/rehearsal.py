@@ -1,12 +1,12 @@
-"""A rehearsal: the installed dgit-repos-server and a dgit that exits 75: is it `retriable` to it?
+"""A rehearsal: does the installed dgit-repos-server report `retriable` if dgit exits 75?
 
-Rule 1: dgit-repos-server is the installed one, called as tag2upload-oracled calls it. Stand-ins are
-the builder, dgit and sendmail, each a few lines of shell.
-Rule 2: no network and no key: the tag is let through by `always-accept`, and dgit signs nothing.
-All that it writes is in a directory that goes with it.
+Rule 1: the installed dgit-repos-server runs, called as tag2upload-oracled calls it. The builder,
+dgit and sendmail are replaced by a few lines of shell each.
+Rule 2: no network and no key: `always-accept` accepts the tag, and dgit signs nothing. All files
+are in a temporary directory.
 
-It need not be: dgit-repos-server dies of dgit's failure, and perl's `die` takes the exit status
-from `$? >> 8` only where errno is 0. Nobody promises that.
+The answer is not certain: dgit-repos-server dies because of dgit's failure, and perl's `die` takes
+the exit status from `$? >> 8` only if errno is 0. No documentation guarantees this.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 from gpgshim.core import o2m
 
-SECONDS = 60.0  #: the rehearsal takes one or two
+SECONDS = 60.0  #: time limit; the rehearsal takes one or two
 
 _PACKAGE, _VERSION = "rehearsal", "1"
 
-#: What is in none of its lines that dgit-repos-server looks at is left out.
+#: A tag without the lines that dgit-repos-server does not read.
 _TAG = f"""\
 object 4b825dc642cb6eb9a060e54bf8d69288fbee4904
 type commit
@@ -45,7 +45,7 @@ Version: {_VERSION}
 Distribution: unstable
 """
 
-#: ssh to the builder: its last word is the command.
+#: Replaces ssh to the builder: its last word is the command.
 _SSH = """\
 #!/bin/sh
 for word; do :; done
@@ -72,11 +72,11 @@ exec cat >/dev/null
 
 
 class Rehearsal(NamedTuple):
-    """How it went.
+    """The result of a rehearsal.
 
-    `reached` is whether dgit-repos-server came to run `dgit rpush-source`; `said` is what it told
-    the manager, its request to commit left out; `status` is as subprocess has it, None where it had
-    to be killed; `complaint` is the last line of its stderr.
+    `reached` says whether dgit-repos-server ran `dgit rpush-source`. `said` is what it wrote to the
+    manager, without its request to commit. `status` is as in subprocess, None if it had to be
+    killed. `complaint` is the last line of its stderr.
     """
 
     reached: bool
@@ -86,7 +86,7 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(program: Path, seconds: float = SECONDS) -> Rehearsal:
-    """Have the dgit-repos-server at `program` do a job whose dgit exits 75. Raises OSError."""
+    """Have the dgit-repos-server at `program` run a job whose dgit exits 75. Raises OSError."""
     with tempfile.TemporaryDirectory(
         prefix="gpgshim-rehearsal.", ignore_cleanup_errors=True
     ) as top:
@@ -137,8 +137,8 @@ def _words(scratch: Path) -> list[str]:
         "--tag2upload12",
         f"{scratch}/bin/ssh", "builder", "/nowhere", "env",
         address, address, address,
-        "0",  # no time limit of its own
-        "0" * 40,  # the key: whatever dgit is told to sign by, it does not
+        "0",  # no time limit
+        "0" * 40,  # the key, which our dgit does not use
         "--",
         "rehearsal", "https://example.org/rehearsal.git", f"debian/{_VERSION}", _PACKAGE, address,
         "",  # not the last attempt

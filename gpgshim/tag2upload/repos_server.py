@@ -1,20 +1,21 @@
-"""The stunt dgit-repos-server: the supervisor of one tag2upload job, in oracled's hands.
+"""The stunt dgit-repos-server: it supervises one tag2upload job, and oracled starts it.
 
-Rule 1: the real program's arguments, directory, environment and stderr are not touched. Its stdin
-and stdout are pipes to us: it is told go-ahead at once, and what it reports is held.
-Rule 2: the manager is told to commit when a signature is first wanted, and not before.
-Rule 3: once dgit-repos-server is gone, the gate is closed and all that is left of the job is
-killed. Only then does the manager hear the outcome: once, whole, and as o2m.REPLIES says.
-Rule 4: the supervisor has a keeper, its parent, and each ends the job if the other is killed: a
-job that nobody supervises must not run on into its own retry. Where both are killed at once,
-dgit-repos-server at least dies with them, and sends no mail.
-Rule 5: what the manager is not going to hear, the uploader does not hear either: where it did not
-say go-ahead, dgit-repos-server is killed before gpg is told no.
+Rule 1: the real program's arguments, directory, environment and stderr are unchanged. Its stdin and
+stdout are pipes to us: it gets go-ahead at once, and its report is held.
+Rule 2: the commitment is requested from the manager at the first signature, and not before.
+Rule 3: after dgit-repos-server has ended, the gate is closed and all remaining processes of the job
+are killed. Only then does the manager get the outcome: once, complete, and as o2m.REPLIES says.
+Rule 4: the supervisor has a watchdog, its parent process (`keeper` in the code). Each of the two
+ends the job if the other is killed, because an unsupervised job must not run on into its own retry.
+If both are killed at once, at least dgit-repos-server dies with them, and sends no mail.
+Rule 5: the uploader must not hear what the manager will not hear: if the manager did not say
+go-ahead, dgit-repos-server is killed before gpg is refused.
 
-With `observe` in the settings only rule 4 holds. The real program has its own stdin, and what it
-writes goes to the manager as it comes, the request to commit first, as it does without us. What is
-left of the job is left alone. The journal tells what would have been done, with a manager that says
-go-ahead; the real program's exit status is ours. A job that cannot be observed runs without us.
+In observe mode (`observe` in the settings) only rule 4 holds. The real program has its own stdin,
+and its output goes to the manager at once, beginning with its request to commit, as without
+gpgshim. Remaining processes of the job are left alone. The journal records what a gate would have
+done with a manager that says go-ahead. Our exit status is that of the real program. A job that
+cannot be observed runs without gpgshim.
 """
 
 from __future__ import annotations
@@ -49,21 +50,21 @@ from gpgshim.system.descriptors import open_standard, write_all
 from gpgshim.system.errors import GpgshimError, Malformed, Misconfigured, Unable
 from gpgshim.system.log import LEVELS, Level
 
-MODE = "--tag2upload12"  #: the one calling convention that we know
-#: What follows it.
+MODE = "--tag2upload12"  #: the only calling convention that we know
+#: The words after MODE.
 ARGUMENTS = (
     "ssh", "host", "directory", "virt", "from", "reply-to", "copies", "timeout", "key",
     "--", "job", "url", "tag", "package", "tagger", "last-attempt-message",
 )  # fmt: skip
 LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
-LONGEST_NOTE = 1000  #: bytes of what is no report that the journal shows
-#: How long before dgit-repos-server's alarm the stunt dgit gives up: this part of the time limit,
-#: but no more than so many seconds. What comes after, a mail, takes less.
+LONGEST_NOTE = 1000  #: bytes of an invalid report that the journal shows
+#: The stunt dgit gives up before dgit-repos-server's alarm: earlier by this part of the time limit,
+#: but by at most this many seconds. The remaining work, a mail, takes less time.
 EARLIER, EARLIEST = 0.1, 30.0
 
 
 def say(text: str, level: Level = Level.ERROR) -> None:
-    """One line on stderr: it is oracled's journal."""
+    """Write one line to stderr, which is oracled's journal."""
     log.say(text, level, "dgit-repos-server: gpgshim")
 
 
@@ -76,11 +77,11 @@ def main() -> NoReturn:
         if MODE not in words:
             say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched", Level.NOTICE)
             become(real, words)
-        # A wrong setting ends the worker's connection, as all else that is wrong with the machine:
-        # the manager has heard no commitment and may give the job out again, and oracled waits
-        # before it starts another worker. A report of our own, `retriable`, would be worse: the
-        # worker would take the next job at once, and a machine that can do none would use up the
-        # attempts of all. To run without what was set, a commit or a time limit, would be a guess.
+        # An invalid setting closes the worker's connection, as any other fault of the machine does.
+        # The manager has heard no commitment and may hand out the job again, and oracled waits
+        # before it starts another worker. Our own report `retriable` would be worse: the worker
+        # would take the next job at once, and a faulty machine would use up the attempts of all
+        # jobs. Running without the intended commit or time limit would be a guess.
         settings = config.load(os.environ).settings
         try:
             arguments = read_arguments(words)
@@ -88,7 +89,7 @@ def main() -> NoReturn:
         except (Malformed, Misconfigured) as error:
             stand_aside(error, settings, real, words)
         become_subreaper()
-        # With SIGCHLD ignored, as a caller may leave it, we would not learn how it ended.
+        # If the caller left SIGCHLD ignored, we would not get the supervisor's exit status.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             keeper = os.pidfd_open(os.getpid())
@@ -104,14 +105,14 @@ def main() -> NoReturn:
     except OSError as error:
         say(f"{error.strerror}: {error.filename}; if a job was started, see `gpgshim status`")
         status = Unable.status
-    except (ImportError, MemoryError) as error:  # Python's own errors, from wherever we had got to
+    except (ImportError, MemoryError) as error:  # Python's own errors, at any point of the run
         say(f"{type(error).__name__}: {error}; if a job has begun, its journal tells what is true")
         status = Unable.status
     sys.exit(status)
 
 
 def check_manager(closed: frozenset[int]) -> None:
-    """Raises Misconfigured where stdin or stdout was closed: they are the manager's pipes."""
+    """Raises Misconfigured if stdin or stdout was closed: they are the manager's pipes."""
     if closed & {0, 1}:
         raise Misconfigured(
             "stdin or stdout is closed, so there is no manager; nothing was started"
@@ -119,7 +120,7 @@ def check_manager(closed: frozenset[int]) -> None:
 
 
 def keep(supervisor: int) -> int:
-    """Wait for the supervisor, and end its job if it cannot do so itself; its exit status."""
+    """Wait for the supervisor, and end its job if it was killed; its exit status. Raises Unable."""
     status = os.waitstatus_to_exitcode(os.waitpid(supervisor, 0)[1])
     if status >= 0:
         return status
@@ -137,9 +138,9 @@ def serve(
     settings: config.Settings,
     keeper: int,
 ) -> int:
-    """Supervise the job that `words` speak of; 0 where the manager has been told its outcome.
+    """Supervise the job that `words` describe; 0 if the manager got its outcome.
 
-    `arguments` are the words after MODE by name, `keeper` is a pidfd.
+    `arguments` are the words after MODE by name; `keeper` is a pidfd of the watchdog.
     """
     manager = Manager(0, 1)
     followup.load(settings)
@@ -170,7 +171,7 @@ def serve(
 
 
 def read_arguments(words: list[str]) -> dict[str, str]:
-    """ARGUMENTS by name. Raises Malformed where they are not as many, or not in their places."""
+    """ARGUMENTS by name. Raises Malformed if their number or their order is wrong."""
     given = words[words.index(MODE) + 1 :]
     found = dict(zip(ARGUMENTS, given, strict=False))
     if len(given) != len(ARGUMENTS) or found["--"] != "--" or not found["timeout"].isdecimal():
@@ -182,14 +183,16 @@ def read_arguments(words: list[str]) -> dict[str, str]:
 
 
 def give_up_at(limit: int, now: float) -> float | None:
-    """When the stunt dgit is to give up, for a time limit in seconds; None for 0, which is none."""
+    """The time at which the stunt dgit gives up, for a time limit in seconds; None for no limit
+    (0).
+    """
     return now + limit - min(limit * EARLIER, EARLIEST) if limit else None
 
 
 def answer_by(limit: int, now: float) -> float:
-    """When the manager's answer is too late, likewise: half way from there to the alarm.
+    """The time after which the manager's answer is too late: half way from there to the alarm.
 
-    By its alarm, dgit-repos-server would tell the uploader what the manager never hears.
+    At its alarm, dgit-repos-server would tell the uploader an outcome that the manager never hears.
     """
     until = give_up_at(limit, now)
     return math.inf if until is None else (until + now + limit) / 2
@@ -200,7 +203,7 @@ def find_real(search: str) -> Path:
     for each in search.split(":"):
         path = Path(each, "dgit-repos-server")
         with contextlib.suppress(OSError):
-            # We stand on this PATH ourselves, under more than one name perhaps.
+            # This stunt is on the same PATH, perhaps under more than one name.
             if each.startswith("/") and os.access(path, os.X_OK) and not places.is_stunt(path):
                 return path
     raise Misconfigured(
@@ -212,7 +215,7 @@ def find_real(search: str) -> Path:
 def stand_aside(
     error: GpgshimError, settings: config.Settings, real: Path, words: list[str]
 ) -> NoReturn:
-    """A job that was only to be observed runs all the same. Raises `error` for any other."""
+    """In observe mode, run the job without supervision. Raises `error` in any other mode."""
     if not settings.observe:
         raise error
     say(f"{error}; but it was only to be observed: {real} takes over, untouched", Level.WARNING)
@@ -238,10 +241,10 @@ def spawn_bound(
     setsigmask: Iterable[int],
     file_actions: Sequence[tuple[int, int, int]],
 ) -> int:
-    """As os.posix_spawn does, but the kernel kills the child when we are killed.
+    """As os.posix_spawn, but the kernel kills the child when we are killed.
 
-    Its own children live on, if our keeper is killed too; but it is this one that sends mails.
-    `file_actions` are dup2s. Raises OSError where the program cannot be run.
+    The child's own children survive if our watchdog is killed too, but only the child sends mails.
+    `file_actions` are dup2s. Raises OSError if the program cannot be run.
     """
     from gpgshim.system import kernel
 
@@ -279,10 +282,10 @@ class _Server:
         self.attempt = attempt
         self.supervisor = attempt.supervisor
         self.manager = manager
-        self._said = b""  # what it has written, its request to commit left out
-        self._told = False  # whether it has its go-ahead
-        self._kept = True  # whether our keeper is there
-        self._unheard: list[str] = []  # who was killed before it could say more
+        self._said = b""  # its output, without its request to commit
+        self._told = False  # whether it has got its go-ahead
+        self._kept = True  # whether our watchdog is alive
+        self._unheard: list[str] = []  # processes that were killed before they could report
         self._keeper = keeper
 
     def run(self, words: list[str]) -> int:
@@ -313,10 +316,10 @@ class _Server:
         return ours
 
     def pass_on(self, data: bytes) -> None:
-        """What dgit-repos-server writes as it comes: it is held."""
+        """Handle output of dgit-repos-server as it arrives: here it is only held."""
 
     def end_the_rest(self) -> None:
-        """Have nothing of the job run on."""
+        """Kill all remaining processes of the job."""
         killed = [each for each in kill_descendants() if each not in self._unheard]
         if killed:
             self._note([f"# killed, because the job is over: {escape(', '.join(killed))}"])
@@ -324,15 +327,15 @@ class _Server:
             say(f"job {self.attempt.job} is over, {still}", Level.NOTICE)
 
     def end_unheard(self) -> None:
-        """The job will fail. Where the manager is to hear nothing of it, the uploader is not to."""
+        """The job will fail. If the manager hears nothing of it, the uploader must not either."""
         if not self.supervisor.over and o2m.is_dropped(self.supervisor.durable_state()):
             self._unheard = [f"{name}[{pid}]" for pid, name in kill_once()]
             killed = escape(", ".join(self._unheard))
             self._note([f"# killed, because the manager will be told nothing: {killed}"])
 
     def _lose_keeper(self) -> None:
-        # The worker has seen it die, and drops the connection: nobody listens to us.
-        self.supervisor.unwatch(self._keeper)  # it would be readable for ever
+        # The worker has seen it die, and drops the connection, so our report would be lost.
+        self.supervisor.unwatch(self._keeper)  # it would stay readable
         if not self.supervisor.over:
             self._kept = False
             self.supervisor.finish("% unkept")
@@ -342,7 +345,9 @@ class _Server:
         raise Unable(f"job {self.attempt.job}: our keeper was killed: {verdict.meaning}")
 
     def _hear(self) -> None:
-        """Take what dgit-repos-server writes; its first line is the request that is not yet due."""
+        """Read dgit-repos-server's output; its first line is the request to commit, which is too
+        early.
+        """
         while self._from_it >= 0:
             try:
                 data = os.read(self._from_it, LONGEST_REPORT)
@@ -352,7 +357,7 @@ class _Server:
                 self.supervisor.unwatch(self._from_it)
                 break
             self.pass_on(data)
-            # What is longer is no report any more; it is read all the same, or the job would hang.
+            # Longer output is no report, but must be read too, or the job would hang.
             self._said = (self._said + data)[: LONGEST_REPORT + 1]
         if not self._told and self._said.startswith(o2m.COMMIT):
             self._told = True
@@ -360,10 +365,10 @@ class _Server:
             try:
                 write_all(self._to_it, o2m.GO_AHEAD)
             except OSError:
-                os.close(self._to_it)  # it is dead, or the end of file is its answer
+                os.close(self._to_it)  # it is dead, or it takes the end of file as the answer
 
     def _ended(self, line: str) -> None:
-        """dgit-repos-server is gone. What it said, and how it went, is how the job ended."""
+        """dgit-repos-server has ended: derive the job's ending from its report and exit status."""
         self._hear_the_rest()
         too_long = len(self._said) > LONGEST_REPORT
         self.report = None if too_long else o2m.parse_report(self._said)
@@ -376,7 +381,7 @@ class _Server:
                 wrote = self._said[:LONGEST_NOTE].decode("utf-8", "replace")
                 self._note([f"# it wrote: {escape(wrote)}", "% half"])
             if line == "% exit 0":
-                line = "% end"  # and nobody says how
+                line = "% end"  # exit 0 without a report
         self.supervisor.finish(line)
 
     def _hear_the_rest(self) -> None:
@@ -411,8 +416,10 @@ class _Server:
         return self.tell(lines, verdict)
 
     def tell(self, lines: list[str], verdict: Verdict) -> int:
-        """Tell the manager `lines`, unless they are not what the journal says; our exit status."""
-        if not lines or lines[-1] != verdict.outcome:  # a torn last line takes the outcome with it
+        """Send the manager `lines`, unless the journal contradicts them; our exit status. Raises
+        Unable.
+        """
+        if not lines or lines[-1] != verdict.outcome:  # a torn last line may change the outcome
             raise Unable(f"job {self.attempt.job}: the manager is told no outcome, and has to look")
         try:
             self.manager.tell(lines)
@@ -424,7 +431,7 @@ class _Server:
 
 
 class _Observer(_Server):
-    """The same where it only looks on."""
+    """The same in observe mode."""
 
     def stdin_for_it(self, ours: int) -> int:
         return 0
@@ -433,13 +440,14 @@ class _Observer(_Server):
         try:
             write_all(1, data)
         except OSError:
-            # The manager is gone. It would have seen that itself, and sees it now.
+            # The manager is gone. Without us dgit-repos-server would see that too, and now it sees
+            # it.
             self.supervisor.unwatch(self._from_it)
             os.close(self._from_it)
             self._from_it = -1
 
     def end_unheard(self) -> None:
-        """The manager hears all, as it comes."""
+        """In observe mode the manager hears everything at once."""
 
     def end_the_rest(self) -> None:
         if not self._kept:
@@ -448,4 +456,4 @@ class _Observer(_Server):
             self._note([f"# would have been killed, the job is over: {escape(', '.join(left))}"])
 
     def tell(self, lines: list[str], verdict: Verdict) -> int:
-        return self.attempt.status  # the manager has heard all that dgit-repos-server said
+        return self.attempt.status  # the manager has already got dgit-repos-server's whole output
