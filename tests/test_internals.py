@@ -1,10 +1,11 @@
-"""Are the tests there that INTERNALS.md names?"""
+"""Are the tests there that INTERNALS.md names, and is its diagram that of the tables?"""
 
 from __future__ import annotations
 
 import re
 
 from tests.scratch import CHECKOUT
+from tools import states
 
 
 def test_each_named_test_is_there() -> None:
@@ -24,3 +25,8 @@ def test_each_row_of_the_table_of_crashes_is_seen_by_one() -> None:
     shown = {n for first, last in spans for n in range(int(first), int(last or first) + 1)}
     assert rows == list(range(1, len(rows) + 1))
     assert shown == set(rows)
+
+
+def test_the_diagram_is_that_of_the_table() -> None:
+    """If not: python -m tools.states --write."""
+    assert states.parts(states.PAGE.read_text())[1] == states.diagram()
