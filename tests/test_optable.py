@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gpgshim.gpgargs import argv, conffile
 from gpgshim.supervisor import optable
+from gpgshim.system.errors import Unable
 from tests import skips
 from tests.gpgs import NEW, OLD
 from tests.world.root import DEBROOT, ROOTS, find_reason_against, how_to_build
@@ -297,3 +300,20 @@ def test_a_gpg_that_prints_too_much_is_named(
     monkeypatch.setattr(optable, "LARGEST", 1 << 16)
     with pytest.raises(optable.NoTable, match="more than 65536 bytes"):
         optable.of(script(tmp_path / "gpg", "exec yes"), ENVIRON)
+
+
+@pytest.mark.parametrize("ask", [optable.of, optable.system_conf])
+def test_a_lack_of_descriptors_is_no_answer(
+    copy: Path, ask: Callable[[str, dict[str, str]], str]
+) -> None:
+    """Without the answer of this gpgconf, a command in its global gpg.conf would not be read."""
+    script(copy.parent / "gpgconf", "echo /elsewhere")
+    free = os.dup(0)
+    os.close(free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(Unable, match="Too many open files; nothing was started"):
+            ask(str(copy), ENVIRON)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -10,6 +10,7 @@ Rule 4: the table names the files that it was made from, so that a stunt can det
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.gpgargs import argv, conffile
+from gpgshim.system.errors import Unable
 
 SECONDS = 20.0  #: time limit for a gpg that prints; a cold disk takes one, a hung disk for ever
 LARGEST = 1 << 20  #: bytes that a gpg may print; a table has about twelve thousand
@@ -32,6 +34,9 @@ HEADING = 512  #: a row of the table that is a heading of --help
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
 #: Signals that may end us while a program runs.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+#: What the machine lacks at this moment. Such an error says nothing about the program that was to
+#: run, so neither a shipped table nor the usual conf file may replace the program's answer.
+_LACKING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class NoTable(ValueError):
@@ -177,7 +182,7 @@ def one_line(path: str) -> str:
 def run(
     words: list[str], environ: Mapping[str, str], look: Callable[[int], object] | None = None
 ) -> str:
-    """The output of this program on stdout. Raises NoTable.
+    """The output of this program on stdout. Raises NoTable, and Unable for _LACKING.
 
     `look` gets its process id after the first output is ready and before anything is read.
     """
@@ -189,7 +194,7 @@ def run(
     except BaseException as problem:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         if isinstance(problem, OSError):
-            raise NoTable(f"{called}: {problem.strerror}") from problem
+            raise failure(called, problem) from problem
         raise
     texts = {out: b"", err: b""}
     try:
@@ -216,7 +221,7 @@ def run(
                 raise NoTable(f"{called}: more than {LARGEST} bytes")
     except OSError as problem:  # most likely no memory is left
         os.kill(pid, signal.SIGKILL)
-        raise NoTable(f"{called}: {problem.strerror}") from problem
+        raise failure(called, problem) from problem
     except BaseException:
         os.kill(pid, signal.SIGKILL)
         raise
@@ -229,6 +234,13 @@ def run(
         how = f"exit {status}" if status > 0 else f"signal {-status}"
         raise NoTable(f"{called}: {how}: {said}")
     return texts[out].decode("utf-8", "surrogateescape")
+
+
+def failure(called: str, problem: OSError) -> Exception:
+    """The exception for a program that could not be run or read because of `problem`."""
+    if problem.errno in _LACKING:
+        return Unable(f"{called}: {problem.strerror}; nothing was started")
+    return NoTable(f"{called}: {problem.strerror}")
 
 
 def spawn(
