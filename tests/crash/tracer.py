@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from gpgshim.supervisor import hasher
 from tests.crash.calls import (
     AT_CALLS,
     CAN_TAMPER,
@@ -264,7 +265,9 @@ class Tracer:
             self._status = code
             self._killed = code < 0
             if code >= 0:
-                self._alive = [x for x in map(describe, self._processes) if x]
+                # A reader of files holds nothing, and ends when it sees that its supervisor did.
+                left = [each for each in self._processes if comm_of(each) != hasher.NAME]
+                self._alive = [x for x in map(describe, left) if x]
 
     def _bury(self) -> None:
         """Wait for the dead, before whoever looks for them: until we have, he does not find them.
@@ -478,6 +481,14 @@ def parent_of(pid: int) -> int:
     """Whose child it is."""
     stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     return int(stat.rpartition(") ")[2].split()[1])
+
+
+def comm_of(pid: int) -> str:
+    """The name of a process; "" for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").removesuffix("\n")
+    except OSError:
+        return ""
 
 
 def describe(pid: int) -> str:
