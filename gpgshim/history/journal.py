@@ -164,8 +164,7 @@ class Journal:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)
                 try:
-                    # An open file description's lock: a fork keeps it, and the last close releases
-                    # it.
+                    # A lock of the open file description: a fork keeps it, the last close ends it.
                     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK)
                     text = format_head({"job": job, "attempt": str(attempt), **head})
                     write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))

@@ -161,8 +161,7 @@ def _keep_markers(directory: Path, by_job: dict[str, _Own], marked: set[str], no
     for job in marked:
         own = by_job.get(job, {})
         with contextlib.suppress(OSError):
-            # Only now: another run may have marked the job, and removed its journals, before our
-            # listing.
+            # Only now: another run may have marked and pruned the job before our listing.
             age = now - marker(directory, job).stat(follow_symlinks=False).st_mtime
             if max(own, default=0) == len(own) and not 0 <= age < EVERY:
                 marker(directory, job).unlink()

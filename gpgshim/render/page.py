@@ -49,8 +49,7 @@ def page(
     under_way: bool = False,
     now: datetime | None = None,
 ) -> str:
-    """The page, in ASCII. `now` is the time at which it is made; without it the page has no such
-    time.
+    """The page, in ASCII. `now` is its time of creation; without it the page has no such time.
 
     The other parameters are those of show.show. Raises TranscriptError for a transcript that
     contradicts itself.
@@ -248,16 +247,13 @@ class _Diagram:
         )
 
     def _draw_pieces(self, height: float) -> list[str]:
-        """The drawing in pieces, one below the other, so that a page break falls between two
-        pieces.
-        """
+        """The drawing in pieces, one below the other; a page break falls between two pieces."""
         out = []
         top = 0.0
         while top < height:
             fits = [y for y in self.starts if top < y <= top + _PIECE]
             bottom = fits[-1] if fits and height - top > _PIECE else height
-            # One more pixel, which the next piece covers; otherwise a line would be visible between
-            # them.
+            # One more pixel, which the next piece covers: otherwise a line would be visible.
             out.append(
                 f'<svg class="piece" width="100%" height="{bottom - top + 1:.0f}">'
                 f'<use href="#all" y="{-top:.0f}"/></svg>'
@@ -508,9 +504,7 @@ class _Diagram:
         return out
 
     def _draw_lines(self, height: float) -> list[str]:
-        """The point of no return and similar lines: across the diagram, and at their time on the
-        scale.
-        """
+        """The point of no return and similar lines: across the diagram, and on the time scale."""
         out = []
         for at, y, name in self.lines:
             pieces = [("", _EVENTS, y, 100.0, y)]

@@ -1,5 +1,4 @@
-"""The stunt gpg: parses gpg's command line, asks the supervisor if needed, and becomes the real
-gpg.
+"""The stunt gpg: parses gpg's command line, asks the supervisor if needed, and execs the real gpg.
 
 Rule 1: a command that makes no signature is not affected: no socket, no wait. The real gpg gets
 argv, descriptors, environment and signals as the caller left them.

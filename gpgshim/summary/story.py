@@ -1,5 +1,4 @@
-"""The history of one job, from its journal: the parties, the events, their times, and what could
-still be undone at each event.
+"""The history of one job, from its journal: events, parties, times, and what could be undone.
 
 Rule 1: pure: a transcript in, events out. The terminal, the page and the table use the same events.
 Rule 2: `undo` is what would be true of the job if everything had stopped at that moment. It is a

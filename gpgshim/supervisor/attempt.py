@@ -228,7 +228,7 @@ class Attempt:
         self.supervisor.finish(f"% no-start {self.status}")
 
     def end_on_signals(self) -> None:
-        """End a job that another process starts when we get a signal. Raises OSError."""
+        """Have a signal to us end a job that another process starts. Raises OSError."""
         self._signals = wake_on_signals((*PASSED_ON, signal.SIGCHLD))
         self.supervisor.watch(self._signals, self._end_if_told)
         self._reap()
@@ -290,7 +290,7 @@ class Attempt:
             self.supervisor.settle()
 
     def _leave(self) -> None:
-        """Remove the files that no process of the job can need: in an unshared directory, all."""
+        """Remove the job's directory; at a stable path, leave programs there that refuse."""
         if self._is_at_its_path:
             with own_umask(), contextlib.suppress(OSError, ImportError):  # then it stays as it is
                 leftovers.retire(self.directory, nothing_is_alive=True)
@@ -360,9 +360,7 @@ def kill_once() -> list[tuple[int, str]]:
 
 
 def caller_environ() -> dict[str, str]:
-    """The environment that our caller passed: in a C locale, CPython itself sets LC_CTYPE (PEP
-    538).
-    """
+    """The environment from our caller. In a C locale, CPython itself sets LC_CTYPE (PEP 538)."""
     environ = {name: value for name, value in os.environ.items() if name}  # posix_spawn needs names
     with contextlib.suppress(OSError):
         given = Path("/proc/self/environ").read_bytes().split(b"\0")

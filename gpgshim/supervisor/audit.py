@@ -35,8 +35,7 @@ class Witness:
         self._known: dict[tuple[int, int], Chain] = {}  # key: process id and start time
 
     def read_command_line(self, pid: int) -> list[str]:
-        """The words of process `pid`: `gpg …` for a stunt of the job, all words for another
-        process.
+        """The words of process `pid`: `gpg …` for a stunt of the job, else all its words.
 
         Empty if the process does not exist any more.
         """
@@ -51,9 +50,7 @@ class Witness:
         return mask.of_words(words)
 
     def describe(self, pid: int) -> str:
-        """A note that identifies the client. No file is opened: the kernel knows the directory's
-        name.
-        """
+        """A note that identifies the client. Opens no file: the kernel has the directory's name."""
         try:
             where = escape(os.readlink(f"/proc/{pid}/cwd"))
         except OSError:

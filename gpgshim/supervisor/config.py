@@ -113,8 +113,7 @@ def user_file(environ: Mapping[str, str]) -> Path | None:
 
 
 def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> Loaded:
-    """The settings in force, where `given` has those of the command line by field; None is not
-    given.
+    """The settings in force; `given` has the command line's, by field (None: not given).
 
     `environ` determines the path of the user's file. Raises Misconfigured.
     """

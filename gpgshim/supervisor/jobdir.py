@@ -358,8 +358,7 @@ def _write_stunt(at: Path, path: Path, name: str) -> None:
             f"no program can be run from {path} (is it mounted noexec?):"
             " set XDG_RUNTIME_DIR to another; nothing was started"
         )
-    # The tag keeps an interpreter of another version from loading a marshal format that it cannot
-    # read.
+    # The tag keeps an interpreter of another version from loading a foreign marshal format.
     code = at / "code" / f"{name}.{sys.implementation.cache_tag}"
     code.write_bytes(_marshal(STUNT_MODULES[name]))
 

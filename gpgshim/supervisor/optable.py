@@ -34,8 +34,8 @@ HEADING = 512  #: a row of the table that is a heading of --help
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
 #: Signals that may end us while a program runs.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-#: What the machine lacks at this moment. Such an error says nothing about the program that was to
-#: run, so neither a shipped table nor the usual conf file may replace the program's answer.
+#: Errors for a resource that is short at this moment. Such an error says nothing about the program
+#: itself, so neither a shipped table nor the usual conf file may replace the program's answer.
 _LACKING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 

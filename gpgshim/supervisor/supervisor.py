@@ -167,8 +167,8 @@ class Supervisor:
     def _loop(self, done: Callable[[], bool]) -> None:
         while not done():
             ready = [key for key, _ in self._selector.select(self._time_left())]
-            # Clients go first: they may have asked before the job's end, which is ready at the same
-            # moment. Their answers must come before its end in the journal.
+            # Clients go first: a client may have asked before the job ended, even if both are ready
+            # now. Its answer must come before the job's end in the journal.
             for key in ready:
                 if key.fd not in self._watched:
                     self._handle(key)
@@ -183,7 +183,7 @@ class Supervisor:
 
     def _handle(self, key: selectors.SelectorKey) -> None:
         if self._selector.get_map().get(key.fd) is not key:
-            return  # it was closed; the new owner of its number is not known to be ready
+            return  # it was closed; a new descriptor with its number may not be ready
         if isinstance(key.fileobj, Asker):
             if key.fileobj in self._askers:
                 self._hear(key.fileobj)
@@ -348,8 +348,7 @@ class Supervisor:
         asks = f"{'$' if question.word == wire.SIGN else '?'} {question.call}"
         self._question = [asks, question.about, *(question.files or ())]
         if self.observes:
-            # The client gets its answer before anything is written. Its command line was read
-            # first.
+            # The answer goes out before anything is written. The command line was read first.
             self._send(asker, wire.GO)
         try:
             self.journal.note(*self._question)
@@ -367,7 +366,7 @@ class Supervisor:
         else:
             self.step(event)
         if self.observes:
-            self._hear_authority()  # an imaginary answer, which must come before gpg continues
+            self._hear_authority()  # the answer of Nobody; it must come before gpg continues
 
     # Reading the files that are to be signed, in another process and with a time limit.
 
@@ -489,7 +488,7 @@ class Supervisor:
         self.why = self.why or f"the supervisor cannot go on: {text}"
         self.state, effects = STEPS[self.state, Event.FAILED]
         for effect in effects:
-            assert effect is Effect.REFUSE  # which cannot fail: see test_gate
+            assert effect is Effect.REFUSE  # REFUSE cannot fail: see test_gate
             self._refuse()
 
     def _send_commit(self) -> None:
@@ -497,8 +496,7 @@ class Supervisor:
         try:
             self.authority.ask(self._question)
         except NotAsked as error:
-            # `! unknown` is on disk and stays, but the authority has not committed. That is a
-            # refusal.
+            # `! unknown` stays on disk, but the authority has not committed: it is a refusal.
             self._note(f"# it was not asked: {escape(error.strerror or str(error))}")
             self._answered(Event.REFUSAL, "< refused", f"{error.strerror}")
             return
@@ -613,7 +611,7 @@ class Supervisor:
                     f" so it says: {seen.outcome}, {seen.meaning}"
                 )
             failed = None
-            if not seen.told:  # false if an earlier call wrote it and then failed to read it back
+            if not seen.told:  # an earlier call may have written it, and failed to read it back
                 try:
                     self.journal.sync(seen.outcome.value)
                 except OSError as error:
@@ -647,7 +645,7 @@ class Supervisor:
         try:
             return self._read_back()
         except Unable:
-            return judge_bytes(b"")  # it is gone, and with it the proof of anything better
+            return judge_bytes(b"")  # it is gone, so nothing better can be proved
 
     def _read_back(self) -> Verdict:
         return self._judge(self.journal.read)

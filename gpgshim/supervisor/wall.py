@@ -254,10 +254,10 @@ def _refuses(path: Path) -> bool:
 def without_shorter(search: str, wall: Path) -> str:
     """The PATH `search`, without second, shorter names of its directories.
 
-    A name is removed if it is shorter than the wall's path.
-    On Debian, /bin is a link to /usr/bin, and PATH often names both. execve(2) counts the length
-    of a program's path: with arguments of just the right length, /bin/gpg fits where neither the
-    wall's gpg nor /usr/bin/gpg does. No program is lost: the first name leads to the same files.
+    A name is removed if it is shorter than the wall's path. On Debian, /bin is a link to /usr/bin,
+    and PATH often names both. execve(2) counts the length of a program's path: with arguments of
+    just the right length, /bin/gpg fits where neither the wall's gpg nor /usr/bin/gpg does. No
+    program is lost: the first name leads to the same files.
     """
     kept: list[str] = []
     seen: set[tuple[int, int]] = set()

@@ -36,7 +36,6 @@ def release_inherited() -> None:
 
     If we kept them open, then after the child closed its own, a reader of a pipe would not see the
     end of file, and a lock of flock(2) would not be released.
-    be released, when that child closes its own.
     """
     with contextlib.suppress(OSError):  # without /proc they stay open
         for each in map(int, os.listdir("/proc/self/fd")):

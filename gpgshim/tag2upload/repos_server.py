@@ -183,9 +183,7 @@ def read_arguments(words: list[str]) -> dict[str, str]:
 
 
 def give_up_at(limit: int, now: float) -> float | None:
-    """The time at which the stunt dgit gives up, for a time limit in seconds; None for no limit
-    (0).
-    """
+    """The time at which the stunt dgit gives up, for a limit in seconds; None for 0 (no limit)."""
     return now + limit - min(limit * EARLIER, EARLIEST) if limit else None
 
 
@@ -345,9 +343,7 @@ class _Server:
         raise Unable(f"job {self.attempt.job}: our keeper was killed: {verdict.meaning}")
 
     def _hear(self) -> None:
-        """Read dgit-repos-server's output; its first line is the request to commit, which is too
-        early.
-        """
+        """Read dgit-repos-server's output; its first line is the early request to commit."""
         while self._from_it >= 0:
             try:
                 data = os.read(self._from_it, LONGEST_REPORT)
@@ -416,9 +412,7 @@ class _Server:
         return self.tell(lines, verdict)
 
     def tell(self, lines: list[str], verdict: Verdict) -> int:
-        """Send the manager `lines`, unless the journal contradicts them; our exit status. Raises
-        Unable.
-        """
+        """Send the manager `lines`, unless the journal contradicts them. Raises Unable."""
         if not lines or lines[-1] != verdict.outcome:  # a torn last line may change the outcome
             raise Unable(f"job {self.attempt.job}: the manager is told no outcome, and has to look")
         try:
@@ -440,8 +434,7 @@ class _Observer(_Server):
         try:
             write_all(1, data)
         except OSError:
-            # The manager is gone. Without us dgit-repos-server would see that too, and now it sees
-            # it.
+            # The manager is gone. As without us, dgit-repos-server must get a broken pipe.
             self.supervisor.unwatch(self._from_it)
             os.close(self._from_it)
             self._from_it = -1
