@@ -247,7 +247,7 @@ def read_callers(note: str) -> list[str]:
 
 
 class _Teller:
-    """The state of the telling of a story."""
+    """Builds a story, line by line."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.events: list[Event] = []

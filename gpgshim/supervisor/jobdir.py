@@ -9,7 +9,7 @@
     JOB/boot, JOB/orphans         boots in which a process may have JOB/bin on its PATH
     JOB/exported                  exists if a shell may have JOB/bin on its PATH
     JOB/wall                      a link to the directory after JOB/bin on the job's PATH (wall.py)
-    JOB/socket                    the supervisor's socket; removed together with the gate
+    JOB/socket                    the supervisor's socket; removed when the supervisor ends
     JOB/code/gpg.TAG              the compiled code of the stunt gpg; the same for the others
     JOB/pyc/                      the compiled modules that CPython imports at its start
 
