@@ -346,8 +346,10 @@ class World:
 
     def newest(self) -> bytes:
         """What the newest journal holds now."""
-        found = [*(self.root / "moved").iterdir(), *self.journals()]
-        return found[-1].read_bytes() if found else b""
+        while True:
+            found = [*(self.root / "moved").iterdir(), *self.journals()]
+            with contextlib.suppress(FileNotFoundError):  # it is being moved away
+                return found[-1].read_bytes() if found else b""
 
     def role_of(self, words: list[str]) -> str:
         """Which program a process is; "" for those of no interest."""
