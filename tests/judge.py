@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -416,7 +417,7 @@ class Court:
         self.pristine = Path(tempfile.mkdtemp(prefix="p", dir="/tmp"))
         self.environ = {"HOME": str(self.home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
         self.rings = [self.home / ".gnupg", self.home / "b"]
-        self.agents: list[subprocess.Popen[bytes]] = []
+        self.agents: list[tuple[Path, subprocess.Popen[bytes]]] = []
         for ring in self.rings:
             ring.mkdir(mode=0o700)
             (ring / "gpg-agent.conf").write_text(
@@ -454,17 +455,23 @@ class Court:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self.agents.append(agent)
+        self.agents.append((ring, agent))
+        # In the home, or below /run/user/UID, where a person is logged in.
+        ask = ["gpgconf", "--homedir", str(ring), "--list-dirs", "agent-socket"]
+        told = subprocess.run(ask, env=self.environ, stdout=subprocess.PIPE, check=True, text=True)
+        socket = Path(urllib.parse.unquote(told.stdout.strip()))
         deadline = time.monotonic() + SECONDS
-        while not (ring / "S.gpg-agent").exists():
+        while not socket.exists():
             if time.monotonic() > deadline:
                 raise TimeoutError("gpg-agent does not come up")
             time.sleep(0.02)
 
     def close(self) -> None:
-        for agent in self.agents:
+        for ring, agent in self.agents:
             agent.kill()
             agent.wait()
+            remove = ["gpgconf", "--homedir", str(ring), "--remove-socketdir"]
+            subprocess.run(remove, env=self.environ, check=False)
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.rmtree(self.pristine, ignore_errors=True)
 

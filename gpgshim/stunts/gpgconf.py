@@ -26,7 +26,7 @@ else:
 
 GPG = b"gpg"  # the name of the component: field 1 of its line; field 3 is its program
 
-# gpgconf's options, as its --dump-option-table prints them: those of 2.2.40, and the newer --chuid.
+# gpgconf's options, as its --dump-option-table prints them: those of 2.2.40, and what 2.4.7 added.
 # gpgconf parses its words by the rules of gpg (T1 to T9 in argv). An option that is missing here is
 # newer still. The flag for a command is set here; gpgconf's own table does not have it.
 NAMES_NO_PROGRAM = [
@@ -45,6 +45,9 @@ NAMES_NO_PROGRAM = [
     "remove-socketdir:516:128",
     "show-versions:86:128",
     "show-configs:88:128",
+    "show-codepages:519:128",
+    "lock:520:128",
+    "unlock:521:128",
     "help:32768:128",
     "version:32769:128",
     "warranty:32770:128",
