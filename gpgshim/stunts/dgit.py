@@ -16,7 +16,14 @@ import select
 import time
 
 from gpgshim.stunts import ask, failures, wire
-from gpgshim.stunts.shim import caller_words, find_real, run_in_our_place, say
+from gpgshim.stunts.shim import (
+    caller_words,
+    die_if_killed,
+    find_real,
+    is_open,
+    run_in_our_place,
+    say,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,17 +90,9 @@ def dgit(job: str) -> NoReturn:
 def _pipe() -> tuple[int, int]:
     """A pipe for dgit's stderr; (-1, -1) if stderr is a terminal, which dgit must keep."""
     try:
-        return (-1, -1) if posix.isatty(2) or not _is_open(2) else posix.pipe2(posix.O_CLOEXEC)
+        return (-1, -1) if posix.isatty(2) or not is_open(2) else posix.pipe2(posix.O_CLOEXEC)
     except OSError:
         return -1, -1
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        posix.fstat(fd)
-    except OSError:
-        return False
-    return True
 
 
 def _is_same(one: int, other: int) -> bool:
@@ -189,11 +188,6 @@ def _tell_what_would_be(job: str, said: bytes) -> None:
 
 def _die_alike(status: int, taken: int) -> NoReturn:
     """End as dgit did; `taken` replaces a status 75 that is dgit's own."""
-    if posix.WIFSIGNALED(status):
-        number = posix.WTERMSIG(status)
-        if number != _signal.SIGKILL:
-            _signal.signal(number, _signal.SIG_DFL)
-        posix.kill(posix.getpid(), number)
-        posix._exit(128 + number)  # the signal is blocked: use a shell's status for it
+    die_if_killed(status)
     own = posix.WEXITSTATUS(status)
     posix._exit(taken if own == TEMPFAIL else own)

@@ -14,7 +14,14 @@ from __future__ import annotations
 import posix
 
 from gpgshim.gpgargs import argv
-from gpgshim.stunts.shim import caller_words, find_real, run_in_our_place, say
+from gpgshim.stunts.shim import (
+    caller_words,
+    die_if_killed,
+    find_real,
+    is_open,
+    run_in_our_place,
+    say,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +117,7 @@ def gpgconf(job: str) -> NoReturn:
     raw = caller_words()
     real = find_real(job, "gpgconf")
     call = Call([word.decode("utf-8", "surrogateescape") for word in raw])
-    if not call.names_a_program or (call.output is None and not _is_open(1)):
+    if not call.names_a_program or (call.output is None and not is_open(1)):
         run_in_our_place(real, "gpgconf", raw)
     try:
         said, status = _ask(real, raw, call)
@@ -147,14 +154,6 @@ def _ask(real: str, raw: list[bytes], call: Call) -> tuple[bytes, int]:
     return b"".join(pieces), posix.waitpid(child, 0)[1]
 
 
-def _is_open(fd: int) -> bool:
-    try:
-        posix.fstat(fd)
-    except OSError:
-        return False
-    return True
-
-
 def _above_stderr(fd: int) -> int:
     # If one of the standard descriptors is closed, a pipe can get its number, and the child would
     # use the pipe as that descriptor.
@@ -184,12 +183,7 @@ def _write(fd: int, data: bytes) -> None:
 
 def _end_alike(status: int) -> NoReturn:
     """End with the status or signal of the real gpgconf."""
-    if posix.WIFSIGNALED(status):
-        number = posix.WTERMSIG(status)
-        if number != _signal.SIGKILL:
-            _signal.signal(number, _signal.SIG_DFL)
-        posix.kill(posix.getpid(), number)
-        posix._exit(128 + number)  # the signal is blocked: use a shell's status for it
+    die_if_killed(status)
     posix._exit(posix.WEXITSTATUS(status))
 
 

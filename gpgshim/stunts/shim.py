@@ -185,6 +185,25 @@ def run_in_our_place(real: str, name: str, words: list[bytes]) -> NoReturn:
     posix._exit(127)
 
 
+def is_open(fd: int) -> bool:
+    """Whether descriptor `fd` is open."""
+    try:
+        posix.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def die_if_killed(status: int) -> None:
+    """If this wait status says that the real program was killed by a signal, die of the same."""
+    if posix.WIFSIGNALED(status):
+        number = posix.WTERMSIG(status)
+        if number != _signal.SIGKILL:
+            _signal.signal(number, _signal.SIG_DFL)
+        posix.kill(posix.getpid(), number)
+        posix._exit(128 + number)  # the signal is blocked: use a shell's status for it
+
+
 def say(text: str) -> None:
     """Write one line to stderr, in one write, escaped. It is lost if there is no stderr."""
     try:
