@@ -1060,8 +1060,8 @@ CLAUSES = (
     ("judge", "(transcript.torn or bypassed)", "transcript.torn"),
     ("judge", "and state is State.UNCOMMITTED:", "and state is State.UNKNOWN:"),
     ("judge", "endings[-1]", "endings[0]"),
-    ("judge", "else Ending.UNTOLD", "else Ending.WELL"),
-    ("judge", "else Ending.UNTOLD", "else Ending.FINAL"),
+    ("judge", "else Ending.UNREPORTED", "else Ending.WELL"),
+    ("judge", "else Ending.UNREPORTED", "else Ending.PERMANENT"),
     ("judge", "told and not transcript.torn and", "told and"),
     ("judge", "told != [outcome]", "False"),
     ("judge", "bool(told)", "True"),
@@ -1133,8 +1133,8 @@ NAMED = (
 #: The mutants that no promise and no test tells from what ships, and why there is nothing to tell.
 EQUIVALENT = (
     (
-        r"ENDINGS\[(exit|signal|no-start 71|said retriable)\] is untold"
-        r"|ENDINGS\[(end|unkept)\] is passing",
+        r"ENDINGS\[(exit|signal|no-start 71|said retriable)\] is unreported"
+        r"|ENDINGS\[(end|unkept)\] is transient",
         "OUTCOMES has the same for both, whatever the state",
     ),
     (

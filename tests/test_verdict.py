@@ -75,7 +75,7 @@ def test_a_journal_tells_or_does_not() -> None:
 
 def test_the_last_ending_counts() -> None:
     ended = judge(parse(HEAD + b"! uncommitted\n% end\n% no-start 127\n"))
-    assert ended.ending is Ending.FINAL
+    assert ended.ending is Ending.PERMANENT
 
 
 def test_an_outcome_before_half_a_line_is_no_contradiction() -> None:

@@ -126,9 +126,9 @@ class Ending(StrEnum):
     """How the job ended, as far as it was reported."""
 
     WELL = "well"  # the job reports that it did everything it was for
-    PASSING = "passing"  # a transient failure: another try may succeed
-    FINAL = "final"  # a permanent failure: another try will fail again
-    UNTOLD = "untold"  # nothing was reported: the job crashed, or our process did
+    TRANSIENT = "transient"  # it failed: another try may succeed
+    PERMANENT = "permanent"  # it failed: another try will fail again
+    UNREPORTED = "unreported"  # nothing was reported: the job crashed, or our process did
 
 
 class Outcome(StrEnum):
@@ -146,17 +146,17 @@ O, E = Outcome, Ending  # noqa: E741 - short names keep the rows of the table be
 #: (durable state, how the job ended) -> outcome.
 OUTCOMES: dict[tuple[State, Ending], Outcome] = {
     (S.UNCOMMITTED, E.WELL): O.UNSIGNED,
-    (S.UNCOMMITTED, E.PASSING): O.RETRIABLE,
-    (S.UNCOMMITTED, E.FINAL): O.IRRECOVERABLE,  # not committed, but a retry would fail again
-    (S.UNCOMMITTED, E.UNTOLD): O.RETRIABLE,
+    (S.UNCOMMITTED, E.TRANSIENT): O.RETRIABLE,
+    (S.UNCOMMITTED, E.PERMANENT): O.IRRECOVERABLE,  # not committed, but a retry would fail again
+    (S.UNCOMMITTED, E.UNREPORTED): O.RETRIABLE,
     (S.UNKNOWN, E.WELL): O.IRRECOVERABLE,  # the job did not notice that it was refused
-    (S.UNKNOWN, E.PASSING): O.IRRECOVERABLE,
-    (S.UNKNOWN, E.FINAL): O.IRRECOVERABLE,
-    (S.UNKNOWN, E.UNTOLD): O.IRRECOVERABLE,
+    (S.UNKNOWN, E.TRANSIENT): O.IRRECOVERABLE,
+    (S.UNKNOWN, E.PERMANENT): O.IRRECOVERABLE,
+    (S.UNKNOWN, E.UNREPORTED): O.IRRECOVERABLE,
     (S.COMMITTED, E.WELL): O.UPLOADED,
-    (S.COMMITTED, E.PASSING): O.IRRECOVERABLE,
-    (S.COMMITTED, E.FINAL): O.IRRECOVERABLE,
-    (S.COMMITTED, E.UNTOLD): O.IRRECOVERABLE,
+    (S.COMMITTED, E.TRANSIENT): O.IRRECOVERABLE,
+    (S.COMMITTED, E.PERMANENT): O.IRRECOVERABLE,
+    (S.COMMITTED, E.UNREPORTED): O.IRRECOVERABLE,
 }
 
 #: (durable state, outcome) -> the explanation for a person. It has only the pairs that OUTCOMES can

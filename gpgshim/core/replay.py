@@ -35,7 +35,7 @@ EVENTS = {
 ANSWERS = {Effect.GRANT.line, Effect.REFUSE.line}
 
 #: The `%` words after which the supervisor of dgit-repos-server sends the manager nothing.
-UNREPORTED = ("unkept", "no-start")
+SENDS_NOTHING = ("unkept", "no-start")
 
 
 def event_of(line: Line) -> Event | None:
@@ -152,7 +152,7 @@ class _Player:
                 self.waiting = 0
             elif effect.line:
                 self.due.append(effect.line)
-        if ending_of(line) and self.o2m_job and line.text.partition(" ")[0] not in UNREPORTED:
+        if ending_of(line) and self.o2m_job and line.text.partition(" ")[0] not in SENDS_NOTHING:
             self.reply = o2m.REPLIES[self.disk, self.amount()]
             self.report(late=False)
         elif was_late and event is Event.GO_AHEAD:

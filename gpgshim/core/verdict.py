@@ -81,15 +81,15 @@ OBSERVED = "nothing was held or refused, and nothing is known"
 #: The `%` words that end a job -> how it ended. `exit` and `said` depend on their argument.
 ENDINGS = {
     "exit 0": Ending.WELL,
-    "exit": Ending.PASSING,  # the kind of failure is unknown; the caller limits the retries
-    "signal": Ending.PASSING,
-    "no-start 71": Ending.PASSING,  # the system had no process, memory or descriptor left
-    "no-start": Ending.FINAL,  # the command does not exist, and a retry does not change this
-    "end": Ending.UNTOLD,
-    "unkept": Ending.UNTOLD,
+    "exit": Ending.TRANSIENT,  # the kind of failure is unknown; the caller limits the retries
+    "signal": Ending.TRANSIENT,
+    "no-start 71": Ending.TRANSIENT,  # the system had no process, memory or descriptor left
+    "no-start": Ending.PERMANENT,  # the command does not exist, and a retry does not change this
+    "end": Ending.UNREPORTED,
+    "unkept": Ending.UNREPORTED,
     "said uploaded": Ending.WELL,
-    "said retriable": Ending.PASSING,
-    "said irrecoverable": Ending.FINAL,
+    "said retriable": Ending.TRANSIENT,
+    "said irrecoverable": Ending.PERMANENT,
 }
 
 #: The sigils of the lines that a verdict depends on.
@@ -128,12 +128,12 @@ def judge(transcript: Transcript) -> Verdict:
     if ungated:
         state = State.UNKNOWN
     endings = [end for end in map(ending_of, transcript.lines) if end]
-    ending = endings[-1] if endings else Ending.UNTOLD
+    ending = endings[-1] if endings else Ending.UNREPORTED
     outcome = OUTCOMES[state, ending]
     would = None
     if transcript.head.get("mode") == OBSERVE:
         excused = any((x.sigil, x.text) == WOULD_RETRY for x in transcript.lines)
-        would = OUTCOMES[state, Ending.PASSING if excused else ending]
+        would = OUTCOMES[state, Ending.TRANSIENT if excused else ending]
         outcome = Outcome.OBSERVED
     told = [line.text for line in transcript.lines if not line.sigil]
     if told and not transcript.torn and told != [outcome]:
@@ -158,5 +158,5 @@ def judge_bytes(data: bytes) -> Verdict:
     try:
         return judge_journal(data)
     except TranscriptError:
-        outcome = OUTCOMES[State.UNKNOWN, Ending.UNTOLD]
-        return Verdict(State.UNKNOWN, Ending.UNTOLD, outcome, told=False, doubtful=True)
+        outcome = OUTCOMES[State.UNKNOWN, Ending.UNREPORTED]
+        return Verdict(State.UNKNOWN, Ending.UNREPORTED, outcome, told=False, doubtful=True)

@@ -83,9 +83,9 @@ def test_what_is_called_equivalent_is_there(pattern: str, why: str) -> None:
     assert [mutant for mutant in ALL if re.fullmatch(pattern, mutant.name)], pattern
 
 
-def test_why_passing_and_untold_are_equivalent() -> None:
+def test_why_transient_and_unreported_are_equivalent() -> None:
     for state in DURABLE:
-        assert OUTCOMES[state, Ending.PASSING] is OUTCOMES[state, Ending.UNTOLD]
+        assert OUTCOMES[state, Ending.TRANSIENT] is OUTCOMES[state, Ending.UNREPORTED]
 
 
 def test_the_promise_that_is_named() -> None:
