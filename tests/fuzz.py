@@ -149,7 +149,7 @@ def fuzz_table(data: bytes) -> None:
 def fuzz_command_line(words: list[str], conf: str) -> None:
     """Any words have a verdict and a reason, and a status descriptor that is one or none."""
     read = argv.read(words, LOADED, {"HOME": "/h"}, lambda path: conf if "/h/" in path else None)
-    assert read.verdict in (argv.SIGN, argv.PASS, argv.REFUSE)
+    assert read.verdict in (argv.SIGN, argv.PASS, argv.UNKNOWN_COMMAND)
     assert read.reason
     assert read.status_fd is None or read.status_fd >= 0
 
@@ -293,7 +293,10 @@ class Target:
 def is_question(data: bytes) -> bool:
     """Whether these bytes are one whole line that asks for a grant."""
     one_line = data.endswith(b"\n") and data.count(b"\n") == 1 and len(data) <= wire.LONGEST
-    asks = data[:-1].split(b" ")[:2] in ([b"gpgshim/1", b"sign"], [b"gpgshim/1", b"doubt"])
+    asks = data[:-1].split(b" ")[:2] in (
+        [b"gpgshim/1", b"sign"],
+        [b"gpgshim/1", b"unknown-command"],
+    )
     return one_line and asks and data.isascii()
 
 
@@ -337,9 +340,9 @@ def to_supervisor(count: int, root: Path, authority: Authority, may_grant: bool)
 
 
 #: What closes no gate: with a close among them, all that come after it would be refused.
-QUESTIONS = spoilt(b"gpgshim/1 sign\n", b"gpgshim/1 doubt\n", b"gpgshim/1 give-up\n").filter(
-    lambda data: b"close" not in data and b"end" not in data
-)
+QUESTIONS = spoilt(
+    b"gpgshim/1 sign\n", b"gpgshim/1 unknown-command\n", b"gpgshim/1 give-up\n"
+).filter(lambda data: b"close" not in data and b"end" not in data)
 
 
 def to_supervisor_that_cannot(count: int, root: Path) -> int:

@@ -107,7 +107,7 @@ class World(NamedTuple):
     at: str = "serve"  # serve kill reply late settle tell done gone
     gate: State = S.UNCOMMITTED
     todo: tuple[str, ...] = ()  # what is left of the effects under way, and what comes after them
-    doubted: bool = False  # whether they are the effects of a question about a strange command
+    unknown_command: bool = False  # whether they are the effects of such a request
     together: tuple[Event, ...] = ()  # questions that share a sync: noted, and not yet stepped
     unsynced: bool = False  # whether who asks is noted and not on disk
     asking: bool = False  # whether the authority's answer is waited for
@@ -349,7 +349,9 @@ def row(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
 def step(world: World, event: Event) -> World:
     """Supervisor.step: the row's effects stand in front of what is yet to be done."""
     state, effects = row(world.gate, event)
-    return world._replace(gate=state, todo=(*effects, *world.todo), doubted=event is V.DOUBTED)
+    return world._replace(
+        gate=state, todo=(*effects, *world.todo), unknown_command=event is V.UNKNOWN_COMMAND
+    )
 
 
 def fail(world: World, setting: Setting) -> World:
@@ -453,8 +455,8 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 yield after
         case F.REFUSE:
             if "w" in world.stunts:
-                doubted = world.doubted and not world.heard
-                if not (world.closed or world.no or world.failed or doubted):
+                unknown_command = world.unknown_command and not world.heard
+                if not (world.closed or world.no or world.failed or unknown_command):
                     raise Violation("6: a no without a cause")
             yield refused(after, setting.spoilt == "the job lives on, and nobody is told")
         case _:  # the stunt dgit is answered, and says how it ends
@@ -486,8 +488,8 @@ def tidy(world: World) -> World:
             idle.add(F.GRANT)
     if todo != world.todo:
         world = world._replace(todo=todo)
-    if world.doubted and not todo:
-        world = world._replace(doubted=False)
+    if world.unknown_command and not todo:
+        world = world._replace(unknown_command=False)
     if world.at == "gone":
         # What was true when it died stays true, and was looked at then: see `check`.
         return World(at="gone", drs="-", job="-", orphan=world.orphan)
@@ -525,7 +527,7 @@ def event_of(answer: str, setting: Setting) -> Event:
 
 def listen(world: World, setting: Setting) -> Iterator[World]:
     """Supervisor._loop: what it can take up next, when it has nothing else to do."""
-    for event in (V.ASKED, V.DOUBTED):
+    for event in (V.ASKED, V.UNKNOWN_COMMAND):
         if "i" in world.stunts:
             asked = world._replace(stunts=turn(world.stunts, "i", "w"))
             if setting.disk:
@@ -720,7 +722,7 @@ def moves(world: World, setting: Setting) -> Iterator[World]:
     elif world.orphan == "s":
         # A dead socket, or the old supervisor: it has told its outcome, so its gate is closed.
         yield world._replace(orphan="r")
-        for event in (V.ASKED, V.DOUBTED):
+        for event in (V.ASKED, V.UNKNOWN_COMMAND):
             _, effects = row(S.CLOSED, event)
             yield world._replace(orphan="g" if F.GRANT in effects else "r")
 

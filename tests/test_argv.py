@@ -234,7 +234,7 @@ SS --forbid-gen-key -s
 """
 
 
-LETTERS = {argv.SIGN: "S", argv.PASS: "-", argv.REFUSE: "R"}
+LETTERS = {argv.SIGN: "S", argv.PASS: "-", argv.UNKNOWN_COMMAND: "R"}
 CASES = [line for line in (SURPRISES + RULES).split("\n") if line[:2] in ("SS", "--", "S-", "-S")]
 
 
@@ -300,7 +300,7 @@ def test_every_meeting_is_a_meaning_or_a_conflict(there: str, new: str) -> None:
 def test_a_command_that_nobody_has_looked_at_is_refused() -> None:
     table = made("2.4.9", more="new-command:999:128")
     for line in ("--new-command f", "--new-com", "-s --new-command", "--new-command --verify"):
-        assert read(line, table).verdict == argv.REFUSE
+        assert read(line, table).verdict == argv.UNKNOWN_COMMAND
     assert "new-command" in read("--new-comm", table).reason
     assert read("--new-command --bogus", table).verdict == argv.PASS
     assert read("--new-command --help", table).verdict == argv.PASS
@@ -433,7 +433,7 @@ def test_any_words_are_read(
     if user is not None:
         files["/home/u/.gnupg/gpg.conf"] = user
     reading = read(words, table, files)
-    assert reading.verdict in (argv.SIGN, argv.PASS, argv.REFUSE)
+    assert reading.verdict in (argv.SIGN, argv.PASS, argv.UNKNOWN_COMMAND)
     assert reading.reason
     if reading.status_fd is not None:
         assert reading.status_fd >= 0

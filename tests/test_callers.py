@@ -49,7 +49,7 @@ def test_a_file_says_what_it_is(path: Path) -> None:
     assert all(head.values())
     assert head["how"] == "recorded" or head["from"]
     assert calls
-    assert {call.verdict for call in calls} <= {argv.SIGN, argv.PASS, argv.REFUSE}
+    assert {call.verdict for call in calls} <= {argv.SIGN, argv.PASS, argv.UNKNOWN_COMMAND}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -30,7 +30,7 @@ from gpgshim.core.gate import (
 )
 
 LENGTH = 12
-QUESTIONS = (Event.ASKED, Event.DOUBTED)
+QUESTIONS = (Event.ASKED, Event.UNKNOWN_COMMAND)
 INPUTS = [event for event in Event if event is not Event.FAILED]
 
 

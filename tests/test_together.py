@@ -61,9 +61,9 @@ def gate() -> Iterator[Committed]:
     shutil.rmtree(root)
 
 
-@pytest.mark.parametrize("word", [wire.SIGN, wire.DOUBT, "both"])
+@pytest.mark.parametrize("word", [wire.SIGN, wire.UNKNOWN_COMMAND, "both"])
 def test_one_sync_for_all(gate: Committed, mocker: MockerFixture, word: str) -> None:
-    words = [wire.SIGN, wire.DOUBT] * (PEERS // 2) if word == "both" else [word] * PEERS
+    words = [wire.SIGN, wire.UNKNOWN_COMMAND] * (PEERS // 2) if word == "both" else [word] * PEERS
     fsync, seen = os.fsync, []
 
     def look(fd: int) -> None:

@@ -34,7 +34,7 @@ class Event(StrEnum):
     """An event that the gate reacts to."""
 
     ASKED = "asked"  # a client asked for a gpg that would sign
-    DOUBTED = "doubted"  # a client asked for a gpg command that we do not know
+    UNKNOWN_COMMAND = "unknown-command"  # a client asked for a gpg command that we do not know
     GO_AHEAD = "go-ahead"  # the authority granted the commitment
     REFUSAL = "refusal"  # the authority refused: it has certainly not committed
     SILENCE = "silence"  # no answer will come, or the answer has no meaning to us
@@ -67,7 +67,7 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     # The first request is the commitment point. REACH comes first: an authority that cannot be
     # reached has heard nothing, and the job can still be retried.
     (S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT)),
-    (S.UNCOMMITTED, V.DOUBTED): (S.UNCOMMITTED, (F.REFUSE,)),  # not worth a commitment
+    (S.UNCOMMITTED, V.UNKNOWN_COMMAND): (S.UNCOMMITTED, (F.REFUSE,)),  # not worth a commitment
     (S.UNCOMMITTED, V.GO_AHEAD): (S.REFUSED, ()),  # an answer without a request is an error
     (S.UNCOMMITTED, V.REFUSAL): (S.REFUSED, ()),
     (S.UNCOMMITTED, V.SILENCE): (S.REFUSED, ()),  # it left before it heard anything: retriable
@@ -75,7 +75,7 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.UNCOMMITTED, V.CLOSE): (S.CLOSED, ()),
     # While the authority is being asked, all clients wait for its one answer.
     (S.UNKNOWN, V.ASKED): (S.UNKNOWN, ()),
-    (S.UNKNOWN, V.DOUBTED): (S.UNKNOWN, ()),
+    (S.UNKNOWN, V.UNKNOWN_COMMAND): (S.UNKNOWN, ()),
     (S.UNKNOWN, V.GO_AHEAD): (S.COMMITTED, (F.WRITE_COMMITTED, F.GRANT)),
     (S.UNKNOWN, V.REFUSAL): (S.REFUSED, (F.REFUSE,)),
     (S.UNKNOWN, V.SILENCE): (S.REFUSED, (F.REFUSE,)),
@@ -83,7 +83,7 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.UNKNOWN, V.CLOSE): (S.CLOSED, (F.REFUSE,)),  # an answer after this grants nothing
     # After the commitment no client waits, and an unknown command can do no further harm.
     (S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT)),
-    (S.COMMITTED, V.DOUBTED): (S.COMMITTED, (F.SYNC, F.GRANT)),
+    (S.COMMITTED, V.UNKNOWN_COMMAND): (S.COMMITTED, (F.SYNC, F.GRANT)),
     (S.COMMITTED, V.GO_AHEAD): (S.COMMITTED, ()),
     (S.COMMITTED, V.REFUSAL): (S.COMMITTED, ()),  # too late: gpg may have signed
     (S.COMMITTED, V.SILENCE): (S.COMMITTED, ()),  # no further answer is expected
@@ -91,7 +91,7 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.COMMITTED, V.CLOSE): (S.CLOSED, ()),
     # After one refusal, every request is refused.
     (S.REFUSED, V.ASKED): (S.REFUSED, (F.REFUSE,)),
-    (S.REFUSED, V.DOUBTED): (S.REFUSED, (F.REFUSE,)),
+    (S.REFUSED, V.UNKNOWN_COMMAND): (S.REFUSED, (F.REFUSE,)),
     (S.REFUSED, V.GO_AHEAD): (S.REFUSED, ()),
     (S.REFUSED, V.REFUSAL): (S.REFUSED, ()),
     (S.REFUSED, V.SILENCE): (S.REFUSED, ()),
@@ -99,7 +99,7 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.REFUSED, V.CLOSE): (S.CLOSED, ()),
     # The job is over. A client that asks now is an orphan of the job.
     (S.CLOSED, V.ASKED): (S.CLOSED, (F.REFUSE,)),
-    (S.CLOSED, V.DOUBTED): (S.CLOSED, (F.REFUSE,)),
+    (S.CLOSED, V.UNKNOWN_COMMAND): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.GO_AHEAD): (S.CLOSED, ()),
     (S.CLOSED, V.REFUSAL): (S.CLOSED, ()),
     (S.CLOSED, V.SILENCE): (S.CLOSED, ()),
@@ -112,7 +112,7 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     (S.REFUSED, V.BYPASSED): (S.REFUSED, ()),
     (S.CLOSED, V.BYPASSED): (S.LATE, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT)),
     (S.LATE, V.ASKED): (S.LATE, (F.REFUSE,)),
-    (S.LATE, V.DOUBTED): (S.LATE, (F.REFUSE,)),
+    (S.LATE, V.UNKNOWN_COMMAND): (S.LATE, (F.REFUSE,)),
     (S.LATE, V.GO_AHEAD): (S.CLOSED, (F.WRITE_COMMITTED,)),
     (S.LATE, V.REFUSAL): (S.CLOSED, ()),
     (S.LATE, V.SILENCE): (S.CLOSED, ()),

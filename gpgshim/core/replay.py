@@ -20,7 +20,7 @@ from gpgshim.gpgargs import argv
 #: Input lines -> events. Any other `<` line is an answer without a meaning to the gate.
 EVENTS = {
     ("$", ""): Event.ASKED,
-    ("?", ""): Event.DOUBTED,
+    ("?", ""): Event.UNKNOWN_COMMAND,
     ("<", "go-ahead"): Event.GO_AHEAD,
     ("<", "refused"): Event.REFUSAL,
     ("<", ""): Event.SILENCE,
@@ -59,7 +59,7 @@ def replay(transcript: Transcript) -> list[str]:
 
 
 #: The verdict on a command line that each sigil of a request stands for.
-READINGS = {"$": argv.SIGN, "?": argv.REFUSE}
+READINGS = {"$": argv.SIGN, "?": argv.UNKNOWN_COMMAND}
 
 
 def reread(transcript: Transcript, read: Callable[[list[str], str], argv.Reading]) -> list[str]:
@@ -136,14 +136,14 @@ class _Player:
             self.differ(line)
 
     def happen(self, line: Line, event: Event) -> None:
-        if event in (Event.ASKED, Event.DOUBTED) and set(self.due) <= ANSWERS:
+        if event in (Event.ASKED, Event.UNKNOWN_COMMAND) and set(self.due) <= ANSWERS:
             pass  # several clients can ask before the first is answered
         else:
             if (self.due or self.report_due) and event is not Event.FAILED:
                 self.differ(line)
             self.due.clear()
             self.report_due.clear()
-        self.waiting += event in (Event.ASKED, Event.DOUBTED)
+        self.waiting += event in (Event.ASKED, Event.UNKNOWN_COMMAND)
         was_late = self.state is State.LATE
         self.state, effects = STEPS[self.state, event]
         for effect in effects:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     Row = tuple[str, int, int]  # name, number, flags: a row of gpg's option table
 
-SIGN, PASS, REFUSE = "sign", "pass", "refuse"
+# The verdicts, by the words that `gpgshim classify` prints and that scripts rely on.
+SIGN, PASS, UNKNOWN_COMMAND = "sign", "pass", "refuse"
 
 # --- the table ------------------------------------------------------------------------------------
 
@@ -487,9 +488,9 @@ NO_COMMAND = ("fingerprint",)
 class Reading:
     """What gpg would do with a command line.
 
-    `verdict` is SIGN, PASS or REFUSE. `reason` is one short clause that names the rule and the
-    word. `status_fd` is the last --status-fd, or None. `taken` and `files` are all words in gpg's
-    order, conf files first. `doubt` says what is unknown, or is "".
+    `verdict` is SIGN, PASS or UNKNOWN_COMMAND. `reason` is one short clause that names the rule and
+    the word. `status_fd` is the last --status-fd, or None. `taken` and `files` are all words in
+    gpg's order, conf files first. `doubt` says what is unknown, or is "".
     """
 
     __slots__ = ("doubt", "files", "reason", "status_fd", "taken", "verdict")
@@ -602,7 +603,7 @@ def judge(
     if end:
         return PASS, end
     if unknown:
-        return REFUSE, f"{name_of(unknown[0])}, a command that gpgshim does not know"
+        return UNKNOWN_COMMAND, f"{name_of(unknown[0])}, a command that gpgshim does not know"
     if doubt and doubt.drops:
         return SIGN, str(doubt)
     if never:

@@ -58,7 +58,7 @@ def _be_gpg(job: str) -> NoReturn:
     reading = argv.read(words, table, environ, conffile.read)
     replaced = _replaced(table) if reading.verdict == argv.PASS else ""
     if reading.verdict != argv.PASS or replaced:
-        word = wire.SIGN if reading.verdict == argv.SIGN else wire.DOUBT
+        word = wire.SIGN if reading.verdict == argv.SIGN else wire.UNKNOWN_COMMAND
         observed = ask.observes(job)
         try:
             answer, why = ask.ask(job, word, patience=ask.PATIENCE if observed else None)

@@ -10,13 +10,13 @@ from __future__ import annotations
 LONGEST = 4096  #: bytes, with the line feed
 
 SIGN = "sign"  #: may this gpg run? It would sign
-DOUBT = "doubt"  #: may this gpg run? Its command is unknown to us
+UNKNOWN_COMMAND = "unknown-command"  #: may this gpg run? Its command is unknown to us
 CLOSE = "close"  #: close the gate, and report the state and outcome of the journal
 GIVE_UP = "give-up"  #: close the gate, unless there is or may be a grant
 END = "end"  #: as CLOSE, and the job is over; the argument is its exit status, if that is known
 WOULD = "would"  #: in observe mode: the exit status that the stunt dgit would have had
 GAVE_UP = "gave-up"  #: a gpg refused by itself, or stopped waiting; the argument gives the reason
-REQUESTS = (SIGN, DOUBT, CLOSE, GIVE_UP, END, WOULD, GAVE_UP)
+REQUESTS = (SIGN, UNKNOWN_COMMAND, CLOSE, GIVE_UP, END, WOULD, GAVE_UP)
 
 GO = "go"  #: yes
 NO = "no"  #: no; the argument gives the reason

@@ -286,7 +286,7 @@ class Supervisor:
             self._note(f"# pid {asker.pid} made no sense: {escape(str(error))}")
             self._send(asker, wire.NO, str(error))
             return
-        if word in (wire.SIGN, wire.DOUBT):
+        if word in (wire.SIGN, wire.UNKNOWN_COMMAND):
             self._asked(asker, word)
         elif word == wire.GAVE_UP:
             self._gave_up(asker, argument)
@@ -355,12 +355,12 @@ class Supervisor:
         except OSError as error:
             self._fail(error)
             return
-        if self.state is State.UNCOMMITTED and question.word == wire.DOUBT:
+        if self.state is State.UNCOMMITTED and question.word == wire.UNKNOWN_COMMAND:
             self.why = f"before the commitment, {question.call[:200]} is not a command that we know"
-            self.step(Event.DOUBTED)
+            self.step(Event.UNKNOWN_COMMAND)
             self.why = ""  # this reason was for this request only
             return
-        event = Event.ASKED if question.word == wire.SIGN else Event.DOUBTED
+        event = Event.ASKED if question.word == wire.SIGN else Event.UNKNOWN_COMMAND
         if self.state is State.COMMITTED:
             self._together.append(event)
         else:
