@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import sys
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from gpgshim.core.gate import Outcome
 from gpgshim.core.transcript import parse
@@ -34,7 +34,6 @@ ASKED = HEAD + "+2.000 $ gpg -b f\n+2.001 ! unknown\n+2.002 > commit-to-public-u
 SIGNED = ASKED + "+12.000 < go-ahead\n+12.500 ! committed\n+13.000 = go\n"
 RETRIABLE = HEAD + "+1.000 % exit 1\nretriable\n"
 UPLOADED = SIGNED + "+14.000 % exit 0\nuploaded\n"
-LINE = re.compile(r'(?P<name>[a-z_]+)(?:\{[a-z]+="[^"\\\n]*"\})? (?P<number>\S+)')
 
 
 def counted(*journals: str) -> Sums:
@@ -136,25 +135,17 @@ def test_every_word_there_is_has_a_number() -> None:
 
 
 def samples(text: str) -> dict[str, float]:
-    """What Prometheus would read, `name{label="value"}` -> number; it takes no other lines."""
+    """The samples as Prometheus' own parser reads them: `name{label="value"}` -> number."""
     found: dict[str, float] = {}
-    types = {}
-    for line in text.splitlines():
-        if line.startswith("# HELP "):
-            assert line.count(" ") > 3
-        elif line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            assert name not in types
-            types[name] = kind
-        else:
-            match = LINE.fullmatch(line)
-            assert match, line
-            base = re.sub(r"_(sum|count|bucket)$", "", match["name"])
-            kind = types.get(match["name"]) or types[base]
-            assert kind in ("counter", "gauge") or base != match["name"]
-            assert (kind == "counter") == match["name"].endswith("_total")
-            assert line.rpartition(" ")[0] not in found
-            found[line.rpartition(" ")[0]] = float(match["number"])
+    for family in text_string_to_metric_families(text):
+        assert family.documentation
+        assert family.type in ("counter", "gauge", "histogram", "summary")
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+            name = f"{sample.name}{{{labels}}}" if labels else sample.name
+            assert name not in found
+            assert (family.type == "counter") == sample.name.endswith("_total")
+            found[name] = sample.value
     assert text.endswith("\n")
     return found
 
