@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from gpgshim.core.transcript import escape
 from gpgshim.history.prune import DAYS, JOBS
 from gpgshim.system.errors import Misconfigured
-from gpgshim.system.places import check_ours, check_path, home
+from gpgshim.system.places import check_ours, check_path, xdg_directory
 
 NAME = "gpgshim/gpgshim.conf"  #: below each of the two directories
 SYSTEM = Path("/etc", NAME)
@@ -103,13 +103,8 @@ KEYS: dict[str, tuple[Kind, str]] = {
 
 def user_file(environ: Mapping[str, str]) -> Path | None:
     """The path of the user's file, which may not exist; None for a user without a home."""
-    base = environ.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):  # the XDG specification: a relative path must be ignored
-        directory = home(environ)
-        if directory is None:
-            return None
-        base = f"{directory}/.config"
-    return Path(base, NAME)
+    base = xdg_directory(environ, "XDG_CONFIG_HOME", ".config")
+    return None if base is None else base / NAME
 
 
 def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> Loaded:

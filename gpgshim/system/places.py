@@ -39,17 +39,30 @@ def state_directory(environ: dict[str, str]) -> Path:
     """
     if given := environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
-    base = environ.get("XDG_STATE_HOME", "")
-    if not base.startswith("/"):  # the XDG specification: a relative path must be ignored
-        directory = home(environ)
-        if directory is None:
-            raise Misconfigured(
-                "there is no place for journals: HOME is no absolute path, and user id"
-                f" {os.getuid()} has no home in /etc/passwd: set HOME or XDG_STATE_HOME;"
-                " nothing was started"
-            )
-        base = f"{directory}/.local/state"
-    return Path(base, "gpgshim")
+    base = xdg_directory(environ, "XDG_STATE_HOME", ".local/state")
+    if base is None:
+        raise Misconfigured(
+            "there is no place for journals: HOME is no absolute path, and user id"
+            f" {os.getuid()} has no home in /etc/passwd: set HOME or XDG_STATE_HOME;"
+            " nothing was started"
+        )
+    return base / "gpgshim"
+
+
+def xdg_directory(
+    environ: Mapping[str, str], variable: str, below_home: str | None = None
+) -> Path | None:
+    """The directory that `variable` names, or `below_home` in the user's home; None without both.
+
+    Source: the XDG Base Directory Specification. A variable that is empty or a relative path is
+    ignored. doc/adr/0009 says why this is not a library's.
+    """
+    given = environ.get(variable, "")
+    if given.startswith("/"):
+        return Path(given)
+    if below_home is None or (directory := home(environ)) is None:
+        return None
+    return Path(directory, below_home)
 
 
 def home(environ: Mapping[str, str]) -> str | None:
@@ -69,8 +82,8 @@ def runtime_directory(environ: dict[str, str]) -> Path:
     """The base of jobs' directories: $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/gpgshim, or /tmp."""
     if given := environ.get("RUNTIME_DIRECTORY"):
         return Path(given.split(":")[0])
-    base = environ.get("XDG_RUNTIME_DIR", "")
-    return Path(base, "gpgshim") if base.startswith("/") else Path("/tmp")
+    base = xdg_directory(environ, "XDG_RUNTIME_DIR")
+    return Path("/tmp") if base is None else base / "gpgshim"
 
 
 def make_private(directory: Path, hint: str = "name another place") -> None:

@@ -115,7 +115,7 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
 
 def environment_d(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables from the files of environment.d(5), as systemd's generator reads them."""
-    config = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+    config = places.xdg_directory(environ, "XDG_CONFIG_HOME", ".config") or "/nonexistent"
     files: dict[str, Path] = {}
     for directory in ("/usr/lib", "/usr/local/lib", "/run", "/etc", config):
         with contextlib.suppress(OSError):
@@ -226,10 +226,10 @@ def unit(environ: Mapping[str, str]) -> Unit:
 
 def _unit_directories(environ: Mapping[str, str]) -> list[str]:
     """The directories in which the user manager searches units, in its order (systemd.unit(5))."""
-    home = environ.get("HOME", "")
-    config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    data = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
-    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    config = places.xdg_directory(environ, "XDG_CONFIG_HOME", ".config") or "/nonexistent"
+    data = places.xdg_directory(environ, "XDG_DATA_HOME", ".local/share") or "/nonexistent"
+    own = f"/run/user/{os.geteuid()}"
+    runtime = places.xdg_directory(environ, "XDG_RUNTIME_DIR") or own
     return [
         f"{config}/systemd/user.control",
         f"{runtime}/systemd/user.control",
