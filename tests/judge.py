@@ -34,7 +34,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpgshim.gpgargs import argv, conffile, explain
+from gpgshim.gpgargs import argv, explain
+from gpgshim.stunts import plainfile
 from gpgshim.supervisor import optable
 
 NOBODY = 65534
@@ -621,7 +622,7 @@ def sit(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             else:
                 one = case(given.seed, number, rows, table.version, court.system)
             words, environ = court.prepare(one)
-            reading = argv.read(words, table, environ, conffile.file_in(str(court.home)))
+            reading = argv.read(words, table, environ, plainfile.file_in(str(court.home)))
             logs = [one.value or "" for one in reading.taken if one.name in LOGS]
             trial = court.run(words, environ, logs)
             finding = find(reading, trial)

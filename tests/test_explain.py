@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 
 from gpgshim.gpgargs import explain
+from gpgshim.stunts import plainfile
 from tests.gpgs import HOME, NEW, USER_CONF, made, read
 
 
@@ -80,9 +80,7 @@ def test_bytes_that_are_no_text_can_be_shown() -> None:
 
 
 def classify(lines: list[str], more: bool = False) -> str:
-    out = io.StringIO()
-    explain.classify_json_lines(NEW, lines, out, {"HOME": HOME}, more)
-    return out.getvalue()
+    return "".join(explain.classify_json_lines(NEW, lines, plainfile.file_in, {"HOME": HOME}, more))
 
 
 def test_a_line_a_verdict_in_order(tmp_path: Path) -> None:
@@ -121,14 +119,8 @@ def test_explained_too() -> None:
     ],
 )
 def test_a_bad_line_is_named_after_the_verdicts_before_it(line: str, said: str) -> None:
-    class Flushed(io.StringIO):
-        at = 0
-
-        def flush(self) -> None:
-            self.at = self.tell()
-
-    out = Flushed()
+    lines = ['["-s"]', line, '["-s"]']
+    verdicts = explain.classify_json_lines(NEW, lines, plainfile.file_in, {"HOME": HOME})
+    assert next(verdicts) == "sign\n"
     with pytest.raises(explain.BadLine, match=said):
-        explain.classify_json_lines(NEW, ['["-s"]', line, '["-s"]'], out, {"HOME": HOME})
-    assert out.getvalue() == "sign\n"
-    assert out.at == len("sign\n")
+        next(verdicts)

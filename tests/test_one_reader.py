@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -19,8 +18,9 @@ from hypothesis import strategies as st
 from gpgshim.core import transcript
 from gpgshim.doctor import doctor
 from gpgshim.doctor.machine import Machine
-from gpgshim.gpgargs import argv, conffile, explain
+from gpgshim.gpgargs import argv, explain
 from gpgshim.history import recorded
+from gpgshim.stunts import plainfile
 from gpgshim.supervisor import jobdir, optable
 from tests.gpgs import NEW
 from tests.scratch import GPG, PATIENCE, Scratch
@@ -84,7 +84,7 @@ def test_all_five_agree(court: Court, words: list[str], own: str, named: str) ->
     for reader in (by_classify, by_explain, by_replay):
         assert (reader.__name__, reader(court, words)) == (reader.__name__, verdict)
     found, doubt = by_doctor(court)
-    reading = argv.read([], court.table, court.environ, conffile.file_in())
+    reading = argv.read([], court.table, court.environ, plainfile.file_in())
     assert found == [one.where for one in reading.taken if is_told(one)]
     assert doubt == bool(reading.doubt)
 
@@ -112,10 +112,9 @@ def by_explain(court: Court, words: list[str]) -> bool:
 
 
 def told(court: Court, words: list[str], explained: bool) -> str:
-    out = io.StringIO()
     case = {"argv": words, "env": court.environ, "cwd": str(court.directory)}
-    explain.classify_json_lines(court.table, [json.dumps(case)], out, {}, explained)
-    return out.getvalue()
+    read = explain.classify_json_lines
+    return "".join(read(court.table, [json.dumps(case)], plainfile.file_in, {}, explained))
 
 
 def by_replay(court: Court, words: list[str]) -> bool:
@@ -147,7 +146,7 @@ def test_classify_of_dev_null(scratch: Scratch) -> None:
 
 
 def test_what_is_read(tmp_path: Path) -> None:
-    file = conffile.file_in(str(tmp_path))
+    file = plainfile.file_in(str(tmp_path))
     (tmp_path / "a").write_bytes(b"x\r\n\xff")
     assert file("a") == file(str(tmp_path / "a")) == "x\r\n\udcff"
     assert file("none") is None
@@ -156,7 +155,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 
 
 def test_only_plain_files_are_opened(tmp_path: Path) -> None:
-    file = conffile.file_in(str(tmp_path))
+    file = plainfile.file_in(str(tmp_path))
     os.mkfifo(tmp_path / "pipe")
     for path in ("pipe", ".", "/dev/zero", "/dev/tty"):
         with pytest.raises(OSError, match="is not a plain file"):
@@ -170,19 +169,19 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
 def test_there_is_a_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     huge = tmp_path / "huge"
     huge.touch()
-    os.truncate(huge, conffile.LARGEST + 1)
+    os.truncate(huge, plainfile.LARGEST + 1)
     with pytest.raises(OSError, match="more than"):
-        conffile.read(str(huge))
-    monkeypatch.setattr(conffile, "LARGEST", 100)
+        plainfile.read(str(huge))
+    monkeypatch.setattr(plainfile, "LARGEST", 100)
     with pytest.raises(OSError, match="more than"):
-        conffile.read("/proc/self/status")  # whose size is 0 until it is read
+        plainfile.read("/proc/self/status")  # whose size is 0 until it is read
 
 
 def test_a_large_file_costs_linear_time(tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     conf.write_text("# a comment that says what somebody once thought\n" * 2_000_000)
     began = time.process_time()
-    text = conffile.read(str(conf))
+    text = plainfile.read(str(conf))
     assert text is not None
     assert len(text) > 95_000_000
     assert argv.take_conf(text, str(conf), NEW) == []

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gpgargs import argv, conffile
+from gpgshim.gpgargs import argv
+from gpgshim.stunts import plainfile
 from gpgshim.supervisor import optable
 from gpgshim.system.errors import Unable
 from tests import skips
@@ -141,7 +142,7 @@ def test_the_program_itself_is_no_wrapper(copy: Path, tmp_path: Path) -> None:
     link.symlink_to(copy)
     for path in (copy, link):
         table = argv.load(optable.of(str(path), ENVIRON))
-        assert table.sources == {str(path): conffile.identity(copy.stat())}
+        assert table.sources == {str(path): plainfile.identity(copy.stat())}
         assert not table.is_wrapped
 
 
@@ -150,8 +151,8 @@ def test_the_program_behind_a_wrapper_is_known(copy: Path, tmp_path: Path) -> No
     table = argv.load(optable.of(wrapper, ENVIRON))
     assert table.is_wrapped
     assert table.sources == {
-        str(copy): conffile.identity(copy.stat()),
-        wrapper: conffile.identity(os.stat(wrapper)),
+        str(copy): plainfile.identity(copy.stat()),
+        wrapper: plainfile.identity(os.stat(wrapper)),
     }
     assert table.conf == "/other:place/gpg.conf"
 
@@ -204,7 +205,7 @@ def test_another_sysconfdir_is_read(copy: Path, tmp_path: Path) -> None:
     table = argv.load(optable.of(str(copy), ENVIRON))
     assert table.conf == f"{tmp_path}/sys/gpg.conf"
     words = ["--no-options", "--homedir", str(tmp_path), "--batch", "--verify", "f"]
-    reading = argv.read(words, table, {}, conffile.read)
+    reading = argv.read(words, table, {}, plainfile.read)
     assert reading.taken[0].where == f"{tmp_path}/sys/gpg.conf:1"
     done = subprocess.run([copy, *words], capture_output=True, text=True, check=False)
     assert "conflicting commands" in done.stderr  # gpg itself has read it

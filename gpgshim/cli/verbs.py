@@ -499,14 +499,15 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
       gpgshim classify -- --det f
       echo '["--clearsign", "f"]' | gpgshim classify --json-lines
     """
-    from gpgshim.gpgargs import conffile, explain
+    from gpgshim.gpgargs import explain
+    from gpgshim.stunts import plainfile
 
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
     search = os.environ.get("PATH", os.defpath)
     table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ()))
     if not json_lines:
-        reading = argv.read(words, table, os.environ, conffile.read)
+        reading = argv.read(words, table, os.environ, plainfile.read)
         click.echo(
             explain.reading(reading, table) if explained else reading.verdict, nl=not explained
         )
@@ -514,9 +515,14 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
     try:
         lines = sys.stdin
         lines.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-        explain.classify_json_lines(table, lines, sys.stdout, os.environ, explained)
+        verdicts = explain.classify_json_lines(
+            table, lines, plainfile.file_in, os.environ, explained
+        )
+        sys.stdout.writelines(verdicts)
     except explain.BadLine as error:
         raise Malformed(str(error)) from None
+    finally:
+        sys.stdout.flush()  # the verdicts before a bad line
     return 0
 
 

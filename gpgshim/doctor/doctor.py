@@ -31,7 +31,7 @@ from gpgshim.doctor.diagnosis import Finding, Result, mend, note
 from gpgshim.doctor.machine import Machine, time_limit
 from gpgshim.gpgargs import argv, mask
 from gpgshim.gpgargs.commands import COMMANDS
-from gpgshim.gpgargs.conffile import file_in
+from gpgshim.stunts.plainfile import file_in
 from gpgshim.supervisor import jobdir
 from gpgshim.supervisor.attempt import own_umask
 from gpgshim.system import places, runnable

@@ -61,7 +61,7 @@ class Table:
 
     `version` is that gpg's own ("2.4.9"). `maker` is GNUPG or CHAMELEON (Sequoia's gpg, which has
     its own rules). `conf` is its global conf file. `sources` maps the path of each file that the
-    table was made from to its conffile.identity() at that time. `is_wrapped` says whether one of
+    table was made from to its plainfile.identity() at that time. `is_wrapped` says whether one of
     the files is a wrapper.
 
     The rows stay text, NAME:NUMBER:FLAGS, and are searched as text: a command line has about ten

@@ -7,14 +7,13 @@ Rule 2: each item that gpg reads gets one line, in gpg's order; the verdict come
 from __future__ import annotations
 
 import json
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from gpgshim.gpgargs import argv, commands, mask
-from gpgshim.gpgargs.conffile import file_in
 from gpgshim.gpgargs.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 WIDEST = 40  #: columns for the words; a longer word moves its explanation to the right
@@ -79,24 +78,20 @@ def quoted(word: str) -> str:
 def classify_json_lines(
     table: argv.Table,
     lines: Iterable[str],
-    out: IO[str],
+    file_in: Callable[[str], Callable[[str], str | None]],
     environ: Mapping[str, str],
     explain: bool = False,
-) -> None:
-    """Write one verdict to `out` for each line of `lines`.
+) -> Iterator[str]:
+    """One verdict for each line of `lines`: a word, or with `explain` how each word is read.
 
     Each line is JSON: an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}. `environ` is
-    the environment of a case that has no `env`. Relative conf files are looked up in the `cwd` of
-    the case, or in our own. Raises BadLine; the verdicts of the lines before it are already
-    flushed.
+    the environment of a case that has no `env`. `file_in` returns a reader of conf files for
+    argv.read; its argument is the `cwd` of the case, or "" for our own. Raises BadLine.
     """
-    try:
-        for number, line in enumerate(lines, 1):
-            words, env, cwd = case(line, number)
-            read = argv.read(words, table, environ if env is None else env, file_in(cwd or ""))
-            out.write(reading(read, table) if explain else f"{read.verdict}\n")
-    finally:
-        out.flush()
+    for number, line in enumerate(lines, 1):
+        words, env, cwd = case(line, number)
+        read = argv.read(words, table, environ if env is None else env, file_in(cwd or ""))
+        yield reading(read, table) if explain else f"{read.verdict}\n"
 
 
 def case(line: str, number: int) -> tuple[list[str], dict[str, str] | None, str | None]:

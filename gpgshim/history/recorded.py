@@ -14,9 +14,10 @@ from typing import NamedTuple
 from gpgshim import __version__
 from gpgshim.core.replay import replay, reread
 from gpgshim.core.transcript import Line, Transcript, TranscriptError, parse
-from gpgshim.gpgargs import argv, conffile
+from gpgshim.gpgargs import argv
 from gpgshim.history.jobs import split
 from gpgshim.history.journal import read_plain
+from gpgshim.stunts import plainfile
 
 
 class Replayed(NamedTuple):
@@ -36,7 +37,7 @@ def replay_files(
     """
 
     def read(words: list[str], where: str) -> argv.Reading:
-        return argv.read(words, table, environ, conffile.file_in(where or "/nonexistent"))
+        return argv.read(words, table, environ, plainfile.file_in(where or "/nonexistent"))
 
     for path in _journals(paths):
         try:

@@ -13,9 +13,9 @@ import encodings
 import posix
 import sys
 
-from gpgshim.gpgargs import argv, conffile
+from gpgshim.gpgargs import argv
 from gpgshim.gpgargs.text import printable
-from gpgshim.stunts import ask, wire
+from gpgshim.stunts import ask, plainfile, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _be_gpg(job: str) -> NoReturn:
         name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
         for name, value in posix.environ.items()
     }
-    reading = argv.read(words, table, environ, conffile.read)
+    reading = argv.read(words, table, environ, plainfile.read)
     replaced = _replaced(table) if reading.verdict == argv.PASS else ""
     if reading.verdict != argv.PASS or replaced:
         word = wire.SIGN if reading.verdict == argv.SIGN else wire.UNKNOWN_COMMAND
@@ -82,7 +82,7 @@ def _replaced(table: argv.Table) -> str:
     """A source file of the table that was replaced since the job began; empty if there is none."""
     for path, identity in table.sources.items():
         try:
-            if conffile.identity(posix.stat(path)) == identity:
+            if plainfile.identity(posix.stat(path)) == identity:
                 continue
         except OSError:
             pass  # the file is gone, and a file that appears there later is a different one

@@ -59,10 +59,10 @@ _GPG = (
     "gpgshim.gpgargs",
     "gpgshim.gpgargs.commands",
     "gpgshim.gpgargs.argv",
-    "gpgshim.gpgargs.conffile",
     "gpgshim.gpgargs.text",
     "gpgshim.stunts",
     "gpgshim.stunts.wire",
+    "gpgshim.stunts.plainfile",
     "gpgshim.stunts.ask",
     "gpgshim.stunts.shim",
 )

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.gpgargs import argv, conffile
+from gpgshim.gpgargs import argv
+from gpgshim.stunts import plainfile
 from gpgshim.system.errors import Unable
 
 SECONDS = 20.0  #: time limit for a gpg that prints; a cold disk takes one, a hung disk for ever
@@ -166,7 +167,7 @@ def render(who: Gpg, printed: str, source: Source | None = None, conf: str = "")
     for key, path in zip(argv.SOURCES, source or (), strict=False):
         if path:
             try:
-                head.append(f"{key}: {conffile.identity(os.stat(path))} {one_line(path)}")
+                head.append(f"{key}: {plainfile.identity(os.stat(path))} {one_line(path)}")
             except OSError as problem:
                 raise NoTable(f"{path}: {problem.strerror}") from problem
     return "\n".join([*head, "", *rows, ""])

@@ -1,10 +1,10 @@
 """Reads gpg's conf files, for the stunt, explain, classify, replay and doctor.
 
-Rule 1: it runs in the stunt under `python3 -I -S`, so it imports one builtin module only.
+Rule 1: this runs in the stunt under `python3 -I -S`, so it imports one builtin module only.
 Rule 2: only a plain file is opened. If we opened a pipe, gpg would later read a different one; a
 device may have no end.
-Rule 3: it never blocks, and never reads more than LARGEST bytes. For any other file it raises
-OSError, and argv then treats the content as unknown.
+Rule 3: a read never blocks, and never returns more than LARGEST bytes. For any other file the
+result is OSError, and argv then treats the content as unknown.
 """
 
 from __future__ import annotations
