@@ -1,0 +1,77 @@
+"""Is each file there that a document names or links to, and each name of the code?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+TOPS = ("bench", "bin", "debian", "doc", "fixtures", "gpgshim", "tests", "tools")
+PAGES = [
+    page
+    for pattern in ("*.md", *(f"{top}/**/*.md" for top in TOPS))
+    for page in sorted(CHECKOUT.glob(pattern))
+]
+MODULES = {path.stem: path.read_text() for path in (CHECKOUT / "gpgshim").rglob("*.py")}
+FILES = {path.name for top in TOPS for path in (CHECKOUT / top).rglob("*")}
+
+#: A path of ours in backticks, and the test or the name that follows it.
+PATH = re.compile(rf"`((?:{'|'.join(TOPS)})/[\w./{{}},*-]*)(?:::(\w+))?`")
+#: A module's file without its directory, and a name with its module in front.
+FILE = re.compile(r"`(\w+\.py)`")
+NAME = re.compile(r"`(\w+)\.(\w+)(?:\.(\w+))?(?:\(\))?`")
+#: What else has a dot between two words: modules of others, settings, files.
+OTHERS = {
+    "NAME", "encodings", "gc", "gnupg", "gpg", "os", "posix", "pyproject", "sys", "time", "tool",
+}  # fmt: skip
+#: The target of a link into this repository, without its anchor.
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+
+
+def alternatives(path: str) -> list[str]:
+    """The paths that `path` stands for: it may have one part in braces, as in a shell."""
+    before, brace, rest = path.partition("{")
+    inside, _, after = rest.partition("}")
+    return [before + each + after for each in inside.split(",")] if brace else [path]
+
+
+def is_in(module: str, name: str) -> bool:
+    """Whether the package or the module has this name."""
+    if module == "gpgshim":
+        return name in FILES or name in MODULES
+    return bool(re.search(rf"\b{name}\b", MODULES.get(module, "")))
+
+
+@pages
+def test_each_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    paths = [(path, name) for found, name in PATH.findall(text) for path in alternatives(found)]
+    assert [path for path, _ in paths if not any(CHECKOUT.glob(path))] == []
+    assert [
+        f"{path}::{name}"
+        for path, name in paths
+        if name and not re.search(rf"\b{name}\b", (CHECKOUT / path).read_text())
+    ] == []
+    assert set(FILE.findall(text)) - FILES == set()
+
+
+@pages
+def test_each_name_of_the_code_that_a_page_names_exists(page: Path) -> None:
+    assert [
+        f"{module}.{name}"
+        for module, *names in NAME.findall(page.read_text())
+        if module not in OTHERS
+        for name in filter(None, names)
+        if f"{module}.{name}" not in FILES and not is_in(module, name)
+    ] == []
+
+
+@pages
+def test_each_file_that_a_page_links_to_exists(page: Path) -> None:
+    assert [
+        target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()
+    ] == []
