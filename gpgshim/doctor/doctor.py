@@ -1,7 +1,7 @@
 """`gpgshim doctor`: examines the machine as it is, and says what to repair.
 
-Rule 1: a check is a row of CHECKS. It collects facts, and diagnosis.py judges them. A check that
-cannot collect its facts has not passed.
+Rule 1: a check is a row of CHECKS. It collects facts, and a function of checks/ judges them. A
+check that cannot collect its facts has not passed.
 Rule 2: it removes everything that it makes, also signatures. Only gpg's own agent stays, if none
 was running before.
 Rule 3: inside a job no trial signature is made, because it would bypass that job's gate.
@@ -26,8 +26,9 @@ import click
 
 from gpgshim import __version__
 from gpgshim.core.transcript import escape
-from gpgshim.doctor import diagnosis
-from gpgshim.doctor.diagnosis import Finding, Result, mend, note
+from gpgshim.doctor.checks import debian, gnupg, host, settings, shell, signers, stunts
+from gpgshim.doctor.checks import oracle as oracle_checks
+from gpgshim.doctor.checks.finding import Finding, Result, all_of, mend, note
 from gpgshim.doctor.machine import Machine, time_limit
 from gpgshim.gpgargs import argv, mask
 from gpgshim.gpgargs.commands import COMMANDS
@@ -50,11 +51,11 @@ TRIAL_JOB = "gpgshim-doctor-trial-job"
 def look_at_settings(machine: Machine) -> Finding:
     loaded = machine.settings
     faults = [
-        diagnosis.SettingFault(loaded.origins.get(key, ""), key, value, fault)
+        settings.SettingFault(loaded.origins.get(key, ""), key, value, fault)
         for key, look in _NAMED_BY_SETTINGS.items()
         if (value := getattr(loaded.settings, key)) and (fault := look(value, machine))
     ]
-    return diagnosis.settings({str(path): there for path, there in loaded.files.items()}, faults)
+    return settings.settings({str(path): there for path, there in loaded.files.items()}, faults)
 
 
 def _fault_of_command(command: str, machine: Machine) -> str:
@@ -94,26 +95,26 @@ def look_at_gpg(machine: Machine) -> Finding:
         for name, _, flags in table.rows()
         if flags & argv.COMMAND and name not in {*COMMANDS, *argv.NO_COMMAND, *argv.NOT_IN_CONF}
     ]
-    return diagnosis.gpg(str(machine.gpg), table.version, table.maker, table.exact, unknown)
+    return gnupg.gpg(str(machine.gpg), table.version, table.maker, table.exact, unknown)
 
 
 def look_at_dgit(machine: Machine) -> Finding:
     found = places.find_real("dgit", machine.search, machine.settings.settings.dgit)
-    return diagnosis.dgit(machine.is_oracle, "" if found is None else str(found))
+    return debian.dgit(machine.is_oracle, "" if found is None else str(found))
 
 
 def look_at_conf(machine: Machine) -> Finding:
     taken, doubt = argv.take_confs([], machine.table, machine.environ, file_in("/"))
     lines = [
-        diagnosis.ConfLine(each.where, each.text, each.fault)
+        gnupg.ConfLine(each.where, each.text, each.fault)
         for each in taken
         if each.fault or (each.flags & argv.COMMAND and each.name not in argv.NO_COMMAND)
     ]
-    return diagnosis.conf(lines, str(doubt or ""))
+    return gnupg.conf(lines, str(doubt or ""))
 
 
 def look_at_keys(machine: Machine) -> Finding:
-    return diagnosis.keys(machine.is_oracle, str(machine.gnupg_home), machine.keys)
+    return gnupg.keys(machine.is_oracle, str(machine.gnupg_home), machine.keys)
 
 
 def try_key(machine: Machine) -> Finding:
@@ -126,18 +127,18 @@ def try_key(machine: Machine) -> Finding:
     try:
         # With `error`, gpg-agent asks no person for a PIN or a passphrase: it has it, or fails.
         with time_limit(TRIAL_SECONDS):
-            gnupg = machine.gnupg("--pinentry-mode", "error")
-            made = gnupg.sign("A trial signature of gpgshim doctor.", keyid=key.fingerprint)
-            good = bool(made.data) and gnupg.verify(made.data).valid
+            gpg = machine.gnupg("--pinentry-mode", "error")
+            made = gpg.sign("A trial signature of gpgshim doctor.", keyid=key.fingerprint)
+            good = bool(made.data) and gpg.verify(made.data).valid
     except TimeoutError:
-        return diagnosis.trial(key, diagnosis.Trial(False, "", TRIAL_SECONDS, True))
+        return gnupg.trial(key, gnupg.Trial(False, "", TRIAL_SECONDS, True))
     said = [line for line in str(made.stderr).split("\n") if line.startswith("gpg: ")]
     complaint = said[-1].removeprefix("gpg: ") if said else "it says nothing"
-    return diagnosis.trial(key, diagnosis.Trial(good, complaint, time.monotonic() - began))
+    return gnupg.trial(key, gnupg.Trial(good, complaint, time.monotonic() - began))
 
 
 def look_at_stunts(machine: Machine) -> Finding:
-    return diagnosis.stunts(machine.stunts)
+    return stunts.stunts(machine.stunts)
 
 
 def try_job(machine: Machine) -> Finding:
@@ -162,7 +163,7 @@ def try_job(machine: Machine) -> Finding:
         for each in missing:
             with contextlib.suppress(OSError):
                 each.rmdir()
-    return diagnosis.trial_job(str(base), complaint)
+    return stunts.trial_job(str(base), complaint)
 
 
 #: Reads a variable ($0) as devscripts do; prints the last file that sets it, and its value.
@@ -186,7 +187,7 @@ def _of_devscripts(machine: Machine, variable: str) -> tuple[str, str]:
 def look_at_debsign(machine: Machine) -> Finding:
     if not oracle.find_program("debsign", machine.search):
         return note("there is no debsign")
-    return diagnosis.debsign(*_of_devscripts(machine, "DEBSIGN_PROGRAM"))
+    return debian.debsign(*_of_devscripts(machine, "DEBSIGN_PROGRAM"))
 
 
 def look_at_debuild(machine: Machine) -> Finding:
@@ -197,13 +198,13 @@ def look_at_debuild(machine: Machine) -> Finding:
     if oracle.find_program("gbp", machine.search):
         said = machine.ask("gbp", "config", "buildpackage.builder", here=True)
         builder = said.strip().partition("=")[2] or said.strip()
-    return diagnosis.debuild(kept, where, builder)
+    return debian.debuild(kept, where, builder)
 
 
 def look_at_rpm(machine: Machine) -> Finding:
     if not oracle.find_program("rpm", machine.search):
         return note("there is no rpm")
-    return diagnosis.rpm(machine.ask("rpm", "--eval", "%{__gpg}").strip())
+    return signers.rpm(machine.ask("rpm", "--eval", "%{__gpg}").strip())
 
 
 def look_at_logins(machine: Machine) -> Finding:
@@ -213,8 +214,8 @@ def look_at_logins(machine: Machine) -> Finding:
     resets: list[str] = []
     for file in files:
         with contextlib.suppress(OSError):  # the shell cannot read it either
-            resets += diagnosis.path_resets(str(file), file.read_text("utf-8", "replace"))
-    return diagnosis.logins(resets)
+            resets += shell.path_resets(str(file), file.read_text("utf-8", "replace"))
+    return shell.logins(resets)
 
 
 def look_at_sudo(machine: Machine) -> Finding:
@@ -222,16 +223,14 @@ def look_at_sudo(machine: Machine) -> Finding:
         return note("there is no sudo")
     # An ordinary user would need `sudo -l`, which sudo may report to root by mail.
     said = machine.ask("env", "LC_ALL=C", "sudo", "-V") if os.geteuid() == 0 else None
-    return diagnosis.sudo(said)
+    return shell.sudo(said)
 
 
 def look_at_sandboxes(machine: Machine) -> Finding:
     found = [
-        str(path)
-        for name in diagnosis.SANDBOXES
-        if (path := oracle.find_program(name, machine.search))
+        str(path) for name in shell.SANDBOXES if (path := oracle.find_program(name, machine.search))
     ]
-    return diagnosis.sandboxes(found, str(places.runtime_directory(dict(machine.environ))))
+    return shell.sandboxes(found, str(places.runtime_directory(dict(machine.environ))))
 
 
 def look_at_git(machine: Machine) -> Finding:
@@ -247,10 +246,10 @@ def look_at_git(machine: Machine) -> Finding:
         unread = "git cannot read the settings of the repository here: it is not known what they do"
     parts = listed.split("\0")
     settings = [
-        diagnosis.Setting(origin, *_key_and_value(setting))
+        signers.Setting(origin, *_key_and_value(setting))
         for origin, setting in zip(parts[::2], parts[1::2], strict=False)
     ]
-    return diagnosis.git(settings, unread)
+    return signers.git(settings, unread)
 
 
 def _key_and_value(setting: str) -> tuple[str, str]:
@@ -265,17 +264,17 @@ def look_at_gpgme(machine: Machine) -> Finding:
     path = next((row[2] for row in rows if row[0] == "gpg" and len(row) > 2), "")
     real = str(machine.gpg)
     is_same = path and os.path.realpath(path) == os.path.realpath(real)
-    return diagnosis.gpgme(real if is_same else path, real)
+    return signers.gpgme(real if is_same else path, real)
 
 
 def look_at_others(machine: Machine) -> Finding:
     found = {
         name: str(path)
-        for name in diagnosis.OTHERS
+        for name in signers.OTHERS
         if (path := oracle.find_program(name, machine.search))
     }
     builds = oracle.find_program("dpkg-buildpackage", machine.search) is not None
-    return diagnosis.others(machine.is_oracle, builds, found)
+    return signers.others(machine.is_oracle, builds, found)
 
 
 def look_at_signals(machine: Machine) -> Finding:
@@ -283,8 +282,8 @@ def look_at_signals(machine: Machine) -> Finding:
     parent = os.getppid()
     # Our own inherited signals are not visible any more: CPython ignores SIGPIPE at its start.
     ignored = _in_mask(_status(parent).get("SigIgn", "0"))
-    of_us = diagnosis.signals("this process", sorted(blocked), _called(parent), ignored)
-    return diagnosis.all_of([of_us, *map(_signals_of, machine.sources)], of_us)
+    of_us = host.signals("this process", sorted(blocked), _called(parent), ignored)
+    return all_of([of_us, *map(_signals_of, machine.sources)], of_us)
 
 
 def _signals_of(source: oracle.Source) -> Finding:
@@ -293,7 +292,7 @@ def _signals_of(source: oracle.Source) -> Finding:
     status = _status(source.pid)
     ignored = _in_mask(status.get("SigIgn", "0"))
     blocked = _in_mask(status.get("SigBlk", "0"))
-    return diagnosis.signals(source.name, blocked, source.name, ignored)
+    return host.signals(source.name, blocked, source.name, ignored)
 
 
 def _status(pid: int) -> dict[str, str]:
@@ -320,15 +319,15 @@ def _name(number: int) -> str:
 
 
 def look_at_state(machine: Machine) -> Finding:
-    return diagnosis.state_directory(_look_at_place(places.state_directory(dict(machine.environ))))
+    return host.state_directory(_look_at_place(places.state_directory(dict(machine.environ))))
 
 
 def look_at_runtime(machine: Machine) -> Finding:
     directory = places.runtime_directory(dict(machine.environ))
-    return diagnosis.runtime_directory(_look_at_place(directory))
+    return host.runtime_directory(_look_at_place(directory))
 
 
-def _look_at_place(path: Path) -> diagnosis.Place:
+def _look_at_place(path: Path) -> host.Place:
     there = next(each for each in (path, *path.parents) if each.exists())
     fault = ""
     try:
@@ -343,7 +342,7 @@ def _look_at_place(path: Path) -> diagnosis.Place:
     disk = os.statvfs(there)
     names = disk.f_favail if disk.f_files else None
     volatile = _kind_of_disk(there) in ("tmpfs", "ramfs")
-    return diagnosis.Place(
+    return host.Place(
         str(path), there == path, fault, volatile, disk.f_bavail * disk.f_frsize, names
     )
 
@@ -364,18 +363,18 @@ def look_at_versions(machine: Machine) -> Finding:
     if machine.oracled is None or machine.server is None:
         missing = "tag2upload-oracled" if machine.oracled is None else "dgit-repos-server"
         return mend(f"there is no {missing}", "install dgit-infrastructure")
-    return diagnosis.versions(*oracle.read_versions(machine.oracled, machine.server))
+    return oracle_checks.versions(*oracle.read_versions(machine.oracled, machine.server))
 
 
 def rehearse(machine: Machine) -> Finding:
     if machine.server is None:
         return mend("there is no dgit-repos-server", "install dgit-infrastructure")
-    return diagnosis.rehearsal(*rehearsal.rehearse(machine.server))
+    return oracle_checks.rehearsal(*rehearsal.rehearse(machine.server))
 
 
 def look_at_deployment(machine: Machine) -> Finding:
-    findings = [diagnosis.deployment(oracle.deployment(each)) for each in machine.sources]
-    return diagnosis.all_of(
+    findings = [oracle_checks.deployment(oracle.deployment(each)) for each in machine.sources]
+    return all_of(
         findings,
         mend(
             "nothing is known of the oracle's environment: of this user no tag2upload-oracled runs,"
@@ -387,12 +386,14 @@ def look_at_deployment(machine: Machine) -> Finding:
 
 def look_at_variables(machine: Machine) -> Finding:
     own = oracle.Source("this process", machine.own)
-    findings = [diagnosis.variables(each.name, each.environ) for each in machine.sources or [own]]
-    return diagnosis.all_of(findings, findings[0])
+    findings = [
+        oracle_checks.variables(each.name, each.environ) for each in machine.sources or [own]
+    ]
+    return all_of(findings, findings[0])
 
 
 def look_at_unit(machine: Machine) -> Finding:
-    return diagnosis.unit(oracle.unit(machine.own))
+    return oracle_checks.unit(oracle.unit(machine.own))
 
 
 class Check(NamedTuple):

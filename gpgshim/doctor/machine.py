@@ -16,7 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gpgshim.doctor import diagnosis
+from gpgshim.doctor.checks.gnupg import Key
+from gpgshim.doctor.checks.stunts import Stunt
 from gpgshim.gpgargs import argv
 from gpgshim.supervisor import config, leftovers
 from gpgshim.supervisor.attempt import caller_environ, find_gpg, kill_descendants, table_of
@@ -45,7 +46,7 @@ class Machine:
         self.search = self.environ.get("PATH", os.defpath)
 
     @cached_property
-    def stunts(self) -> list[diagnosis.Stunt]:
+    def stunts(self) -> list[Stunt]:
         """The jobs' stunts on our own PATH; if there are any, we may be inside a job."""
         found = []
         for path in oracle.stunts_on(self.own.get("PATH", os.defpath)):
@@ -54,7 +55,7 @@ class Machine:
             with contextlib.suppress(OSError):
                 served = leftovers.is_served(job)
             is_job = (job / "table").exists()
-            found.append(diagnosis.Stunt(str(path), str(job) if is_job else "", served))
+            found.append(Stunt(str(path), str(job) if is_job else "", served))
         return found
 
     @cached_property
@@ -88,15 +89,14 @@ class Machine:
         return Path(given or f"{self.environ.get('HOME', '/nonexistent')}/.gnupg")
 
     @cached_property
-    def keys(self) -> list[diagnosis.Key]:
+    def keys(self) -> list[Key]:
         """The secret keys, as python-gnupg lists them. Raises its errors, and TimeoutError."""
         if not self.gnupg_home.is_dir():
             return []  # gpg would create the directory
         with time_limit(SECONDS):
             listed = self.gnupg().list_keys(True)
         return [
-            diagnosis.Key(each["fingerprint"], len(each["subkeys"]), _token(each["token"]))
-            for each in listed
+            Key(each["fingerprint"], len(each["subkeys"]), _token(each["token"])) for each in listed
         ]
 
     def gnupg(self, *options: str) -> Any:

@@ -1,0 +1,1 @@
+"""The checks of `gpgshim doctor`, one module for each group. They do no I/O."""
