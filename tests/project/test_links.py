@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ PAGES = [
     for pattern in ("*.md", *(f"{top}/**/*.md" for top in TOPS))
     for page in sorted(CHECKOUT.glob(pattern))
 ]
-MODULES = {path.stem: path.read_text() for path in (CHECKOUT / "gpgshim").rglob("*.py")}
+MODULES: dict[str, str] = {}  # two packages may have a module of the same name
+for path in (CHECKOUT / "gpgshim").rglob("*.py"):
+    MODULES[path.stem] = MODULES.get(path.stem, "") + path.read_text()
 FILES = {path.name for top in TOPS for path in (CHECKOUT / top).rglob("*")}
 
 #: A path of ours in backticks, and the test or the name that follows it.
@@ -22,10 +25,8 @@ PATH = re.compile(rf"`((?:{'|'.join(TOPS)})/[\w./{{}},*-]*)(?:::(\w+))?`")
 #: A module's file without its directory, and a name with its module in front.
 FILE = re.compile(r"`(\w+\.py)`")
 NAME = re.compile(r"`(\w+)\.(\w+)(?:\.(\w+))?(?:\(\))?`")
-#: What else has a dot between two words: modules of others, settings, files.
-OTHERS = {
-    "NAME", "encodings", "gc", "gnupg", "gpg", "os", "posix", "pyproject", "sys", "time", "tool",
-}  # fmt: skip
+#: What else has a dot between two words: modules of others, git's settings, pyproject's sections.
+OTHERS = {*sys.stdlib_module_names, "NAME", "click", "gnupg", "gpg", "pyproject", "tool"}
 #: The target of a link into this repository, without its anchor.
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
