@@ -41,7 +41,7 @@ from gpgshim.core.verdict import judge_bytes
 from gpgshim.gpgargs import argv
 from gpgshim.gpgargs.commands import COMMANDS
 from gpgshim.history.journal import Journal
-from gpgshim.render.page import page
+from gpgshim.render.page import job_page
 from gpgshim.render.show import show
 from gpgshim.render.table import table
 from gpgshim.stunts import wire
@@ -136,7 +136,7 @@ def fuzz_journal(data: bytes) -> None:
     replay(transcript)
     with contextlib.suppress(TranscriptError):
         assert show(transcript).isascii()
-        read_page(page(transcript))
+        read_page(job_page(transcript))
 
 
 def fuzz_table(data: bytes) -> None:

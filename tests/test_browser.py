@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core.transcript import parse
-from gpgshim.render.page import page
+from gpgshim.render.page import job_page
 from tests import skips
 from tests.browser import CHROMIUM, Browser, open_browser
 from tests.test_html import FIXTURES, HEAD, HOSTILE, UPLOADED, many, page_of
@@ -49,7 +49,7 @@ PAGES = {
     "under way": page_of(UPLOADED.partition("+2.000")[0], under_way=True),
     "worst": page_of(WORST),
     "many": page_of(many(400)),
-    **{path.stem: page(parse(path.read_bytes())) for path in FIXTURES[::30]},
+    **{path.stem: job_page(parse(path.read_bytes())) for path in FIXTURES[::30]},
 }
 
 each_page = pytest.mark.parametrize("text", PAGES.values(), ids=PAGES)
@@ -97,7 +97,7 @@ def test_a_page_that_did_fetch_would_be_seen(browser: Browser, tmp_path: Path) -
 #: where it is defined, in a window as wide as the pieces are.
 MEASURE = """
 (() => {
-  const defs = document.querySelector('svg.defs'), all = document.querySelector('#all');
+  const defs = document.querySelector('svg.definitions'), all = document.querySelector('#drawing');
   const piece = document.querySelector('svg.piece').getBoundingClientRect();
   defs.style.cssText = `width:${piece.width}px;height:5000px`;
   defs.append(all);
@@ -145,7 +145,7 @@ def test_letters_are_large_enough_to_be_read(browser: Browser, tmp_path: Path, w
         ".map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
     assert min(sizes) >= 12
-    labels = [box for box in measure(browser) if "l" in box[0].split()]
+    labels = [box for box in measure(browser) if "event" in box[0].split()]
     assert labels and min(bottom - top for *_, top, bottom in labels) >= 12
 
 
@@ -156,8 +156,9 @@ def test_the_point_of_no_return_is_where_it_was(
     show(browser, tmp_path, PAGES["uploaded"], width)
     words = {box[1]: box for box in measure(browser)}
     across = browser.tell(
-        "[...document.querySelectorAll('line.n')].map(e => { const r = e.getBoundingClientRect();"
-        " const o = document.querySelector('svg.defs').getBoundingClientRect();"
+        "[...document.querySelectorAll('line.no-return')].map(e => {"
+        " const r = e.getBoundingClientRect();"
+        " const o = document.querySelector('svg.definitions').getBoundingClientRect();"
         " return [r.left - o.left, r.right - o.left, r.top - o.top] })"
     )
     line = across[0][2]
@@ -165,8 +166,8 @@ def test_the_point_of_no_return_is_where_it_was(
     assert words["point of no return"][5] <= line + 4
     # It goes from the bar of time to the edge, across every lifeline.
     lifelines = browser.tell(
-        "[...document.querySelectorAll('line.v')].map(e => e.getBoundingClientRect().left"
-        " - document.querySelector('svg.defs').getBoundingClientRect().left)"
+        "[...document.querySelectorAll('line.lane')].map(e => e.getBoundingClientRect().left"
+        " - document.querySelector('svg.definitions').getBoundingClientRect().left)"
     )
     assert min(each[0] for each in across) < min(lifelines)
     assert max(each[1] for each in across) > max(lifelines)
@@ -175,7 +176,8 @@ def test_the_point_of_no_return_is_where_it_was(
 def test_without_colour_all_still_looks_different(browser: Browser, tmp_path: Path) -> None:
     show(browser, tmp_path, PAGES["uploaded"], DESKTOP)
     fills = browser.tell(
-        "['u0', 'u1', 'u4'].map(c => getComputedStyle(document.querySelector('rect.' + c)).fill)"
+        "['retriable', 'asking', 'final'].map("
+        "c => getComputedStyle(document.querySelector('rect.' + c)).fill)"
     )
     greys = []
     for fill in fills:
@@ -186,7 +188,7 @@ def test_without_colour_all_still_looks_different(browser: Browser, tmp_path: Pa
     assert min(greys) > 180
     # And there is a word for each besides, on a telephone too.
     show(browser, tmp_path, PAGES["uploaded"], TELEPHONE)
-    assert [box[1] for box in measure(browser) if box[0] == "u"] == [
+    assert [box[1] for box in measure(browser) if box[0] == "change"] == [
         "retriable",
         "being asked",
         "final",
@@ -216,6 +218,6 @@ def test_whoever_hears_it_hears_what_it_is(browser: Browser, tmp_path: Path) -> 
     found = {(node["role"]["value"], node.get("name", {}).get("value", "")): node for node in tree}
     image = next(node for (role, _), node in found.items() if role in ("image", "img"))
     assert image["name"]["value"] == "Sequence diagram of 2420.1"
-    assert "The table below has the same in words" in image["description"]["value"]
+    assert "The table below has the same events in words" in image["description"]["value"]
     roles = [role for role, _ in found]
     assert {"table", "columnheader", "row", "cell"} <= set(roles)

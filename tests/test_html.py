@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpgshim.core.transcript import TranscriptError, parse, quote
-from gpgshim.render.page import CLASSES, MOST_EVENTS, choose_step, page
+from gpgshim.render.page import job_page
+from gpgshim.render.scale import choose_step
+from gpgshim.render.sequence import MOST_EVENTS
+from gpgshim.render.svg import CLASSES
 from gpgshim.summary.rows import row_of
 from gpgshim.summary.story import Undo, tell
 from tests.scratch import CHECKOUT, Scratch, hear
@@ -37,7 +43,7 @@ HOSTILE = "<script>alert(1)</script>&<b>\"'--></svg></title></style>]]>&#0;"
 VOID = {"meta", "link", "br"}  # elements without an end
 #: All that a page is made of: what is not here has no business in one.
 ELEMENTS = VOID | {
-    *("html", "head", "title", "style", "body", "h1", "h2", "p", "b", "small"),
+    *("html", "head", "title", "style", "body", "main", "h1", "h2", "p", "b", "small"),
     *("dl", "dt", "dd", "ol", "li", "table", "thead", "tbody", "tr", "th", "td"),
     *("figure", "figcaption", "svg", "desc", "defs", "marker", "pattern", "path"),
     *("line", "rect", "circle", "text", "g", "use", "div"),
@@ -83,9 +89,14 @@ def read(text: str) -> Reader:
         for name, value in attributes.items():
             assert not name.startswith("on") and name not in ("src", "srcdoc", "style", "action")
             if name in ("href", "xlink:href"):
-                assert (tag, value) in (("link", "data:,"), ("use", "#all"))
+                assert (tag, value) in (("link", "data:,"), ("use", "#drawing"))
     style = "".join(reader.text_of("style"))
-    assert set(re.findall(r"url\(([^)]*)\)", style)) <= {"#h", "#p1", "#p2", "#p4"}
+    assert set(re.findall(r"url\(([^)]*)\)", style)) <= {
+        "#arrowhead",
+        "#stripes",
+        "#grid",
+        "#lines",
+    }
     assert "@import" not in style
     ids = [attributes["id"] for _, attributes in reader.seen if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -93,13 +104,13 @@ def read(text: str) -> Reader:
 
 
 def page_of(text: str, under_way: bool = False, now: datetime | None = NOW) -> str:
-    return page(parse(text.encode()), under_way=under_way, now=now)
+    return job_page(parse(text.encode()), under_way=under_way, now=now)
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
 def test_every_recorded_job_has_a_page(path: Path) -> None:
     transcript = parse(path.read_bytes())
-    reader = read(page(transcript))
+    reader = read(job_page(transcript))
     told = " ".join(words for _, words in reader.words)
     for event in tell(transcript).events:
         assert event.what in told
@@ -113,28 +124,28 @@ def test_it_forbids_itself_scripts_and_fetching() -> None:
     assert policy["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
+@pytest.mark.parametrize("words", [HOSTILE, quote([HOSTILE])], ids=["plain", "quoted"])
 @pytest.mark.parametrize(
     "line",
     [
-        f"+1.100 $ {quote(['gpg', HOSTILE])}",
-        f"+1.100 $ gpg {HOSTILE}",
-        f"+1.100 # {HOSTILE}",
-        f"+1.100 # it wrote: {HOSTILE}",
-        f"+1.100 % said message {HOSTILE}",
-        f"+1.100 % failed {HOSTILE}",
-        f"+1.100 = no {HOSTILE}",
-        f"+1.100 > {HOSTILE}",
-        f"+1.100 < {HOSTILE}",
-        f"+1.100 $ gpg f\n+1.100 # pid {HOSTILE} in {HOSTILE}, under {HOSTILE}[1], {HOSTILE}[2]",
-        f"+1.100 $ gpg f\n+1.100 # sha256 {HOSTILE}",
+        "+1.100 $ gpg WORDS",
+        "+1.100 # WORDS",
+        "+1.100 # it wrote: WORDS",
+        "+1.100 % said message WORDS",
+        "+1.100 % failed WORDS",
+        "+1.100 = no WORDS",
+        "+1.100 > WORDS",
+        "+1.100 < WORDS",
+        "+1.100 $ gpg f\n+1.100 # pid WORDS in WORDS, under WORDS[1], WORDS[2]",
+        "+1.100 $ gpg f\n+1.100 # sha256 WORDS",
     ],
 )
-def test_words_of_others_are_never_markup(line: str) -> None:
+def test_foreign_text_is_never_markup(line: str, words: str) -> None:
     begun = HEAD + STARTED + "! uncommitted\n"
-    plain = read(page_of(begun + line.replace(HOSTILE, "x" * 40) + "\n"))
-    reader = read(page_of(begun + line + "\n"))
+    plain = read(page_of(begun + line.replace("WORDS", "x" * len(words)) + "\n"))
+    reader = read(page_of(begun + line.replace("WORDS", words) + "\n"))
     assert [tag for tag, _ in reader.seen] == [tag for tag, _ in plain.seen]
-    assert any(HOSTILE in words.replace("\\'", "'") for _, words in reader.words)
+    assert any(words in shown for _, shown in reader.words)
 
 
 @pytest.mark.parametrize("key", ["job", "attempt", "gpg", "authority", "command", "started"])
@@ -156,35 +167,35 @@ def lines_across(text: str, name: str) -> list[dict[str, str | None]]:
     return [
         attributes
         for tag, attributes in Reader(text).seen
-        if tag == "line" and (attributes.get("class") or "").split()[:1] == [name]
+        if tag == "line" and name in (attributes.get("class") or "").split()
     ]
 
 
 def test_the_point_of_no_return_is_drawn_across_it_all_where_it_was() -> None:
     text = page_of(UPLOADED)
-    across, lead, moment = lines_across(text, "n")
-    assert (across["x2"], lead["x2"], moment["x2"]) == ("100.0%", across["x1"], lead["x1"])
+    across, lead, moment = lines_across(text, "no-return")
+    assert (across["x2"], lead["x2"], moment["x2"]) == ("100%", across["x1"], lead["x1"])
     rows = [
         (attributes["class"], float(attributes["y"] or 0))
         for tag, attributes in Reader(text).seen
-        if tag == "text" and "s" in (attributes["class"] or "").split()
+        if tag == "text" and "narrow" in (attributes["class"] or "").split()
     ]
     # Above it the call and the question, below it what is on disk and said.
     above = [y for _, y in rows if y < float(across["y1"] or 0)]
     assert len(above) == 3 and len(rows) == 12
     # Its place in time is to scale: 1.25 s of 9.002 s.
-    scale = next(each for tag, each in Reader(text).seen if each.get("class") == "z")
+    scale = next(each for tag, each in Reader(text).seen if each.get("class") == "time-bar")
     top, length = float(scale["y"] or 0), float(scale["height"] or 0)
     assert float(moment["y1"] or 0) == pytest.approx(top + length * 1.25 / 9.002, abs=0.6)
-    committed = lines_across(text, "c")
+    committed = lines_across(text, "committed")
     assert float(committed[2]["y1"] or 0) == pytest.approx(top + length * 2.001 / 9.002, abs=0.6)
 
 
 def test_every_moment_is_to_scale() -> None:
     text = page_of(UPLOADED)
-    scale = next(each for tag, each in Reader(text).seen if each.get("class") == "z")
+    scale = next(each for tag, each in Reader(text).seen if each.get("class") == "time-bar")
     top, length = float(scale["y"] or 0), float(scale["height"] or 0)
-    leads = [float(each["y1"] or 0) for each in lines_across(text, "f")]
+    leads = [float(each["y1"] or 0) for each in lines_across(text, "lead")]
     at = [event.at or 0 for event in tell(parse(UPLOADED.encode())).events]
     at.insert(2, 1.0)  # a question is two arrows
     assert leads == pytest.approx([top + length * each / 9.002 for each in at], abs=0.6)
@@ -192,12 +203,12 @@ def test_every_moment_is_to_scale() -> None:
 
 def test_a_job_that_never_asked_has_no_such_line() -> None:
     text = page_of(HEAD + "\n! uncommitted\n+4.000 % exit 1\n+4.001 retriable\n")
-    assert lines_across(text, "n") == lines_across(text, "c") == []
+    assert lines_across(text, "no-return") == lines_across(text, "committed") == []
 
 
 def test_a_silence_is_marked() -> None:
-    assert "6.500 s without a word" in page_of(UPLOADED)
-    assert page_of(UPLOADED).count("without a word") == 3  # 1 s, 0.749 s and 6.5 s
+    assert "no event for 6.500 s" in page_of(UPLOADED)
+    assert page_of(UPLOADED).count("no event for") == 3  # 1 s, 0.749 s and 6.5 s
 
 
 def test_a_job_under_way_is_a_snapshot() -> None:
@@ -205,13 +216,13 @@ def test_a_job_under_way_is_a_snapshot() -> None:
     reader = read(text)
     assert reader.text_of("h1") == ["2420.1: under way"]
     told = " ".join(words for _, words in reader.words)
-    assert "This is a snapshot: the job went on after 2026-11-24 08:30:00 UTC." in told
+    assert "Snapshot of a job under way, made at 2026-11-24 08:30:00 UTC." in told
     assert "now: waits for the authority's answer (1 gpg)" in told
-    assert "8.749 s without a word" in told  # its scale ends now, ten seconds after it began
+    assert "no event for 8.749 s" in told  # its scale ends now, ten seconds after it began
     assert len(lines_across(text, "now")) == 3
     assert "took" not in reader.text_of("dt")
     # Of a finished one, only when the page was made.
-    assert "snapshot" not in page_of(UPLOADED, under_way=True)
+    assert "Snapshot" not in page_of(UPLOADED, under_way=True)
     assert "UTC" not in page_of(UPLOADED, now=None)
 
 
@@ -229,16 +240,16 @@ def test_a_job_under_way_is_a_snapshot() -> None:
 def test_a_job_under_way_whose_start_is_not_known(text: str, now: datetime | None) -> None:
     told = page_of(text, True, now)
     read(told)
-    last = told.rpartition("</title></text>")[2]  # after the last event
-    assert "now: waits for" in last and "s without a word" not in last
+    last = told.rpartition("<circle ")[2].rpartition('class="arrow"')[2]  # after the last event
+    assert "now: waits for" in last and "no event for" not in last
 
 
 def test_a_journal_without_times_has_no_scale() -> None:
     text = page_of(re.sub(r"(?m)^\+\S+ ", "", UPLOADED))
     read(text)
-    assert "has no times that a scale could be made of" in text
-    assert len(lines_across(text, "n")) == 1
-    assert lines_across(text, "f") == []
+    assert "The journal has no times" in text
+    assert len(lines_across(text, "no-return")) == 1
+    assert lines_across(text, "lead") == []
 
 
 @pytest.mark.parametrize("text", [HEAD + "\n", HEAD, UPLOADED[:-4], ASKED])
@@ -263,19 +274,21 @@ def many(signatures: int, before: int = 0) -> str:
 
 
 def test_a_diagram_of_very_many_events_leaves_some_out_and_says_so() -> None:
-    assert "only in the table" not in page_of(many(10))
+    assert "see the table" not in page_of(many(10))
     text = page_of(many(5000))
     text = page_of(many(5000))
-    labels = [words for words in text.splitlines() if 'class="l s' in words]
-    told = len(labels) - sum("may I sign?<title>" in words for words in labels)
-    assert f"{10007 - told} events are only in the table below" in text
-    assert text.count('class="t"') < MOST_EVENTS * 2
+    labels = [
+        words for words in text.splitlines() if ' narrow"' in words and 'class="event' in words
+    ]
+    told = len(labels) - sum("may I sign?</text>" in words for words in labels)
+    assert f"{10007 - told} events omitted: see the table" in text
+    assert text.count('class="clock"') < MOST_EVENTS * 2
     assert text.count("<td>") > 20000
     # A job that never asked has none; else the turns are never left out.
-    assert "only in the table" in page_of(HEAD + "\n! uncommitted\n" + "+1.0 = no\n" * 500)
+    assert "see the table" in page_of(HEAD + "\n! uncommitted\n" + "+1.0 = no\n" * 500)
     text = page_of(many(300, before=2000))
-    assert text.count("only in the table below") == 2
-    assert len(lines_across(text, "n")) == len(lines_across(text, "c")) == 3
+    assert text.count("see the table") == 2
+    assert len(lines_across(text, "no-return")) == len(lines_across(text, "committed")) == 3
 
 
 def test_the_attempts_are_listed() -> None:
@@ -283,8 +296,8 @@ def test_the_attempts_are_listed() -> None:
     first = row_of("2420", 1, "p", UPLOADED.encode(), False, NOW.timestamp(), 0)
     crashed = row_of("2420", 2, "p", (HEAD + "\n! uncommitted\n! unknown\n").encode(), False, 9, 0)
     going = row_of("2420", 3, "p", (HEAD + "\n! uncommitted\n").encode(), True, 9, 0)
-    assert page(transcript, [first]) == page(transcript)
-    items = Reader(page(transcript, [first, crashed, going])).text_of("li")
+    assert job_page(transcript, [first]) == job_page(transcript)
+    items = Reader(job_page(transcript, [first, crashed, going])).text_of("li")
     assert items == [
         "uploaded, this one: began 2026-11-24 08:29:50Z, could be retried for 1.250 s, 1 signature",
         "irrecoverable (ask the authority what it believes): began 9 s ago,"
@@ -323,7 +336,7 @@ def test_ticks_are_round_numbers(end: float, most: int, step: float) -> None:
 )
 def test_ticks_say_their_unit(end: float, ticks: list[str]) -> None:
     text = page_of(f"{HEAD}\n! uncommitted\n+{end} # x\n+{end} # y\n+{end} # z\n+{end} # a\n")
-    found = re.findall(r'class="t x"[^>]*>([^<]*)<', text)
+    found = re.findall(r'class="clock end tick"[^>]*>([^<]*)<', text)
     assert found == ticks
 
 
@@ -353,12 +366,34 @@ def test_a_file_that_cannot_be_written(scratch: Scratch) -> None:
     assert [path.name for path in scratch.root.glob("tmp*")] == []
 
 
+def test_without_jinja2_one_line_says_what_to_install(scratch: Scratch) -> None:
+    scratch.run("exit 1")
+    modules = scratch.root / "modules"  # an interpreter that has click, and nothing else
+    modules.mkdir()
+    (modules / "click").symlink_to(Path(click.__file__).parent)
+    (modules / "gpgshim").symlink_to(CHECKOUT / "gpgshim")
+    done = {
+        words: subprocess.run(
+            [sys.executable, "-S", "-m", "gpgshim", "show", "j", *words],
+            env=scratch.env | {"PYTHONPATH": str(modules)},
+            capture_output=True,
+            text=True,
+        )
+        for words in ((), ("--html", "page.html"))
+    }
+    assert done[()].returncode == 0
+    page = done["--html", "page.html"]
+    assert (page.returncode, page.stdout) == (78, "")
+    assert "has no module jinja2; no page was written" in page.stderr
+    assert "install python3-jinja2" in page.stderr
+
+
 def test_a_job_under_way_has_a_page(scratch: Scratch) -> None:
     go, there = scratch.fifo("go"), scratch.fifo("there")
     job = scratch.start_run(f"echo >{there}; read x <{go}")
     hear(there)
     out = scratch.gpgshim("show", "j", "--html", "-").out
-    assert "<h1>j.1: under way</h1>" in out and "This is a snapshot" in out
+    assert "<h1>j.1: under way</h1>" in out and "Snapshot" in out
     tell_fifo(go)
     job.wait()
 

@@ -18,6 +18,8 @@ LATER = {
     "gpgshim.gpgargs.explain": "for people",
     "gpgshim.render.show": "for people",
     "gnupg": "doctor",
+    "jinja2": "show --html",
+    "gpgshim.render.page": "show --html",
     "logging": "gnupg",
     "importlib.metadata": "nobody",
 }

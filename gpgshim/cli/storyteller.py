@@ -22,7 +22,7 @@ from gpgshim.history.jobs import Found, attempts_of, read_row, split
 from gpgshim.history.journal import is_under_way, read_plain
 from gpgshim.summary.rows import Row
 from gpgshim.system import places
-from gpgshim.system.errors import GpgshimError, Malformed, Misused, Unable
+from gpgshim.system.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.system.log import Level, say
 
 
@@ -51,12 +51,18 @@ def as_text(job: str) -> str:
 
 def write_page(job: str, file: Path) -> None:
     """The story of `job` as a page in `file`, complete or not at all. Raises Misused, Malformed."""
-    from gpgshim.render.page import page
+    try:
+        from gpgshim.render.page import job_page
+    except ModuleNotFoundError as error:
+        raise Misconfigured(
+            f"a page needs Jinja2, but {sys.executable} has no module {error.name}; no page was"
+            " written (hint: install python3-jinja2, or show the job without --html)"
+        ) from None
 
     told = find(job)
     now = datetime.now(UTC)
     try:
-        text = page(told.transcript, told.attempts, told.under_way, now)
+        text = job_page(told.transcript, told.attempts, told.under_way, now)
     except TranscriptError as error:
         raise _is_none(told.path, error) from None
     if str(file) == "-":

@@ -110,11 +110,12 @@ def no_return(story: Story) -> str:
 
 def who(story: Story, event: Event) -> str:
     """The party of an event and its recipient: `supervisor -> manager`, `gpg 2 -> supervisor`."""
-    first = _party(story, event.who, event.number)
-    return first if event.to is None else f"{first} -> {_party(story, event.to, event.number)}"
+    first = party_name(story, event.who, event.number)
+    return first if event.to is None else f"{first} -> {party_name(story, event.to, event.number)}"
 
 
-def _party(story: Story, party: Party, number: int) -> str:
+def party_name(story: Story, party: Party, number: int) -> str:
+    """A party's name: `supervisor`, `gpg 2`. `number` is that of the gpg, or 0."""
     return f"gpg {number}" if party is Party.GPG and number else story.names[party]
 
 

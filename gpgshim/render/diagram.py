@@ -1,0 +1,233 @@
+"""The sequence diagram of one job: rows become shapes with positions.
+
+Rule 1: pure: a story in, shapes out.
+Rule 2: the rows are stacked from the top, each with the height of its type. Beside them is the time
+bar, to scale; a thin line leads from each time on the bar to its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from gpgshim.render.labels import centred, clock_label, event_labels, short_name
+from gpgshim.render.scale import Scale, ticks
+from gpgshim.render.sequence import Across, Change, Message, Moment, Pause, Row, Turn, rows_of
+from gpgshim.render.shapes import (
+    EVENTS,
+    Arrow,
+    Band,
+    BarPart,
+    Guide,
+    Label,
+    Lane,
+    Lead,
+    Point,
+    Role,
+    Run,
+    Shape,
+    Span,
+    TickMark,
+    TimeBar,
+    TurnLine,
+)
+from gpgshim.summary.story import Party, Story, Undo
+
+_TOP, _END = 40, 16  # pixels above and below the rows
+_FIRST, _LAST = 26.0, 93.0  # the first and the last lane, in percent
+_GAPS = (1.3, 1.1, 1.0, 1.0)  # distances between lanes: the first parties have longer names
+#: Type of a row -> its height in pixels.
+HEIGHTS: dict[type, int] = {Across: 30, Change: 20, Pause: 30, Message: 38, Moment: 38}
+_ARROW = 26  # from the top of a row to its arrow or point, in pixels
+_LINE = 24  # from the top of a row to its line across
+_TICK_EVERY = 44  # at least this many pixels
+_PIECE = 160  # maximum height of a part that is not split between two sheets of paper
+
+
+class Diagram(NamedTuple):
+    """The shapes, in the order in which they are drawn, and what the page says about them.
+
+    `pieces` are drawn one below the other; a page break falls between two pieces. `undos` are the
+    bands, each once.
+    """
+
+    title: str
+    description: str
+    is_to_scale: bool
+    shapes: tuple[Shape, ...]
+    pieces: tuple[Span, ...]
+    undos: tuple[Undo, ...]
+
+
+class _Placed(NamedTuple):
+    row: Row
+    top: float
+
+    @property
+    def bottom(self) -> float:
+        return self.top + HEIGHTS[type(self.row)]
+
+    @property
+    def span(self) -> Span:
+        return Span(self.top, self.bottom)
+
+
+class _Frame(NamedTuple):
+    """What the position of a shape depends on: the lanes, in percent, and the time scale."""
+
+    lanes: dict[Party, float]
+    scale: Scale | None
+    height: float
+
+
+def draw(story: Story, is_live: bool, end: float | None) -> Diagram:
+    """The diagram of a story. `end` is the end of its time, in seconds; None without a scale."""
+    end = end or None  # a job without length has no scale
+    rows = rows_of(story, is_live, end)
+    tops = list(accumulate((HEIGHTS[type(row)] for row in rows), initial=_TOP))
+    placed = [_Placed(row, top) for row, top in zip(rows, tops, strict=False)]
+    bottom = tops[-1]
+    scale = Scale(end, _TOP, bottom) if end else None
+    frame = _Frame(_lanes(story), scale, bottom + _END)
+    starts = _starts(placed)
+    shapes = [
+        *_bands(starts, frame),
+        *_time_bar(placed, frame),
+        *_lifelines(story, placed, frame),
+        *_runs(placed, frame),
+        *(shape for each in placed for shape in _events(each, frame)),
+        *_turn_lines(placed, frame),
+    ]
+    return Diagram(
+        f"Sequence diagram of {story.name}",
+        _description(story),
+        scale is not None,
+        tuple(shapes),
+        tuple(_pieces(placed, frame.height)),
+        tuple(dict.fromkeys(start.undo for start in starts)),
+    )
+
+
+def _description(story: Story) -> str:
+    last = f"The last state is: {story.events[-1].undo}." if story.events else ""
+    return (
+        f"{len(story.events)} events between {', '.join(story.names.values())}, from top to bottom."
+        f" {last} The table below has the same events in words."
+    )
+
+
+def _lanes(story: Story) -> dict[Party, float]:
+    gaps = [0.0, *_GAPS][: len(story.names)]
+    places = [_FIRST + (_LAST - _FIRST) * each / sum(gaps) for each in accumulate(gaps)]
+    return dict(zip(story.names, places, strict=True))
+
+
+def _pieces(placed: list[_Placed], height: float) -> Iterator[Span]:
+    # A piece can end after an event; what precedes an event belongs to it.
+    ends = [each.bottom for each in placed if isinstance(each.row, Message | Moment)]
+    top: float = 0
+    while top < height:
+        fits = [y for y in ends if top < y <= top + _PIECE]
+        bottom = fits[-1] if fits and height - top > _PIECE else height
+        yield Span(top, bottom)
+        top = bottom
+
+
+class _Start(NamedTuple):
+    """The start of a band: pixels, and seconds."""
+
+    undo: Undo
+    top: float
+    at: float
+
+
+def _starts(placed: list[_Placed]) -> list[_Start]:
+    starts = []
+    line = None  # a line across, just before
+    for each in placed:
+        if isinstance(each.row, Change):
+            starts.append(_Start(each.row.undo, line or each.top, each.row.at))
+        line = each.top + _LINE if isinstance(each.row, Across) else None
+    return starts
+
+
+def _bands(starts: list[_Start], frame: _Frame) -> Iterator[Shape]:
+    end = frame.scale.end if frame.scale else 0.0
+    for start, following in pairwise([*starts, _Start(Undo.FINAL, frame.height, end)]):
+        yield Band(start.undo, Span(start.top, following.top))
+        if frame.scale:
+            top, bottom = frame.scale.place(start.at), frame.scale.place(following.at)
+            yield BarPart(start.undo, Span(top, max(top + 1.0, bottom)))
+
+
+def _time_bar(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
+    scale = frame.scale
+    if scale is None:
+        return
+    yield TimeBar(Span(scale.top, scale.bottom))
+    for tick in ticks(scale.end, int((scale.bottom - scale.top) / _TICK_EVERY)):
+        yield TickMark(scale.place(tick.seconds), tick.words)
+    for row, top in placed:
+        if isinstance(row, Message | Moment) and row.at is not None:
+            yield Lead(scale.place(row.at), top + _ARROW)
+
+
+def _lifelines(story: Story, placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
+    pauses = tuple(each.span for each in placed if _is_pause(each.row))
+    for party, x in frame.lanes.items():
+        name = story.names[party]
+        yield Lane(x, name, short_name(name), Span(_TOP - 8, frame.height), pauses)
+
+
+def _is_pause(row: Row) -> bool:
+    return isinstance(row, Pause) or (isinstance(row, Across) and row.turn is Turn.NOW)
+
+
+def _runs(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
+    x = frame.lanes[Party.GPG]
+    running: dict[int, float] = {}
+    for row, top in placed:
+        if isinstance(row, Message) and row.grants is not None:
+            running[row.grants] = top + _ARROW
+        elif isinstance(row, Moment) and row.ends in running:
+            yield Run(x, Span(running.pop(row.ends), top + _ARROW))
+    for top in running.values():
+        yield Run(x, Span(top, frame.height - _END))
+
+
+def _events(placed: _Placed, frame: _Frame) -> Iterator[Shape]:
+    """The shapes in the area of one row, without those that lead to the time bar."""
+    row, top = placed
+    match row:
+        case Message():
+            start, end = frame.lanes[row.sender], frame.lanes[row.receiver]
+            yield from event_labels(row.words, row.is_strong, top, (start + end) / 2, False)
+            yield from _beside(row.at, top, min(start, end), frame)
+            yield Arrow(start, end, top + _ARROW, row.is_answer)
+        case Moment():
+            x = frame.lanes[row.party]
+            yield from event_labels(row.words, row.is_strong, top, x, True)
+            yield from _beside(row.at, top, x, frame)
+            yield Point(x, top + _ARROW, row.is_on_disk)
+        case Change():
+            yield Label(Role.CHANGE, EVENTS + 1, top + 14, row.undo)
+        case Pause():
+            yield from centred(Role.PAUSE, row.words, top + 19)
+        case Across():
+            role = Role.PAUSE if row.turn is Turn.NOW else Role.TURN
+            yield from centred(role, row.words, top + 18)
+
+
+def _beside(at: float | None, top: float, x: float, frame: _Frame) -> Iterator[Shape]:
+    if at is not None:
+        yield clock_label(at, top)
+        if frame.scale:
+            yield Guide(x, top + _ARROW)
+
+
+def _turn_lines(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
+    for row, top in placed:
+        if isinstance(row, Across):
+            bar_y = frame.scale.place(row.at) if frame.scale else None
+            yield TurnLine(row.turn, top + _LINE, bar_y)

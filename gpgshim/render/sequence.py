@@ -1,0 +1,182 @@
+"""The rows of a job's sequence diagram, from top to bottom, without positions.
+
+Rule 1: pure: a story in, rows out. `diagram` gives the rows positions, `svg` prints them.
+Rule 2: a row has all the text that it shows. Only this module reads the events of a diagram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from gpgshim.render.terminal import duration
+from gpgshim.summary.story import Event, Kind, Party, Story, Undo
+
+#: If a story has more events, the diagram omits some, and says where.
+MOST_EVENTS = 160
+#: A pause is a row if it is at least this part of the whole time, and this many seconds.
+PAUSE_PART, PAUSE_SECONDS = 0.04, 0.5
+
+
+class Turn(StrEnum):
+    """The moments that have a line across the whole diagram. The value is the CSS class."""
+
+    NO_RETURN = "no-return"
+    COMMITTED = "committed"
+    NOW = "now"  # of a job under way
+
+
+class Across(NamedTuple):
+    """A line across the diagram, with its text; `at` is in seconds."""
+
+    turn: Turn
+    words: str
+    at: float
+
+
+class Change(NamedTuple):
+    """From here on, and from the time `at` on, `undo` says what can be undone."""
+
+    undo: Undo
+    at: float
+
+
+class Pause(NamedTuple):
+    """A time without events, or events that are omitted."""
+
+    words: str
+
+
+class Message(NamedTuple):
+    """A message from one party to another; with a number, the grant of this gpg."""
+
+    sender: Party
+    receiver: Party
+    words: str
+    at: float | None
+    is_strong: bool = False
+    is_answer: bool = False
+    grants: int | None = None
+
+
+class Moment(NamedTuple):
+    """An event of one party; with a number, the end of this gpg."""
+
+    party: Party
+    words: str
+    at: float | None
+    is_strong: bool
+    is_on_disk: bool
+    ends: int | None
+
+
+Row = Across | Change | Pause | Message | Moment
+
+#: Kinds of events whose text is bold.
+_STRONG = (Kind.DISK, Kind.OUTCOME, Kind.MESSAGE)
+_ON_DISK = (Kind.DISK, Kind.OUTCOME)
+_ANSWERS = (Kind.ANSWER, Kind.REPORT)
+
+
+def rows_of(story: Story, is_live: bool, end: float | None) -> list[Row]:
+    """The rows. `end` is the end of the time scale, in seconds; None if there is no scale."""
+    rows: list[Row] = []
+    before: Event | None = None
+    undo: Undo | None = None
+    for number, event in _choose(story):
+        if event is None:
+            rows.append(Pause(f"{number} events omitted: see the table"))
+            continue
+        if before is not None and before.at is not None and event.at is not None:
+            rows += _pause(before.at, event.at, end, PAUSE_PART)
+        if event.undo is not undo:
+            rows += _change(story, number, event)
+            undo = event.undo
+        rows += _rows_of_event(story, event)
+        before = event
+    if is_live:
+        if before is not None and before.at is not None and end is not None:
+            rows += _pause(before.at, end, end, 0)
+        rows.append(Across(Turn.NOW, f"now: waits for {story.waits_for}", end or 0.0))
+    return rows
+
+
+def _choose(story: Story) -> Iterator[tuple[int, Event | None]]:
+    """(index, event) of each event to draw; (number, None) for a group of omitted events."""
+    events = story.events
+    shown = set(range(len(events)))
+    if len(events) > MOST_EVENTS:
+        shown = set(range(MOST_EVENTS * 2 // 3))
+        shown |= set(range(len(events) - MOST_EVENTS // 3, len(events)))
+        for turn in (story.no_return, story.commitment):
+            if turn is not None:
+                shown |= set(range(turn - 3, turn + 4))
+    omitted = 0
+    for number, event in enumerate(events):
+        if number not in shown:
+            omitted += 1
+            continue
+        if omitted:
+            yield omitted, None
+            omitted = 0
+        yield number, event
+
+
+def _pause(since: float, until: float, end: float | None, part: float) -> list[Row]:
+    seconds = until - since
+    if end is None or seconds < max(PAUSE_SECONDS, end * part):
+        return []
+    return [Pause(f"no event for {duration(seconds)}")]
+
+
+def _change(story: Story, number: int, event: Event) -> list[Row]:
+    at = event.at or 0.0
+    rows: list[Row] = []
+    if number == story.no_return:
+        is_seen = event.undo is Undo.ASKING
+        words = "point of no return" if is_seen else "from here on the state is not known"
+        rows.append(Across(Turn.NO_RETURN, words, at))
+    if number == story.commitment:
+        rows.append(Across(Turn.COMMITTED, "committed", at))
+    return [*rows, Change(event.undo, at)]
+
+
+def _rows_of_event(story: Story, event: Event) -> list[Row]:
+    gpg = f"gpg {event.number}" if event.number else "gpg"
+    is_strong = event.kind in _STRONG
+    if event.kind is Kind.ASK:
+        caller = Party.DGIT if Party.DGIT in story.names else Party.JOB
+        called = event.what.partition("? ")[2] or event.what
+        asks = "may I?" if event.what.startswith("may I? ") else "may I sign?"
+        by = event.by or "unknown program"
+        return [
+            Message(caller, Party.GPG, f"{by}: {called}", event.at),
+            Message(Party.GPG, Party.SUPERVISOR, f"{gpg}: {asks}", event.at),
+        ]
+    if event.to is not None:
+        is_grant = event.kind is Kind.ANSWER and event.what == "go"
+        words = f"{gpg}: {event.what}" if event.kind is Kind.ANSWER else event.what
+        return [
+            Message(
+                event.who,
+                event.to,
+                words,
+                event.at,
+                is_strong,
+                is_answer=event.kind in _ANSWERS,
+                grants=event.number if is_grant else None,
+            )
+        ]
+    words = f"{gpg} {event.what}" if event.who is Party.GPG else event.what
+    is_end = event.kind is Kind.ENDED
+    return [
+        Moment(
+            event.who,
+            words,
+            event.at,
+            is_strong,
+            event.kind in _ON_DISK,
+            event.number if is_end else None,
+        )
+    ]
