@@ -1,7 +1,7 @@
 """What does classification add to a call of gpg?
 
-Rule 1: two jobs whose stunts differ in one thing: one has a stand-in for gpgargs.argv,
-which reads nothing and lets all pass. So the difference is its import, the table, and the reading.
+Rule 1: two jobs whose stunts differ in one thing: one has a stand-in for gpgargs, which
+reads nothing and lets all pass. So the difference is its import, the table, and the reading.
 """
 
 from __future__ import annotations
@@ -56,11 +56,14 @@ base, stand_in, table = Path(sys.argv[1]), sys.argv[2], sys.stdin.read()
 for name in ("reads", "reads-nothing"):
     job = jobdir.make(base, name, table, {"gpg": Path("/bin/true")})
     if name == "reads-nothing":
-        (code,) = (job / "code").iterdir()
-        modules = dict(marshal.loads(code.read_bytes()))
-        del modules["gpgshim.gpgargs.commands"]
-        modules["gpgshim.gpgargs.argv"] = compile(stand_in, "stand-in", "exec", dont_inherit=True)
-        code.write_bytes(marshal.dumps(list(modules.items())))
+        (file,) = (job / "code").iterdir()
+        modules = dict(marshal.loads(file.read_bytes()))
+        for module in ("commands", "conffile", "exits", "parser"):
+            del modules[f"gpgshim.gpgargs.{module}"]
+        for module in ("optiontable", "decision"):
+            code = compile(stand_in, "stand-in", "exec", dont_inherit=True)
+            modules[f"gpgshim.gpgargs.{module}"] = code
+        file.write_bytes(marshal.dumps(list(modules.items())))
     print(job)
 """
 

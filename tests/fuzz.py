@@ -38,7 +38,7 @@ from gpgshim.core.gate import DURABLE, OUTCOMES, Event, Outcome, State
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import TranscriptError, parse, parse_line
 from gpgshim.core.verdict import judge_bytes
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, optiontable
 from gpgshim.gpgargs.commands import COMMANDS
 from gpgshim.history.journal import Journal
 from gpgshim.render.page import job_page
@@ -50,13 +50,13 @@ from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.supervisor import Supervisor
 from tests.test_html import read as read_page
 
-PACKAGE = Path(argv.__file__).parents[1]
+PACKAGE = Path(decision.__file__).parents[1]
 FIXTURES = PACKAGE.parent / "fixtures"
 MEMORY = 2 << 30  #: bytes of address space
 SECONDS_AN_INPUT = 0.05  #: of processor time, on average; a hang is far above
 
 TABLE = sorted((PACKAGE / "gpgargs/tables").glob("gpg-*"))[-1].read_text()
-LOADED = argv.load(TABLE)
+LOADED = optiontable.load(TABLE)
 JOURNALS = [path.read_bytes() for path in sorted(FIXTURES.rglob("*.txt"))[:80]]
 
 
@@ -142,14 +142,16 @@ def fuzz_journal(data: bytes) -> None:
 def fuzz_table(data: bytes) -> None:
     """A table that is none is a ValueError, at once or when a row of it is read."""
     with contextlib.suppress(ValueError):
-        table = argv.load(data.decode("utf-8", "surrogateescape"))
-        argv.read(["--sign", "-o", "x", "--det", "f"], table, {}, lambda _path: None)
+        table = optiontable.load(data.decode("utf-8", "surrogateescape"))
+        decision.read(["--sign", "-o", "x", "--det", "f"], table, {}, lambda _path: None)
 
 
 def fuzz_command_line(words: list[str], conf: str) -> None:
     """Any words have a verdict and a reason, and a status descriptor that is one or none."""
-    read = argv.read(words, LOADED, {"HOME": "/h"}, lambda path: conf if "/h/" in path else None)
-    assert read.verdict in (argv.SIGN, argv.PASS, argv.UNKNOWN_COMMAND)
+    read = decision.read(
+        words, LOADED, {"HOME": "/h"}, lambda path: conf if "/h/" in path else None
+    )
+    assert read.verdict in (decision.SIGN, decision.PASS, decision.UNKNOWN_COMMAND)
     assert read.reason
     assert read.status_fd is None or read.status_fd >= 0
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, optiontable
 from gpgshim.supervisor import optable
 
 VERSIONS = ("2.2.40", "2.4.7", "2.4.9")  # Debian's bookworm, trixie, sid
 TABLES = {
-    version: argv.load((optable.SHIPPED / f"gpg-{version}").read_text()) for version in VERSIONS
+    version: optiontable.load((optable.SHIPPED / f"gpg-{version}").read_text())
+    for version in VERSIONS
 }
 OLD, NEW = TABLES["2.2.40"], TABLES["2.4.9"]
 #: Tests that say what "2.2" and what "2.4" does say it of each of these versions.
@@ -18,17 +19,17 @@ HOME = "/home/u"
 USER_CONF = f"{HOME}/.gnupg/gpg.conf"
 
 
-def made(version: str, maker: str = argv.GNUPG, more: str = "") -> argv.Table:
+def made(version: str, maker: str = optiontable.GNUPG, more: str = "") -> optiontable.Table:
     """The table of 2.4.9 under another version or maker, with `more` rows (NAME:NUMBER:FLAGS)."""
-    return argv.Table(version, maker, NEW.text + "".join(f"{row}\n" for row in more.split()))
+    return optiontable.Table(version, maker, NEW.text + "".join(f"{row}\n" for row in more.split()))
 
 
 def read(
     line: str | list[str],
-    table: argv.Table = NEW,
+    table: optiontable.Table = NEW,
     files: dict[str, str | OSError] | None = None,
     environ: dict[str, str] | None = None,
-) -> argv.Reading:
+) -> decision.Reading:
     """Read `line` (split as a shell would) with these conf files (path -> text) and no others."""
 
     def file(path: str) -> str | None:
@@ -38,4 +39,4 @@ def read(
         return text
 
     words = shlex.split(line) if isinstance(line, str) else line
-    return argv.read(words, table, {"HOME": HOME} if environ is None else environ, file)
+    return decision.read(words, table, {"HOME": HOME} if environ is None else environ, file)

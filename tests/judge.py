@@ -34,7 +34,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpgshim.gpgargs import argv, explain
+from gpgshim.gpgargs import decision, explain, optiontable
 from gpgshim.stunts import plainfile
 from gpgshim.supervisor import optable
 
@@ -230,13 +230,13 @@ def value_for(dice: random.Random, name: str, flags: int) -> str:
     """A value for an option: mostly one that a caller would give."""
     if name in GOOD and dice.random() < 0.85:
         return dice.choice(GOOD[name])
-    return dice.choice(TEXTS if flags & argv.TYPE == 2 else NUMBERS)
+    return dice.choice(TEXTS if flags & optiontable.TYPE == 2 else NUMBERS)
 
 
-def option(dice: random.Random, rows: list[argv.Row]) -> list[str]:
+def option(dice: random.Random, rows: list[optiontable.Row]) -> list[str]:
     """One option or command in one of its forms, with its argument or not."""
     name, number, flags = dice.choice(rows)
-    value = [value_for(dice, name, flags)] if flags & argv.TYPE else []
+    value = [value_for(dice, name, flags)] if flags & optiontable.TYPE else []
     if number < 128 and dice.random() < 0.4:
         word = "-" + chr(number)
         return [word + value[0]] if value and dice.random() < 0.3 else [word, *value]
@@ -254,10 +254,10 @@ def cluster(dice: random.Random) -> list[str]:
     return [word, KEY] if word[-1] in "urR" and dice.random() < 0.8 else [word]
 
 
-def command_line(dice: random.Random, rows: list[argv.Row]) -> list[str]:
+def command_line(dice: random.Random, rows: list[optiontable.Row]) -> list[str]:
     """A real call, or some options and commands, and files; then perhaps damaged."""
     roll = dice.random()
-    commands = [row for row in rows if row[2] & argv.COMMAND]
+    commands = [row for row in rows if row[2] & optiontable.COMMAND]
     words: list[str] = []
     if roll < 0.35:
         call = dice.choice(DATA_CALLS)
@@ -302,7 +302,7 @@ def conf_file(dice: random.Random, system: bool, damaged: bool) -> str:
     return "\n".join(chosen) + dice.choice(("\n", ""))
 
 
-def case(seed: int, number: int, rows: list[argv.Row], version: str, system: bool) -> Case:
+def case(seed: int, number: int, rows: list[optiontable.Row], version: str, system: bool) -> Case:
     """The case with this number; `system`: there may be an /etc/gnupg/gpg.conf."""
     dice = random.Random(f"{seed}/{number}")
     plain = dice.random() < 0.15  # a plain command line, and all that it does is in the files
@@ -506,7 +506,7 @@ class Court:
         self.clean[ring] = self.state(ring)
 
     def place(self, name: str) -> Path:
-        return Path(argv.SYSTEM_CONF) if name == SYSTEM else self.home / name
+        return Path(optiontable.SYSTEM_CONF) if name == SYSTEM else self.home / name
 
     def named(self, text: str) -> str:
         for name, value in self.names.items():
@@ -529,7 +529,7 @@ class Court:
         (self.home / "keyparms").write_text(parameters)
         (self.home / ".stdin").write_text("y\nthe text of stdin\n")
         if self.system:
-            Path(argv.SYSTEM_CONF).unlink(missing_ok=True)
+            Path(optiontable.SYSTEM_CONF).unlink(missing_ok=True)
         for name, text in one.files.items():
             self.place(name).write_text(text)
         environ = self.environ | {name: self.named(value) for name, value in one.environ.items()}
@@ -587,9 +587,9 @@ class Court:
 # --- the sitting ----------------------------------------------------------------------------------
 
 
-def find(reading: argv.Reading, trial: Trial) -> str:
+def find(reading: decision.Reading, trial: Trial) -> str:
     """What a case shows: `signed` and `passed` agree, DISAGREE does not, the rest is excused."""
-    asked = reading.verdict == argv.SIGN
+    asked = reading.verdict == decision.SIGN
     if asked == trial.signed:
         return "signed" if asked else "passed"
     if trial.signed:
@@ -612,7 +612,7 @@ def sit(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if given.base:
         seclude(given.root, given.base)
         become_nobody()
-    table = argv.load(optable.of(given.gpg, dict(os.environ)))
+    table = optiontable.load(optable.of(given.gpg, dict(os.environ)))
     rows = [row for row in table.rows() if row[0] not in SLOW]
     court = Court(given.gpg, system=bool(given.base))
     try:
@@ -622,7 +622,7 @@ def sit(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             else:
                 one = case(given.seed, number, rows, table.version, court.system)
             words, environ = court.prepare(one)
-            reading = argv.read(words, table, environ, plainfile.file_in(str(court.home)))
+            reading = decision.read(words, table, environ, plainfile.file_in(str(court.home)))
             logs = [one.value or "" for one in reading.taken if one.name in LOGS]
             trial = court.run(words, environ, logs)
             finding = find(reading, trial)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim.gpgargs import argv, commands
+from gpgshim.gpgargs import commands, decision, exits, optiontable
 from tests.gpgs import IS_NEW, NEW, OLD, TABLES, VERSIONS, made, read
 
 # S signs, - does not, R is refused: first by 2.2.40, then by 2.4.7 and 2.4.9. Each was seen on the
@@ -234,7 +234,7 @@ SS --forbid-gen-key -s
 """
 
 
-LETTERS = {argv.SIGN: "S", argv.PASS: "-", argv.UNKNOWN_COMMAND: "R"}
+LETTERS = {decision.SIGN: "S", decision.PASS: "-", decision.UNKNOWN_COMMAND: "R"}
 CASES = [line for line in (SURPRISES + RULES).split("\n") if line[:2] in ("SS", "--", "S-", "-S")]
 
 
@@ -246,17 +246,17 @@ def test_command_line(line: str) -> None:
         assert LETTERS[reading.verdict] == expected[IS_NEW[version]], (version, reading.reason)
 
 
-@pytest.mark.parametrize("name", sorted(set(argv.LISTS) | set(argv.CHOICES) | set(argv.RANGES)))
+@pytest.mark.parametrize("name", sorted(set(exits.LISTS) | set(exits.CHOICES) | set(exits.RANGES)))
 def test_options_of_the_value_rules_take_a_value_in_some_gpg(name: str) -> None:
     rows = [row for table in TABLES.values() if (row := table.named(name))]
     assert rows
-    assert all(row[2] & argv.TYPE for row in rows)
+    assert all(row[2] & optiontable.TYPE for row in rows)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_command_of_gpg_is_known(version: str) -> None:
-    in_gpg = {name for name, _, flags in TABLES[version].rows() if flags & argv.COMMAND}
-    aside = {*argv.AT_ONCE, "version", *argv.NO_COMMAND}
+    in_gpg = {name for name, _, flags in TABLES[version].rows() if flags & optiontable.COMMAND}
+    aside = {*decision.AT_ONCE, "version", *decision.NO_COMMAND}
     assert in_gpg - aside <= commands.COMMANDS.keys()
 
 
@@ -270,7 +270,7 @@ def test_every_command_that_is_known_is_in_some_gpg() -> None:
 def test_names_of_one_number_are_one_command(version: str) -> None:
     by_number: dict[int, set[str]] = {}
     for name, number, flags in TABLES[version].rows():
-        if flags & argv.COMMAND and name in commands.COMMANDS:
+        if flags & optiontable.COMMAND and name in commands.COMMANDS:
             by_number.setdefault(number, set()).add(commands.COMMANDS[name][0])
     assert all(len(meanings) == 1 for meanings in by_number.values())
 
@@ -300,10 +300,10 @@ def test_every_meeting_is_a_meaning_or_a_conflict(there: str, new: str) -> None:
 def test_a_command_that_nobody_has_looked_at_is_refused() -> None:
     table = made("2.4.9", more="new-command:999:128")
     for line in ("--new-command f", "--new-com", "-s --new-command", "--new-command --verify"):
-        assert read(line, table).verdict == argv.UNKNOWN_COMMAND
+        assert read(line, table).verdict == decision.UNKNOWN_COMMAND
     assert "new-command" in read("--new-comm", table).reason
-    assert read("--new-command --bogus", table).verdict == argv.PASS
-    assert read("--new-command --help", table).verdict == argv.PASS
+    assert read("--new-command --bogus", table).verdict == decision.PASS
+    assert read("--new-command --help", table).verdict == decision.PASS
 
 
 def test_what_was_not_tested_with_a_newer_gpg_is_asked() -> None:
@@ -317,15 +317,15 @@ def test_what_was_not_tested_with_a_newer_gpg_is_asked() -> None:
         "--gen-key f",
         "--print-dane-records -s",
     ):
-        assert read(line, NEW).verdict == argv.PASS
-        assert read(line, table).verdict == argv.SIGN
-    assert read("--list-options help -s", table).verdict == argv.PASS
+        assert read(line, NEW).verdict == decision.PASS
+        assert read(line, table).verdict == decision.SIGN
+    assert read("--list-options help -s", table).verdict == decision.PASS
 
 
 def test_of_sequoias_gpg_only_what_is_plain_is_let_through() -> None:
-    table = made("2.4.9", argv.CHAMELEON)
+    table = made("2.4.9", optiontable.CHAMELEON)
     for line in ("--verify f", "--list-keys --with-colons", "--version", "--help", "-s --help"):
-        assert read(line, table).verdict == argv.PASS, line
+        assert read(line, table).verdict == decision.PASS, line
     for line in (
         "f",
         "--bogus",
@@ -335,7 +335,7 @@ def test_of_sequoias_gpg_only_what_is_plain_is_let_through() -> None:
         "-e -r K f",
         "-s f",
     ):
-        assert read(line, table).verdict == argv.SIGN, line
+        assert read(line, table).verdict == decision.SIGN, line
 
 
 @pytest.mark.parametrize(
@@ -378,15 +378,15 @@ def test_a_reason_names_rule_and_word(line: str, reason: str) -> None:
 
 def test_numbers_of_every_type_have_their_range() -> None:
     table = made("2.4.9", more="a-long:998:3")
-    assert read("--a-long -9223372036854775808 -s", table).verdict == argv.SIGN
-    assert read("--a-long 9223372036854775808 -s", table).verdict == argv.PASS
+    assert read("--a-long -9223372036854775808 -s", table).verdict == decision.SIGN
+    assert read("--a-long 9223372036854775808 -s", table).verdict == decision.PASS
 
 
 def test_load_says_what_is_wrong() -> None:
     good = "\n".join(
-        [argv.HEAD, "gpg: 2.4.9", "maker: gnupg", "rows: 2", "", "sign:115:128", "f:1:2", ""]
+        [optiontable.HEAD, "gpg: 2.4.9", "maker: gnupg", "rows: 2", "", "sign:115:128", "f:1:2", ""]
     )
-    assert argv.load(good).rows() == [("sign", 115, 128), ("f", 1, 2)]
+    assert optiontable.load(good).rows() == [("sign", 115, 128), ("f", 1, 2)]
     for bad, said in (
         ("", "not an option table: it begins with ''"),
         ("hello", "begins with 'hello'"),
@@ -397,9 +397,9 @@ def test_load_says_what_is_wrong() -> None:
         (good.replace("f:1:2", "f:1"), "torn"),
     ):
         with pytest.raises(ValueError, match=said):
-            argv.load(bad)
+            optiontable.load(bad)
     with pytest.raises(ValueError, match="not a row: 'f:1:x'"):
-        argv.load(good.replace("f:1:2", "f:1:x")).rows()
+        optiontable.load(good.replace("f:1:2", "f:1:x")).rows()
 
 
 def test_a_name_is_no_way_into_the_table() -> None:
@@ -425,15 +425,15 @@ CONF = st.one_of(
 
 @given(st.lists(WORD, max_size=8), st.sampled_from([OLD, NEW, made("2.7")]), CONF, CONF)
 def test_any_words_are_read(
-    words: list[str], table: argv.Table, system: str | None, user: str | None
+    words: list[str], table: optiontable.Table, system: str | None, user: str | None
 ) -> None:
     files: dict[str, str | OSError] = {}
     if system is not None:
-        files[argv.SYSTEM_CONF] = system
+        files[optiontable.SYSTEM_CONF] = system
     if user is not None:
         files["/home/u/.gnupg/gpg.conf"] = user
     reading = read(words, table, files)
-    assert reading.verdict in (argv.SIGN, argv.PASS, argv.UNKNOWN_COMMAND)
+    assert reading.verdict in (decision.SIGN, decision.PASS, decision.UNKNOWN_COMMAND)
     assert reading.reason
     if reading.status_fd is not None:
         assert reading.status_fd >= 0
@@ -441,31 +441,32 @@ def test_any_words_are_read(
 
 @given(st.lists(WORD, max_size=6))
 def test_a_help_word_in_front_ends_everything(words: list[str]) -> None:
-    assert read(["--help", *words]).verdict == argv.PASS
+    assert read(["--help", *words]).verdict == decision.PASS
 
 
 @given(st.lists(st.text(max_size=5), max_size=3))
 def test_a_plain_signature_signs_whatever_the_files_are_called(names: list[str]) -> None:
-    assert read(["-b", "--", *names]).verdict == argv.SIGN
+    assert read(["-b", "--", *names]).verdict == decision.SIGN
 
 
 def test_the_longest_words_are_read() -> None:
     """As long as Linux lets a word be (128 KiB)."""
-    assert read(["-" + "a" * 130_000 + "s"]).verdict == argv.SIGN
-    assert read(["--status-fd", "0" * 130_000, "-s"]).verdict == argv.SIGN
-    assert read(["--status-fd", "9" * 130_000, "-s"]).verdict == argv.PASS
+    assert read(["-" + "a" * 130_000 + "s"]).verdict == decision.SIGN
+    assert read(["--status-fd", "0" * 130_000, "-s"]).verdict == decision.SIGN
+    assert read(["--status-fd", "9" * 130_000, "-s"]).verdict == decision.PASS
 
 
 @pytest.mark.starts
 def test_reading_costs_the_stunt_no_imports() -> None:
     program = (
-        f"import sys; sys.path.insert(0, {str(Path(argv.__file__).parents[2])!r})\n"
+        f"import sys; sys.path.insert(0, {str(Path(decision.__file__).parents[2])!r})\n"
         "before = set(sys.modules)\n"
-        "import gpgshim.gpgargs.argv\n"
+        "import gpgshim.gpgargs.decision\n"
         "print(*sys.modules.keys() - before)"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
     )
-    ours = {"gpgshim", "gpgshim.gpgargs", "gpgshim.gpgargs.argv", "gpgshim.gpgargs.commands"}
+    names = ("commands", "conffile", "decision", "exits", "optiontable", "parser")
+    ours = {"gpgshim", "gpgshim.gpgargs", *(f"gpgshim.gpgargs.{name}" for name in names)}
     assert set(done.stdout.split()) - {"__future__"} == ours

@@ -6,10 +6,10 @@ import errno
 
 import pytest
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, optiontable
 from tests.gpgs import HOME, IS_NEW, NEW, OLD, TABLES, USER_CONF, VERSIONS, made, read
 
-S, P = argv.SIGN, argv.PASS
+S, P = decision.SIGN, decision.PASS
 
 # The user's gpg.conf, the command line, what 2.2.40 does, and what 2.4.7 and 2.4.9 do. Seen on the
 # real gpg.
@@ -108,13 +108,13 @@ def test_what_cannot_be_known_is_asked_where_it_could_sign(conf: str) -> None:
 
 def test_a_global_file_may_even_take_words_away() -> None:
     for conf in ("[force]\nsign", "verify\n[ignore]"):
-        files: dict[str, str | OSError] = {argv.SYSTEM_CONF: conf}
+        files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: conf}
         for line in ("--verify f", "-s -e -s", "f"):
             assert read(line, NEW, files).verdict == S
         for line in ("--bogus", "--help"):
             assert read(line, NEW, files).verdict == P
         assert read("--verify f", NEW, {USER_CONF: conf}).verdict == P
-    assert read("--verify f", NEW, {argv.SYSTEM_CONF: "[verbose]"}).verdict == P
+    assert read("--verify f", NEW, {optiontable.SYSTEM_CONF: "[verbose]"}).verdict == P
 
 
 def test_a_bad_line_for_a_gpg_that_nobody_has_tried_is_a_doubt() -> None:
@@ -125,15 +125,15 @@ def test_a_bad_line_for_a_gpg_that_nobody_has_tried_is_a_doubt() -> None:
 # C1: which files are read.
 def test_the_global_file_is_read_whatever_is_asked() -> None:
     for line in ("f", "--no-options f", "--options /o f"):
-        assert read(line, NEW, {argv.SYSTEM_CONF: "sign", "/o": ""}).verdict == S
+        assert read(line, NEW, {optiontable.SYSTEM_CONF: "sign", "/o": ""}).verdict == S
 
 
 def test_global_then_user_then_command_line() -> None:
-    reading = read("-u K f", NEW, {argv.SYSTEM_CONF: "armor\nsign", USER_CONF: "encrypt"})
+    reading = read("-u K f", NEW, {optiontable.SYSTEM_CONF: "armor\nsign", USER_CONF: "encrypt"})
     assert reading.verdict == S
     assert [one.where for one in reading.taken] == [
-        f"{argv.SYSTEM_CONF}:1",
-        f"{argv.SYSTEM_CONF}:2",
+        f"{optiontable.SYSTEM_CONF}:1",
+        f"{optiontable.SYSTEM_CONF}:2",
         f"{USER_CONF}:1",
         "",
     ]
@@ -155,7 +155,7 @@ def test_an_options_file_that_is_not_there_is_an_error() -> None:
 
 def test_after_a_global_file_an_options_file_that_is_not_there_is_a_warning_in_2_2() -> None:
     for system in ("", "bogus", "armor\n"):
-        files: dict[str, str | OSError] = {argv.SYSTEM_CONF: system, USER_CONF: "verify"}
+        files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: system, USER_CONF: "verify"}
         assert read("--options /none -s f", OLD, files).verdict == S
         assert read("--options /none -s f", NEW, files).verdict == P
     assert read("--options /none -s f", OLD).verdict == P
@@ -170,7 +170,7 @@ def test_after_a_global_file_an_options_file_that_is_not_there_is_a_warning_in_2
         (made("2.5.1-beta3"), ["-2.5.1-beta3", "-2.5.1", "-2.5", "-2", ""]),
     ],
 )
-def test_the_file_of_the_version_comes_first(table: argv.Table, order: list[str]) -> None:
+def test_the_file_of_the_version_comes_first(table: optiontable.Table, order: list[str]) -> None:
     files: dict[str, str | OSError] = {USER_CONF + suffix: "verify" for suffix in order}
     for suffix in order:
         files[USER_CONF + suffix] = "sign"
@@ -183,13 +183,13 @@ def test_the_file_of_the_version_comes_first(table: argv.Table, order: list[str]
 def test_a_file_that_gpg_cannot_read_either_is_passed_over(problem: OSError) -> None:
     files: dict[str, str | OSError] = {USER_CONF + "-2.4": problem, USER_CONF: "sign"}
     assert read("f", NEW, files).verdict == S
-    assert read("f", NEW, {argv.SYSTEM_CONF: problem, USER_CONF: problem}).verdict == P
+    assert read("f", NEW, {optiontable.SYSTEM_CONF: problem, USER_CONF: problem}).verdict == P
 
 
 def test_a_file_that_nobody_can_tell_is_a_doubt() -> None:
     for problem, said in ((IsADirectoryError(21, "Is a directory"), "Is a directory"),
                           (OSError("is a pipe"), "is a pipe")):  # fmt: skip
-        for path in (USER_CONF, argv.SYSTEM_CONF):
+        for path in (USER_CONF, optiontable.SYSTEM_CONF):
             reading = read("f", NEW, {path: problem})
             assert (reading.verdict, reading.doubt) == (S, f"C1: {path}: {said}")
 
@@ -242,13 +242,13 @@ def test_a_homedir_that_takes_the_user_database_is_a_doubt(
 
 @pytest.mark.parametrize("user", ["bogus", "verify", "status-fd x y", "[b]", "keyid-format bogus"])
 def test_an_open_condition_in_the_global_file_reaches_into_the_users(user: str) -> None:
-    reading = read("-s f", NEW, {argv.SYSTEM_CONF: "sign\n[if $a = b]", USER_CONF: user})
+    reading = read("-s f", NEW, {optiontable.SYSTEM_CONF: "sign\n[if $a = b]", USER_CONF: user})
     assert reading.verdict == S
-    assert argv.SYSTEM_CONF in reading.doubt
+    assert optiontable.SYSTEM_CONF in reading.doubt
 
 
 def test_a_number_in_the_global_file_may_be_put_right_in_one_that_cannot_be_read() -> None:
-    files: dict[str, str | OSError] = {argv.SYSTEM_CONF: "completes-needed 0"}
+    files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: "completes-needed 0"}
     assert read("-s f", NEW, files).verdict == P
     files[USER_CONF] = "[verbose]\ncompletes-needed 1"
     assert read("-s f", NEW, files).verdict == S
@@ -258,7 +258,7 @@ def test_a_number_in_the_global_file_may_be_put_right_in_one_that_cannot_be_read
 def test_no_file_is_read_for_words_that_are_wrong_by_themselves() -> None:
     files: dict[str, str | OSError] = {
         USER_CONF: OSError("must not be read"),
-        argv.SYSTEM_CONF: "[",
+        optiontable.SYSTEM_CONF: "[",
     }
     for line in ("--bogus", "-s --help"):
         assert not read(line, NEW, files).doubt

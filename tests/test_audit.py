@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable
 from gpgshim.supervisor import audit, optable
 from gpgshim.supervisor.audit import Stat, Witness, hash_file
 from tests.scratch import GPG
@@ -24,7 +24,7 @@ from tests.scratch import GPG
 @pytest.fixture
 def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Witness:
     monkeypatch.chdir(tmp_path)
-    return Witness(tmp_path, argv.load(optable.of(GPG, dict(os.environ))))
+    return Witness(tmp_path, optiontable.load(optable.of(GPG, dict(os.environ))))
 
 
 def notes(witness: Witness, *files: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision
 from tests.gpgs import TABLES, VERSIONS, read
 
 CALLERS = Path(__file__).parent.parent / "fixtures" / "callers"
@@ -49,7 +49,11 @@ def test_a_file_says_what_it_is(path: Path) -> None:
     assert all(head.values())
     assert head["how"] == "recorded" or head["from"]
     assert calls
-    assert {call.verdict for call in calls} <= {argv.SIGN, argv.PASS, argv.UNKNOWN_COMMAND}
+    assert {call.verdict for call in calls} <= {
+        decision.SIGN,
+        decision.PASS,
+        decision.UNKNOWN_COMMAND,
+    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -66,5 +70,5 @@ def test_no_caller_is_missing() -> None:
 
 def test_both_verdicts_are_there() -> None:
     said = [call.verdict for path in FILES for call in parse(path)[1]]
-    assert said.count(argv.SIGN) > 50
-    assert said.count(argv.PASS) > 50
+    assert said.count(decision.SIGN) > 50
+    assert said.count(decision.PASS) > 50

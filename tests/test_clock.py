@@ -13,7 +13,7 @@ import pytest
 
 from gpgshim.authority.authority import Nobody
 from gpgshim.core.transcript import TranscriptError, parse_line
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import optable, supervisor
 from gpgshim.supervisor.audit import Witness
@@ -67,7 +67,7 @@ def test_a_question_that_came_while_we_were_stopped_is_heard(place: Path) -> Non
             client.sendall(b"gpgshim/1 sign\n") if len(calls) == 2 else None
             return 2 * supervisor.PATIENCE
 
-        witness = Witness(place, argv.load(optable.of(GPG, {})))
+        witness = Witness(place, optiontable.load(optable.of(GPG, {})))
         served = supervisor.Supervisor(
             place, journal, Nobody(), 600.0, witness, ends_told=True, clock=clock
         )

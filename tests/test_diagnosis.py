@@ -12,7 +12,7 @@ from gpgshim.doctor.checks.host import Place
 from gpgshim.doctor.checks.settings import SettingFault
 from gpgshim.doctor.checks.signers import ROUTES, Setting
 from gpgshim.doctor.checks.stunts import Stunt
-from gpgshim.gpgargs.argv import CHAMELEON, GNUPG
+from gpgshim.gpgargs.optiontable import CHAMELEON, GNUPG
 from gpgshim.tag2upload.oracle import Deployment, Unit
 
 OK, NOTE, MEND = Result.OK, Result.NOTE, Result.MEND

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable
 from gpgshim.stunts import gpgconf
 from gpgshim.stunts.gpgconf import with_stunt
 from gpgshim.supervisor import jobdir
@@ -161,7 +161,7 @@ def test_the_options_are_those_of_this_gpgconf() -> None:
     own = [*gpgconf.NAMES_NO_PROGRAM, *gpgconf.NAMES_PROGRAMS, *gpgconf.OPTIONS]
     theirs, ours = (
         {
-            (name, int(number) if int(number) < 128 else 0, int(flags) & argv.TYPE)
+            (name, int(number) if int(number) < 128 else 0, int(flags) & optiontable.TYPE)
             for name, number, flags in (row.split(":")[:3] for row in rows)
         }
         for rows in (printed, own)

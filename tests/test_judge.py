@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, optiontable
 from gpgshim.supervisor import optable
 from tests import judge, skips
 from tests.test_argv import CASES
@@ -65,9 +65,9 @@ def test_a_disagreement_is_seen() -> None:
     """The judge's own rules: what agrees, what is excused, and what never is."""
 
     def found(words: list[str], signed: bool, said: str = "", status: int | str = 0) -> str:
-        table = argv.load((optable.SHIPPED / "gpg-2.4.9").read_text())
+        table = optiontable.load((optable.SHIPPED / "gpg-2.4.9").read_text())
         conf = {"/h/.gnupg/gpg.conf": "[if x]"} if "doubt" in words else {}
-        reading = argv.read(words, table, {"HOME": "/h"}, conf.get)
+        reading = decision.read(words, table, {"HOME": "/h"}, conf.get)
         return judge.find(reading, judge.Trial(signed, status, said))
 
     assert found(["-s"], True) == "signed"
@@ -84,7 +84,7 @@ def test_a_disagreement_is_seen() -> None:
 
 
 def test_a_case_is_its_seed_and_number() -> None:
-    rows = argv.load((optable.SHIPPED / "gpg-2.4.9").read_text()).rows()
+    rows = optiontable.load((optable.SHIPPED / "gpg-2.4.9").read_text()).rows()
     once, again = (
         [judge.case(1, number, rows, "2.4.9", True) for number in range(50)] for _ in range(2)
     )

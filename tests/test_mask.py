@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim.gpgargs import argv, mask
+from gpgshim.gpgargs import decision, mask, optiontable
 from tests.gpgs import HOME, NEW, TABLES
 
 SECRET = "hunter2"
@@ -51,7 +51,7 @@ STAY = [
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 @pytest.mark.parametrize("line", TAKEN + MEANT)
-def test_a_secret_is_masked(line: str, table: argv.Table) -> None:
+def test_a_secret_is_masked(line: str, table: optiontable.Table) -> None:
     words = line.split()
     shown = mask.of_gpg(words, table)
     assert shown == [word.replace(SECRET, mask.MASK) for word in words]
@@ -69,7 +69,7 @@ def test_each_option_that_holds_a_secret_is_known() -> None:
         found = {
             name
             for name, _, flags in table.rows()
-            if flags & argv.TYPE == 2
+            if flags & optiontable.TYPE == 2
             and any(part in name for part in ("pass", "session-key", "pin", "secret"))
             and not name.endswith("-file")
         }
@@ -95,7 +95,7 @@ def test_the_decision_is_the_same(words: list[str]) -> None:
     """So a journal is replayed as its job was decided."""
 
     def read(given: list[str]) -> tuple[str, int | None, int, list[str]]:
-        reading = argv.read(given, NEW, {"HOME": HOME}, lambda _: None)
+        reading = decision.read(given, NEW, {"HOME": HOME}, lambda _: None)
         names = [one.name for one in reading.taken]
         return reading.verdict, reading.status_fd, len(reading.files), names
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gpgshim.core import transcript
 from gpgshim.doctor import doctor
 from gpgshim.doctor.machine import Machine
-from gpgshim.gpgargs import argv, explain
+from gpgshim.gpgargs import conffile, decision, explain, optiontable, parser
 from gpgshim.history import recorded
 from gpgshim.stunts import plainfile
 from gpgshim.supervisor import jobdir, optable
@@ -30,7 +30,7 @@ class Court(NamedTuple):
     """A job without a supervisor, whose stunt refuses what it would ask about; and a home."""
 
     job: Path
-    table: argv.Table
+    table: optiontable.Table
     directory: Path
     environ: dict[str, str]
 
@@ -45,7 +45,7 @@ def court(scratch: Scratch) -> Iterator[Court]:
     (home / "folder").mkdir(parents=True)
     os.mkfifo(home / "pipe")
     (home / "link").symlink_to("nothing")
-    yield Court(job, argv.load(text), home, {"GNUPGHOME": str(home), "HOME": str(home)})
+    yield Court(job, optiontable.load(text), home, {"GNUPGHOME": str(home), "HOME": str(home)})
 
 
 LINES = (
@@ -84,7 +84,7 @@ def test_all_five_agree(court: Court, words: list[str], own: str, named: str) ->
     for reader in (by_classify, by_explain, by_replay):
         assert (reader.__name__, reader(court, words)) == (reader.__name__, verdict)
     found, doubt = by_doctor(court)
-    reading = argv.read([], court.table, court.environ, plainfile.file_in())
+    reading = decision.read([], court.table, court.environ, plainfile.file_in())
     assert found == [one.where for one in reading.taken if is_told(one)]
     assert doubt == bool(reading.doubt)
 
@@ -135,8 +135,10 @@ def by_doctor(court: Court) -> tuple[list[str], bool]:
     return lines, any(line.startswith("not known in advance") for line in finding.found)
 
 
-def is_told(one: argv.Taken) -> bool:
-    return bool(one.fault or (one.flags & argv.COMMAND and one.name not in argv.NO_COMMAND))
+def is_told(one: parser.Taken) -> bool:
+    return bool(
+        one.fault or (one.flags & optiontable.COMMAND and one.name not in decision.NO_COMMAND)
+    )
 
 
 def test_classify_of_dev_null(scratch: Scratch) -> None:
@@ -160,7 +162,7 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     for path in ("pipe", ".", "/dev/zero", "/dev/tty"):
         with pytest.raises(OSError, match="is not a plain file"):
             file(path)
-    reading = argv.read(["--options", "pipe", "f"], NEW, {"HOME": "/none"}, file)
+    reading = decision.read(["--options", "pipe", "f"], NEW, {"HOME": "/none"}, file)
     assert reading.doubt == "C1: pipe: is not a plain file"
     with pytest.raises(OSError, match="NUL"):
         file("a\0b")
@@ -184,5 +186,5 @@ def test_a_large_file_costs_linear_time(tmp_path: Path) -> None:
     text = plainfile.read(str(conf))
     assert text is not None
     assert len(text) > 95_000_000
-    assert argv.take_conf(text, str(conf), NEW) == []
+    assert conffile.take_conf(text, str(conf), NEW) == []
     assert time.process_time() - began < 10  # it takes one; in pieces put together it took forty

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, exits, optiontable
 from gpgshim.stunts import plainfile
 from gpgshim.supervisor import optable
 from gpgshim.system.errors import Unable
@@ -51,7 +51,7 @@ def calls(gpg: str) -> int:
 
 def without_sources(text: str) -> str:
     """A table without the files that it comes from, which a shipped one does not name."""
-    keys = tuple(f"{key}: " for key in argv.SOURCES)
+    keys = tuple(f"{key}: " for key in optiontable.SOURCES)
     return "".join(line for line in text.splitlines(True) if not line.startswith(keys))
 
 
@@ -90,7 +90,7 @@ def test_the_choices_are_those_that_this_gpg_lists(option: str, tmp_path: Path) 
         check=False,
     )
     listed = [line.removeprefix("gpg:   ") for line in done.stderr.splitlines()]
-    assert sorted(listed[1:]) == sorted(argv.CHOICES[option].split())
+    assert sorted(listed[1:]) == sorted(exits.CHOICES[option].split())
 
 
 def test_the_shipped_tables_are_tables() -> None:
@@ -101,9 +101,9 @@ def test_the_shipped_tables_are_tables() -> None:
 
 
 def test_headings_and_descriptions_are_left_out(tmp_path: Path) -> None:
-    table = argv.load(optable.of(fake(tmp_path), ENVIRON))
+    table = optiontable.load(optable.of(fake(tmp_path), ENVIRON))
     assert table.rows() == [("sign", 115, 128), ("verify", 544, 128)]
-    assert (table.version, table.maker) == ("2.4.9", argv.GNUPG)
+    assert (table.version, table.maker) == ("2.4.9", optiontable.GNUPG)
 
 
 def test_a_table_is_asked_for_each_time(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_a_table_is_asked_for_each_time(tmp_path: Path) -> None:
     before = optable.of(gpg, ENVIRON)
     (tmp_path / "a/rows").write_text(ROWS + "zap:900:128:signs all keys:\n")
     (tmp_path / "a/version").write_text(VERSION_LINE.replace("2.4.9", "2.4.10"))
-    after = argv.load(optable.of(gpg, ENVIRON))
-    assert argv.load(before).named("zap") is None
+    after = optiontable.load(optable.of(gpg, ENVIRON))
+    assert optiontable.load(before).named("zap") is None
     assert after.named("zap") == ("zap", 900, 128)
     assert after.version == "2.4.10"
     assert calls(gpg) == 4
@@ -141,14 +141,14 @@ def test_the_program_itself_is_no_wrapper(copy: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(copy)
     for path in (copy, link):
-        table = argv.load(optable.of(str(path), ENVIRON))
+        table = optiontable.load(optable.of(str(path), ENVIRON))
         assert table.sources == {str(path): plainfile.identity(copy.stat())}
         assert not table.is_wrapped
 
 
 def test_the_program_behind_a_wrapper_is_known(copy: Path, tmp_path: Path) -> None:
     wrapper = script(tmp_path / "wrapper", f'exec {copy} "$@"')
-    table = argv.load(optable.of(wrapper, ENVIRON))
+    table = optiontable.load(optable.of(wrapper, ENVIRON))
     assert table.is_wrapped
     assert table.sources == {
         str(copy): plainfile.identity(copy.stat()),
@@ -159,7 +159,7 @@ def test_the_program_behind_a_wrapper_is_known(copy: Path, tmp_path: Path) -> No
 
 def test_a_wrapper_that_waits_is_not_the_program(copy: Path, tmp_path: Path) -> None:
     wrapper = script(tmp_path / "wrapper", f'{copy} "$@"; exit $?')
-    table = argv.load(optable.of(wrapper, ENVIRON))
+    table = optiontable.load(optable.of(wrapper, ENVIRON))
     assert table.is_wrapped
     assert list(table.sources) == [wrapper]
 
@@ -179,20 +179,20 @@ def test_a_compiled_wrapper_is_one_too(copy: Path, tmp_path: Path) -> None:
     ("said", "conf"),
     [
         ("echo /etc/other", "/etc/other/gpg.conf"),
-        ("echo /etc/gnupg", argv.SYSTEM_CONF),
-        ("echo relative", argv.SYSTEM_CONF),
-        ("echo /etc/other; exit 2", argv.SYSTEM_CONF),
-        ("exit 0", argv.SYSTEM_CONF),
+        ("echo /etc/gnupg", optiontable.SYSTEM_CONF),
+        ("echo relative", optiontable.SYSTEM_CONF),
+        ("echo /etc/other; exit 2", optiontable.SYSTEM_CONF),
+        ("exit 0", optiontable.SYSTEM_CONF),
     ],
 )
 def test_the_global_conf_file_is_that_of_this_gpg(copy: Path, said: str, conf: str) -> None:
     script(copy.parent / "gpgconf", said)
-    assert argv.load(optable.of(str(copy), ENVIRON)).conf == conf
+    assert optiontable.load(optable.of(str(copy), ENVIRON)).conf == conf
 
 
 def test_a_gpg_without_a_gpgconf_has_the_usual_conf_file(copy: Path) -> None:
     (copy.parent / "gpgconf").unlink()
-    assert argv.load(optable.of(str(copy), ENVIRON)).conf == argv.SYSTEM_CONF
+    assert optiontable.load(optable.of(str(copy), ENVIRON)).conf == optiontable.SYSTEM_CONF
 
 
 def test_another_sysconfdir_is_read(copy: Path, tmp_path: Path) -> None:
@@ -202,10 +202,10 @@ def test_another_sysconfdir_is_read(copy: Path, tmp_path: Path) -> None:
     (copy.parent / "gpgconf.ctl").write_text(f"rootdir = {tmp_path}\nsysconfdir = {tmp_path}/sys\n")
     (tmp_path / "sys").mkdir()
     (tmp_path / "sys/gpg.conf").write_text("sign\n")
-    table = argv.load(optable.of(str(copy), ENVIRON))
+    table = optiontable.load(optable.of(str(copy), ENVIRON))
     assert table.conf == f"{tmp_path}/sys/gpg.conf"
     words = ["--no-options", "--homedir", str(tmp_path), "--batch", "--verify", "f"]
-    reading = argv.read(words, table, {}, plainfile.read)
+    reading = decision.read(words, table, {}, plainfile.read)
     assert reading.taken[0].where == f"{tmp_path}/sys/gpg.conf:1"
     done = subprocess.run([copy, *words], capture_output=True, text=True, check=False)
     assert "conflicting commands" in done.stderr  # gpg itself has read it
@@ -220,13 +220,13 @@ def test_a_name_that_the_table_cannot_hold(copy: Path) -> None:
 
 def test_a_gpg_that_cannot_print_gets_the_shipped_table_of_its_version(tmp_path: Path) -> None:
     text = optable.of(fake(tmp_path, rows=None), ENVIRON)
-    assert argv.load(text).rows() == NEW.rows()
+    assert optiontable.load(text).rows() == NEW.rows()
 
 
 def test_sequoias_gpg_is_known_by_what_it_says(tmp_path: Path) -> None:
     said = "gpg (GnuPG-compatible Sequoia Chameleon) 2.2.40\nSequoia gpg Chameleon 0.13.1\n"
-    table = argv.load(optable.of(fake(tmp_path, said, rows=None), ENVIRON))
-    assert (table.maker, table.version) == (argv.CHAMELEON, "2.2.40")
+    table = optiontable.load(optable.of(fake(tmp_path, said, rows=None), ENVIRON))
+    assert (table.maker, table.version) == (optiontable.CHAMELEON, "2.2.40")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_gpg_is_asked_as_the_job_would_run_it(
         tmp_path / "gpg", f'test -e here && exec "$NEEDED/{os.path.basename(GPG or "")}" "$@"'
     )
     table = optable.of(wrapper, ENVIRON | {"NEEDED": os.path.dirname(GPG or "")})
-    assert argv.load(table).is_wrapped
+    assert optiontable.load(table).is_wrapped
     with pytest.raises(optable.NoTable, match="not found"):
         optable.of(wrapper, ENVIRON)
 

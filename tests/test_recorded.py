@@ -12,7 +12,7 @@ import pytest
 
 from gpgshim.core.replay import reread
 from gpgshim.core.transcript import Transcript, parse
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, optiontable
 from tests.gpgs import NEW, OLD
 from tests.scratch import CHECKOUT, Scratch, accept, finish, listening, read_line
 from tests.test_fixtures import Stage, tmp_dir
@@ -112,19 +112,19 @@ def test_with_another_gpg(scratch: Scratch) -> None:
     assert (done.status, "and is refuse: " in done.out) == (1, True)
 
 
-def read_with(table: argv.Table, journal: str) -> list[str]:
+def read_with(table: optiontable.Table, journal: str) -> list[str]:
     where: list[str] = []
 
-    def read(words: list[str], directory: str) -> argv.Reading:
+    def read(words: list[str], directory: str) -> decision.Reading:
         where.append(directory)
-        return argv.read(words, table, {}, lambda path: None)
+        return decision.read(words, table, {}, lambda path: None)
 
     differences = reread(parse(journal.encode()), read)
     return differences or where
 
 
 @pytest.mark.parametrize("table", [OLD, NEW])
-def test_questions_are_read_again(table: argv.Table) -> None:
+def test_questions_are_read_again(table: optiontable.Table) -> None:
     assert read_with(table, HEAD + SIGNED) == ["/tmp"]
     assert read_with(table, HEAD + SIGNED.replace(", under sh[6]", "")) == ["/tmp"]
     assert read_with(table, HEAD + SIGNED.replace("/tmp", "/a\\xff")) == [""]

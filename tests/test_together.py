@@ -17,7 +17,7 @@ from pytest_mock import MockerFixture
 
 from gpgshim.authority.authority import Nobody
 from gpgshim.core.gate import State
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.stunts import wire
 from gpgshim.supervisor import optable
@@ -35,7 +35,7 @@ class Committed:
         self.root = root
         (root / "state").mkdir(mode=0o700)
         self.journal = Journal.create(root / "state", "j", {})
-        witness = Witness(root, argv.load(optable.of(GPG, dict(os.environ))))
+        witness = Witness(root, optiontable.load(optable.of(GPG, dict(os.environ))))
         self.supervisor = Supervisor(root, self.journal, Nobody(), 10, witness)
         self.supervisor.state = State.COMMITTED
         at_once = os.eventfd(1)

@@ -26,7 +26,7 @@ from gpgshim.cli import background, shellline
 from gpgshim.core.gate import Outcome, exit_status
 from gpgshim.core.transcript import escape, quote
 from gpgshim.core.verdict import Verdict
-from gpgshim.gpgargs import argv, mask
+from gpgshim.gpgargs import decision, mask, optiontable
 from gpgshim.gpgargs.text import printable
 from gpgshim.history.journal import check_job_name
 from gpgshim.stunts import ask, wire
@@ -505,9 +505,11 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
     if json_lines and words:
         raise Misused("--json-lines reads its cases from stdin: no words after it")
     search = os.environ.get("PATH", os.defpath)
-    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ()))
+    table = optiontable.load(
+        table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ())
+    )
     if not json_lines:
-        reading = argv.read(words, table, os.environ, plainfile.read)
+        reading = decision.read(words, table, os.environ, plainfile.read)
         click.echo(
             explain.reading(reading, table) if explained else reading.verdict, nl=not explained
         )
@@ -559,7 +561,9 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
     from gpgshim.history import recorded
 
     search = os.environ.get("PATH", os.defpath)
-    table = argv.load(table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ()))
+    table = optiontable.load(
+        table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ())
+    )
     agree = differ = faults = 0
     for each in recorded.replay_files(list(files), table, os.environ):
         for difference in each.differences:

@@ -15,7 +15,7 @@ from gpgshim.core import o2m
 from gpgshim.core.gate import STEPS, Effect, Event, State
 from gpgshim.core.transcript import Line, Transcript, TranscriptError, unquote
 from gpgshim.core.verdict import ending_of, judge
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision
 
 #: Input lines -> events. Any other `<` line is an answer without a meaning to the gate.
 EVENTS = {
@@ -59,10 +59,10 @@ def replay(transcript: Transcript) -> list[str]:
 
 
 #: The verdict on a command line that each sigil of a request stands for.
-READINGS = {"$": argv.SIGN, "?": argv.UNKNOWN_COMMAND}
+READINGS = {"$": decision.SIGN, "?": decision.UNKNOWN_COMMAND}
 
 
-def reread(transcript: Transcript, read: Callable[[list[str], str], argv.Reading]) -> list[str]:
+def reread(transcript: Transcript, read: Callable[[list[str], str], decision.Reading]) -> list[str]:
     """The requests of the transcript that `read` classifies differently, one clause each.
 
     `read` gets gpg's words and its working directory, which is empty if it is not known. A request

@@ -30,7 +30,7 @@ from gpgshim.doctor.checks import debian, gnupg, host, settings, shell, signers,
 from gpgshim.doctor.checks import oracle as oracle_checks
 from gpgshim.doctor.checks.finding import Finding, Result, all_of, mend, note
 from gpgshim.doctor.machine import Machine, time_limit
-from gpgshim.gpgargs import argv, mask
+from gpgshim.gpgargs import conffile, decision, mask, optiontable
 from gpgshim.gpgargs.commands import COMMANDS
 from gpgshim.stunts.plainfile import file_in
 from gpgshim.supervisor import jobdir
@@ -93,7 +93,8 @@ def look_at_gpg(machine: Machine) -> Finding:
     unknown = [
         name
         for name, _, flags in table.rows()
-        if flags & argv.COMMAND and name not in {*COMMANDS, *argv.NO_COMMAND, *argv.NOT_IN_CONF}
+        if flags & optiontable.COMMAND
+        and name not in {*COMMANDS, *decision.NO_COMMAND, *conffile.NOT_IN_CONF}
     ]
     return gnupg.gpg(str(machine.gpg), table.version, table.maker, table.exact, unknown)
 
@@ -104,11 +105,11 @@ def look_at_dgit(machine: Machine) -> Finding:
 
 
 def look_at_conf(machine: Machine) -> Finding:
-    taken, doubt = argv.take_confs([], machine.table, machine.environ, file_in("/"))
+    taken, doubt = conffile.take_confs([], machine.table, machine.environ, file_in("/"))
     lines = [
         gnupg.ConfLine(each.where, each.text, each.fault)
         for each in taken
-        if each.fault or (each.flags & argv.COMMAND and each.name not in argv.NO_COMMAND)
+        if each.fault or (each.flags & optiontable.COMMAND and each.name not in decision.NO_COMMAND)
     ]
     return gnupg.conf(lines, str(doubt or ""))
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from gpgshim.doctor.checks.gnupg import Key
 from gpgshim.doctor.checks.stunts import Stunt
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable
 from gpgshim.supervisor import config, leftovers
 from gpgshim.supervisor.attempt import caller_environ, find_gpg, kill_descendants, table_of
 from gpgshim.tag2upload import oracle
@@ -74,8 +74,8 @@ class Machine:
         return table_of(self.gpg, self.environ)
 
     @cached_property
-    def table(self) -> argv.Table:
-        return argv.load(self.table_text)
+    def table(self) -> optiontable.Table:
+        return optiontable.load(self.table_text)
 
     @cached_property
     def server(self) -> Path | None:

@@ -1,6 +1,6 @@
 """Explains how a gpg command line is parsed: `gpgshim explain` and `gpgshim classify`.
 
-Rule 1: this module decides nothing; every line shows a field of argv.Reading.
+Rule 1: this module decides nothing; every line shows a field of decision.Reading.
 Rule 2: each item that gpg reads gets one line, in gpg's order; the verdict comes last.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from gpgshim.gpgargs import argv, commands, mask
+from gpgshim.gpgargs import commands, decision, mask, optiontable, parser
 from gpgshim.gpgargs.text import printable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class BadLine(ValueError):
     """A line is not a valid case. The message names the number of the line."""
 
 
-def reading(read: argv.Reading, table: argv.Table) -> str:
+def reading(read: decision.Reading, table: optiontable.Table) -> str:
     """How this gpg parses a command line: one line per word, the doubt, the verdict and its rule.
 
     The content of conf files comes first, as it does for gpg, each under the name of its file.
@@ -45,7 +45,7 @@ def reading(read: argv.Reading, table: argv.Table) -> str:
     return "".join(f"{printable(line)}\n" for line in text)
 
 
-def shown(one: argv.Taken) -> str:
+def shown(one: parser.Taken) -> str:
     """An option with its argument as it was written; from a conf file, with its line number."""
     line = one.where.rpartition(":")[2]
     text = f"{line}: {one.text}" if line else quoted(one.text)
@@ -55,15 +55,15 @@ def shown(one: argv.Taken) -> str:
     return f"{text} {mask.MASK if is_secret else quoted(mask.of_text(one.value))}"
 
 
-def kind(one: argv.Taken) -> str:
+def kind(one: parser.Taken) -> str:
     """What gpg takes the word for."""
     if one.fault:
         return f"error: {one.fault.partition(': ')[2]}"
     full = "" if one.text.lstrip("-") == one.name else f" {one.name}"
-    if one.name in (*argv.AT_ONCE, "version"):
+    if one.name in (*decision.AT_ONCE, "version"):
         return f"{one.name}: prints and exits"
     what = "option"
-    if one.flags & argv.COMMAND and one.name not in argv.NO_COMMAND:
+    if one.flags & optiontable.COMMAND and one.name not in decision.NO_COMMAND:
         why = commands.COMMANDS.get(one.name, ("", ""))[1]
         what, full = "command", f"{full}: {why}" if why else full
     return f"{what}{full}" + (", and its argument" if one.value is not None else "")
@@ -76,7 +76,7 @@ def quoted(word: str) -> str:
 
 
 def classify_json_lines(
-    table: argv.Table,
+    table: optiontable.Table,
     lines: Iterable[str],
     file_in: Callable[[str], Callable[[str], str | None]],
     environ: Mapping[str, str],
@@ -86,11 +86,11 @@ def classify_json_lines(
 
     Each line is JSON: an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}. `environ` is
     the environment of a case that has no `env`. `file_in` returns a reader of conf files for
-    argv.read; its argument is the `cwd` of the case, or "" for our own. Raises BadLine.
+    decision.read; its argument is the `cwd` of the case, or "" for our own. Raises BadLine.
     """
     for number, line in enumerate(lines, 1):
         words, env, cwd = case(line, number)
-        read = argv.read(words, table, environ if env is None else env, file_in(cwd or ""))
+        read = decision.read(words, table, environ if env is None else env, file_in(cwd or ""))
         yield reading(read, table) if explain else f"{read.verdict}\n"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable, parser
 
 MASK = "********"
 
@@ -34,10 +34,10 @@ _URL = re.compile(r"""(://[^\s/:@"']*:)[^\s/@"']+(?=@)""")
 _ENDS_WORD = " \t\n\r\v\f;&|<>()"  # these end a word of a shell outside of quotes
 
 
-def of_gpg(words: Sequence[str], table: argv.Table) -> list[str]:
+def of_gpg(words: Sequence[str], table: optiontable.Table) -> list[str]:
     """gpg's words (its argv without argv[0]), parsed as this gpg does, with its secrets masked."""
     shown = of_words(words)
-    for one in argv.take(words, table)[0]:
+    for one in parser.take(words, table)[0]:
         if one.name in SECRETS and one.value:
             if words[one.at] == one.text:
                 shown[one.at + 1] = MASK

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gpgshim import __version__
 from gpgshim.core.replay import replay, reread
 from gpgshim.core.transcript import Line, Transcript, TranscriptError, parse
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, optiontable
 from gpgshim.history.jobs import split
 from gpgshim.history.journal import read_plain
 from gpgshim.stunts import plainfile
@@ -29,15 +29,15 @@ class Replayed(NamedTuple):
 
 
 def replay_files(
-    paths: list[Path], table: argv.Table, environ: Mapping[str, str]
+    paths: list[Path], table: optiontable.Table, environ: Mapping[str, str]
 ) -> Iterator[Replayed]:
     """Replay journals, and all journals in directories, with the gpg that `table` describes.
 
     `environ` is the environment for finding gpg's conf files.
     """
 
-    def read(words: list[str], where: str) -> argv.Reading:
-        return argv.read(words, table, environ, plainfile.file_in(where or "/nonexistent"))
+    def read(words: list[str], where: str) -> decision.Reading:
+        return decision.read(words, table, environ, plainfile.file_in(where or "/nonexistent"))
 
     for path in _journals(paths):
         try:

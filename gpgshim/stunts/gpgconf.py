@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import posix
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable, parser
 from gpgshim.stunts.shim import (
     caller_words,
     die_if_killed,
@@ -90,8 +90,8 @@ class Call:
 
     def __init__(self, words: Sequence[str]) -> None:
         rows = "".join(f"\n{row}" for row in (*NAMES_PROGRAMS, *NAMES_NO_PROGRAM, *OPTIONS))
-        taken, files = argv.take(words, argv.Table("", "", f"{rows}\n"))
-        commands = [one.name for one in taken if one.flags & argv.COMMAND]
+        taken, files = parser.take(words, optiontable.Table("", "", f"{rows}\n"))
+        commands = [one.name for one in taken if one.flags & optiontable.COMMAND]
         outputs = [one.value for one in taken if one.name == "output"]
         is_known = commands and not any(one.fault for one in taken)
         self.command = commands[-1] if is_known else ""

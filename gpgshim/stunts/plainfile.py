@@ -4,7 +4,7 @@ Rule 1: this runs in the stunt under `python3 -I -S`, so it imports one builtin 
 Rule 2: only a plain file is opened. If we opened a pipe, gpg would later read a different one; a
 device may have no end.
 Rule 3: a read never blocks, and never returns more than LARGEST bytes. For any other file the
-result is OSError, and argv then treats the content as unknown.
+result is OSError, and decision then treats the content as unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _S_IFMT, _S_IFREG = 0o170000, 0o100000  # inode(7): type mask, type of a plain f
 
 
 def file_in(directory: str = "") -> Callable[[str], str | None]:
-    """A reader of conf files for argv.read; relative paths are relative to `directory`.
+    """A reader of conf files for decision.read; relative paths are relative to `directory`.
 
     The default is our own working directory.
     """
@@ -69,6 +69,6 @@ def read(path: str) -> str | None:
 
 
 def identity(about: posix.stat_result) -> str:
-    """A text that changes when a file is replaced or modified; argv.Table.sources holds it."""
+    """A text that changes when a file is replaced or modified. Table.sources holds it."""
     what = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
     return "-".join(f"{number:016x}" for number in what)

@@ -13,7 +13,7 @@ import encodings
 import posix
 import sys
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import decision, optiontable
 from gpgshim.gpgargs.text import printable
 from gpgshim.stunts import ask, plainfile, wire
 
@@ -46,7 +46,7 @@ def _be_gpg(job: str) -> NoReturn:
     words = [word.decode("utf-8", "surrogateescape") for word in raw]
     try:
         real = posix.readlink(job + "/real/gpg")
-        table = argv.load(_read(job + "/table"))
+        table = optiontable.load(_read(job + "/table"))
     except (OSError, ValueError) as error:
         why = f"this gpg belongs to no job that is under way ({error})"
         ask.tell(job, why)
@@ -55,10 +55,10 @@ def _be_gpg(job: str) -> NoReturn:
         name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
         for name, value in posix.environ.items()
     }
-    reading = argv.read(words, table, environ, plainfile.read)
-    replaced = _replaced(table) if reading.verdict == argv.PASS else ""
-    if reading.verdict != argv.PASS or replaced:
-        word = wire.SIGN if reading.verdict == argv.SIGN else wire.UNKNOWN_COMMAND
+    reading = decision.read(words, table, environ, plainfile.read)
+    replaced = _replaced(table) if reading.verdict == decision.PASS else ""
+    if reading.verdict != decision.PASS or replaced:
+        word = wire.SIGN if reading.verdict == decision.SIGN else wire.UNKNOWN_COMMAND
         observed = ask.observes(job)
         try:
             answer, why = ask.ask(job, word, patience=ask.PATIENCE if observed else None)
@@ -78,7 +78,7 @@ def _be_gpg(job: str) -> NoReturn:
         _refuse(why, reading.status_fd)
 
 
-def _replaced(table: argv.Table) -> str:
+def _replaced(table: optiontable.Table) -> str:
     """A source file of the table that was replaced since the job began; empty if there is none."""
     for path, identity in table.sources.items():
         try:

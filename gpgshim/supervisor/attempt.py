@@ -18,7 +18,7 @@ from pathlib import Path
 from gpgshim import __version__
 from gpgshim.authority.authority import DEFAULT_SIGNALS, Authority
 from gpgshim.core.transcript import OBSERVE
-from gpgshim.gpgargs import argv, mask
+from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history.journal import Journal, check_job_name
 from gpgshim.supervisor import hasher, jobdir, leftovers, optable, wall
 from gpgshim.supervisor.audit import Witness
@@ -108,7 +108,7 @@ class Attempt:
         if dgit:
             real["dgit"] = dgit
         text = table_of(real["gpg"], environ)
-        table = argv.load(text)
+        table = optiontable.load(text)
         base = places.runtime_directory(environ)
         places.make_private(base, places.RUNTIME_HINT)
         leftovers.sweep(base)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.core.transcript import escape, quote
-from gpgshim.gpgargs import argv, mask
+from gpgshim.gpgargs import mask, optiontable, parser
 
 TRIES = 5  #: tries to read a broken chain of processes
 LONGEST_CHAIN = 12  #: processes between a client and us that are named
@@ -29,7 +29,7 @@ _AT_ONCE = 1 << 18  #: bytes that are read and hashed at a time
 class Witness:
     """Examines the stunts of one job: `job` is its directory, `table` its gpg's options."""
 
-    def __init__(self, job: Path, table: argv.Table) -> None:
+    def __init__(self, job: Path, table: optiontable.Table) -> None:
         self._stunt = f"{job}/bin/gpg"
         self._table = table
         self._known: dict[tuple[int, int], Chain] = {}  # key: process id and start time
@@ -62,7 +62,7 @@ class Witness:
         """Whether read_files() is needed; it is not if gpg only reads a pipe, for example."""
         if words[:1] != ["gpg"]:
             return False
-        names = argv.take(words[1:], self._table)[1]
+        names = parser.take(words[1:], self._table)[1]
         if names:
             return not all(map(_is_special, names))
         try:
@@ -75,7 +75,7 @@ class Witness:
         """Notes, one line each, on the plain files that process `pid` would sign."""
         words = self.read_command_line(pid)
         if words[:1] == ["gpg"]:
-            names = argv.take(words[1:], self._table)[1]
+            names = parser.take(words[1:], self._table)[1]
             called = dict(
                 zip(names, self.without_secrets(words)[len(words) - len(names) :], strict=True)
             )

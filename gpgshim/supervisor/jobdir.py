@@ -58,7 +58,11 @@ _GPG = (
     "gpgshim",
     "gpgshim.gpgargs",
     "gpgshim.gpgargs.commands",
-    "gpgshim.gpgargs.argv",
+    "gpgshim.gpgargs.optiontable",
+    "gpgshim.gpgargs.parser",
+    "gpgshim.gpgargs.conffile",
+    "gpgshim.gpgargs.exits",
+    "gpgshim.gpgargs.decision",
     "gpgshim.gpgargs.text",
     "gpgshim.stunts",
     "gpgshim.stunts.wire",
@@ -121,7 +125,7 @@ builtins.__import__ = _until_signal
 class Contents(NamedTuple):
     """The content of a job's directory.
 
-    `table` is in the format of argv.load; `real` maps the stunts' names to the real programs;
+    `table` is as optiontable.load reads it; `real` maps the stunts' names to the real programs;
     `until` is in seconds on the monotonic clock; `observe` makes the stunts hold and refuse
     nothing; `wall` is the directory after JOB/bin on the job's PATH.
     """

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import optiontable
 from gpgshim.stunts import plainfile
 from gpgshim.system.errors import Unable
 
@@ -45,7 +45,7 @@ class NoTable(ValueError):
 
 
 class Gpg(NamedTuple):
-    """The content of --version: the version, and the maker (argv.GNUPG or argv.CHAMELEON)."""
+    """The content of --version: the version, and the maker: GNUPG or CHAMELEON of optiontable."""
 
     version: str
     maker: str
@@ -62,7 +62,7 @@ class Source(NamedTuple):
 
 
 def of(gpg: str, environ: Mapping[str, str]) -> str:
-    """The option table of the gpg at this path, in the format of argv.load; gpg prints it now.
+    """The option table of the gpg at this path, as optiontable.load reads it; gpg prints it now.
 
     `environ` is the environment of the job. Raises NoTable if there is no usable gpg.
     """
@@ -81,7 +81,7 @@ def of(gpg: str, environ: Mapping[str, str]) -> str:
 
 def version(text: str) -> str:
     """The version, for people, of the gpg that a table (from `of`) describes: `2.4.9`."""
-    return argv.load(text).version
+    return optiontable.load(text).version
 
 
 def identify_gpg(gpg: str, environ: Mapping[str, str]) -> Gpg:
@@ -101,7 +101,9 @@ def identify(printed: str) -> Gpg:
     match = re.fullmatch(r"gpg \(.+\) (\d+\.\d+[\w.+-]*)", first)
     if not match:
         raise NoTable(f"not a gpg: --version says {first[:60]!r}")
-    return Gpg(match[1], argv.CHAMELEON if "chameleon" in printed.lower() else argv.GNUPG)
+    return Gpg(
+        match[1], optiontable.CHAMELEON if "chameleon" in printed.lower() else optiontable.GNUPG
+    )
 
 
 def look(pid: int) -> str:
@@ -141,16 +143,16 @@ def system_conf(gpg: str, environ: Mapping[str, str]) -> str:
     gpgconf = os.path.join(os.path.dirname(os.path.realpath(gpg)), "gpgconf")
     try:
         if not os.access(gpgconf, os.X_OK):
-            return argv.SYSTEM_CONF
+            return optiontable.SYSTEM_CONF
         said = run([gpgconf, "--list-dirs", "sysconfdir"], environ).partition("\n")[0]
     except NoTable:
-        return argv.SYSTEM_CONF
+        return optiontable.SYSTEM_CONF
     directory = re.sub("%([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), said)
-    return f"{directory.rstrip('/')}/gpg.conf" if directory[:1] == "/" else argv.SYSTEM_CONF
+    return f"{directory.rstrip('/')}/gpg.conf" if directory[:1] == "/" else optiontable.SYSTEM_CONF
 
 
 def render(who: Gpg, printed: str, source: Source | None = None, conf: str = "") -> str:
-    """The table in the format of argv.load, from `name:number:flags:…` lines. Raises NoTable."""
+    """The text for optiontable.load, from lines `name:number:flags:…`. Raises NoTable."""
     rows = []
     for line in printed.splitlines():
         match = re.match(r"([\w-]*):(\d+):(\d+)(?::|$)", line)
@@ -161,10 +163,10 @@ def render(who: Gpg, printed: str, source: Source | None = None, conf: str = "")
             rows.append(f"{name}:{number}:{flags}")
     if not any(row.startswith("sign:") for row in rows):
         raise NoTable(f"gpg {who.version} printed a table of {len(rows)} rows without --sign")
-    head = [argv.HEAD, f"gpg: {who.version}", f"maker: {who.maker}", f"rows: {len(rows)}"]
-    if conf not in ("", argv.SYSTEM_CONF):
+    head = [optiontable.HEAD, f"gpg: {who.version}", f"maker: {who.maker}", f"rows: {len(rows)}"]
+    if conf not in ("", optiontable.SYSTEM_CONF):
         head.append(f"conf: {one_line(conf)}")
-    for key, path in zip(argv.SOURCES, source or (), strict=False):
+    for key, path in zip(optiontable.SOURCES, source or (), strict=False):
         if path:
             try:
                 head.append(f"{key}: {plainfile.identity(os.stat(path))} {one_line(path)}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpgshim.gpgargs import argv
+from gpgshim.gpgargs import parser
 from gpgshim.stunts import wire
 from tests import fuzz
 
@@ -29,6 +29,6 @@ def test_a_decoder_that_lets_anything_through_is_noticed(monkeypatch: pytest.Mon
 
 
 def test_a_reader_that_trips_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(argv, "number", lambda text, flags=0: int(text))
+    monkeypatch.setattr(parser, "number", lambda text, flags=0: int(text))
     with pytest.raises(ValueError, match="invalid literal"):
         fuzz.run_target(fuzz.fuzz_command_line, 5000)

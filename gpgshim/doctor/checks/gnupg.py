@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from gpgshim.doctor.checks.finding import Finding, all_of, mend, note, ok
-from gpgshim.gpgargs.argv import CHAMELEON
+from gpgshim.gpgargs.optiontable import CHAMELEON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def gpg(path: str, version: str, maker: str, exact: bool, unknown: Sequence[str]) -> Finding:
-    """The real gpg: `exact` is argv.Table.exact, `unknown` its commands that we do not know."""
+    """The real gpg: `exact` is Table.exact, `unknown` its commands that we do not know."""
     if maker == CHAMELEON:
         return note(
             f"{path} is Sequoia's chameleon, as gpg {version}",

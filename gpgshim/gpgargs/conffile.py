@@ -1,0 +1,178 @@
+"""Finds gpg's conf files, and parses their lines into options, as gpg does.
+
+Rule 1: each step names its rule: C1 to C7, and P2 for the order of the files.
+Rule 2: if the content of a file is not certain (conditions, another user's home, an unreadable
+file), the result is Doubt, with the reason.
+Rule 3: a stunt imports this under `python3 -I -S`: no imports that cost time, no I/O. The caller
+passes a function that reads a file.
+
+Source: src/argparse.c of libgpg-error 1.46 to 1.61, g10/gpg.c of GnuPG 2.2.40 and 2.4.9.
+"""
+
+from __future__ import annotations
+
+from gpgshim.gpgargs.optiontable import CONFFILE, OBSOLETE, OPTIONAL, TYPE
+from gpgshim.gpgargs.parser import SPACE, Taken, fits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from gpgshim.gpgargs.optiontable import Row, Table
+
+PART = 1 << 16  # characters of a conf file that are split into lines at a time
+# C5: options of the parser itself, which a conf file must not contain.
+NOT_IN_CONF = ("help", "version", "warranty", "dump-options", "dump-option-table", "no-options")
+
+
+class Doubt(Exception):
+    """A conf file cannot be parsed here as gpg would. `drops`: it may remove words."""
+
+    def __init__(self, why: str, drops: bool = False) -> None:
+        super().__init__(why)
+        self.drops = drops
+
+
+def fields(text: str) -> list[str]:
+    """Split at C's white space only: str.split() splits at other characters too."""
+    for space in SPACE:
+        text = text.replace(space, " ")
+    return [field for field in text.split(" ") if field]
+
+
+def first_field(line: str) -> str:
+    """The first of fields(line), for a line that begins with a field; fast in the usual case."""
+    keyword = line.partition(" ")[0]
+    return keyword if keyword.isprintable() else fields(line)[0]
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text, split in parts: a list of all lines may be ten times its size."""
+    begin = 0
+    while begin <= len(text):
+        end = text.find("\n", begin + PART)
+        end = len(text) if end < 0 else end
+        yield from text[begin:end].split("\n")
+        begin = end + 1
+
+
+def take_conf(text: str, path: str, table: Table) -> list[Taken]:
+    """C3, C5, C6: the options of a conf file, with faults. Raises Doubt if it has conditions."""
+    taken: list[Taken] = []
+    forgiven: set[str] = set()
+    rows: dict[str, Row | None] = {}  # by keyword: a long file repeats the same keywords
+    if "\0" in text:
+        raise Doubt(f"C3: {path} holds a NUL")
+    if text[1:2] == "\n" and text[2:] and text[0] not in SPACE + "#":
+        # libgpg-error reads three bytes to find a byte order mark, and loses some of them.
+        raise Doubt(f"C3: after {path}:1, one letter, the first letter of the next line is lost")
+    for at, raw in enumerate(lines_of(text.removeprefix("\ufeff")), 1):
+        line = raw.strip(SPACE)
+        if not line or line[0] == "#":
+            continue
+        if line[0] == "[":
+            drops = path == table.conf and ("force" in text or "ignore" in text)
+            raise Doubt(f"C7: {path}:{at} has {line}", drops)
+        keyword = first_field(line)
+        argument = line[len(keyword) :].lstrip(SPACE)
+        if keyword == "ignore-invalid-option":
+            forgiven.update(fields(argument))
+            continue
+        if keyword == "alias" and argument:
+            raise Doubt(f"C3: {path}:{at} has an alias")
+        if keyword not in rows:
+            rows[keyword] = table.named(keyword)
+        row = rows[keyword]
+        if row is None and keyword in forgiven:
+            continue
+        name, _, flags = row or (keyword, 0, 0)
+        if flags & OBSOLETE and raw.endswith(keyword):
+            continue
+        one = Taken(keyword, name, flags, where=f"{path}:{at}")
+        if row is None or flags & OBSOLETE or keyword in NOT_IN_CONF:
+            one.fault = "is no option"
+        elif argument and not flags & TYPE:
+            one.fault = "takes no argument"
+        elif argument:
+            one.value = argument[1:].removesuffix('"') if argument[0] == '"' else argument
+            if not fits(flags, one.value):
+                one.fault = f"does not take {one.value!r}"
+        elif flags & TYPE and not flags & OPTIONAL:
+            one.fault = "lacks its argument"
+        if one.fault:
+            one.fault = f"C6: {one.where}: {keyword} {one.fault}"
+            if table.version.startswith("2.2."):
+                continue  # 2.2 warns, and continues
+            if not table.exact:
+                raise Doubt(one.fault)
+        taken.append(one)
+    return taken
+
+
+def home(path: str, environ: Mapping[str, str]) -> str:
+    """C2: `path` with a leading ~ replaced. Raises Doubt if that needs the user database."""
+    if path == "~" or path.startswith("~/"):
+        if "HOME" not in environ:
+            raise Doubt("C2: HOME is not set")
+        return environ["HOME"] + path[1:]
+    if path.startswith("~"):
+        raise Doubt(f"C2: the home of another user, {path}")
+    return path
+
+
+def user_confs(taken: Sequence[Taken], table: Table, environ: Mapping[str, str]) -> list[str]:
+    """C1, C2: the candidates for the user's conf file; gpg takes the first that it can read."""
+    given = [one for one in taken if one.flags & CONFFILE]
+    if given:
+        values = [one.value for one in given]
+        return [] if None in values else [values[0] or ""]
+    if any(one.name == "chuid" for one in taken):
+        raise Doubt("C2: --chuid, so the conf file is another user's")
+    homedirs = [one.value for one in taken if one.name == "homedir"]
+    homedir = (homedirs and homedirs[-1]) or environ.get("GNUPGHOME") or "~/.gnupg"
+    base = home(homedir[0] + homedir[1:].rstrip("/"), environ) + "/gpg.conf"
+    paths, version = [], table.version
+    while version:
+        paths.append(f"{base}-{version}")
+        version = version[: max(version.rfind("."), version.rfind("-"), 0)]
+    return [*paths, base]
+
+
+def first(paths: Sequence[str], file: Callable[[str], str | None]) -> tuple[str, str] | None:
+    """The first of these files that can be read, and its text. Raises Doubt for other errors."""
+    for path in paths:
+        try:
+            text = file(path)
+        except (PermissionError, NotADirectoryError):
+            continue  # gpg runs as the same user, cannot read the file either, and continues
+        except OSError as problem:
+            raise Doubt(f"C1: {path}: {problem.strerror or problem}") from None
+        if text is not None:
+            return path, text
+    return None
+
+
+def take_confs(
+    taken: Sequence[Taken],
+    table: Table,
+    environ: Mapping[str, str],
+    file: Callable[[str], str | None],
+) -> tuple[list[Taken], Doubt | None]:
+    """P2: the options of the global and the user's conf file, and why some may be unknown."""
+    found: list[Taken] = []
+    try:
+        system = first([table.conf], file)
+        found += take_conf(system[1], system[0], table) if system else []
+    except Doubt as doubt:
+        return [], doubt  # the user's file is unknown too: an [if] without [fi] reaches into it
+    try:
+        paths = user_confs(taken, table, environ)
+        user = first(paths, file)
+        found += take_conf(user[1], user[0], table) if user else []
+    except Doubt as doubt:
+        return found, doubt
+    # After a global file, 2.2 treats an error in opening the next file as a bad line of the last.
+    warns = not table.exact or (table.version.startswith("2.2.") and system is not None)
+    if len(paths) == 1 and not user and not warns:
+        found.append(Taken("--options", fault=f"C1: option file {paths[0]!r} cannot be read"))
+    return found, None
