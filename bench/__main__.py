@@ -1,8 +1,8 @@
-"""`make bench`: all that is measured, in one run, into bench/RESULTS.md.
+"""`make bench`: runs all benchmarks and writes bench/RESULTS.md.
 
     python -m bench [--runs N] [startup] [classify] [commit] [load]
 
-Where some are named, only they are run, and only printed.
+If benchmarks are named, only these are run, and their tables are only printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BENCHMARKS = (startup, classify, commit, load)
 
 
 def measure(benchmarks: Iterable[ModuleType], runs: int) -> Iterator[results.Table]:
-    """What they measured, and before that, with what."""
+    """The machine, and then the tables of the benchmarks."""
     yield results.machine(world.find_python(), world.GPG)
     for each in benchmarks:
         yield from each.tables(runs)

@@ -1,7 +1,8 @@
-"""What does classification add to a call of gpg?
+"""How much time does reading gpg's command line add to a call?
 
-Rule 1: two jobs whose stunts differ in one thing: one has a stand-in for gpgargs, which
-reads nothing and lets all pass. So the difference is its import, the table, and the reading.
+Rule 1: the stunts of the two jobs differ in one thing: one has a stand-in for gpgargs, which reads
+nothing and says of every call that it does not sign. So the difference is the import, the table of
+options, and the reading.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def read(words, table, environ, file):
     return Reading
 """
 
-#: Run by the interpreter that is measured: makes a job as it is, and one with the stand-in.
+#: The measured interpreter runs this: it makes an ordinary job, and a job with the stand-in.
 MAKE = """\
 import marshal
 import sys
@@ -69,7 +70,7 @@ for name in ("reads", "reads-nothing"):
 
 
 def make_jobs(here: world.World) -> tuple[Path, Path]:
-    """A job whose stunt reads its words, and one whose stunt does not."""
+    """A job whose stunt reads its command line, and a job whose stunt does not."""
     made = subprocess.run(
         [here.python, "-c", MAKE, world.make(here.scratch / "jobs"), STAND_IN],
         input=optable.of(world.GPG, here.environ),
@@ -83,7 +84,7 @@ def make_jobs(here: world.World) -> tuple[Path, Path]:
 
 
 def tables(runs: int) -> Iterator[Table]:
-    """Calls that do not sign, each of a stunt whose real gpg is /bin/true."""
+    """Calls that do not sign. The real gpg of each stunt is /bin/true."""
     with world.world() as here:
         reads, reads_nothing = make_jobs(here)
         commands = {READS_NOTHING: [str(reads_nothing / "bin/gpg"), "--verify"]}

@@ -1,7 +1,7 @@
-"""What does the commitment cost, beside what the authority takes to answer?
+"""How long does the commitment take, without the time of the authority?
 
-Rule 1: each is measured in a job of its own, because a job commits once.
-Rule 2: the authority here says go-ahead at once (a job without --commit).
+Rule 1: each measurement has a job of its own, because a job commits once.
+Rule 2: the authority answers go-ahead at once (a job without --commit).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SYNCS = "two lines written, each synced"
 FIRST = "gpg --detach-sign, the first of its job"
 NEXT = "gpg --detach-sign, the next"
 
-#: Seconds from a job's beginning to its first signature: more than a supervisor takes to start.
+#: Seconds from the start of a job to its first signature: longer than the start of a supervisor.
 BEFORE = 0.3
 
 
@@ -33,13 +33,13 @@ def seconds(what: Callable[[], object]) -> float:
 
 
 def question(job: Path) -> None:
-    """Ask as a stunt does."""
+    """Send a request, as a stunt does."""
     if ask.ask(str(job), wire.SIGN)[0] != wire.GO:
         raise SystemExit("bench: the supervisor does not grant")
 
 
 def sync_twice(directory: Path) -> None:
-    """What a journal has to do at least: `! unknown` and `! committed`, in an open file."""
+    """The minimum for a journal: `! unknown` and `! committed`, in an open file."""
     fd = os.open(directory / "two-lines", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for line in (b"! unknown\n", b"! committed\n"):
         os.write(fd, line)

@@ -1,7 +1,7 @@
-"""Curves as a picture, in SVG, because a picture shows what grows and a table does not.
+"""Draws curves as SVG, because a picture shows growth more clearly than a table.
 
-Rule 1: an axis of values begins at 0, so that what looks flat is flat.
-Rule 2: points stand side by side, whatever the distance: each is a size many times the one before.
+Rule 1: an axis of values begins at 0, so a curve that looks flat is flat.
+Rule 2: points have equal distances, because each size is many times the size before it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LEFT, TOP, RIGHT, BOTTOM = 15, 40, 15, 40  #: around it
 
 
 class Curve(NamedTuple):
-    """`meant` is the most that a value is meant to be, where something is."""
+    """`meant` is the target for the largest value, if there is one."""
 
     values: str
     sizes: str
@@ -23,7 +23,7 @@ class Curve(NamedTuple):
 
 
 def draw(curves: Sequence[Curve]) -> str:
-    """The curves beside each other, as an SVG file."""
+    """An SVG file with the curves side by side."""
     width, height = LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * len(curves)}" height="{height}"'

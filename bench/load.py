@@ -1,9 +1,9 @@
-"""How many questions does one supervisor answer, how fast, and what grows with what?
+"""How many requests does one supervisor answer, how fast, and which costs grow?
 
-Rule 1: the supervisor is `gpgshim supervise`, as it is. Those who ask are sockets of this process,
-which say what a stunt says, so that two processors are enough for both ends.
-Rule 2: what must not grow is measured at sizes each of which is many times the one before, and
-drawn: curves.svg.
+Rule 1: the supervisor is an unchanged `gpgshim supervise`. The clients are sockets of this process.
+They send the lines that a stunt sends, so two processors are enough for both ends.
+Rule 2: a cost that must not grow is measured at several sizes, each many times the one before.
+curves.svg shows it.
 
     python -m bench.load [--runs 200]
 """
@@ -41,11 +41,11 @@ CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 WAITING = (1, 10, 100, 1000)
 JOURNALS = (0, 100, 1000, 10_000, 100_000)
 JOBS = 100
-STARTS = 40  #: of each kind
-SECONDS = 60.0  #: of the long run; a point of a curve has a twelfth
-ALL = 200  #: runs for which all these sizes hold; fewer make the largest of them smaller
+STARTS = 40  #: number of starts of each program
+SECONDS = 60.0  #: length of the long run; a point of a curve has a twelfth of it
+ALL = 200  #: with fewer --runs, the largest sizes become smaller
 
-#: What each is meant to be, at most or at least.
+#: The targets: an upper or a lower limit for each value.
 MEANT = {
     "start": 1.5,  # of `import click`
     "memory": 25.0,  # MB
@@ -53,13 +53,13 @@ MEANT = {
     "p99": 20.0,  # ms
 }
 
-#: Prints as the real gpg where the option table comes from; a signature costs nothing.
+#: Prints what the real gpg prints when it is asked for its options; a signature costs nothing.
 STAND_IN = f"""\
 #!/bin/sh
 case "$1" in --version|--dump-option-table) exec {GPG} "$@";; esac
 """
 
-#: An old journal. It is over, and its outcome is told: prune has to read it to know.
+#: An old journal with an outcome. Pruning must read it to find that out.
 OLD = """\
 job: {job}
 attempt: {attempt}
@@ -73,7 +73,7 @@ authority: nobody
 
 
 class Supervisor(NamedTuple):
-    """One that is ready: its job's directory, its process, and how long it took to be, in s."""
+    """A ready supervisor: its job's directory, its process, and the seconds until it was ready."""
 
     job: Path
     process: subprocess.Popen[str]
@@ -85,12 +85,12 @@ class Supervisor(NamedTuple):
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def processor(self) -> float:
-        """Seconds of processor time, so far."""
+        """Seconds of processor time until now."""
         return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def gpgshim(here: World, *words: str) -> list[str]:
-    """`gpgshim words…`, started as the program that a package installs starts it."""
+    """The command `gpgshim words…`, as the installed program starts it."""
     return [str(here.python), "-c", "from gpgshim.__main__ import main; main()", *words]
 
 
@@ -100,7 +100,7 @@ def environ(here: World, state: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def supervisor(here: World, commit: str = "true") -> Iterator[Supervisor]:
-    """A supervisor that is ready, with a state directory of its own, which goes with it."""
+    """A ready supervisor with a state directory of its own, which is removed at the end."""
     state = Path(tempfile.mkdtemp(dir=here.state))
     words = gpgshim(here, "supervise", "--foreground", "--job", "load", "--commit", commit)
     began = time.perf_counter()
@@ -124,12 +124,12 @@ def supervisor(here: World, commit: str = "true") -> Iterator[Supervisor]:
             shutil.rmtree(state)
 
 
-# To be ready.
+# The start.
 
 
 class Start(NamedTuple):
-    """In turns, in s: `import click`, a supervisor until it is ready, a file put on disk as its
-    journal is. `memory` is the most MB that one had.
+    """Measured in turns, in s: `import click`, a supervisor until it is ready, and a file that is
+    put on disk as a journal is. `memory` is the largest size of a supervisor in MB.
     """
 
     click: list[float]
@@ -156,7 +156,7 @@ def measure_start(here: World, starts: int) -> Start:
 
 
 def put_on_disk(path: Path) -> None:
-    """What a journal needs at the least: its first lines, and then its name."""
+    """The minimum for a journal: its first lines are written and synced, and it gets its name."""
     new = path.with_suffix(".new")
     with new.open("w") as file:
         file.write(OLD)
@@ -170,12 +170,12 @@ def put_on_disk(path: Path) -> None:
 
 
 class Grants(NamedTuple):
-    """What so many clients saw at once. Times are in ms, memory is in MB."""
+    """The results of `clients` clients at once. Memory is in MB."""
 
     clients: int
     seconds: float
-    took: list[float]  # in s
-    processor: float  # us of the supervisor's for each
+    took: list[float]  # seconds of each request
+    processor: float  # µs of the supervisor for each request
     before: float
     after: float
 
@@ -210,7 +210,7 @@ def call(job: Path) -> socket.socket:
 
 
 def ask_again_and_again(job: Path, clients: int, seconds: float) -> list[float]:
-    """Ask from `clients` connections at once, again and again; what each took, in seconds."""
+    """Send requests on `clients` connections at once, repeatedly; the seconds of each request."""
     took: list[float] = []
     poll = select.epoll()
     peers: dict[int, tuple[socket.socket, float]] = {}
@@ -251,7 +251,7 @@ def measure_grants(here: World, clients: int, seconds: float) -> Grants:
 
 
 class Waiting(NamedTuple):
-    """So many stunts that wait for the authority. Memory is in MB."""
+    """`number` stunts wait for the authority. Memory is in MB."""
 
     number: int
     before: float
@@ -288,17 +288,17 @@ def measure_waiting(here: World, number: int) -> Waiting:
 
 
 def make_journals(state: Path, number: int, jobs: bool) -> None:
-    """`number` old journals, each of a job of its own, or all of the job that is measured."""
+    """Write `number` old journals: of different jobs, or all of the measured job."""
     directory = state / "gpgshim"
     directory.mkdir(mode=0o700)
     for each in range(1, number + 1):
         job, attempt = (f"job{each}", 1) if jobs else ("load", each)
         (directory / f"{job}.{attempt}").write_text(OLD.format(job=job, attempt=attempt))
-    (directory / ".pruned").touch()  # today's look at them has been
+    (directory / ".pruned").touch()  # pruning was done today
 
 
 def run_job(here: World, state: Path) -> float:
-    """The seconds of a whole job, start to end, that does nothing."""
+    """The seconds of a whole job whose command does nothing."""
     words = gpgshim(here, "run", "--job", "load", "--", "true")
     began = time.perf_counter()
     subprocess.run(words, env=environ(here, state), stderr=subprocess.DEVNULL, check=True)
@@ -306,8 +306,8 @@ def run_job(here: World, state: Path) -> float:
 
 
 class Last(NamedTuple):
-    """The job that finds `due` old journals to be removed: its time in s; and so many seconds
-    later so many of them were gone.
+    """The job after which `due` old journals have to be removed. It took `took` seconds; `later`
+    seconds after it, `gone` of the journals were removed.
     """
 
     took: float
@@ -317,7 +317,7 @@ class Last(NamedTuple):
 
 
 class Among(NamedTuple):
-    """The seconds of each job among so many journals."""
+    """The seconds of each job, with `number` old journals in the directory."""
 
     number: int
     of_others: list[float]
@@ -325,7 +325,7 @@ class Among(NamedTuple):
 
 
 def measure_journals(here: World, numbers: list[int], starts: int) -> tuple[list[Among], Last]:
-    """Jobs among so many old journals, in turns; and the one that finds them due for removal."""
+    """Jobs with these numbers of old journals, in turns; and a job after which some are removed."""
     states = {}
     for number in numbers:
         for jobs in (True, False):
@@ -351,7 +351,7 @@ def measure_last(here: World, state: Path) -> Last:
     due = min(max(0, jobs - JOBS_KEPT), jobs // SHARE)
     took = run_job(here, state)
     began = time.perf_counter()
-    while (gone := before - count_journals(directory)) < due - 1:  # its own has come
+    while (gone := before - count_journals(directory)) < due - 1:  # the job has added one journal
         if time.perf_counter() - began > SECONDS:
             break
         time.sleep(0.1)
@@ -366,7 +366,7 @@ def count_journals(directory: Path) -> int:
 
 
 def measure_jobs(here: World, jobs: int) -> tuple[int, float, float]:
-    """`jobs`, seconds for so many at once, each of which signs, and for as many `import click`."""
+    """`jobs`, the seconds for so many signing jobs at once, and for so many `import click`."""
     stand_in = here.scratch / "stand-in"
     stand_in.write_text(STAND_IN)
     stand_in.chmod(0o700)
@@ -397,11 +397,11 @@ def drop_times(journal: str) -> str:
     )
 
 
-# All of it.
+# All tables.
 
 
 def tables(runs: int) -> Iterator[Table]:
-    """Every table, and curves.svg."""
+    """All tables; and write curves.svg."""
     part = min(1.0, runs / ALL)
     starts = max(5, int(STARTS * part))
     with world() as here:

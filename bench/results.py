@@ -1,6 +1,6 @@
-"""What a benchmark hands over, and how it is written: tables in Markdown, the machine named.
+"""The tables of a benchmark, and RESULTS.md: the tables in Markdown, and the machine.
 
-Rule 1: times are of one machine and one day; ratios of what ran in turns are what counts.
+Rule 1: times are of one machine and one day. The ratios of programs that ran in turns matter.
 Rule 2: a benchmark is a module with `tables()`; __main__ has the list of them.
 """
 
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 
 class Table(NamedTuple):
-    """A heading, a paragraph (may be empty), the columns' names, and the rows."""
+    """A heading, a paragraph (may be empty), the names of the columns, and the rows."""
 
     title: str
     text: str
@@ -33,7 +33,7 @@ def spread(seconds: Sequence[float]) -> list[str]:
     return [f"{1e3 * each:.2f}" for each in (statistics.median(ordered), tenth, ninetieth)]
 
 
-#: sched(7). What runs ahead of all others is as on a machine that it has for itself, more or less.
+#: sched(7). A process with priority over all others runs almost as on an idle machine.
 SCHEDULERS = {
     os.SCHED_OTHER: "as all others",
     os.SCHED_FIFO: "ahead of all others (SCHED_FIFO)",
@@ -45,7 +45,7 @@ SPREAD = ("median, ms", "10 %", "90 %")
 
 
 def markdown(table: Table) -> str:
-    """The table as Markdown that can be read as it is: numbers stand under each other."""
+    """The table as Markdown, with aligned columns, so that it can be read as text."""
     rows = [table.head, *table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
@@ -60,7 +60,7 @@ def markdown(table: Table) -> str:
 
 
 def machine(python: Path, gpg: str) -> Table:
-    """What all this was measured with."""
+    """The machine and the versions of the programs."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = cpuinfo.partition("model name\t: ")[2].partition("\n")[0] or platform.machine()
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
@@ -93,13 +93,13 @@ def file_system(path: Path) -> str:
 
 
 def said(words: list[str]) -> str:
-    """The first line that a program prints."""
+    """The first line of a program's output."""
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return done.stdout.strip().partition("\n")[0]
 
 
 def write(path: Path, tables: Iterable[Table]) -> None:
-    """Write RESULTS.md anew, when all of it is there."""
+    """Write RESULTS.md, when all tables are complete."""
     text = "\n\n".join(map(markdown, tables))
     path.write_text(
         f"# Results of `make bench`\n\nWhat is measured, and why: README.md.\n\n{text}\n"

@@ -1,6 +1,6 @@
-"""What does a stunt cost a call of gpg, next to what one would write in its place?
+"""How much time does a stunt add to a call of gpg, compared with simpler wrappers?
 
-Rule 1: the ratios are of medians, to the row that has 1.00: the least that this Python can do.
+Rule 1: a ratio is a median divided by that of the row with 1.00, the least that this Python can do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OURS = "gpgshim"
 
 
 def compare(here: world.World, job: Path, call: list[str], runs: int) -> dict[str, timing.Times]:
-    """The real gpg, each wrapper, and the stunt of `job`, called with these words."""
+    """The times of the real gpg, each wrapper and the stunt of `job` with these arguments."""
     programs = {"gpg": world.GPG, **here.wrappers, OURS: job / "bin/gpg"}
     commands = {name: [str(program), *call] for name, program in programs.items()}
     return timing.in_turns(commands, runs, here.environ)
@@ -41,14 +41,14 @@ def to_table(title: str, text: str, took: dict[str, timing.Times]) -> Table:
 
 
 def tables(runs: int) -> Iterator[Table]:
-    """Three calls that do not sign, and one that does, in a job that is committed."""
+    """Three calls that do not sign, and one that signs in a job that has committed."""
     with world.world() as here, here.job() as job:
         here.make_keys(others=199)
         here.answer()
         data, signature = str(here.data), f"{here.data}.sig"
         for call in (["--version"], ["--verify", signature, data]):
             yield to_table(f"gpg {call[0]}", "", compare(here, job, call, runs))
-        took = compare(here, job, ["--list-keys"], max(runs // 5, 1))  # it takes long by itself
+        took = compare(here, job, ["--list-keys"], max(runs // 5, 1))  # gpg itself takes long
         yield to_table("gpg --list-keys, 200 keys", "", took)
         if ask.ask(str(job), wire.SIGN)[0] != wire.GO:
             raise SystemExit("bench: the supervisor does not grant")

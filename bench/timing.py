@@ -1,6 +1,6 @@
-"""Times programs side by side.
+"""Measures the times of several programs.
 
-Rule 1: what is compared runs in turns, a few runs each, so that a busy machine is busy for all.
+Rule 1: the compared programs run in turns of a few runs each, so a busy machine affects all.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def in_turns(
     took = {name: Times([], []) for name in commands}
     order = list(commands)
     for _ in range(-(-runs // IN_A_TURN)):
-        order.append(order.pop(0))  # who comes first pays for what ran before
+        order.append(order.pop(0))  # the first in a turn pays for its predecessor
         turn = measure({name: commands[name] for name in order}, environ)
         for name, times in zip(order, turn, strict=True):
             took[name].wall.extend(times.wall)
@@ -45,13 +45,13 @@ def in_turns(
 
 
 def with_hyperfine(commands: Mapping[str, list[str]], environ: dict[str, str]) -> Iterable[Times]:
-    """One turn."""
+    """Run the command in one turn."""
     with tempfile.NamedTemporaryFile() as file:
         words = ["hyperfine", "-N", "--style=none", f"--runs={IN_A_TURN}"]
         subprocess.run(
             [*words, f"--export-json={file.name}", *map(shlex.join, commands.values())],
             env=environ,
-            stderr=subprocess.DEVNULL,  # warns of outliers; they are in the spread
+            stderr=subprocess.DEVNULL,  # warnings about outliers; the spread shows these
             check=True,
         )
         results = json.load(file)["results"]
@@ -59,14 +59,14 @@ def with_hyperfine(commands: Mapping[str, list[str]], environ: dict[str, str]) -
 
 
 def without(commands: Mapping[str, list[str]], environ: dict[str, str]) -> Iterable[Times]:
-    """One turn where there is no hyperfine."""
+    """Run the command in one turn, without hyperfine."""
     for words in commands.values():
         turn = [once(words, environ) for _ in range(IN_A_TURN)]
         yield Times([wall for wall, _ in turn], [processor for _, processor in turn])
 
 
 def once(words: list[str], environ: dict[str, str]) -> tuple[float, float]:
-    """Seconds that a command takes, and of processor time. It has to succeed."""
+    """The seconds of a command, and its processor time. The command must succeed."""
     null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
     began = time.perf_counter()
     pid = os.posix_spawn(words[0], words, environ, file_actions=null)

@@ -1,7 +1,7 @@
-"""A scratch place to measure in: a key, two hundred more, the wrappers, and jobs.
+"""A scratch directory for the benchmarks: a key, two hundred more keys, the wrappers, and jobs.
 
-Rule 1: what is measured is run as users run it: our stunt stands in a job that `gpgshim supervise`
-made, by the interpreter that is measured.
+Rule 1: programs run as users run them: the stunt is in a job that `gpgshim supervise` made, with
+the measured interpreter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Expire-Date: 0
 
 
 def find_python() -> Path:
-    """Debian's python3, which users will run; else ours. It has to have what supervisors need."""
+    """Debian's python3, which users will run, if it has the modules of a supervisor; else ours."""
     for path in ("/usr/bin/python3", sys.executable):
         words = [path, "-c", "import sys, click, gnupg; sys.exit(sys.version_info < (3, 11))"]
         if os.path.exists(path) and not subprocess.run(words, stderr=subprocess.DEVNULL).returncode:
@@ -45,12 +45,12 @@ def find_python() -> Path:
 
 
 class World:
-    """`python` is the interpreter that is measured; `wrappers` are programs in place of gpg."""
+    """`python` is the measured interpreter; `wrappers` are programs in the place of gpg."""
 
     def __init__(self, scratch: Path, python: Path) -> None:
         self.python = python
         self.scratch = scratch
-        # Journals are not to be measured in a memory file system, as /tmp may be one.
+        # Not in /tmp, which may be a memory file system: journals are synced to a disk.
         self.state = Path(tempfile.mkdtemp(prefix="state.", dir=make(ROOT / "build/bench")))
         self.home = make(scratch / "gnupg")
         self.data = scratch / "data"
@@ -76,12 +76,12 @@ class World:
         return path
 
     def gpg(self, *words: str | Path, given: str = "") -> None:
-        """Run the real gpg; it has to succeed."""
+        """Run the real gpg; it must succeed."""
         command = [GPG, "--batch", "--quiet", *words]
         subprocess.run(command, env=self.environ, input=given, text=True, check=True)
 
     def make_keys(self, others: int) -> None:
-        """The key that signs, so many others, and a signature on `data`."""
+        """Make the key that signs, `others` other keys, and a signature on `data`."""
         self.gpg("--generate-key", given=KEY.format(name="signer"))
         self.gpg("--detach-sign", self.data)
         if others:
@@ -91,7 +91,7 @@ class World:
 
     @contextlib.contextmanager
     def job(self) -> Iterator[Path]:
-        """The directory of a supervised job, whose authority says go-ahead at once."""
+        """The directory of a supervised job. Its authority answers go-ahead at once."""
         command = [str(self.python), "-m", "gpgshim", "supervise", "--foreground"]
         with subprocess.Popen(
             command,
@@ -109,7 +109,7 @@ class World:
                 process.terminate()
 
     def answer(self) -> None:
-        """Say go to whatever asks at `gate`, from now on."""
+        """Answer each request at the socket `gate` with go, from now on."""
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.gate))
         listener.listen(100)
@@ -130,7 +130,7 @@ def make(path: Path) -> Path:
 
 @contextlib.contextmanager
 def world(python: Path | None = None) -> Iterator[World]:
-    """A World, and no trace of it afterwards."""
+    """A World, which is removed afterwards."""
     scratch = Path(tempfile.mkdtemp(prefix="gpgshim-bench."))  # short: sockets are in it
     here = World(scratch, python or find_python())
     try:

@@ -1,8 +1,8 @@
-"""What people would write in our place: each runs the real gpg, and the larger ones ask first.
+"""Wrappers that people write: each runs the real gpg, and the larger ones send a request first.
 
-Rule 1: they do what is needed to be compared, and no more: before a signature, one line to a
-socket and one back. None of them reads gpg's command line as gpg does.
-Rule 2: `{python}`, `{gpg}` and `{gate}` are filled in; nothing is looked for when they run.
+Rule 1: they do only what the comparison needs: before a signature, they send one line to a socket
+and read one line. None of them reads gpg's command line as gpg does.
+Rule 2: `{python}`, `{gpg}` and `{gate}` are filled in beforehand: no wrapper looks for a program.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SH = """\
 exec {gpg} "$@"
 """
 
-#: What every other Python is compared with: the least that Python can do.
+#: The least that Python can do. All other Python programs are compared with it.
 BARE = """\
 #!{python} -IS
 import posix
