@@ -77,7 +77,11 @@ STUNT_LOADS = {
     "gpgshim.stunts.wire": "the format of question and answer",
     "gpgshim.stunts.plainfile": "reads gpg's conf files, and tells when gpg has changed",
     "gpgshim.stunts.ask": "the conversation",
-    "gpgshim.stunts.shim": "the stunt gpg",
+    "gpgshim.stunts.process": "becomes the real program",
+}
+GPG_LOADS = {
+    **STUNT_LOADS,
+    "gpgshim.stunts.gpg": "the stunt gpg",
 }
 DGIT_LOADS = {
     **STUNT_LOADS,
@@ -203,7 +207,7 @@ def said_by(command: list[str | Path]) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("stunt", "expected"),
-    [("gpg", STUNT_LOADS), ("dgit", DGIT_LOADS), ("gpgconf", GPGCONF_LOADS)],
+    [("gpg", GPG_LOADS), ("dgit", DGIT_LOADS), ("gpgconf", GPGCONF_LOADS)],
 )
 def test_what_a_stunt_loads(job: Path, stunt: str, expected: dict[str, str]) -> None:
     empty = loaded_by(job, stunt, "")

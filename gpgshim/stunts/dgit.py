@@ -16,13 +16,14 @@ import select
 import time
 
 from gpgshim.stunts import ask, failures, wire
-from gpgshim.stunts.shim import (
+from gpgshim.stunts.process import (
     caller_words,
     die_if_killed,
-    find_real,
     is_open,
+    real_program,
     run_in_our_place,
     say,
+    undo_start_up,
 )
 
 TYPE_CHECKING = False
@@ -48,10 +49,11 @@ PUSHES = frozenset(
 PASSED_ON = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
 
 
-def dgit(job: str) -> NoReturn:
+def main(job: str) -> NoReturn:
     """Run the stunt dgit of the job whose private directory is `job`."""
     words = caller_words()
-    real = find_real(job, "dgit")
+    real = real_program(job, "dgit")
+    undo_start_up()
     if PUSHES.isdisjoint(words):
         run_in_our_place(real, "dgit", words)
     # If the caller left SIGCHLD ignored, the kernel would discard the child's status.

@@ -14,13 +14,14 @@ from __future__ import annotations
 import posix
 
 from gpgshim.gpgargs import optiontable, parser
-from gpgshim.stunts.shim import (
+from gpgshim.stunts.process import (
     caller_words,
     die_if_killed,
-    find_real,
     is_open,
+    real_program,
     run_in_our_place,
     say,
+    undo_start_up,
 )
 
 TYPE_CHECKING = False
@@ -112,10 +113,11 @@ class Call:
         return [*self.options, "--output", path, *self.files]
 
 
-def gpgconf(job: str) -> NoReturn:
+def main(job: str) -> NoReturn:
     """Run the stunt gpgconf of the job whose private directory is `job`."""
     raw = caller_words()
-    real = find_real(job, "gpgconf")
+    real = real_program(job, "gpgconf")
+    undo_start_up()
     call = Call([word.decode("utf-8", "surrogateescape") for word in raw])
     if not call.names_a_program or (call.output is None and not is_open(1)):
         run_in_our_place(real, "gpgconf", raw)

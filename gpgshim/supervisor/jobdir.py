@@ -68,12 +68,12 @@ _GPG = (
     "gpgshim.stunts.wire",
     "gpgshim.stunts.plainfile",
     "gpgshim.stunts.ask",
-    "gpgshim.stunts.shim",
+    "gpgshim.stunts.process",
 )
 #: A stunt's modules, each after those that it imports. They are in one file, and all are executed
 #: before the stunt decides anything: importing them one by one takes longer than everything else.
 STUNT_MODULES = {
-    "gpg": _GPG,
+    "gpg": (*_GPG, "gpgshim.stunts.gpg"),
     "dgit": (*_GPG, "gpgshim.stunts.failures", "gpgshim.stunts.dgit"),
     "gpgconf": (*_GPG, "gpgshim.stunts.gpgconf"),
 }

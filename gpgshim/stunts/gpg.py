@@ -9,13 +9,10 @@ modules that it imports must be listed in jobdir.STUNT_MODULES.
 
 from __future__ import annotations
 
-import encodings
 import posix
-import sys
 
 from gpgshim.gpgargs import decision, optiontable
-from gpgshim.gpgargs.text import printable
-from gpgshim.stunts import ask, plainfile, wire
+from gpgshim.stunts import ask, plainfile, process, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +28,7 @@ REFUSED = 2  #: gpg's own exit status for a failure
 FAILURE = b"[GNUPG:] FAILURE gpgshim 33554683\n"
 
 
-def gpg(job: str) -> NoReturn:
+def main(job: str) -> NoReturn:
     """Run the stunt gpg of the job whose directory is `job`."""
     try:
         _be_gpg(job)
@@ -42,11 +39,11 @@ def gpg(job: str) -> NoReturn:
 def _be_gpg(job: str) -> NoReturn:
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # an interrupt kills us, as it kills gpg
-    raw = caller_words()
+    raw = process.caller_words()
     words = [word.decode("utf-8", "surrogateescape") for word in raw]
     try:
         real = posix.readlink(job + "/real/gpg")
-        table = optiontable.load(_read(job + "/table"))
+        table = optiontable.load(process.read_text(job + "/table"))
     except (OSError, ValueError) as error:
         why = f"this gpg belongs to no job that is under way ({error})"
         ask.tell(job, why)
@@ -71,7 +68,7 @@ def _be_gpg(job: str) -> NoReturn:
     try:
         if table.is_wrapped:
             _leave_path(job)
-        become(real, [b"gpg", *raw])
+        process.become(real, [b"gpg", *raw])
     except OSError as error:
         why = f"{real} cannot be run: {error.strerror}"
         ask.tell(job, why)
@@ -121,117 +118,11 @@ def _is_ours(directory: bytes, job: bytes, stunt: posix.stat_result) -> bool:
         return False
 
 
-def caller_words() -> list[bytes]:
-    """Our words after argv[0], byte for byte: in some locales sys.argv has lost bytes."""
-    count = len(sys.argv) - 1
-    try:
-        return _read_bytes("/proc/self/cmdline").split(b"\0")[:-1][-count:] if count else []
-    except OSError:
-        encoding = sys.getfilesystemencoding()
-        return [word.encode(encoding, "surrogateescape") for word in sys.argv[1:]]
-
-
-def become(real: str, words: list[bytes]) -> NoReturn:
-    """Exec `real` as if the caller had done it. `words` is its argv. Raises OSError."""
-    undo_start_up()
-    posix.execv(real, words)
-
-
-def undo_start_up() -> None:
-    """Restore what CPython changed at its start: two signals, and in some cases LC_CTYPE.
-
-    CPython ignores SIGPIPE and SIGXFSZ, and exec would pass this on; jobdir's prelude has recorded
-    the caller's state. CPython also sets LC_CTYPE in a C locale (PEP 538). Without /proc the
-    caller's LC_CTYPE is not known. Then LC_CTYPE stays, because gpg must run: the job may be
-    committed.
-    """
-    status: bytes = getattr(encodings, "caller_status", b"")
-    ignored = int(status.partition(b"SigIgn:\t")[2][:16] or b"0", 16)
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
-        if not ignored >> (number - 1) & 1:
-            _signal.signal(number, _signal.SIG_DFL)
-    if posix.environ.get(b"LC_CTYPE") in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
-        try:
-            before = _read("/proc/self/environ").split("\0")
-        except OSError:
-            return
-        values = [entry[9:] for entry in before if entry.startswith("LC_CTYPE=")]
-        if values:
-            posix.putenv(b"LC_CTYPE", values[0].encode("utf-8", "surrogateescape"))
-        else:
-            posix.unsetenv(b"LC_CTYPE")
-
-
-def find_real(job: str, name: str) -> str:
-    """The real program of the stunt `name` (not gpg), after undoing what CPython changed.
-
-    If there is no such program, print a line and exit.
-    """
-    try:
-        real = posix.readlink(f"{job}/real/{name}")
-    except OSError as error:
-        say(f"{name}: gpgshim: this {name} belongs to no job that is under way ({error})")
-        posix._exit(2)
-    undo_start_up()
-    return real
-
-
-def run_in_our_place(real: str, name: str, words: list[bytes]) -> NoReturn:
-    """Exec the program that find_real returned. If that fails, print a line and exit."""
-    try:
-        posix.execv(real, [name.encode(), *words])
-    except OSError as error:
-        say(f"{name}: gpgshim: {real} cannot be run: {error.strerror}")
-    posix._exit(127)
-
-
-def is_open(fd: int) -> bool:
-    """Whether descriptor `fd` is open."""
-    try:
-        posix.fstat(fd)
-    except OSError:
-        return False
-    return True
-
-
-def die_if_killed(status: int) -> None:
-    """If this wait status says that the real program was killed by a signal, die of the same."""
-    if posix.WIFSIGNALED(status):
-        number = posix.WTERMSIG(status)
-        if number != _signal.SIGKILL:
-            _signal.signal(number, _signal.SIG_DFL)
-        posix.kill(posix.getpid(), number)
-        posix._exit(128 + number)  # the signal is blocked: use a shell's status for it
-
-
-def say(text: str) -> None:
-    """Write one line to stderr, in one write, escaped. It is lost if there is no stderr."""
-    try:
-        posix.write(2, f"{printable(text)}\n".encode())
-    except OSError:
-        pass
-
-
 def _refuse(why: str, status_fd: int | None) -> NoReturn:
-    say(f"gpg: gpgshim refuses: {why}; nothing was signed by this gpg")
+    process.say(f"gpg: gpgshim refuses: {why}; nothing was signed by this gpg")
     if status_fd is not None:
         try:
             posix.write(status_fd, FAILURE)
         except (OSError, OverflowError):
             pass  # the caller gave a descriptor that is not open
     posix._exit(REFUSED)
-
-
-def _read(path: str) -> str:
-    return _read_bytes(path).decode("utf-8", "surrogateescape")
-
-
-def _read_bytes(path: str) -> bytes:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        data = b""
-        while more := posix.read(fd, 1 << 16):
-            data += more
-    finally:
-        posix.close(fd)
-    return data
