@@ -48,7 +48,7 @@ from gpgshim.stunts import wire
 from gpgshim.summary.rows import row_of
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.supervisor import Supervisor
-from tests.test_html import read as read_page
+from tests.support.pages import read as read_page
 
 PACKAGE = Path(decision.__file__).parents[1]
 FIXTURES = PACKAGE.parent / "fixtures"

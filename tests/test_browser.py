@@ -16,7 +16,7 @@ from gpgshim.core.transcript import parse
 from gpgshim.render.page import job_page
 from tests import skips
 from tests.browser import CHROMIUM, Browser, open_browser
-from tests.test_html import FIXTURES, HEAD, HOSTILE, UPLOADED, many, page_of
+from tests.support.pages import FIXTURES, HEAD, HOSTILE, UPLOADED, many, page_of
 
 TELEPHONE, DESKTOP = 375, 1280
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -16,95 +15,24 @@ from hypothesis import strategies as st
 
 from gpgshim.core.transcript import TranscriptError, parse, quote
 from gpgshim.render.page import job_page
-from gpgshim.render.scale import choose_step
 from gpgshim.render.sequence import MOST_EVENTS
-from gpgshim.render.svg import CLASSES
 from gpgshim.summary.rows import row_of
-from gpgshim.summary.story import Undo, tell
+from gpgshim.summary.story import tell
 from tests.scratch import CHECKOUT, Scratch, hear
 from tests.scratch import tell as tell_fifo
-
-FIXTURES = sorted((CHECKOUT / "fixtures").glob("[jt]*/*.txt"))
-NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
-HEAD = "job: 2420\nattempt: 1\nauthority: o2m\ncommand: dgit-repos-server x\n"
-STARTED = f"started: {NOW - timedelta(seconds=10):%Y-%m-%dT%H:%M:%SZ}\n\n"
-ASKED = HEAD + STARTED + (
-    "! uncommitted\n+1.000 $ gpg -b f\n+1.000 # pid 7 in /tmp, under debsign[6], dgit[5]\n"
-    "+1.250 ! unknown\n+1.251 > commit-to-public-upload\n"
-)  # fmt: skip
-UPLOADED = ASKED + (
-    "+2.000 < go-ahead\n+2.001 ! committed\n+2.002 = go\n+2.500 # gpg 1 (pid 7) has ended\n"
-    "+9.000 % said uploaded\n+9.001 > uploaded\n+9.002 uploaded\n"
+from tests.support.pages import (
+    ASKED,
+    FIXTURES,
+    HEAD,
+    HOSTILE,
+    NOW,
+    STARTED,
+    UPLOADED,
+    Reader,
+    many,
+    page_of,
+    read,
 )
-
-#: What makes markup of words, in every place where a journal has words of others.
-HOSTILE = "<script>alert(1)</script>&<b>\"'--></svg></title></style>]]>&#0;"
-
-VOID = {"meta", "link", "br"}  # elements without an end
-#: All that a page is made of: what is not here has no business in one.
-ELEMENTS = VOID | {
-    *("html", "head", "title", "style", "body", "main", "h1", "h2", "p", "b", "small"),
-    *("dl", "dt", "dd", "ol", "li", "table", "thead", "tbody", "tr", "th", "td"),
-    *("figure", "figcaption", "svg", "desc", "defs", "marker", "pattern", "path"),
-    *("line", "rect", "circle", "text", "g", "use", "div"),
-}
-
-
-class Reader(HTMLParser):
-    """Takes a page apart, and sees to it that it is well nested."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[tuple[str, str]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, f"</{tag}> where {self.open} are open"
-
-    def handle_data(self, data: str) -> None:
-        self.words.append((self.open[-1] if self.open else "", data))
-
-    def text_of(self, tag: str) -> list[str]:
-        return [words for inside, words in self.words if inside == tag]
-
-
-def read(text: str) -> Reader:
-    """The page taken apart, and looked through for what no page may have."""
-    reader = Reader(text)
-    assert reader.open == []
-    assert text.isascii()
-    assert {tag for tag, _ in reader.seen} <= ELEMENTS
-    for tag, attributes in reader.seen:
-        for name, value in attributes.items():
-            assert not name.startswith("on") and name not in ("src", "srcdoc", "style", "action")
-            if name in ("href", "xlink:href"):
-                assert (tag, value) in (("link", "data:,"), ("use", "#drawing"))
-    style = "".join(reader.text_of("style"))
-    assert set(re.findall(r"url\(([^)]*)\)", style)) <= {
-        "#arrowhead",
-        "#stripes",
-        "#grid",
-        "#lines",
-    }
-    assert "@import" not in style
-    ids = [attributes["id"] for _, attributes in reader.seen if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    return reader
-
-
-def page_of(text: str, under_way: bool = False, now: datetime | None = NOW) -> str:
-    return job_page(parse(text.encode()), under_way=under_way, now=now)
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
@@ -191,26 +119,6 @@ def test_the_point_of_no_return_is_drawn_across_it_all_where_it_was() -> None:
     assert float(committed[2]["y1"] or 0) == pytest.approx(top + length * 2.001 / 9.002, abs=0.6)
 
 
-def test_every_moment_is_to_scale() -> None:
-    text = page_of(UPLOADED)
-    scale = next(each for tag, each in Reader(text).seen if each.get("class") == "time-bar")
-    top, length = float(scale["y"] or 0), float(scale["height"] or 0)
-    leads = [float(each["y1"] or 0) for each in lines_across(text, "lead")]
-    at = [event.at or 0 for event in tell(parse(UPLOADED.encode())).events]
-    at.insert(2, 1.0)  # a question is two arrows
-    assert leads == pytest.approx([top + length * each / 9.002 for each in at], abs=0.6)
-
-
-def test_a_job_that_never_asked_has_no_such_line() -> None:
-    text = page_of(HEAD + "\n! uncommitted\n+4.000 % exit 1\n+4.001 retriable\n")
-    assert lines_across(text, "no-return") == lines_across(text, "committed") == []
-
-
-def test_a_silence_is_marked() -> None:
-    assert "no event for 6.500 s" in page_of(UPLOADED)
-    assert page_of(UPLOADED).count("no event for") == 3  # 1 s, 0.749 s and 6.5 s
-
-
 def test_a_job_under_way_is_a_snapshot() -> None:
     text = page_of(ASKED, under_way=True)
     reader = read(text)
@@ -262,17 +170,6 @@ def test_a_journal_that_lies_has_none() -> None:
         page_of(HEAD + "\n! uncommitted\n% exit 1\nuploaded\n")
 
 
-def test_every_thing_that_can_be_undone_has_its_own_look() -> None:
-    assert set(CLASSES) == set(Undo)
-    assert len(set(CLASSES.values())) == len(Undo)
-
-
-def many(signatures: int, before: int = 0) -> str:
-    text = HEAD + "\n! uncommitted\n" + "+0.500 # a note\n" * before
-    text += "+1.0 $ gpg\n+1.0 ! unknown\n+1.1 > c\n+1.2 < go-ahead\n+1.2 ! committed\n+1.3 = go\n"
-    return text + "+2.000 $ gpg f\n+2.000 = go\n" * signatures
-
-
 def test_a_diagram_of_very_many_events_leaves_some_out_and_says_so() -> None:
     assert "see the table" not in page_of(many(10))
     text = page_of(many(5000))
@@ -304,40 +201,6 @@ def test_the_attempts_are_listed() -> None:
         " could be retried for -, 0 signatures",
         "under way: began 9 s ago, could be retried for -, 0 signatures",
     ]
-
-
-@pytest.mark.parametrize(
-    ("end", "most", "step"),
-    [
-        (10.6, 28, 0.5),
-        (0.01, 10, 0.001),
-        (0.0001, 10, 0.001),
-        (100, 10, 10),
-        (290, 10, 50),
-        (301, 10, 60),
-        (7200, 20, 600),
-        (86400 * 3, 20, 21600),
-        (86400 * 100, 20, 86400 * 8),
-        (5, 0, 5),
-    ],
-)
-def test_ticks_are_round_numbers(end: float, most: int, step: float) -> None:
-    assert choose_step(end, most) == pytest.approx(step)
-
-
-@pytest.mark.parametrize(
-    ("end", "ticks"),
-    [
-        (0.3, ["0.0", "0.1", "0.2", "0.3"]),
-        (7200.0, ["0 m", "30 m", "60 m", "90 m", "120 m"]),
-        (36000.0, ["0 h", "2 h", "4 h", "6 h", "8 h", "10 h"]),
-        (864000.0, ["0 d", "2 d", "4 d", "6 d", "8 d", "10 d"]),
-    ],
-)
-def test_ticks_say_their_unit(end: float, ticks: list[str]) -> None:
-    text = page_of(f"{HEAD}\n! uncommitted\n+{end} # x\n+{end} # y\n+{end} # z\n+{end} # a\n")
-    found = re.findall(r'class="clock end tick"[^>]*>([^<]*)<', text)
-    assert found == ticks
 
 
 # The file.

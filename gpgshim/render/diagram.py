@@ -7,9 +7,9 @@ bar, to scale; a thin line leads from each time on the bar to its event.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gpgshim.render.labels import centred, clock_label, event_labels, short_name
 from gpgshim.render.scale import Scale, ticks
@@ -96,7 +96,7 @@ def draw(story: Story, is_live: bool, end: float | None) -> Diagram:
         *_time_bar(placed, frame),
         *_lifelines(story, placed, frame),
         *_runs(placed, frame),
-        *(shape for each in placed for shape in _events(each, frame)),
+        *(shape for row, top in placed for shape in _DRAW[type(row)](row, top, frame)),
         *_turn_lines(placed, frame),
     ]
     return Diagram(
@@ -196,27 +196,18 @@ def _runs(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
         yield Run(x, Span(top, frame.height - _END))
 
 
-def _events(placed: _Placed, frame: _Frame) -> Iterator[Shape]:
-    """The shapes in the area of one row, without those that lead to the time bar."""
-    row, top = placed
-    match row:
-        case Message():
-            start, end = frame.lanes[row.sender], frame.lanes[row.receiver]
-            yield from event_labels(row.words, row.is_strong, top, (start + end) / 2, False)
-            yield from _beside(row.at, top, min(start, end), frame)
-            yield Arrow(start, end, top + _ARROW, row.is_answer)
-        case Moment():
-            x = frame.lanes[row.party]
-            yield from event_labels(row.words, row.is_strong, top, x, True)
-            yield from _beside(row.at, top, x, frame)
-            yield Point(x, top + _ARROW, row.is_on_disk)
-        case Change():
-            yield Label(Role.CHANGE, EVENTS + 1, top + 14, row.undo)
-        case Pause():
-            yield from centred(Role.PAUSE, row.words, top + 19)
-        case Across():
-            role = Role.PAUSE if row.turn is Turn.NOW else Role.TURN
-            yield from centred(role, row.words, top + 18)
+def _message(row: Message, top: float, frame: _Frame) -> Iterator[Shape]:
+    start, end = frame.lanes[row.sender], frame.lanes[row.receiver]
+    yield from event_labels(row.words, row.is_strong, top, (start + end) / 2, False)
+    yield from _beside(row.at, top, min(start, end), frame)
+    yield Arrow(start, end, top + _ARROW, row.is_answer)
+
+
+def _moment(row: Moment, top: float, frame: _Frame) -> Iterator[Shape]:
+    x = frame.lanes[row.party]
+    yield from event_labels(row.words, row.is_strong, top, x, True)
+    yield from _beside(row.at, top, x, frame)
+    yield Point(x, top + _ARROW, row.is_on_disk)
 
 
 def _beside(at: float | None, top: float, x: float, frame: _Frame) -> Iterator[Shape]:
@@ -224,6 +215,29 @@ def _beside(at: float | None, top: float, x: float, frame: _Frame) -> Iterator[S
         yield clock_label(at, top)
         if frame.scale:
             yield Guide(x, top + _ARROW)
+
+
+def _change(row: Change, top: float, frame: _Frame) -> Iterator[Shape]:
+    yield Label(Role.CHANGE, EVENTS + 1, top + 14, row.undo)
+
+
+def _pause(row: Pause, top: float, frame: _Frame) -> Iterator[Shape]:
+    yield from centred(Role.PAUSE, row.words, top + 19)
+
+
+def _across(row: Across, top: float, frame: _Frame) -> Iterator[Shape]:
+    role = Role.PAUSE if row.turn is Turn.NOW else Role.TURN
+    yield from centred(role, row.words, top + 18)
+
+
+#: Type of a row -> the shapes in its area, without those that lead to the time bar.
+_DRAW: dict[type, Callable[[Any, float, _Frame], Iterator[Shape]]] = {
+    Across: _across,
+    Change: _change,
+    Message: _message,
+    Moment: _moment,
+    Pause: _pause,
+}
 
 
 def _turn_lines(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
