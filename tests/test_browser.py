@@ -16,7 +16,7 @@ from gpgshim.core.transcript import parse
 from gpgshim.render.page import job_page
 from tests import skips
 from tests.browser import CHROMIUM, Browser, open_browser
-from tests.support.pages import FIXTURES, HEAD, HOSTILE, UPLOADED, many, page_of
+from tests.support.pages import ASKED, FIXTURES, HEAD, HOSTILE, UPLOADED, many, page_of
 
 TELEPHONE, DESKTOP = 375, 1280
 
@@ -38,9 +38,18 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-def show(browser: Browser, tmp_path: Path, text: str, width: int) -> None:
+def show(
+    browser: Browser,
+    tmp_path: Path,
+    text: str,
+    width: int,
+    scheme: str = "light",
+    media: str = "screen",
+) -> None:
     file = tmp_path / "page.html"
     file.write_text(text, "ascii")
+    scheme_wanted = {"name": "prefers-color-scheme", "value": scheme}
+    browser.do("Emulation.setEmulatedMedia", media=media, features=[scheme_wanted])
     browser.open(file, width)
 
 
@@ -173,26 +182,103 @@ def test_the_point_of_no_return_is_where_it_was(
     assert max(each[1] for each in across) > max(lifelines)
 
 
-def test_without_colour_all_still_looks_different(browser: Browser, tmp_path: Path) -> None:
-    show(browser, tmp_path, PAGES["uploaded"], DESKTOP)
+SCHEMES = ("light", "dark")
+
+
+def channels(colour: str) -> list[float]:
+    """Red, green and blue of a computed colour, from 0 to 255."""
+    return [float(each) for each in re.findall(r"[\d.]+", colour)[:3]]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_without_colour_the_bands_still_look_different(
+    browser: Browser, tmp_path: Path, scheme: str
+) -> None:
+    show(browser, tmp_path, PAGES["uploaded"], DESKTOP, scheme)
     fills = browser.tell(
         "['retriable', 'asking', 'final'].map("
         "c => getComputedStyle(document.querySelector('rect.' + c)).fill)"
     )
     greys = []
     for fill in fills:
-        red, green, blue = map(int, re.findall(r"\d+", fill)[:3])
+        red, green, blue = channels(fill)
         greys.append(0.299 * red + 0.587 * green + 0.114 * blue)  # ITU-R BT.601
-    # Each is darker than the one before, and black upon it has more than WCAG's 7 to 1.
-    assert all(one - other >= 8 for one, other in pairwise(greys))
-    assert min(greys) > 180
+    # Each differs more from the paper than the one before.
+    sign = 1 if scheme == "light" else -1
+    assert all(sign * (one - other) >= 8 for one, other in pairwise(greys))
     # And there is a word for each besides, on a telephone too.
-    show(browser, tmp_path, PAGES["uploaded"], TELEPHONE)
+    show(browser, tmp_path, PAGES["uploaded"], TELEPHONE, scheme)
     assert [box[1] for box in measure(browser) if box[0] == "change"] == [
         "retriable",
         "being asked",
         "final",
     ]
+
+
+#: The text, its colour, and the colour behind it, for each text of the page. Behind the text of the
+#: diagram is any of its bands, or the paper.
+COLOURS = """
+(() => {
+  const paper = getComputedStyle(document.body).backgroundColor;
+  const behind = e => !e ? paper : (c => c === 'rgba(0, 0, 0, 0)' ? behind(e.parentElement) : c)(
+    getComputedStyle(e).backgroundColor);
+  const own = e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+  const html = [...document.querySelectorAll('body *')].filter(e => !e.closest('svg') && own(e))
+    .map(e => [e.textContent.slice(0, 40), getComputedStyle(e).color, behind(e)]);
+  const bands = [...document.querySelectorAll('rect.band')].map(e => getComputedStyle(e).fill);
+  const svg = [...document.querySelectorAll('text')].flatMap(e => [paper, ...new Set(bands)].map(
+    band => [e.textContent.slice(0, 40), getComputedStyle(e).fill, band]));
+  return [...html, ...svg];
+})()
+"""
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2 defines it."""
+    parts = [each / 255 for each in channels(colour)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of WCAG 2, from 1 to 21."""
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
+    assert contrast("rgb(119, 119, 119)", "rgb(255, 255, 255)") == pytest.approx(4.48, abs=0.01)
+
+
+#: Pages that together have every look.
+LOOKS = {
+    "uploaded": UPLOADED,
+    "refused": ASKED + "+2.0 < refused\n",
+    "unknown": ASKED + "+2 % eof\n",
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", LOOKS)
+def test_every_text_has_the_contrast_that_wcag_wants(
+    browser: Browser, tmp_path: Path, name: str, scheme: str
+) -> None:
+    show(browser, tmp_path, page_of(LOOKS[name]), DESKTOP, scheme)
+    texts = browser.tell(COLOURS)
+    assert len(texts) > 40
+    low = [(words, front, back) for words, front, back in texts if contrast(front, back) < 4.5]
+    assert low == []
+    ink, paper = browser.tell(
+        "(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))"
+    )
+    assert (luminance(ink) < luminance(paper)) is (scheme == "light")
+
+
+def test_paper_is_always_light(browser: Browser, tmp_path: Path) -> None:
+    show(browser, tmp_path, PAGES["uploaded"], DESKTOP, "dark", "print")
+    assert browser.tell("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.tell("getComputedStyle(document.body).color") == "rgb(17, 17, 17)"
 
 
 def pages_of(pdf: bytes) -> int:
@@ -212,12 +298,26 @@ def test_on_paper_the_diagram_begins_on_the_first_page(browser: Browser, tmp_pat
     assert pages_of(browser.print()) > 3
 
 
-def test_whoever_hears_it_hears_what_it_is(browser: Browser, tmp_path: Path) -> None:
+def test_a_screen_reader_finds_its_way(browser: Browser, tmp_path: Path) -> None:
     show(browser, tmp_path, PAGES["uploaded"], DESKTOP)
     tree = browser.do("Accessibility.getFullAXTree")["nodes"]
-    found = {(node["role"]["value"], node.get("name", {}).get("value", "")): node for node in tree}
-    image = next(node for (role, _), node in found.items() if role in ("image", "img"))
+    nodes = [(node["role"]["value"], node) for node in tree if not node["ignored"]]
+    roles = [role for role, _ in nodes]
+    assert roles.count("main") == 1
+    assert {"table", "columnheader", "row", "cell", "figure"} <= set(roles)
+    headings = [
+        (each["value"]["value"], node["name"]["value"])
+        for role, node in nodes
+        if role == "heading"
+        for each in node["properties"]
+        if each["name"] == "level"
+    ]
+    assert headings == [
+        (1, "2420.1: uploaded"),
+        (2, "Sequence diagram"),
+        (2, "Table of events"),
+    ]
+    (image,) = [node for role, node in nodes if role in ("image", "img")]
     assert image["name"]["value"] == "Sequence diagram of 2420.1"
     assert "The table below has the same events in words" in image["description"]["value"]
-    roles = [role for role, _ in found]
-    assert {"table", "columnheader", "row", "cell"} <= set(roles)
+    assert browser.tell("document.documentElement.lang") == "en"

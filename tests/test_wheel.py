@@ -1,16 +1,25 @@
-"""Does the wheel give `gpgshim`, and never a `gpg` in anyone's bin?"""
+"""Do wheel and sdist have all that gpgshim needs, and does the wheel put no `gpg` into a bin?"""
 
 from __future__ import annotations
 
 import configparser
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import gpgshim
 
 CHECKOUT = Path(__file__).parent.parent
+
+
+def files_of_the_package() -> set[str]:
+    """Modules, option tables, templates and style sheets, by their paths in the checkout."""
+    files = [each for each in (CHECKOUT / "gpgshim").rglob("*") if each.is_file()]
+    found = {str(each.relative_to(CHECKOUT)) for each in files if "__pycache__" not in each.parts}
+    assert "gpgshim/render/templates/job.html" in found
+    return found
 
 
 def test_the_wheel(tmp_path: Path) -> None:
@@ -33,5 +42,17 @@ def test_the_wheel(tmp_path: Path) -> None:
     assert not [name for name in names if ".data/" in name]
     assert {f"gpgshim/bin/{each}" for each in ("gpg", "dgit", "dgit-repos-server")} <= names
     assert {name.split("/")[0] for name in names} == {"gpgshim", about}
-    modules = {str(each.relative_to(CHECKOUT)) for each in (CHECKOUT / "gpgshim").rglob("*.py")}
-    assert modules <= names
+    assert files_of_the_package() <= names
+
+
+def test_the_sdist(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", tmp_path],
+        check=True,
+        cwd=CHECKOUT,
+    )
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert files_of_the_package() <= names
+    assert {"pyproject.toml", "LICENSE", "bin/gpg", "tests/needs"} <= names

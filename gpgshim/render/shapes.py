@@ -33,7 +33,7 @@ class Anchor(StrEnum):
 
 
 class Role(StrEnum):
-    """What a text is for. The value is the CSS class."""
+    """The purpose of a text. The value is the CSS class."""
 
     EVENT = "event"
     STRONG = "event strong"
