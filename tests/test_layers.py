@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import gpgshim
-from gpgshim.supervisor import jobdir
+from gpgshim.supervisor import stuntcode
 from tests.scratch import INTERPRETERS, make_job, short_directory
 
 PACKAGE = Path(gpgshim.__file__).parent
@@ -66,31 +66,39 @@ STUNT_LOADS = {
     "__future__": "annotations that are not evaluated",
     "gpgshim": "the package",
     "gpgshim.gpgargs": "a package",
+    "gpgshim.gpgargs.text": "makes foreign text fit for one line",
     "gpgshim.stunts": "a package",
-    "gpgshim.gpgargs.commands": "what each command does",
+    "gpgshim.stunts.process": "becomes the real program",
+}
+PARSER_LOADS = {
     "gpgshim.gpgargs.optiontable": "the options of this gpg",
     "gpgshim.gpgargs.parser": "the words of the command line",
-    "gpgshim.gpgargs.conffile": "the lines of the conf files",
-    "gpgshim.gpgargs.exits": "options at which gpg exits",
-    "gpgshim.gpgargs.decision": "whether gpg would sign",
-    "gpgshim.gpgargs.text": "makes foreign text fit for one line",
-    "gpgshim.stunts.wire": "the format of question and answer",
-    "gpgshim.stunts.plainfile": "reads gpg's conf files, and tells when gpg has changed",
-    "gpgshim.stunts.ask": "the conversation",
-    "gpgshim.stunts.process": "becomes the real program",
+}
+REQUEST_LOADS = {
+    "gpgshim.stunts.wire": "the format of a request and of its answer",
+    "gpgshim.stunts.ask": "sends a request",
 }
 GPG_LOADS = {
     **STUNT_LOADS,
+    **PARSER_LOADS,
+    **REQUEST_LOADS,
+    "gpgshim.gpgargs.commands": "what each command does",
+    "gpgshim.gpgargs.conffile": "the lines of the conf files",
+    "gpgshim.gpgargs.exits": "options at which gpg exits",
+    "gpgshim.gpgargs.decision": "whether gpg would sign",
+    "gpgshim.stunts.plainfile": "reads gpg's conf files, and detects a replaced gpg",
     "gpgshim.stunts.gpg": "the stunt gpg",
 }
 DGIT_LOADS = {
     **STUNT_LOADS,
-    "select": "waits for dgit's end, and for what it says",
-    "gpgshim.stunts.failures": "what in dgit's words is no use to try again",
+    **REQUEST_LOADS,
+    "select": "waits for dgit's end, and for its output",
+    "gpgshim.stunts.failures": "which failures of dgit are permanent",
     "gpgshim.stunts.dgit": "the stunt dgit",
 }
 GPGCONF_LOADS = {
     **STUNT_LOADS,
+    **PARSER_LOADS,
     "gpgshim.stunts.gpgconf": "the stunt gpgconf",
 }
 
@@ -123,6 +131,15 @@ def imports_of(path: Path) -> set[str]:
             else:
                 found.add(node.module)
     return found
+
+
+def source_of(module: str) -> Path | None:
+    """The source file of one of our modules, by its dotted name; None for a foreign one."""
+    first, *parts = module.split(".")
+    path = PACKAGE.joinpath(*parts)
+    if first != "gpgshim":
+        return None
+    return path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
 
 
 def package_of(module: str) -> str:
@@ -192,8 +209,9 @@ def job(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 def loaded_by(job: Path, stunt: str, instead: str) -> dict[str, str]:
     """The modules of a stunt that does `instead` of its last line, and where they are cached."""
-    head, *body, last = (job / "bin" / stunt).read_text().splitlines()
-    assert last == "be(job)"
+    path = job / "bin" / stunt
+    head, *body, last = path.read_text().replace("__file__", repr(str(path))).splitlines()
+    assert last == "run(job)"
     script = job / "bin" / f"{stunt}.as-far-as-this"
     script.write_text("\n".join([head, *(body if instead else []), instead, SAY_WHAT_IS_LOADED]))
     script.chmod(0o700)
@@ -213,8 +231,24 @@ def test_what_a_stunt_loads(job: Path, stunt: str, expected: dict[str, str]) -> 
     empty = loaded_by(job, stunt, "")
     ready = loaded_by(job, stunt, "pass")
     assert ready.keys() - empty.keys() == expected.keys()
-    asked = loaded_by(job, stunt, ASK)
-    assert asked.keys() - ready.keys() == {"_socket"}
+
+
+@pytest.mark.parametrize("stunt", ["gpg", "dgit"])
+def test_what_a_request_loads(job: Path, stunt: str) -> None:
+    ready = loaded_by(job, stunt, "pass")
+    assert loaded_by(job, stunt, ASK).keys() - ready.keys() == {"_socket"}
+
+
+@pytest.mark.parametrize("stunt", stuntcode.STUNTS)
+def test_the_code_of_a_stunt_is_complete_and_in_order(stunt: str) -> None:
+    """Each module stands after all that it imports, by its source; stuntcode reads the bytecode."""
+    modules = stuntcode.modules_of(stunt)
+    assert len(set(modules)) == len(modules)
+    assert modules[-1] == f"gpgshim.stunts.{stunt}"
+    for at, module in enumerate(modules):
+        if path := source_of(module):
+            ours = {name for name in imports_of(path) if name.startswith("gpgshim")}
+            assert ours <= set(modules[:at]), module
 
 
 def test_what_cpython_loads_as_it_starts_is_the_job_s_own(job: Path) -> None:
@@ -225,7 +259,7 @@ def test_what_cpython_loads_as_it_starts_is_the_job_s_own(job: Path) -> None:
     without = said_by([python, "-ISB", script])
     assert in_a_job.keys() == without.keys()
     from_files = {name for name, cached in without.items() if cached != "None"}
-    assert from_files == set(jobdir.START_MODULES)
+    assert from_files == set(stuntcode.START_MODULES)
     found = {name: cached for name, cached in in_a_job.items() if cached != "None"}
     assert found.keys() == {"encodings"}
     assert found["encodings"].startswith(f"{job}/pyc/") and Path(found["encodings"]).exists()

@@ -130,10 +130,10 @@ def open_to_all(job: Path) -> None:
         (lambda job: (job / "real/gpg").unlink(), "belongs to no job that is under way"),
         (lambda job: (job / "table").unlink(), "belongs to no job that is under way"),
         (lambda job: os.truncate(job / "table", 1000), "belongs to no job that is under way"),
-        (lambda job: shutil.rmtree(job / "code"), "stands in no job's directory"),
-        (lambda job: os.truncate(job / CODE, 20_000), "stands in no job's directory"),
-        (lambda job: os.truncate(job / CODE, 0), "stands in no job's directory"),
-        (lambda job: (job / CODE).write_bytes(b"\0" * 100), "stands in no job's directory"),
+        (lambda job: shutil.rmtree(job / "code"), "is not in the directory of a job"),
+        (lambda job: os.truncate(job / CODE, 20_000), "is not in the directory of a job"),
+        (lambda job: os.truncate(job / CODE, 0), "is not in the directory of a job"),
+        (lambda job: (job / CODE).write_bytes(b"\0" * 100), "is not in the directory of a job"),
     ],
     ids=[
         "gone",
@@ -386,7 +386,7 @@ def test_run_by_another_interpreter(scratch: Scratch, job: Path, version: str) -
     # Code is marshalled otherwise by each minor version of CPython; reading it could do anything.
     done = call(scratch, INTERPRETERS[version], "-ISB", str(job / "bin/gpg"), *SIGN)
     ours = sys.version_info[:2] == tuple(map(int, version.split(".")[:2]))
-    assert_refused(scratch, done, "the job is over" if ours else "stands in no job's directory")
+    assert_refused(scratch, done, "the job is over" if ours else "is not in the directory of a job")
 
 
 @pytest.mark.parametrize("cwd", ["bin", ".", "real"])

@@ -3,8 +3,8 @@
 Rule 1: a command that makes no signature is not affected: no socket, no wait. The real gpg gets
 argv, descriptors, environment and signals as the caller left them.
 Rule 2: the stunt finds everything that it needs by its own path, not by the environment.
-Rule 3: this runs under `python3 -I -S`, and every gpg call pays for every import. Each of our
-modules that it imports must be listed in jobdir.STUNT_MODULES.
+Rule 3: this runs under `python3 -I -S`, and every gpg call pays for every import
+(supervisor/stuntcode.py).
 """
 
 from __future__ import annotations

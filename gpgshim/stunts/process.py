@@ -39,9 +39,9 @@ def become(real: str, words: list[bytes]) -> NoReturn:
 def undo_start_up() -> None:
     """Restore what CPython changed at its start: two signals, and in some cases LC_CTYPE.
 
-    CPython ignores SIGPIPE and SIGXFSZ, and exec would pass this on; jobdir's prelude has recorded
-    the caller's state. CPython also sets LC_CTYPE in a C locale (PEP 538). Without /proc the
-    caller's LC_CTYPE is not known. Then LC_CTYPE stays, because gpg must run: the job may be
+    CPython ignores SIGPIPE and SIGXFSZ, and exec would pass this on. The prelude of stuntcode has
+    recorded the caller's state. CPython also sets LC_CTYPE in a C locale (PEP 538). Without /proc
+    the caller's LC_CTYPE is not known. Then LC_CTYPE stays, because gpg must run: the job may be
     committed.
     """
     status: bytes = getattr(encodings, "caller_status", b"")

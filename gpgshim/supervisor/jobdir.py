@@ -27,19 +27,14 @@ one step. Between attempts the programs there refuse.
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.util
-import marshal
 import os
 import stat
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType
 from typing import NamedTuple
 
 from gpgshim.core.transcript import escape
-from gpgshim.supervisor import leftovers
+from gpgshim.supervisor import leftovers, stuntcode
 from gpgshim.supervisor.leftovers import RANDOM
 from gpgshim.system.errors import Misconfigured, Unable
 
@@ -52,74 +47,6 @@ _LONGEST_PREFIX = 24  #: bytes of the job's name at the start of its directory's
 
 #: Constants of renameat2(2).
 _AT_FDCWD, _RENAME_NOREPLACE, _RENAME_EXCHANGE = -100, 1, 2
-
-_GPG = (
-    "__future__",
-    "gpgshim",
-    "gpgshim.gpgargs",
-    "gpgshim.gpgargs.commands",
-    "gpgshim.gpgargs.optiontable",
-    "gpgshim.gpgargs.parser",
-    "gpgshim.gpgargs.conffile",
-    "gpgshim.gpgargs.exits",
-    "gpgshim.gpgargs.decision",
-    "gpgshim.gpgargs.text",
-    "gpgshim.stunts",
-    "gpgshim.stunts.wire",
-    "gpgshim.stunts.plainfile",
-    "gpgshim.stunts.ask",
-    "gpgshim.stunts.process",
-)
-#: A stunt's modules, each after those that it imports. They are in one file, and all are executed
-#: before the stunt decides anything: importing them one by one takes longer than everything else.
-STUNT_MODULES = {
-    "gpg": (*_GPG, "gpgshim.stunts.gpg"),
-    "dgit": (*_GPG, "gpgshim.stunts.failures", "gpgshim.stunts.dgit"),
-    "gpgconf": (*_GPG, "gpgshim.stunts.gpgconf"),
-}
-#: The modules that CPython itself imports from files at its start under -I -S.
-START_MODULES = ("encodings.aliases", "encodings.utf_8", "encodings")
-
-#: CPython ignores SIGPIPE and SIGXFSZ at its start, and does not keep their previous state; the
-#: real gpg must get them as the caller left them. CPython imports `encodings` before it changes
-#: them, so this prelude is the bytecode of `encodings` in JOB/pyc. This was tested for CPython 3.11
-#: to 3.14 (tests/test_untouched.py); if it should not hold, the two signals get their defaults. The
-#: prelude then runs START_MODULES unchanged, so that CPython need not search for the other two.
-#: CPython also installs a handler for SIGINT at its start, by importing `_signal`. Until the
-#: stunt's own code runs, that handler would turn an interrupt into a traceback or a fatal error of
-#: the interpreter, or lose it. So the last lines wait for that import, and set SIGINT back to its
-#: default, which kills.
-PRELUDE = """\
-import builtins
-import marshal
-import posix
-import sys
-caller_status = b""
-try:
-    _fd = posix.open("/proc/self/status", posix.O_RDONLY | posix.O_CLOEXEC)
-    while _more := posix.read(_fd, 1 << 14):
-        caller_status += _more
-    posix.close(_fd)
-except OSError:
-    pass
-for _name, _code in marshal.loads({modules!r}):
-    exec(_code, vars(sys.modules.setdefault(_name, type(sys)(_name))))
-_import = builtins.__import__
-def _until_signal(name, *more, **named):
-    if name != "_signal":
-        return _import(name, *more, **named)
-    builtins.__import__ = _import
-    try:
-        module = _import(name, *more, **named)
-        if module.getsignal(2) is module.default_int_handler:
-            module.signal(2, module.SIG_DFL)
-    except KeyboardInterrupt:
-        module = _import(name, *more, **named)
-        module.signal(2, module.SIG_DFL)
-        posix.kill(posix.getpid(), 2)
-    return module
-builtins.__import__ = _until_signal
-"""
 
 
 class Contents(NamedTuple):
@@ -287,7 +214,7 @@ def _fill(at: Path, path: Path, contents: Contents) -> None:
         for name, program in contents.real.items():
             (at / "real" / name).symlink_to(program)
             _write_stunt(at, path, name)
-        _plant_prelude(at)
+        stuntcode.write_prelude(at)
         at.chmod(0o711)
     finally:
         os.umask(given)
@@ -362,33 +289,4 @@ def _write_stunt(at: Path, path: Path, name: str) -> None:
             f"no program can be run from {path} (is it mounted noexec?):"
             " set XDG_RUNTIME_DIR to another; nothing was started"
         )
-    # The tag keeps an interpreter of another version from loading a foreign marshal format.
-    code = at / "code" / f"{name}.{sys.implementation.cache_tag}"
-    code.write_bytes(_marshal(STUNT_MODULES[name]))
-
-
-def _plant_prelude(at: Path) -> None:
-    spec = importlib.util.find_spec("encodings")
-    assert spec is not None and spec.origin is not None
-    source = Path(spec.origin)
-    text = PRELUDE.format(modules=_marshal(START_MODULES))
-    code = compile(text, "gpgshim's prelude", "exec", dont_inherit=True)
-    # PEP 552: a hash-based file that is not checked against its source.
-    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
-    cached = Path(f"{at}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
-    cached.parent.mkdir(parents=True)
-    cached.write_bytes(head + marshal.dumps(code))
-
-
-def _marshal(modules: Iterable[str]) -> bytes:
-    return marshal.dumps([(module, _code(module)) for module in modules])
-
-
-@functools.cache  # the stunts have most modules in common
-def _code(module: str) -> CodeType:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.loader is None:
-        raise Unable(f"the module {module} cannot be read; nothing was started")
-    code = spec.loader.get_code(module)  # type: ignore[attr-defined]
-    assert isinstance(code, CodeType)
-    return code
+    stuntcode.write_code(at / "code", name)

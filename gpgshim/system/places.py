@@ -19,7 +19,8 @@ from pathlib import Path
 from gpgshim.system.errors import Misconfigured, Unable
 
 #: A text in every stunt, and in no real program: the import of its body.
-_STUNT = b"from gpgshim."
+#: The text of a stunt has one of these; the first is that of dgit-repos-server and of older stunts.
+_STUNT = (b"from gpgshim.", b"gpgshim.stunts.")
 #: A text in every program of wall.py, and in no other program of that size.
 REFUSAL = b"gpgshim refuses: "
 
@@ -265,7 +266,7 @@ def is_stunt(path: Path) -> bool:
     """Whether the program at `path` is one of our stunts. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(1024)
-    return head.startswith(b"#!") and _STUNT in head
+    return head.startswith(b"#!") and any(mark in head for mark in _STUNT)
 
 
 def is_refusal(path: Path) -> bool:

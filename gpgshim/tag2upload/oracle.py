@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.supervisor import jobdir
+from gpgshim.supervisor import stuntcode
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured
 from gpgshim.tag2upload import repos_server
@@ -172,7 +172,7 @@ def deployment(source: Source) -> Deployment:
 def stunts_on(search: str) -> Iterator[Path]:
     """The stunts on the PATH `search` that belong in a job's directory."""
     for each in dict.fromkeys(search.split(":")):
-        for name in jobdir.STUNT_MODULES:
+        for name in stuntcode.STUNTS:
             path = Path(each, name)
             with contextlib.suppress(OSError):
                 if each.startswith("/") and places.is_stunt(path):
