@@ -1,8 +1,8 @@
-"""The sequence diagram of one job: rows become shapes with positions.
+"""The sequence diagram of one job: strips become shapes with positions.
 
 Rule 1: pure: a story in, shapes out.
-Rule 2: the rows are stacked from the top, each with the height of its type. Beside them is the time
-bar, to scale; a thin line leads from each time on the bar to its event.
+Rule 2: the strips are stacked from the top, each with the height of its type. Beside them is the
+time bar, to scale; a thin line leads from each time on the bar to its event.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 from gpgshim.render.labels import centred, clock_label, event_labels, short_name
 from gpgshim.render.scale import Scale, ticks
-from gpgshim.render.sequence import Across, Change, Message, Moment, Pause, Row, Turn, rows_of
+from gpgshim.render.sequence import (
+    Across,
+    Change,
+    Message,
+    Milestone,
+    Moment,
+    Pause,
+    Strip,
+    strips_of,
+)
 from gpgshim.render.shapes import (
     EVENTS,
     Arrow,
@@ -23,6 +32,7 @@ from gpgshim.render.shapes import (
     Label,
     Lane,
     Lead,
+    MilestoneLine,
     Point,
     Role,
     Run,
@@ -30,17 +40,16 @@ from gpgshim.render.shapes import (
     Span,
     TickMark,
     TimeBar,
-    TurnLine,
 )
 from gpgshim.summary.story import Party, Story, Undo
 
-_TOP, _END = 40, 16  # pixels above and below the rows
+_TOP, _END = 40, 16  # pixels above and below the strips
 _FIRST, _LAST = 26.0, 93.0  # the first and the last lane, in percent
 _GAPS = (1.3, 1.1, 1.0, 1.0)  # distances between lanes: the first parties have longer names
-#: Type of a row -> its height in pixels.
+#: Type of a strip -> its height in pixels.
 HEIGHTS: dict[type, int] = {Across: 30, Change: 20, Pause: 30, Message: 38, Moment: 38}
-_ARROW = 26  # from the top of a row to its arrow or point, in pixels
-_LINE = 24  # from the top of a row to its line across
+_ARROW = 26  # from the top of a strip to its arrow or point, in pixels
+_LINE = 24  # from the top of a strip to its line across
 _TICK_EVERY = 44  # at least this many pixels
 _PIECE = 160  # maximum height of a part that is not split between two sheets of paper
 
@@ -61,12 +70,12 @@ class Diagram(NamedTuple):
 
 
 class _Placed(NamedTuple):
-    row: Row
+    strip: Strip
     top: float
 
     @property
     def bottom(self) -> float:
-        return self.top + HEIGHTS[type(self.row)]
+        return self.top + HEIGHTS[type(self.strip)]
 
     @property
     def span(self) -> Span:
@@ -84,9 +93,9 @@ class _Frame(NamedTuple):
 def draw(story: Story, is_live: bool, end: float | None) -> Diagram:
     """The diagram of a story. `end` is the end of its time, in seconds; None without a scale."""
     end = end or None  # a job without length has no scale
-    rows = rows_of(story, is_live, end)
-    tops = list(accumulate((HEIGHTS[type(row)] for row in rows), initial=_TOP))
-    placed = [_Placed(row, top) for row, top in zip(rows, tops, strict=False)]
+    strips = strips_of(story, is_live, end)
+    tops = list(accumulate((HEIGHTS[type(strip)] for strip in strips), initial=_TOP))
+    placed = [_Placed(strip, top) for strip, top in zip(strips, tops, strict=False)]
     bottom = tops[-1]
     scale = Scale(end, _TOP, bottom) if end else None
     frame = _Frame(_lanes(story), scale, bottom + _END)
@@ -96,8 +105,8 @@ def draw(story: Story, is_live: bool, end: float | None) -> Diagram:
         *_time_bar(placed, frame),
         *_lifelines(story, placed, frame),
         *_runs(placed, frame),
-        *(shape for row, top in placed for shape in _DRAW[type(row)](row, top, frame)),
-        *_turn_lines(placed, frame),
+        *(shape for strip, top in placed for shape in _DRAW[type(strip)](strip, top, frame)),
+        *_milestone_lines(placed, frame),
     ]
     return Diagram(
         f"Sequence diagram of {story.name}",
@@ -125,7 +134,7 @@ def _lanes(story: Story) -> dict[Party, float]:
 
 def _pieces(placed: list[_Placed], height: float) -> Iterator[Span]:
     # A piece can end after an event; what precedes an event belongs to it.
-    ends = [each.bottom for each in placed if isinstance(each.row, Message | Moment)]
+    ends = [each.bottom for each in placed if isinstance(each.strip, Message | Moment)]
     top: float = 0
     while top < height:
         fits = [y for y in ends if top < y <= top + _PIECE]
@@ -146,9 +155,9 @@ def _starts(placed: list[_Placed]) -> list[_Start]:
     starts = []
     line = None  # a line across, just before
     for each in placed:
-        if isinstance(each.row, Change):
-            starts.append(_Start(each.row.undo, line or each.top, each.row.at))
-        line = each.top + _LINE if isinstance(each.row, Across) else None
+        if isinstance(each.strip, Change):
+            starts.append(_Start(each.strip.undo, line or each.top, each.strip.at))
+        line = each.top + _LINE if isinstance(each.strip, Across) else None
     return starts
 
 
@@ -168,46 +177,48 @@ def _time_bar(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
     yield TimeBar(Span(scale.top, scale.bottom))
     for tick in ticks(scale.end, int((scale.bottom - scale.top) / _TICK_EVERY)):
         yield TickMark(scale.place(tick.seconds), tick.words)
-    for row, top in placed:
-        if isinstance(row, Message | Moment) and row.at is not None:
-            yield Lead(scale.place(row.at), top + _ARROW)
+    for strip, top in placed:
+        if isinstance(strip, Message | Moment) and strip.at is not None:
+            yield Lead(scale.place(strip.at), top + _ARROW)
 
 
 def _lifelines(story: Story, placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
-    pauses = tuple(each.span for each in placed if _is_pause(each.row))
+    pauses = tuple(each.span for each in placed if _is_pause(each.strip))
     for party, x in frame.lanes.items():
         name = story.names[party]
         yield Lane(x, name, short_name(name), Span(_TOP - 8, frame.height), pauses)
 
 
-def _is_pause(row: Row) -> bool:
-    return isinstance(row, Pause) or (isinstance(row, Across) and row.turn is Turn.NOW)
+def _is_pause(strip: Strip) -> bool:
+    return isinstance(strip, Pause) or (
+        isinstance(strip, Across) and strip.milestone is Milestone.NOW
+    )
 
 
 def _runs(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
     x = frame.lanes[Party.GPG]
     running: dict[int, float] = {}
-    for row, top in placed:
-        if isinstance(row, Message) and row.grants is not None:
-            running[row.grants] = top + _ARROW
-        elif isinstance(row, Moment) and row.ends in running:
-            yield Run(x, Span(running.pop(row.ends), top + _ARROW))
+    for strip, top in placed:
+        if isinstance(strip, Message) and strip.grants is not None:
+            running[strip.grants] = top + _ARROW
+        elif isinstance(strip, Moment) and strip.ends in running:
+            yield Run(x, Span(running.pop(strip.ends), top + _ARROW))
     for top in running.values():
         yield Run(x, Span(top, frame.height - _END))
 
 
-def _message(row: Message, top: float, frame: _Frame) -> Iterator[Shape]:
-    start, end = frame.lanes[row.sender], frame.lanes[row.receiver]
-    yield from event_labels(row.words, row.is_strong, top, (start + end) / 2, False)
-    yield from _beside(row.at, top, min(start, end), frame)
-    yield Arrow(start, end, top + _ARROW, row.is_answer)
+def _message(strip: Message, top: float, frame: _Frame) -> Iterator[Shape]:
+    start, end = frame.lanes[strip.sender], frame.lanes[strip.receiver]
+    yield from event_labels(strip.words, strip.is_strong, top, (start + end) / 2, False)
+    yield from _beside(strip.at, top, min(start, end), frame)
+    yield Arrow(start, end, top + _ARROW, strip.is_answer)
 
 
-def _moment(row: Moment, top: float, frame: _Frame) -> Iterator[Shape]:
-    x = frame.lanes[row.party]
-    yield from event_labels(row.words, row.is_strong, top, x, True)
-    yield from _beside(row.at, top, x, frame)
-    yield Point(x, top + _ARROW, row.is_on_disk)
+def _moment(strip: Moment, top: float, frame: _Frame) -> Iterator[Shape]:
+    x = frame.lanes[strip.party]
+    yield from event_labels(strip.words, strip.is_strong, top, x, True)
+    yield from _beside(strip.at, top, x, frame)
+    yield Point(x, top + _ARROW, strip.is_on_disk)
 
 
 def _beside(at: float | None, top: float, x: float, frame: _Frame) -> Iterator[Shape]:
@@ -217,20 +228,20 @@ def _beside(at: float | None, top: float, x: float, frame: _Frame) -> Iterator[S
             yield Guide(x, top + _ARROW)
 
 
-def _change(row: Change, top: float, frame: _Frame) -> Iterator[Shape]:
-    yield Label(Role.CHANGE, EVENTS + 1, top + 14, row.undo)
+def _change(strip: Change, top: float, frame: _Frame) -> Iterator[Shape]:
+    yield Label(Role.CHANGE, EVENTS + 1, top + 14, strip.undo)
 
 
-def _pause(row: Pause, top: float, frame: _Frame) -> Iterator[Shape]:
-    yield from centred(Role.PAUSE, row.words, top + 19)
+def _pause(strip: Pause, top: float, frame: _Frame) -> Iterator[Shape]:
+    yield from centred(Role.PAUSE, strip.words, top + 19)
 
 
-def _across(row: Across, top: float, frame: _Frame) -> Iterator[Shape]:
-    role = Role.PAUSE if row.turn is Turn.NOW else Role.TURN
-    yield from centred(role, row.words, top + 18)
+def _across(strip: Across, top: float, frame: _Frame) -> Iterator[Shape]:
+    role = Role.PAUSE if strip.milestone is Milestone.NOW else Role.MILESTONE
+    yield from centred(role, strip.words, top + 18)
 
 
-#: Type of a row -> the shapes in its area, without those that lead to the time bar.
+#: Type of a strip -> the shapes in its area, without those that lead to the time bar.
 _DRAW: dict[type, Callable[[Any, float, _Frame], Iterator[Shape]]] = {
     Across: _across,
     Change: _change,
@@ -240,8 +251,8 @@ _DRAW: dict[type, Callable[[Any, float, _Frame], Iterator[Shape]]] = {
 }
 
 
-def _turn_lines(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
-    for row, top in placed:
-        if isinstance(row, Across):
-            bar_y = frame.scale.place(row.at) if frame.scale else None
-            yield TurnLine(row.turn, top + _LINE, bar_y)
+def _milestone_lines(placed: list[_Placed], frame: _Frame) -> Iterator[Shape]:
+    for strip, top in placed:
+        if isinstance(strip, Across):
+            bar_y = frame.scale.place(strip.at) if frame.scale else None
+            yield MilestoneLine(strip.milestone, top + _LINE, bar_y)

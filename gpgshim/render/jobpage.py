@@ -41,13 +41,13 @@ class EventRow(NamedTuple):
     notes: tuple[str, ...]
 
 
-class Chapter(NamedTuple):
-    """The events between which the same can be undone. `turns` says what begins here."""
+class RowGroup(NamedTuple):
+    """The events between which the same can be undone. `milestones` begin here."""
 
     look: str
     undo: str
     meaning: str
-    turns: tuple[str, ...]
+    milestones: tuple[str, ...]
     rows: list[EventRow]
 
 
@@ -71,7 +71,7 @@ class JobPage(NamedTuple):
     attempts: list[Attempt]
     diagram: Diagram
     legend: list[Key]
-    chapters: list[Chapter]
+    groups: list[RowGroup]
 
 
 def describe(
@@ -91,7 +91,7 @@ def describe(
         [_attempt(row, story) for row in attempts],
         diagram,
         [Key(CLASSES[undo], undo, MEANINGS[undo]) for undo in diagram.undos],
-        _chapters(story),
+        _groups(story),
     )
 
 
@@ -127,18 +127,18 @@ def _attempt(row: Row, story: Story) -> Attempt:
     )
 
 
-def _chapters(story: Story) -> list[Chapter]:
-    chapters: list[Chapter] = []
+def _groups(story: Story) -> list[RowGroup]:
+    groups: list[RowGroup] = []
     last: Undo | None = None
     for number, event in enumerate(story.events):
         if event.undo is not last:
-            turns = [no_return(story)] if number == story.no_return else []
-            turns += ["committed"] if number == story.commitment else []
+            milestones = [no_return(story)] if number == story.no_return else []
+            milestones += ["committed"] if number == story.commitment else []
             look, meaning = CLASSES[event.undo], MEANINGS[event.undo]
-            chapters.append(Chapter(look, event.undo, meaning, tuple(turns), []))
+            groups.append(RowGroup(look, event.undo, meaning, tuple(milestones), []))
             last = event.undo
-        chapters[-1].rows.append(_event_row(story, event))
-    return chapters
+        groups[-1].rows.append(_event_row(story, event))
+    return groups
 
 
 def _event_row(story: Story, event: Event) -> EventRow:

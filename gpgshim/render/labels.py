@@ -17,7 +17,7 @@ NARROW, WIDE = 343, 656
 _LETTER = 7.3  # width in pixels of one letter, in the typeface of the labels
 _LONGEST_NAME = 10  # characters of a party's name, on a narrow page
 _CLOCK = 50  # width in pixels of an event's time before its label
-_LABEL = 19  # from the top of a row to the base line of its label, in pixels
+_LABEL = 19  # from the top of a strip to the base line of its label, in pixels
 _LEFT = EVENTS + 1
 _CENTRE = (EVENTS + 100) / 2
 
@@ -32,7 +32,8 @@ def event_labels(
 ) -> Iterator[Label]:
     """The label of an event: on a narrow page at the left, on a wide page above its arrow.
 
-    `top` is that of the row. `middle` is that of the arrow, in percent; a moment has a point there.
+    `top` is that of the strip. `middle` is that of the arrow, in percent; a moment has its point
+    there.
     """
     role = Role.STRONG if is_strong else Role.EVENT
     y = top + _LABEL

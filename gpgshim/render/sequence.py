@@ -1,7 +1,7 @@
-"""The rows of a job's sequence diagram, from top to bottom, without positions.
+"""The strips of a job's sequence diagram, from top to bottom, without positions.
 
-Rule 1: pure: a story in, rows out. `diagram` gives the rows positions, `svg` prints them.
-Rule 2: a row has all the text that it shows. Only this module reads the events of a diagram.
+Rule 1: pure: a story in, strips out. `diagram` gives the strips positions, `svg` prints them.
+Rule 2: a strip has all the text that it shows. Only this module reads the events of a diagram.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from gpgshim.summary.story import Event, Kind, Party, Story, Undo
 
 #: If a story has more events, the diagram omits some, and says where.
 MOST_EVENTS = 160
-#: A pause is a row if it is at least this part of the whole time, and this many seconds.
+#: A pause is a strip if it is at least this part of the whole time, and this many seconds.
 PAUSE_PART, PAUSE_SECONDS = 0.04, 0.5
 
 
-class Turn(StrEnum):
+class Milestone(StrEnum):
     """The moments that have a line across the whole diagram. The value is the CSS class."""
 
     NO_RETURN = "no-return"
@@ -30,7 +30,7 @@ class Turn(StrEnum):
 class Across(NamedTuple):
     """A line across the diagram, with its text; `at` is in seconds."""
 
-    turn: Turn
+    milestone: Milestone
     words: str
     at: float
 
@@ -71,7 +71,7 @@ class Moment(NamedTuple):
     ends: int | None
 
 
-Row = Across | Change | Pause | Message | Moment
+Strip = Across | Change | Pause | Message | Moment
 
 #: Kinds of events whose text is bold.
 _STRONG = (Kind.DISK, Kind.OUTCOME, Kind.MESSAGE)
@@ -79,27 +79,27 @@ _ON_DISK = (Kind.DISK, Kind.OUTCOME)
 _ANSWERS = (Kind.ANSWER, Kind.REPORT)
 
 
-def rows_of(story: Story, is_live: bool, end: float | None) -> list[Row]:
-    """The rows. `end` is the end of the time scale, in seconds; None if there is no scale."""
-    rows: list[Row] = []
+def strips_of(story: Story, is_live: bool, end: float | None) -> list[Strip]:
+    """The strips. `end` is the end of the time scale, in seconds; None if there is no scale."""
+    strips: list[Strip] = []
     before: Event | None = None
     undo: Undo | None = None
     for number, event in _choose(story):
         if event is None:
-            rows.append(Pause(f"{number} events omitted: see the table"))
+            strips.append(Pause(f"{number} events omitted: see the table"))
             continue
         if before is not None and before.at is not None and event.at is not None:
-            rows += _pause(before.at, event.at, end, PAUSE_PART)
+            strips += _pause(before.at, event.at, end, PAUSE_PART)
         if event.undo is not undo:
-            rows += _change(story, number, event)
+            strips += _change(story, number, event)
             undo = event.undo
-        rows += _rows_of_event(story, event)
+        strips += _strips_of_event(story, event)
         before = event
     if is_live:
         if before is not None and before.at is not None and end is not None:
-            rows += _pause(before.at, end, end, 0)
-        rows.append(Across(Turn.NOW, f"now: waits for {story.waits_for}", end or 0.0))
-    return rows
+            strips += _pause(before.at, end, end, 0)
+        strips.append(Across(Milestone.NOW, f"now: waits for {story.waits_for}", end or 0.0))
+    return strips
 
 
 def _choose(story: Story) -> Iterator[tuple[int, Event | None]]:
@@ -109,9 +109,9 @@ def _choose(story: Story) -> Iterator[tuple[int, Event | None]]:
     if len(events) > MOST_EVENTS:
         shown = set(range(MOST_EVENTS * 2 // 3))
         shown |= set(range(len(events) - MOST_EVENTS // 3, len(events)))
-        for turn in (story.no_return, story.commitment):
-            if turn is not None:
-                shown |= set(range(turn - 3, turn + 4))
+        for number in (story.no_return, story.commitment):
+            if number is not None:
+                shown |= set(range(number - 3, number + 4))
     omitted = 0
     for number, event in enumerate(events):
         if number not in shown:
@@ -123,26 +123,26 @@ def _choose(story: Story) -> Iterator[tuple[int, Event | None]]:
         yield number, event
 
 
-def _pause(since: float, until: float, end: float | None, part: float) -> list[Row]:
+def _pause(since: float, until: float, end: float | None, part: float) -> list[Strip]:
     seconds = until - since
     if end is None or seconds < max(PAUSE_SECONDS, end * part):
         return []
     return [Pause(f"no event for {duration(seconds)}")]
 
 
-def _change(story: Story, number: int, event: Event) -> list[Row]:
+def _change(story: Story, number: int, event: Event) -> list[Strip]:
     at = event.at or 0.0
-    rows: list[Row] = []
+    strips: list[Strip] = []
     if number == story.no_return:
         is_seen = event.undo is Undo.ASKING
         words = "point of no return" if is_seen else "from here on the state is not known"
-        rows.append(Across(Turn.NO_RETURN, words, at))
+        strips.append(Across(Milestone.NO_RETURN, words, at))
     if number == story.commitment:
-        rows.append(Across(Turn.COMMITTED, "committed", at))
-    return [*rows, Change(event.undo, at)]
+        strips.append(Across(Milestone.COMMITTED, "committed", at))
+    return [*strips, Change(event.undo, at)]
 
 
-def _rows_of_event(story: Story, event: Event) -> list[Row]:
+def _strips_of_event(story: Story, event: Event) -> list[Strip]:
     gpg = f"gpg {event.number}" if event.number else "gpg"
     is_strong = event.kind in _STRONG
     if event.kind is Kind.ASK:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from gpgshim.render.sequence import Turn
+from gpgshim.render.sequence import Milestone
 from gpgshim.summary.story import Undo
 
 # Columns, in percent: the text of the ticks ends, the time bar, and the area of the events begins.
@@ -40,7 +40,7 @@ class Role(StrEnum):
     CLOCK = "clock"
     CHANGE = "change"
     PAUSE = "pause"
-    TURN = "turn"
+    MILESTONE = "milestone"
 
 
 class Span(NamedTuple):
@@ -138,10 +138,10 @@ class Label(NamedTuple):
     width: Width = Width.ALL
 
 
-class TurnLine(NamedTuple):
+class MilestoneLine(NamedTuple):
     """A line across the whole diagram; `bar_y` is its time on the bar, None without a scale."""
 
-    turn: Turn
+    milestone: Milestone
     y: float
     bar_y: float | None
 
@@ -158,5 +158,5 @@ Shape = (
     | Point
     | Guide
     | Label
-    | TurnLine
+    | MilestoneLine
 )

@@ -22,13 +22,13 @@ from gpgshim.render.shapes import (
     Label,
     Lane,
     Lead,
+    MilestoneLine,
     Point,
     Run,
     Shape,
     Span,
     TickMark,
     TimeBar,
-    TurnLine,
     Width,
 )
 from gpgshim.summary.story import Undo
@@ -162,12 +162,12 @@ def _label(label: Label) -> str:
     return _element("text", escape(label.words), *full, class_=look, **position)
 
 
-def _turn_line(line: TurnLine) -> str:
-    look = f"turn-line {line.turn}"
+def _milestone_line(line: MilestoneLine) -> str:
+    look = f"milestone-line {line.milestone}"
     across = _line(look, EVENTS, line.y, 100, line.y)
     if line.bar_y is None:
         return across
-    lead = _line(f"{look} turn-lead", BAR_END, line.bar_y, EVENTS, line.y)
+    lead = _line(f"{look} milestone-lead", BAR_END, line.bar_y, EVENTS, line.y)
     return across + lead + _line(look, TICKS, line.bar_y, BAR_END, line.bar_y)
 
 
@@ -184,5 +184,5 @@ PRINTERS: dict[type, Callable[[Any], str]] = {
     Point: _point,
     Guide: _guide,
     Label: _label,
-    TurnLine: _turn_line,
+    MilestoneLine: _milestone_line,
 }

@@ -13,7 +13,7 @@ from gpgshim.core.transcript import parse
 from gpgshim.render import diagram
 from gpgshim.render.diagram import HEIGHTS, Diagram, draw
 from gpgshim.render.labels import event_labels
-from gpgshim.render.sequence import Row, Turn
+from gpgshim.render.sequence import Milestone, Strip
 from gpgshim.render.shapes import (
     Anchor,
     Arrow,
@@ -23,12 +23,12 @@ from gpgshim.render.shapes import (
     Label,
     Lane,
     Lead,
+    MilestoneLine,
     Point,
     Role,
     Run,
     TickMark,
     TimeBar,
-    TurnLine,
     Width,
 )
 from gpgshim.summary.story import Undo, tell
@@ -51,20 +51,20 @@ def labels(drawn: Diagram, width: Width) -> dict[str, Label]:
     return {each.words: each for each in only(drawn, Label) if each.width in (width, Width.ALL)}
 
 
-def test_every_type_of_row_is_drawn() -> None:
-    assert set(HEIGHTS) == set(diagram._DRAW) == set(get_args(Row))
+def test_every_type_of_strip_is_drawn() -> None:
+    assert set(HEIGHTS) == set(diagram._DRAW) == set(get_args(Strip))
 
 
 def test_the_point_of_no_return_is_to_scale_on_the_bar() -> None:
     drawn = diagram_of(UPLOADED)
     (bar,) = only(drawn, TimeBar)
     length = bar.span.bottom - bar.span.top
-    lines = {line.turn: line for line in only(drawn, TurnLine)}
-    assert set(lines) == {Turn.NO_RETURN, Turn.COMMITTED}
-    assert lines[Turn.NO_RETURN].bar_y == pytest.approx(bar.span.top + length * 1.25 / 9.002)
-    assert lines[Turn.COMMITTED].bar_y == pytest.approx(bar.span.top + length * 2.001 / 9.002)
+    lines = {line.milestone: line for line in only(drawn, MilestoneLine)}
+    assert set(lines) == {Milestone.NO_RETURN, Milestone.COMMITTED}
+    assert lines[Milestone.NO_RETURN].bar_y == pytest.approx(bar.span.top + length * 1.25 / 9.002)
+    assert lines[Milestone.COMMITTED].bar_y == pytest.approx(bar.span.top + length * 2.001 / 9.002)
     # Above the line are the call and the request; below it is the next state.
-    y = lines[Turn.NO_RETURN].y
+    y = lines[Milestone.NO_RETURN].y
     found = labels(drawn, Width.WIDE)
     assert found["gpg 1: may I sign?"].y < found["point of no return"].y < y
     assert y < found["being asked"].y < found["on disk: unknown"].y
@@ -93,9 +93,9 @@ def test_the_bands_follow_each_other_down_to_the_end() -> None:
         assert undos == [Undo.RETRIABLE, Undo.ASKING, Undo.FINAL]
     (bar,) = only(drawn, TimeBar)
     assert parts[-1].span.bottom == bar.span.bottom
-    lines = {line.turn: line.y for line in only(drawn, TurnLine)}
+    lines = {line.milestone: line.y for line in only(drawn, MilestoneLine)}
     tops = [band.span.top for band in bands[1:]]
-    assert tops == [lines[Turn.NO_RETURN], lines[Turn.COMMITTED]]
+    assert tops == [lines[Milestone.NO_RETURN], lines[Milestone.COMMITTED]]
     assert drawn.undos == (Undo.RETRIABLE, Undo.ASKING, Undo.FINAL)
 
 
@@ -140,7 +140,7 @@ def test_without_a_scale_there_is_no_bar(text: str) -> None:
     assert not drawn.is_to_scale
     kinds = {type(shape) for shape in drawn.shapes}
     assert not kinds & {TimeBar, BarPart, Lead, Guide, TickMark}
-    assert all(line.bar_y is None for line in only(drawn, TurnLine))
+    assert all(line.bar_y is None for line in only(drawn, MilestoneLine))
 
 
 def test_a_job_without_length_has_no_bar() -> None:
@@ -149,9 +149,9 @@ def test_a_job_without_length_has_no_bar() -> None:
 
 def test_a_job_under_way_ends_with_a_line_and_dotted_lanes() -> None:
     drawn = diagram_of(ASKED, True, 10.0)
-    line = only(drawn, TurnLine)[-1]
+    line = only(drawn, MilestoneLine)[-1]
     (bar,) = only(drawn, TimeBar)
-    assert (line.turn, line.bar_y) == (Turn.NOW, bar.span.bottom)
+    assert (line.milestone, line.bar_y) == (Milestone.NOW, bar.span.bottom)
     assert only(drawn, Lane)[0].pauses[-1].bottom == bar.span.bottom
 
 

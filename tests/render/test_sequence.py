@@ -1,4 +1,4 @@
-"""Does the sequence diagram of a job have the rows of its events, in their order?"""
+"""Does the sequence diagram of a job have the strips of its events, in their order?"""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gpgshim.render.sequence import (
     Across,
     Change,
     Message,
+    Milestone,
     Moment,
     Pause,
-    Row,
-    Turn,
-    rows_of,
+    Strip,
+    strips_of,
 )
 from gpgshim.summary.story import Party, Undo, tell
 from tests.support.pages import ASKED, FIXTURES, HEAD, STARTED, UPLOADED, many
@@ -24,16 +24,16 @@ from tests.support.pages import ASKED, FIXTURES, HEAD, STARTED, UPLOADED, many
 BEGUN = HEAD + STARTED + "! uncommitted\n"
 
 
-def rows(text: str, is_live: bool = False, end: float | None = None) -> list[Row]:
-    return rows_of(tell(parse(text.encode())), is_live, end)
+def strips(text: str, is_live: bool = False, end: float | None = None) -> list[Strip]:
+    return strips_of(tell(parse(text.encode())), is_live, end)
 
 
-def words(found: list[Row]) -> list[str]:
-    return [row.undo if isinstance(row, Change) else row.words for row in found]
+def words(found: list[Strip]) -> list[str]:
+    return [strip.undo if isinstance(strip, Change) else strip.words for strip in found]
 
 
 def test_the_rows_of_a_job_that_was_uploaded() -> None:
-    assert words(rows(UPLOADED, end=9.002)) == [
+    assert words(strips(UPLOADED, end=9.002)) == [
         "retriable",
         "on disk: uncommitted",
         "no event for 1.000 s",
@@ -58,7 +58,7 @@ def test_the_rows_of_a_job_that_was_uploaded() -> None:
 
 
 def test_a_row_says_what_it_is() -> None:
-    found = {row.words: row for row in rows(UPLOADED) if not isinstance(row, Change)}
+    found = {strip.words: strip for strip in strips(UPLOADED) if not isinstance(strip, Change)}
     P = Party
     assert found["debsign: gpg -b f"] == Message(P.DGIT, P.GPG, "debsign: gpg -b f", 1.0)
     assert found["gpg 1: may I sign?"] == Message(P.GPG, P.SUPERVISOR, "gpg 1: may I sign?", 1.0)
@@ -73,22 +73,22 @@ def test_a_row_says_what_it_is() -> None:
     assert found["on disk: unknown"] == Moment(
         P.SUPERVISOR, "on disk: unknown", 1.25, True, True, None
     )
-    assert found["point of no return"] == Across(Turn.NO_RETURN, "point of no return", 1.25)
-    assert found["committed"] == Across(Turn.COMMITTED, "committed", 2.001)
+    assert found["point of no return"] == Across(Milestone.NO_RETURN, "point of no return", 1.25)
+    assert found["committed"] == Across(Milestone.COMMITTED, "committed", 2.001)
 
 
 def test_a_job_without_a_request_has_no_line_across() -> None:
-    found = rows(BEGUN + "+4.000 % exit 1\n+4.001 retriable\n")
-    assert not [row for row in found if isinstance(row, Across)]
-    assert [row for row in found if isinstance(row, Change)] == [Change(Undo.RETRIABLE, 0.0)]
+    found = strips(BEGUN + "+4.000 % exit 1\n+4.001 retriable\n")
+    assert not [strip for strip in found if isinstance(strip, Across)]
+    assert [strip for strip in found if isinstance(strip, Change)] == [Change(Undo.RETRIABLE, 0.0)]
 
 
 def test_a_torn_journal_has_another_text_at_its_point_of_no_return() -> None:
-    assert "from here on the state is not known" in words(rows(BEGUN + "+1.25"))
+    assert "from here on the state is not known" in words(strips(BEGUN + "+1.25"))
 
 
 def test_an_unknown_command_and_an_unknown_caller() -> None:
-    found = words(rows(BEGUN + "+1.0 ? gpg --new-command\n+1.1 = no why\n"))
+    found = words(strips(BEGUN + "+1.0 ? gpg --new-command\n+1.1 = no why\n"))
     assert found[3:] == ["gpg 1: may I?", "gpg 1: no: why"]
 
 
@@ -101,41 +101,45 @@ def test_an_unknown_command_and_an_unknown_caller() -> None:
     ],
 )
 def test_a_job_under_way_ends_now(end: float | None, expected: list[str]) -> None:
-    found = rows(ASKED, True, end)
+    found = strips(ASKED, True, end)
     assert words(found)[-len(expected) - 1 :] == ["commit-to-public-upload", *expected]
-    assert found[-1] == Across(Turn.NOW, expected[-1], end or 0.0)
+    assert found[-1] == Across(Milestone.NOW, expected[-1], end or 0.0)
 
 
 def test_a_job_under_way_without_times_or_events() -> None:
-    assert words(rows(BEGUN, True, 10))[-1].startswith("now: waits for the job")
-    assert len(rows(HEAD + STARTED, True, 10)) == 4
+    assert words(strips(BEGUN, True, 10))[-1].startswith("now: waits for the job")
+    assert len(strips(HEAD + STARTED, True, 10)) == 4
 
 
 def omissions(text: str) -> list[int]:
-    pauses = [row.words for row in rows(text) if isinstance(row, Pause)]
+    pauses = [strip.words for strip in strips(text) if isinstance(strip, Pause)]
     return [int(each.partition(" events omitted")[0]) for each in pauses]
 
 
-def test_a_long_job_has_omissions_but_never_of_a_turn() -> None:
+def test_a_long_job_has_omissions_but_never_of_a_milestone() -> None:
     assert omissions(many(10)) == []
     (omitted,) = omissions(many(5000))
     assert 10007 - MOST_EVENTS - 14 <= omitted <= 10007 - MOST_EVENTS + 1
     assert len(omissions(many(300, before=2000))) == 2
     for text in (many(5000), many(300, before=2000)):
-        turns = [row.turn for row in rows(text) if isinstance(row, Across)]
-        assert turns == [Turn.NO_RETURN, Turn.COMMITTED]
+        milestones = [strip.milestone for strip in strips(text) if isinstance(strip, Across)]
+        assert milestones == [Milestone.NO_RETURN, Milestone.COMMITTED]
     assert len(omissions(BEGUN + "+1.0 = no\n" * 500)) == 1
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_every_event_of_a_recorded_job_has_a_row(path: Path) -> None:
+def test_every_event_of_a_recorded_job_has_a_strip(path: Path) -> None:
     story = tell(parse(path.read_bytes()))
-    found = [row for row in rows_of(story, False, None) if isinstance(row, Message | Moment)]
+    found = [
+        strip for strip in strips_of(story, False, None) if isinstance(strip, Message | Moment)
+    ]
     asks = sum(event.kind == "ask" for event in story.events)
     assert len(found) == len(story.events) + asks  # a request is two arrows
     parties = {
         party
-        for row in found
-        for party in ((row.sender, row.receiver) if isinstance(row, Message) else (row.party,))
+        for strip in found
+        for party in (
+            (strip.sender, strip.receiver) if isinstance(strip, Message) else (strip.party,)
+        )
     }
     assert parties <= set(story.names)

@@ -10,7 +10,7 @@ import pytest
 
 from gpgshim.core.transcript import parse
 from gpgshim.render.page import TEMPLATES, job_page
-from gpgshim.render.sequence import Turn
+from gpgshim.render.sequence import Milestone
 from gpgshim.render.shapes import (
     Anchor,
     Arrow,
@@ -20,6 +20,7 @@ from gpgshim.render.shapes import (
     Label,
     Lane,
     Lead,
+    MilestoneLine,
     Point,
     Role,
     Run,
@@ -27,7 +28,6 @@ from gpgshim.render.shapes import (
     Span,
     TickMark,
     TimeBar,
-    TurnLine,
     Width,
 )
 from gpgshim.render.svg import CLASSES, PRINTERS, print_shapes
@@ -78,13 +78,13 @@ PRINTED: dict[Shape, list[str]] = {
         '<text class="event strong end wide" x="50%" y="30" dx="-12">a ... b'
         "<title>a&lt;b</title></text>"
     ],
-    TurnLine(Turn.NO_RETURN, 30, None): [
-        '<line class="turn-line no-return" x1="19%" y1="30" x2="100%" y2="30"/>'
+    MilestoneLine(Milestone.NO_RETURN, 30, None): [
+        '<line class="milestone-line no-return" x1="19%" y1="30" x2="100%" y2="30"/>'
     ],
-    TurnLine(Turn.NOW, 30, 15): [
-        '<line class="turn-line now" x1="19%" y1="30" x2="100%" y2="30"/>',
-        '<line class="turn-line now turn-lead" x1="14%" y1="15" x2="19%" y2="30"/>',
-        '<line class="turn-line now" x1="10.5%" y1="15" x2="14%" y2="15"/>',
+    MilestoneLine(Milestone.NOW, 30, 15): [
+        '<line class="milestone-line now" x1="19%" y1="30" x2="100%" y2="30"/>',
+        '<line class="milestone-line now milestone-lead" x1="14%" y1="15" x2="19%" y2="30"/>',
+        '<line class="milestone-line now" x1="10.5%" y1="15" x2="14%" y2="15"/>',
     ],
 }  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_each_undo_has_a_look_of_its_own() -> None:
 #: The classes that need no rule of their own, and why.
 NO_RULE = {
     "band": "its colour is that of what can be undone",
-    "committed": "the line is a turn-line without dashes",
+    "committed": "the line is a milestone-line without dashes",
     "retriable-pattern": "no pattern",
 }
 
