@@ -18,6 +18,7 @@ from gpgshim.render.page import job_page
 from gpgshim.render.sequence import MOST_EVENTS
 from gpgshim.summary.rows import row_of
 from gpgshim.summary.story import tell
+from tests import skips
 from tests.scratch import CHECKOUT, Scratch, hear
 from tests.scratch import tell as tell_fifo
 from tests.support.pages import (
@@ -227,6 +228,19 @@ def test_a_file_that_cannot_be_written(scratch: Scratch) -> None:
     (scratch.root / "taken").mkdir()
     assert scratch.gpgshim("show", "j", "--html", "taken").status == 74
     assert [path.name for path in scratch.root.glob("tmp*")] == []
+
+
+def test_with_the_jinja2_of_debian(scratch: Scratch) -> None:
+    python = "/usr/bin/python3"
+    words = [python, "-c", "import click, jinja2"]
+    skips.unless_installed("test", subprocess.run(words, capture_output=True).returncode == 0)
+    scratch.run("exit 1")
+    ours = scratch.gpgshim("show", "j", "--html", "-").out
+    words = [python, "-m", "gpgshim", "show", "j", "--html", "-"]
+    theirs = subprocess.run(words, env=scratch.env, capture_output=True, text=True, check=True)
+    times = r"journal at [^.]*\."
+    assert re.sub(times, "", theirs.stdout) == re.sub(times, "", ours)
+    assert theirs.stderr == ""
 
 
 def test_without_jinja2_one_line_says_what_to_install(scratch: Scratch) -> None:
