@@ -14,8 +14,7 @@ from typing import NoReturn
 
 from gpgshim.cli import shellline
 from gpgshim.system.descriptors import open_standard
-
-UNABLE = 74  #: sysexits' EX_IOERR; the same as errors.Unable, which is not imported yet
+from gpgshim.system.errors import Fact, status_of
 
 #: The signals that end `supervise` before it is ready.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
@@ -30,7 +29,7 @@ def main() -> NoReturn:
     try:
         status = _run()
     except KeyboardInterrupt:
-        status = 128 + signal.SIGINT
+        status = status_of(KeyboardInterrupt())
     finally:
         if for_shell:
             shellline.refuse()
@@ -48,9 +47,10 @@ def _run() -> int:
             setattr(sys, name, os.fdopen(fd, mode, closefd=False))
         from gpgshim.cli import verbs as cli
     except (OSError, ImportError, MemoryError) as error:
-        text = f"gpgshim: {type(error).__name__}: {error}; nothing was started"
+        # Not log.report(), whose modules may be what cannot be imported.
+        text = f"gpgshim: {type(error).__name__}: {error}; {Fact.NOTHING_STARTED.value}"
         os.write(2, text.replace("\n", "\\n").encode("utf-8", "backslashreplace") + b"\n")
-        return UNABLE
+        return status_of(error)
     return cli.main(closed)
 
 

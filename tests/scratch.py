@@ -69,6 +69,16 @@ class Done(NamedTuple):
     err: str
 
 
+def message(err: str, who: str = "gpgshim") -> tuple[str, str]:
+    """(text, hint) of the one message that `err` has, of `who`; the hint may be empty."""
+    starts = (f"{who}: ", f"{who}: hint: ")
+    lines = err.splitlines()
+    assert 1 <= len(lines) <= 2 and err.endswith("\n"), err
+    shown = [line.removeprefix(start) for line, start in zip(lines, starts, strict=False)]
+    assert all(map(str.__ne__, shown, lines)), err
+    return shown[0], shown[1] if shown[1:] else ""
+
+
 class Key(NamedTuple):
     """A key without a passphrase, and the log of the agent that has it."""
 

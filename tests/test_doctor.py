@@ -142,7 +142,7 @@ def test_settings(machine: Machine) -> None:
     file.write_text("gpg = 3\n")
     checks = machine.examine()
     assert to_mend(checks) == {"settings"}  # one slip, one finding
-    assert f"{file}:1: gpg is an absolute path" in words_of(checks, "settings")
+    assert f"{file}:1: gpg must be an absolute path" in words_of(checks, "settings")
     for name in {"dgit"} | NO_GPG:
         assert checks[name]["result"] == "note"
         assert words_of(checks, name) == "not looked at, because of what `settings` found"

@@ -261,7 +261,7 @@ def test_without_jinja2_one_line_says_what_to_install(scratch: Scratch) -> None:
     assert done[()].returncode == 0
     page = done["--html", "page.html"]
     assert (page.returncode, page.stdout) == (78, "")
-    assert "has no module jinja2; no page was written" in page.stderr
+    assert "has no module jinja2; nothing was written" in page.stderr
     assert "install python3-jinja2" in page.stderr
 
 

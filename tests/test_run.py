@@ -29,6 +29,7 @@ from tests.scratch import (
     finish,
     hear,
     listening,
+    message,
     read_line,
     tell,
     wait_for,
@@ -240,7 +241,7 @@ def test_commit_command_that_cannot_be_run(
     done = scratch.gpgshim(*words, *(["--", "touch", "started"] if verb == "run" else []))
     assert done.status == 78
     assert f"the command that is asked to commit cannot be run: {scratch.root}/commit" in done.err
-    assert fault in done.err and done.err.endswith("; nothing was started\n")
+    assert fault in done.err and message(done.err)[0].endswith("; nothing was started")
     assert not (scratch.root / "started").exists()
     assert scratch.journals() == scratch.jobs() == []
 

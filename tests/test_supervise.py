@@ -278,4 +278,4 @@ g close --status $?
     assert done.stdout == "uploaded\nuploaded\n", (scratch.root / "said").read_text()
     assert scratch.calls() == ["-s f", "-s f"]
     said = (scratch.root / "said").read_text()
-    assert "is a stunt, not the real gpg: if its job is over, take it off PATH: `PATH=" in said
+    assert "hint: if the job of this stunt is over, take it off PATH: `PATH=" in said

@@ -194,8 +194,7 @@ class Command:
         _, fault = self._find()
         if fault:
             raise Misconfigured(
-                f"the command that is asked to commit cannot be run: {escape(fault)};"
-                " nothing was started"
+                f"the command that is asked to commit cannot be run: {escape(fault)}"
             )
 
     def reach(self) -> None:
@@ -330,8 +329,7 @@ class ManagerAt(Manager):
             self._peer.connect(self._path)
             self._peer.setblocking(True)
         except GpgshimError as error:
-            reason = str(error).removesuffix("; nothing was started")
-            raise OSError(errno.EPERM, f"the manager at {self._path}: {reason}") from error
+            raise OSError(errno.EPERM, f"the manager at {self._path}: {error.seen}") from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise OSError(error.errno, f"the manager at {self._path}: {reason}") from error
@@ -359,15 +357,12 @@ def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
     kind, colon, path = commit.partition(":")
     if colon and kind == "o2m":
         if not path or len(os.fsencode(path)) > 107 or "\0" in path:
-            raise Misused(
-                f"--commit {escape(commit)!r}: a socket's path has 1 to 107 bytes;"
-                " nothing was started"
-            )
+            raise Misused(f"--commit {escape(commit)!r}: a socket's path has 1 to 107 bytes")
         return ManagerAt(os.path.abspath(path))
     try:
         words = shlex.split(commit)
     except ValueError as error:
-        raise Misused(f"--commit {escape(commit)!r}: {error}; nothing was started") from None
+        raise Misused(f"--commit {escape(commit)!r}: {error}") from None
     if not words:
-        raise Misused("--commit: the command is empty; nothing was started")
+        raise Misused("--commit: the command is empty")
     return Command(words, environ)

@@ -26,16 +26,12 @@ def announce(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -
         try:
             prepare()
         except OSError as error:
-            raise Unable(
-                f"there is no supervisor: {error.strerror}; nothing was started"
-            ) from error
+            raise Unable(f"the supervisor cannot be started: {error.strerror}") from error
         try:
             shellline.give(line)
         except OSError as error:
-            raise Unable(
-                f"stdout: {error.strerror}: the line for the shell cannot be written;"
-                " nothing was started"
-            ) from error
+            seen = f"the line for the shell cannot be written to stdout: {error.strerror}"
+            raise Unable(seen) from error
     except BaseException:
         undo()
         raise
@@ -52,7 +48,7 @@ def go(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -> None
         child = os.fork()
     except OSError as error:
         undo()
-        raise Unable(f"there is no supervisor: {error.strerror}; nothing was started") from error
+        raise Unable(f"the supervisor cannot be started: {error.strerror}") from error
     if child:
         os.close(writer)
         _wait_until_ready(child, reader)
@@ -61,7 +57,8 @@ def go(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -> None
         os.setsid()
         announce(line, prepare, undo)
     except BaseException as error:
-        os.write(writer, str(error).encode("utf-8", "backslashreplace"))
+        hint = getattr(error, "hint", "")
+        os.write(writer, f"{error}\0{hint}".encode("utf-8", "backslashreplace"))
         os._exit(1)
     release_inherited()
     for fd in (0, 1, 2):
@@ -80,4 +77,5 @@ def _wait_until_ready(child: int, reader: int) -> None:
         raise
     if said == _READY:
         os._exit(0)
-    raise Unable(said.decode() or "the supervisor ended before it was ready; nothing was started")
+    seen, _, hint = said.decode().partition("\0")
+    raise Unable(seen or "the supervisor ended before it was ready", hint=hint)

@@ -22,7 +22,7 @@ from gpgshim.history.jobs import Found, attempts_of, read_row, split
 from gpgshim.history.journal import is_under_way, read_plain
 from gpgshim.summary.rows import Row
 from gpgshim.system import places
-from gpgshim.system.errors import GpgshimError, Malformed, Misconfigured, Misused, Unable
+from gpgshim.system.errors import Fact, GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.system.log import Level, say
 
 
@@ -55,8 +55,9 @@ def write_page(job: str, file: Path) -> None:
         from gpgshim.render.page import job_page
     except ModuleNotFoundError as error:
         raise Misconfigured(
-            f"a page needs Jinja2, but {sys.executable} has no module {error.name}; no page was"
-            " written (hint: install python3-jinja2, or show the job without --html)"
+            f"a page needs Jinja2, but {sys.executable} has no module {error.name}",
+            Fact.NOTHING_WRITTEN,
+            hint="install python3-jinja2, or show the job without --html",
         ) from None
 
     told = find(job)
@@ -98,9 +99,10 @@ def find(job: str) -> Told:
         if attempts := attempts_of(directory, job):
             if is_attempt:
                 say(
-                    f"{job} is the name of a job, and of attempt {attempt} of the job {name}, which"
-                    f" `gpgshim show {path}` shows",
+                    f"{job} is the name of a job, which is shown, and of attempt {attempt} of the"
+                    f" job {name}",
                     Level.NOTICE,
+                    hint=f"`gpgshim show {path}` shows that attempt",
                 )
             path = Path(attempts[-1].path)
         elif is_attempt:
@@ -130,11 +132,11 @@ def _no_such(directory: Path, job: str) -> GpgshimError:
     jobs = {split(name)[0] for name in names}
     # A missing attempt of an existing job is the more likely mistake.
     near = [*({split(job)[0]} & jobs), *difflib.get_close_matches(job, jobs, n=1)]
-    meant = f"is {near[0]!r} meant?" if near else "`gpgshim status --all` has those that there are"
+    hint = f"did you mean {near[0]!r}?" if near else "`gpgshim status --all` lists all jobs"
     if os.path.isfile(job):
-        meant = f"the file of that name is ./{escape(job)}"
-    return Misused(f"there is no journal of a job {escape(job)!r} in {directory}: {meant}")
+        hint = f"to show the file of that name, write ./{escape(job)}"
+    return Misused(f"there is no journal of a job {escape(job)!r} in {directory}", hint=hint)
 
 
 def _is_none(path: Path, error: TranscriptError) -> Malformed:
-    return Malformed(f"{path} is not a journal ({error}): take the job for unknown")
+    return Malformed(f"{path} is not a journal: {error}", Fact.STATE_UNKNOWN)

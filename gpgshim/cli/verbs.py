@@ -39,13 +39,26 @@ from gpgshim.supervisor.attempt import (
     made_up_name,
     table_of,
 )
-from gpgshim.system import places
+from gpgshim.system import log, places
 from gpgshim.system.descriptors import release_inherited
-from gpgshim.system.errors import GpgshimError, Malformed, Misconfigured, Misused, Stopped, Unable
+from gpgshim.system.errors import (
+    Fact,
+    GpgshimError,
+    Malformed,
+    Misconfigured,
+    Misused,
+    Stopped,
+    Unable,
+    before_the_job,
+    status_of,
+)
 from gpgshim.system.log import LEVELS, say
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+#: The hint for an error after which a job may be running.
+SEE_STATUS = "if a job was running, see `gpgshim status`"
 
 #: For verbs that take another program's words: from the first word that is not ours on.
 _WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -65,37 +78,49 @@ def main(closed: frozenset[int] = frozenset()) -> int:
     except click.UsageError as error:
         if _verb_of(error) == "gpgshim":
             shellline.refuse()  # the user may have meant `supervise`
-        text = error.format_message().removesuffix(".")
-        for said in (". (Did you", ". Did you", " Did you"):  # by click's version
-            text = text.replace(said, said.removeprefix(".").replace(" Did", "; did"))
-        say(f"{text} (see {_verb_of(error)} --help); nothing was done")
+        log.report(_misused(error))
         return Misused.status
     except click.ClickException as error:
-        say(error.format_message())
+        log.report(Misused(error.format_message()))
         return Misused.status
     except GpgshimError as error:
-        say(str(error))
-        return error.status
+        log.report(error)
+        return status_of(error)
     except (ImportError, MemoryError) as error:  # Python's own errors, at any point of the run
-        say(f"{type(error).__name__}: {error}; if a job was started, see `gpgshim status`")
-        return Unable.status
-    except Stopped as stopped:
-        return 128 + stopped.number
+        log.report(Unable(f"{type(error).__name__}: {error}", hint=SEE_STATUS))
+        return status_of(error)
+    except Stopped as error:
+        return status_of(error)
     except click.Abort:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        _give_up_stdout()
-        return 128 + signal.SIGPIPE
+        return status_of(KeyboardInterrupt())
     except OSError as error:
-        _give_up_stdout()
-        # An error about a file with a name shows that name; stdout has none.
-        where = escape(str(error.filename or "stdout"))
-        say(f"{where}: {error.strerror}; if a job was started, see `gpgshim status`")
-        return Unable.status
+        # Python would complain about its stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            # An error about a file with a name shows that name; stdout has none.
+            where = escape(str(error.filename or "stdout"))
+            log.report(Unable(f"{where}: {error.strerror}", hint=SEE_STATUS))
+        return status_of(error)
 
 
-def _give_up_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python complains at its end
+class NoSuchVerb(click.UsageError):
+    """An unknown verb; `possibilities` are the verbs that the user may have meant."""
+
+    def __init__(self, verb: str, possibilities: list[str], ctx: click.Context) -> None:
+        super().__init__(f"there is no verb {escape(verb)!r}", ctx)
+        self.possibilities = possibilities
+
+
+def _misused(error: click.UsageError) -> Misused:
+    """click's error as ours."""
+    seen, near = error.format_message().removesuffix("."), list[str]()
+    if isinstance(error, click.NoSuchOption):
+        seen, near = f"there is no option {error.option_name}", list(error.possibilities or ())
+    if isinstance(error, NoSuchVerb):
+        near = error.possibilities
+    help_of = f"see `{_verb_of(error)} --help`"
+    hint = f"did you mean {near[0]!r}? Otherwise {help_of}" if near else help_of
+    return Misused(seen, Fact.NOTHING_DONE, hint=hint)
 
 
 def _verb_of(error: click.UsageError) -> str:
@@ -118,12 +143,7 @@ class Verbs(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], self.commands, n=1)
-            meant = (
-                f"is it {near[0]!r} that is meant?"
-                if near
-                else f"there are {', '.join(self.commands)}"
-            )
-            ctx.fail(f"no verb {escape(args[0])!r}: {meant}")
+            raise NoSuchVerb(args[0], near, ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -226,7 +246,7 @@ def _job_name(given: str | None) -> str:
     try:
         return check_job_name(given)
     except Misconfigured as error:
-        raise Misused(f"--job: {error}") from None
+        raise Misused(f"--job: {error.seen}") from None
 
 
 def _authority_of(now: config.Settings, job: str) -> Authority:
@@ -274,23 +294,24 @@ def run(
     Example:
       gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
     """
-    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
-    name = _job_name(job)
-    authority = _authority_of(now, name)
-    called = now.commit or "nobody"
-    words = quote(mask.of_words(command))
-    followup.load(now, record)
-    _stop_on((signal.SIGINT,))
-    attempt = Attempt(
-        name,
-        authority,
-        called,
-        words,
-        now.deadline,
-        now.gpg,
-        observe=now.observe,
-        keeps_path=job is not None and not now.observe,
-    )
+    with before_the_job():
+        now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+        name = _job_name(job)
+        authority = _authority_of(now, name)
+        called = now.commit or "nobody"
+        words = quote(mask.of_words(command))
+        followup.load(now, record)
+        _stop_on((signal.SIGINT,))
+        attempt = Attempt(
+            name,
+            authority,
+            called,
+            words,
+            now.deadline,
+            now.gpg,
+            observe=now.observe,
+            keeps_path=job is not None and not now.observe,
+        )
     try:
         try:
             attempt.start(list(command))
@@ -305,7 +326,8 @@ def run(
         attempt.give_up()
         raise
     except Unable as error:
-        raise Unable(f"{error}; the job itself ended with status {attempt.status}") from error
+        seen = f"the job ended with status {attempt.status}, but {error.seen}"
+        raise Unable(seen, error.fact, hint=error.hint) from error
     finally:
         followup.tried("the end of the attempt", attempt.end)
         followup.follow(attempt.journal, now)
@@ -355,21 +377,22 @@ def supervise(
       line=$(gpgshim supervise --commit 'ask-the-release-team') && eval "$line" && make release
       gpgshim close --status $?
     """
-    if 1 in closed:
-        raise Misused("stdout is closed: there is no place for the line; nothing was started")
-    now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
-    if now.commit == "ask" and not foreground:
-        raise Misused("--commit ask needs a terminal, and so --foreground; nothing was started")
-    name = _job_name(job)
-    authority = _authority_of(now, name)
-    asked = now.commit or "nobody"
-    followup.load(now)
-    _stop_on(PASSED_ON)
-    attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
-    supervisor = attempt.supervisor
-    announce = background.announce if foreground else background.go
-    line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"
-    announce(line, attempt.end_on_signals, attempt.abandon)
+    with before_the_job():
+        if 1 in closed:
+            raise Misused("stdout is closed, so the line for the shell cannot be printed")
+        now = settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+        if now.commit == "ask" and not foreground:
+            raise Misused("--commit ask needs a terminal", hint="add --foreground")
+        name = _job_name(job)
+        authority = _authority_of(now, name)
+        asked = now.commit or "nobody"
+        followup.load(now)
+        _stop_on(PASSED_ON)
+        attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
+        supervisor = attempt.supervisor
+        announce = background.announce if foreground else background.go
+        line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"
+        announce(line, attempt.end_on_signals, attempt.abandon)
     _tell_systemd()
     try:
         supervisor.serve()
@@ -398,15 +421,17 @@ def close(status: int | None, directory: Path | None) -> int:
     job = directory or _job_on_path()
     if not (job / "bin").is_dir():
         raise Misconfigured(
-            f"{escape(str(job))} is not, or no longer, a job's directory, whose bin is on the job's"
-            " PATH; nothing was closed (`gpgshim status` has what is true of each job)"
+            f"{escape(str(job))} is not a job's directory, or no longer one",
+            Fact.NOTHING_CLOSED,
+            hint="`gpgshim status` lists the jobs; a job's directory is the one whose bin is on"
+            " its PATH",
         )
     try:
         answer, told = ask.ask(str(job), wire.END, "" if status is None else str(status))
     except ask.NoAnswer as error:
-        raise Misconfigured(f"{error}; its journal tells what is true of the job") from None
+        raise Misconfigured(str(error), hint="`gpgshim status` reads the job's journal") from None
     if answer != wire.CLOSED:
-        raise Unable(f"the supervisor of {job} knows no outcome: {told}")
+        raise Unable(f"the supervisor of {job} does not know the outcome: {told}")
     state, _, outcome = told.partition(" ")
     click.echo(outcome)
     say(f"{outcome} ({state})")
@@ -450,7 +475,7 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
     from gpgshim.history import jobs
 
     if all_jobs and newest is not None:
-        raise Misused("-n and --all do not go together")
+        raise Misused("-n and --all exclude each other")
     directory = places.state_directory(dict(os.environ))
     number = None if all_jobs else jobs.NEWEST if newest is None else newest
     if watch is not None:
@@ -503,7 +528,7 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
     from gpgshim.stunts import plainfile
 
     if json_lines and words:
-        raise Misused("--json-lines reads its cases from stdin: no words after it")
+        raise Misused("--json-lines reads its cases from stdin, so no word may follow it")
     search = os.environ.get("PATH", os.defpath)
     table = optiontable.load(
         table_of(find_gpg(search, settings_for(gpg=gpg).gpg), caller_environ())
@@ -609,8 +634,8 @@ def show_metrics(as_json: bool, textfile: Path | None) -> int:
     if textfile:
         if textfile.suffix != ".prom":
             raise Misused(
-                f"{escape(str(textfile))}: node_exporter reads only names that end in .prom;"
-                " nothing was written"
+                f"{escape(str(textfile))}: node_exporter reads only names that end in .prom",
+                Fact.NOTHING_WRITTEN,
             )
         try:
             tally.write_textfile(textfile, sums)
@@ -673,8 +698,9 @@ def _job_on_path() -> Path:
             if each.startswith("/") and places.is_stunt(gpg):
                 return gpg.parent.parent
     raise Misused(
-        "no job's stunts are on PATH: eval what `gpgshim supervise` printed, or name the job's"
-        " directory; nothing was closed"
+        "no job's stunts are on PATH",
+        Fact.NOTHING_CLOSED,
+        hint="eval the line that `gpgshim supervise` printed, or name the job's directory",
     )
 
 

@@ -339,7 +339,7 @@ def _look_at_place(path: Path) -> host.Place:
             fault = f"{path} cannot be made: {there} cannot be written to"
             fault = f"{path} cannot be written to" if there == path else fault
     except GpgshimError as error:
-        fault = _words(error)
+        fault = error.seen
     disk = os.statvfs(there)
     names = disk.f_favail if disk.f_files else None
     volatile = _kind_of_disk(there) in ("tmpfs", "ramfs")
@@ -477,9 +477,10 @@ def examine(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[tupl
             finding = check.look(machine)
         except GpgshimError as error:
             finding = mend(
-                _words(error), f"put that right; what could not be looked at: {check.looks_at}"
+                error.seen,
+                error.hint or "repair that, and run doctor again",
             )
-            first = told_by.setdefault(_words(error), check.name)
+            first = told_by.setdefault(error.seen, check.name)
             if first != check.name:
                 finding = note(f"not looked at, because of what `{first}` found")
         except subprocess.CalledProcessError as error:
@@ -502,10 +503,6 @@ def _masked(finding: Finding) -> Finding:
         tuple(map(mask.of_text, finding.found)),
         tuple(map(mask.of_text, finding.todo)),
     )
-
-
-def _words(error: GpgshimError) -> str:
-    return str(error).removesuffix("; nothing was started")
 
 
 # --- the output -----------------------------------------------------------------------------------

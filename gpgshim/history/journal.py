@@ -52,16 +52,13 @@ def check_job_name(name: str) -> str:
     `._+~,-`, and begins with a letter or a digit.
     """
     if not name or len(name) > _LONGEST_NAME:
-        raise Misconfigured(
-            f"a job's name has 1 to {_LONGEST_NAME} characters, not {len(name)};"
-            " nothing was started"
-        )
+        raise Misconfigured(f"a job's name has 1 to {_LONGEST_NAME} characters, not {len(name)}")
     if not (
         name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "._+~,-" for c in name)
     ):
         raise Misconfigured(
-            f"{escape(name)!r} cannot be a job's name: letters, digits and ._+~,- only,"
-            " a letter or a digit first; nothing was started"
+            f"{escape(name)!r} cannot be a job's name: it may have letters, digits and ._+~,- only,"
+            " and begins with a letter or a digit"
         )
     return name
 
@@ -188,8 +185,7 @@ class Journal:
                 return cls(path, fd, clock)
         except OSError as error:
             raise Unable(
-                f"cannot make the journal of job {job} in {directory}: {error.strerror};"
-                " nothing was started"
+                f"cannot make the journal of job {job} in {directory}: {error.strerror}"
             ) from error
 
     def note(self, *lines: str) -> None:

@@ -25,7 +25,6 @@ from gpgshim.system.places import check_ours, check_path, xdg_directory
 NAME = "gpgshim/gpgshim.conf"  #: below each of the two directories
 SYSTEM = Path("/etc", NAME)
 
-NOT_STARTED = "; nothing was started"
 HINT = "set XDG_CONFIG_HOME to a directory of this user"
 
 
@@ -139,11 +138,11 @@ def _read(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise Misconfigured(f"{path} cannot be read: {error.strerror}{NOT_STARTED}") from error
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
     about = os.fstat(fd)
     if not stat.S_ISREG(about.st_mode):
         os.close(fd)
-        raise Misconfigured(f"{path} is not a plain file{NOT_STARTED}")
+        raise Misconfigured(f"{path} is not a plain file")
     with open(fd, "rb") as file:
         check_path(path, HINT)
         check_ours(path, about, hint=HINT)  # the open file itself is checked
@@ -151,9 +150,9 @@ def _read(path: Path) -> str | None:
             return file.read().decode("utf-8")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            raise Misconfigured(f"{path}:{line}: not UTF-8{NOT_STARTED}") from None
+            raise Misconfigured(f"{path}:{line}: not UTF-8") from None
         except OSError as error:
-            raise Misconfigured(f"{path} cannot be read: {error.strerror}{NOT_STARTED}") from error
+            raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
@@ -163,20 +162,20 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(f"{path} is not TOML: {error}{NOT_STARTED}") from None
+        raise Misconfigured(f"{path} is not TOML: {error}") from None
     for key, value in values.items():
         where = f"{path}{_line_of(key, text)}"
         if key not in KEYS and isinstance(value, dict):
             raise Misconfigured(
-                f"{where}: no setting {escape(key)!r}: it is a table, and there is none: a key"
-                f" stands by itself, as in `deadline = 600`{NOT_STARTED}"
+                f"{where}: no setting {escape(key)!r}: it is a table, and settings have none",
+                hint="write each key by itself, as in `deadline = 600`",
             )
         if key not in KEYS:
-            raise Misconfigured(f"{where}: no setting {escape(key)!r}{_nearest(key)}{NOT_STARTED}")
+            raise Misconfigured(f"{where}: no setting {escape(key)!r}", hint=_nearest(key))
         kind = KEYS[key][0]
         if not kind.fits(value):
             raise Misconfigured(
-                f"{where}: {key} is {kind.words}, not {escape(to_toml(value))}{NOT_STARTED}"
+                f"{where}: {key} must be {kind.words}, not {escape(to_toml(value))}"
             )
     return values
 
@@ -194,7 +193,7 @@ def _nearest(key: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(key.lower(), KEYS, n=1)
-    return f"; is it {near[0]!r} that is meant?" if near else f"; there are {', '.join(KEYS)}"
+    return f"did you mean {near[0]!r}?" if near else f"the settings are {', '.join(KEYS)}"
 
 
 def to_toml(value: Any) -> str:

@@ -28,7 +28,7 @@ def load(settings: Settings, record: Path | None = None) -> None:
         if record:
             from gpgshim.history import recorded  # noqa: F401
     except (ImportError, OSError) as error:
-        raise Unable(f"{error}; nothing was started") from error
+        raise Unable(str(error)) from error
 
 
 def tried(what: str, step: Callable[[], object]) -> None:

@@ -191,8 +191,7 @@ def _unable(base: Path, job: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unable(
-            f"cannot make a directory for job {job} in {base}: {error.strerror};"
-            " nothing was started"
+            f"cannot make a directory for job {job} in {base}: {error.strerror}"
         ) from error
 
 
@@ -243,31 +242,30 @@ def _check_path(path: Path) -> None:
     if ":" in str(path) or "\n" in str(path):
         # PATH would be split there, and the next gpg on PATH is the real one.
         raise Misconfigured(
-            f"{escape(str(path))} has a colon or a line feed in it, and cannot stand on PATH:"
-            " set XDG_RUNTIME_DIR to another; nothing was started"
+            f"{escape(str(path))} has a colon or a line feed in it, and cannot be on PATH",
+            hint="set XDG_RUNTIME_DIR to another directory",
         )
     if any("\udc80" <= letter <= "\udcff" for letter in str(path)):
         # The path is in the stunts' first line, which Python reads as UTF-8.
         raise Misconfigured(
-            f"{escape(str(path))} is not UTF-8: set XDG_RUNTIME_DIR to another; nothing was started"
+            f"{escape(str(path))} is not UTF-8",
+            hint="set XDG_RUNTIME_DIR to another directory",
         )
     socket = len(os.fsencode(path / "socket"))
     if socket > LONGEST_SOCKET_PATH:
         raise Misconfigured(
-            f"{path}/socket has {socket} bytes, and a socket's path can have {LONGEST_SOCKET_PATH}:"
-            " set XDG_RUNTIME_DIR to a shorter one; nothing was started"
+            f"{path}/socket has {socket} bytes, and a socket's path can have {LONGEST_SOCKET_PATH}",
+            hint="set XDG_RUNTIME_DIR to a shorter path",
         )
     if not os.access(_interpreter(), os.X_OK):
         # execvp(3) steps over a script without its interpreter, to the real gpg.
         raise Misconfigured(
-            f"there is no {_interpreter()} that a stunt could be run with (is /proc mounted?);"
-            " nothing was started"
+            f"there is no {_interpreter()} that could execute a stunt (is /proc mounted?)"
         )
     line = _shebang(path)
     if len(line) > LONGEST_SHEBANG or _interpreter().split() != [_interpreter()]:
         raise Misconfigured(
-            f"{_interpreter()!r} is too long for a script's first line, or has a space in it;"
-            " nothing was started"
+            f"{_interpreter()!r} is too long for a script's first line, or has a space in it"
         )
 
 
@@ -286,7 +284,7 @@ def _write_stunt(at: Path, path: Path, name: str) -> None:
     if not os.access(stunt, os.X_OK):
         # execvp(3) steps over a file that it may not run, and the next gpg on PATH is the real one.
         raise Misconfigured(
-            f"no program can be run from {path} (is it mounted noexec?):"
-            " set XDG_RUNTIME_DIR to another; nothing was started"
+            f"no program can be executed from {path} (is it mounted noexec?)",
+            hint="set XDG_RUNTIME_DIR to another directory",
         )
     stuntcode.write_code(at / "code", name)

@@ -242,7 +242,7 @@ def run(
 def failure(called: str, problem: OSError) -> Exception:
     """The exception for a program that could not be run or read because of `problem`."""
     if problem.errno in _LACKING:
-        return Unable(f"{called}: {problem.strerror}; nothing was started")
+        return Unable(f"{called}: {problem.strerror}")
     return NoTable(f"{called}: {problem.strerror}")
 
 

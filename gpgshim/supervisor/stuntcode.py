@@ -145,7 +145,7 @@ def _code(module: str) -> CodeType:
         return compile("annotations = None", "gpgshim's __future__", "exec", dont_inherit=True)
     spec = importlib.util.find_spec(module)
     if spec is None or spec.loader is None:
-        raise Unable(f"the module {module} cannot be read; nothing was started")
+        raise Unable(f"the module {module} cannot be read")
     code = spec.loader.get_code(module)  # type: ignore[attr-defined]
     assert isinstance(code, CodeType)
     return code

@@ -136,9 +136,7 @@ class Supervisor:
             self._listener.listen(_BACKLOG)
             self._selector.register(self._listener, selectors.EVENT_READ)
         except OSError as error:
-            raise Unable(
-                f"cannot listen at {job}/socket: {error.strerror}; nothing was started"
-            ) from error
+            raise Unable(f"cannot listen at {job}/socket: {error.strerror}") from error
 
     # The event loop.
 

@@ -1,46 +1,109 @@
 """The errors that end our programs, one class for each cause, with its exit status (sysexits).
 
-A message says what was seen, where, and what is therefore true of the job, in one line.
+Rule 1: an error says what was seen, and where. What is therefore true of the job, and what the user
+can do, are attributes; `log.report` makes the text of all three.
+Rule 2: code that raises an error does not know whether a job was started. The code that starts the
+job knows it, and says so once, by before_the_job().
+Rule 3: no other module maps an error to an exit status. The exit status of a job is gate's.
 """
 
 from __future__ import annotations
 
-from signal import Signals
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from enum import Enum
+
+
+class Fact(Enum):
+    """What is true, of the job or of the request, after an error. The values are for people."""
+
+    NOTHING_STARTED = "nothing was started"
+    NOTHING_CLOSED = "nothing was closed"
+    NOTHING_WRITTEN = "nothing was written"
+    NOTHING_DONE = "nothing was done"
+    STATE_UNKNOWN = "the state of the job is unknown"
 
 
 class GpgshimError(Exception):
-    """An error that ends one of our programs with one line on stderr and `status`."""
+    """An error that ends one of our programs with `status`.
 
-    status = 70  # EX_SOFTWARE
+    `seen` says what was seen, and where, in one clause; it is also the text of the exception.
+    `fact` is None if nothing follows for a job. `hint` says what the user can do, or is empty.
+    """
+
+    status = os.EX_SOFTWARE
+
+    def __init__(self, seen: str, fact: Fact | None = None, *, hint: str = "") -> None:
+        super().__init__(seen)
+        self.seen = seen
+        self.fact = fact
+        self.hint = hint
+
+    def imply(self, fact: Fact) -> None:
+        """Record what is true after this error, unless the code that raised it knew that."""
+        self.fact = self.fact or fact
 
 
 class Misused(GpgshimError):
     """The user's fault: invalid words on the command line."""
 
-    status = 64  # EX_USAGE
+    status = os.EX_USAGE
 
 
 class Malformed(Misused):
     """Faulty input data: a journal or a list of cases that cannot be parsed."""
 
-    status = 65  # EX_DATAERR
+    status = os.EX_DATAERR
 
 
 class Misconfigured(GpgshimError):
     """A faulty set-up of the machine: no real gpg, a directory that other users can write to."""
 
-    status = 78  # EX_CONFIG
+    status = os.EX_CONFIG
 
 
 class Unable(GpgshimError):
     """A failure of the machine: a full disk, too many processes, a peer that cannot be reached."""
 
-    status = 74  # EX_IOERR
+    status = os.EX_IOERR
 
 
 class Stopped(BaseException):
     """A signal to us before the job has begun: the set-up is undone."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {Signals(number).name}; nothing was started")
         self.number = number
+        self.seen = f"stopped by {signal.Signals(number).name}"
+        super().__init__(self.seen)
+
+
+#: Python's own errors -> the exit status of a program that they end. The first match counts.
+PYTHONS: dict[type[BaseException], int] = {
+    KeyboardInterrupt: 128 + signal.SIGINT,  # as a shell reports a program that the signal killed
+    BrokenPipeError: 128 + signal.SIGPIPE,  # the same; Python ignores SIGPIPE
+    OSError: Unable.status,  # the machine: mostly a full disk under stdout
+    ImportError: Unable.status,  # the package was removed or upgraded meanwhile
+    MemoryError: Unable.status,  # the machine
+}
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status of a program that `error` ends. Errors of no row are internal: 70."""
+    if isinstance(error, GpgshimError):
+        return error.status
+    if isinstance(error, Stopped):
+        return 128 + error.number
+    found = (status for kind, status in PYTHONS.items() if isinstance(error, kind))
+    return next(found, os.EX_SOFTWARE)
+
+
+@contextlib.contextmanager
+def before_the_job() -> Iterator[None]:
+    """For the set-up of a job: an error in the body means that nothing was started."""
+    try:
+        yield
+    except GpgshimError as error:
+        error.imply(Fact.NOTHING_STARTED)
+        raise

@@ -1,7 +1,8 @@
-"""Log messages: one complete line, in one write, on stderr.
+"""Log messages on stderr: one complete line, or two with a hint, in one write.
 
-Rule 1: a line is lost if it cannot be written. A failed write neither delays nor ends anything.
-Rule 2: only this module escapes control characters and masks secrets, for all messages.
+Rule 1: a message is lost if it cannot be written. A failed write neither delays nor ends anything.
+Rule 2: only this module escapes control characters and masks secrets, for all messages, and only
+this module makes the text of an error.
 Rule 3: if stderr is the system's journal, and only then, a prefix `<N>` gives the severity of the
 line (sd-daemon(3); systemd.exec(5) on $JOURNAL_STREAM).
 """
@@ -15,6 +16,7 @@ from enum import IntEnum
 from gpgshim.core.gate import Outcome
 from gpgshim.gpgargs import mask
 from gpgshim.gpgargs.text import printable
+from gpgshim.system.errors import GpgshimError
 
 
 class Level(IntEnum):
@@ -37,12 +39,22 @@ LEVELS = {
 }
 
 
-def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim") -> None:
-    """Write `text` as one line of the program `who`, whatever names and words it contains."""
-    line = printable(f"{who}: {mask.of_text(text)}")
+def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim", hint: str = "") -> None:
+    """Write `text` as one line of the program `who`, whatever names and words it contains.
+
+    A `hint`, what the user can do, is a second line.
+    """
+    lines = [text, f"hint: {hint}"] if hint else [text]
     with contextlib.suppress(OSError):
         mark = f"<{level}>" if _is_the_journal(2) else ""
-        os.write(2, f"{mark}{line}\n".encode())
+        shown = (printable(f"{who}: {mask.of_text(line)}") for line in lines)
+        os.write(2, "".join(f"{mark}{line}\n" for line in shown).encode())
+
+
+def report(error: GpgshimError, level: Level = Level.ERROR, who: str = "gpgshim") -> None:
+    """Write an error: what was seen; what is therefore true; and its hint."""
+    text = f"{error.seen}; {error.fact.value}" if error.fact else error.seen
+    say(text, level, who, error.hint)
 
 
 def _is_the_journal(fd: int) -> bool:

@@ -43,9 +43,9 @@ def state_directory(environ: dict[str, str]) -> Path:
     base = xdg_directory(environ, "XDG_STATE_HOME", ".local/state")
     if base is None:
         raise Misconfigured(
-            "there is no place for journals: HOME is no absolute path, and user id"
-            f" {os.getuid()} has no home in /etc/passwd: set HOME or XDG_STATE_HOME;"
-            " nothing was started"
+            "there is no place for journals: HOME is not an absolute path, and user id"
+            f" {os.getuid()} has no home in /etc/passwd",
+            hint="set HOME or XDG_STATE_HOME",
         )
     return base / "gpgshim"
 
@@ -106,11 +106,11 @@ def make_private(directory: Path, hint: str = "name another place") -> None:
         info = directory.stat()
     except OSError as error:
         raise Unable(
-            f"{directory} cannot be made or looked at: {error.strerror}: mend that, or name another"
-            " place (XDG_STATE_HOME, XDG_RUNTIME_DIR); nothing was started"
+            f"{directory} cannot be made or examined: {error.strerror}",
+            hint="repair that, or name another place (XDG_STATE_HOME, XDG_RUNTIME_DIR)",
         ) from error
     if not stat.S_ISDIR(info.st_mode):
-        raise Misconfigured(f"{directory} is not a directory; nothing was started")
+        raise Misconfigured(f"{directory} is not a directory", hint=hint)
     check_path(directory, hint)
 
 
@@ -161,9 +161,7 @@ def check_path(path: Path, hint: str = "name another place") -> None:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise Unable(
-                f"{below} cannot be looked at: {error.strerror}; nothing was started"
-            ) from error
+            raise Unable(f"{below} cannot be examined: {error.strerror}") from error
         if not is_link:
             check_ours(below, info, path, hint)
             at = below
@@ -171,11 +169,12 @@ def check_path(path: Path, hint: str = "name another place") -> None:
             continue
         links += 1
         if links > _MOST_LINKS:
-            raise Unable(f"{path} has too many symbolic links in it; nothing was started")
+            raise Unable(f"{path} has too many symbolic links in it")
         if in_sticky and not _is_ours_or_of_the_system(info.st_uid):
             raise Misconfigured(
                 f"{below} is a symbolic link of user id {info.st_uid}, who can have it lead"
-                f" elsewhere: {hint}; nothing was started"
+                " elsewhere",
+                hint=hint,
             )
         waiting += parts
 
@@ -192,17 +191,15 @@ def check_ours(
     replace = f"replace {path}" if path not in (None, at) else ""
     if not _is_ours_or_of_the_system(info.st_uid):
         can = f", who can {replace}" if replace else ""
-        raise Misconfigured(
-            f"{at} belongs to user id {info.st_uid}{can}: {hint}; nothing was started"
-        )
+        raise Misconfigured(f"{at} belongs to user id {info.st_uid}{can}", hint=hint)
     if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
         return
     by_group = info.st_mode & stat.S_IWGRP and not _is_private_group(at, info.st_gid)
     if by_group or info.st_mode & stat.S_IWOTH:
         can = f", and so can {replace}" if replace else ""
         raise Misconfigured(
-            f"others can write to {at} (mode {stat.S_IMODE(info.st_mode):04o}){can}:"
-            f" `chmod go-w {at}`, or {hint}; nothing was started"
+            f"others can write to {at} (mode {stat.S_IMODE(info.st_mode):04o}){can}",
+            hint=f"`chmod go-w {at}`, or {hint}",
         )
 
 
@@ -298,12 +295,15 @@ def _is_program(path: Path) -> bool:
     return is_file and os.access(path, os.X_OK)
 
 
-def _off_path(search: str, given: str | None) -> str:
-    """The hint for a PATH that still begins with the stunts of a job that is over."""
+def _hint_for_stunt(name: str, search: str, given: str | None) -> str:
+    """What to do about a stunt in the place of the real program `name`."""
     if given is not None:
-        return ""
+        return f"name the real one with --{name}"
     rest = ":".join(each for each in search.split(":") if not _has_stunts(Path(each)))
-    return f" if its job is over, take it off PATH: `PATH={shlex.quote(rest)}`; else"
+    return (
+        f"if the job of this stunt is over, take it off PATH: `PATH={shlex.quote(rest)}`;"
+        f" otherwise name the real {name} with --{name}"
+    )
 
 
 def _has_stunts(directory: Path) -> bool:
@@ -331,17 +331,14 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
                 continue
             if is_stunt(path) or is_refusal(path):
                 raise Misconfigured(
-                    f"{path} is a stunt, not the real {name}:{_off_path(search, given)} name the"
-                    f" real one with --{name}; nothing was started"
+                    f"{path} is a stunt, not the real {name}",
+                    hint=_hint_for_stunt(name, search, given),
                 )
         except OSError as error:
-            raise Misconfigured(
-                f"{path} cannot be read: {error.strerror}; nothing was started"
-            ) from error
+            raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
         return path.absolute()
     if given is not None:
         raise Misconfigured(
-            f"{given} is not a program that can be run, and was given as the real {name};"
-            " nothing was started"
+            f"{given}, which was given as the real {name}, is not a program that can be executed"
         )
     return None

@@ -47,7 +47,14 @@ from gpgshim.supervisor.attempt import (
 )
 from gpgshim.system import log, places
 from gpgshim.system.descriptors import open_standard, write_all
-from gpgshim.system.errors import GpgshimError, Malformed, Misconfigured, Unable
+from gpgshim.system.errors import (
+    Fact,
+    GpgshimError,
+    Malformed,
+    Misconfigured,
+    Unable,
+    before_the_job,
+)
 from gpgshim.system.log import LEVELS, Level
 
 MODE = "--tag2upload12"  #: the only calling convention that we know
@@ -56,6 +63,7 @@ ARGUMENTS = (
     "ssh", "host", "directory", "virt", "from", "reply-to", "copies", "timeout", "key",
     "--", "job", "url", "tag", "package", "tagger", "last-attempt-message",
 )  # fmt: skip
+WHO = "dgit-repos-server: gpgshim"  #: the start of each of our messages
 LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
 LONGEST_NOTE = 1000  #: bytes of an invalid report that the journal shows
 #: The stunt dgit gives up before dgit-repos-server's alarm: earlier by this part of the time limit,
@@ -63,9 +71,9 @@ LONGEST_NOTE = 1000  #: bytes of an invalid report that the journal shows
 EARLIER, EARLIEST = 0.1, 30.0
 
 
-def say(text: str, level: Level = Level.ERROR) -> None:
-    """Write one line to stderr, which is oracled's journal."""
-    log.say(text, level, "dgit-repos-server: gpgshim")
+def say(text: str, level: Level = Level.ERROR, hint: str = "") -> None:
+    """Write one line to stderr, which is oracled's journal; a hint is a second one."""
+    log.say(text, level, WHO, hint)
 
 
 def main() -> NoReturn:
@@ -82,7 +90,8 @@ def main() -> NoReturn:
         # before it starts another worker. Our own report `retriable` would be worse: the worker
         # would take the next job at once, and a faulty machine would use up the attempts of all
         # jobs. Running without the intended commit or time limit would be a guess.
-        settings = config.load(os.environ).settings
+        with before_the_job():
+            settings = config.load(os.environ).settings
         try:
             arguments = read_arguments(words)
             check_manager(closed)
@@ -100,7 +109,7 @@ def main() -> NoReturn:
             ) from error
         status = keep(supervisor) if supervisor else serve(real, words, arguments, settings, keeper)
     except GpgshimError as error:
-        say(str(error))
+        log.report(error, who=WHO)
         status = error.status
     except OSError as error:
         say(f"{error.strerror}: {error.filename}; if a job was started, see `gpgshim status`")
@@ -160,6 +169,7 @@ def serve(
         if not settings.observe:
             attempt.supervisor.latest = answer_by(limit, now)
     except GpgshimError as error:
+        error.imply(Fact.NOTHING_STARTED)
         stand_aside(error, settings, real, words)
     server = _Observer if settings.observe else _Server
     try:
@@ -216,7 +226,7 @@ def stand_aside(
     """In observe mode, run the job without supervision. Raises `error` in any other mode."""
     if not settings.observe:
         raise error
-    say(f"{error}; but it was only to be observed: {real} takes over, untouched", Level.WARNING)
+    say(f"{error}; observe mode: {real} takes over, untouched", Level.WARNING, error.hint)
     become(real, words)
 
 
