@@ -623,7 +623,7 @@ def sit(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 one = case(given.seed, number, rows, table.version, court.system)
             words, environ = court.prepare(one)
             reading = decision.read(words, table, environ, plainfile.file_in(str(court.home)))
-            logs = [one.value or "" for one in reading.taken if one.name in LOGS]
+            logs = [one.value or "" for one in reading.options if one.name in LOGS]
             trial = court.run(words, environ, logs)
             finding = find(reading, trial)
             result: dict[str, Any] = {"finding": finding, "version": table.version}

@@ -277,23 +277,23 @@ def test_names_of_one_number_are_one_command(version: str) -> None:
 
 def test_what_commands_mean_is_settled_in_every_table() -> None:
     alone = {meaning for meaning, _ in commands.COMMANDS.values()} - {commands.NEVER}
-    together = set(commands.MEETS.values())
+    together = set(commands.COMBINATIONS.values())
     idle = {"encrypt", "symmetric", "encrypt symmetric"}
     assert alone | together == commands.SIGNS.keys() | idle
-    assert {there for there, _ in commands.MEETS} <= alone | together
-    assert {new for _, new in commands.MEETS} <= alone
+    assert {there for there, _ in commands.COMBINATIONS} <= alone | together
+    assert {new for _, new in commands.COMBINATIONS} <= alone
     assert {*commands.NOT_MULTIFILE, *commands.PARAMETERS, *commands.NEW_KEYS} <= alone | together
     assert all(least <= most for least, most in commands.SIGNS.values())
     assert {*commands.UNSETTLED} - {""} <= alone | together
 
 
-@pytest.mark.parametrize("there", sorted({a for a, _ in commands.MEETS} | {"encrypt"}))
+@pytest.mark.parametrize("there", sorted({a for a, _ in commands.COMBINATIONS} | {"encrypt"}))
 @pytest.mark.parametrize("new", sorted(n for n, (m, _) in commands.COMMANDS.items() if m))
 def test_every_meeting_is_a_meaning_or_a_conflict(there: str, new: str) -> None:
     first = {"sign encrypt": "-s -e", "sign symmetric": "-s -c", "encrypt symmetric": "-e -c"}
     line = f"{first.get(there, '--' + there)} --{new}"
     meaning = commands.COMMANDS[new][0]
-    conflict = meaning != there and (there, meaning) not in commands.MEETS
+    conflict = meaning != there and (there, meaning) not in commands.COMBINATIONS
     assert ("conflicts" in read(line).reason) == conflict
 
 

@@ -131,7 +131,7 @@ def test_the_global_file_is_read_whatever_is_asked() -> None:
 def test_global_then_user_then_command_line() -> None:
     reading = read("-u K f", NEW, {optiontable.SYSTEM_CONF: "armor\nsign", USER_CONF: "encrypt"})
     assert reading.verdict == S
-    assert [one.where for one in reading.taken] == [
+    assert [one.where for one in reading.options] == [
         f"{optiontable.SYSTEM_CONF}:1",
         f"{optiontable.SYSTEM_CONF}:2",
         f"{USER_CONF}:1",

@@ -96,7 +96,7 @@ def test_the_decision_is_the_same(words: list[str]) -> None:
 
     def read(given: list[str]) -> tuple[str, int | None, int, list[str]]:
         reading = decision.read(given, NEW, {"HOME": HOME}, lambda _: None)
-        names = [one.name for one in reading.taken]
+        names = [one.name for one in reading.options]
         return reading.verdict, reading.status_fd, len(reading.files), names
 
     shown = mask.of_gpg(words, NEW)

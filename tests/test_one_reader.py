@@ -85,7 +85,7 @@ def test_all_five_agree(court: Court, words: list[str], own: str, named: str) ->
         assert (reader.__name__, reader(court, words)) == (reader.__name__, verdict)
     found, doubt = by_doctor(court)
     reading = decision.read([], court.table, court.environ, plainfile.file_in())
-    assert found == [one.where for one in reading.taken if is_told(one)]
+    assert found == [one.where for one in reading.options if is_told(one)]
     assert doubt == bool(reading.doubt)
 
 
@@ -135,7 +135,7 @@ def by_doctor(court: Court) -> tuple[list[str], bool]:
     return lines, any(line.startswith("not known in advance") for line in finding.found)
 
 
-def is_told(one: parser.Taken) -> bool:
+def is_told(one: parser.Option) -> bool:
     return bool(
         one.fault or (one.flags & optiontable.COMMAND and one.name not in decision.NO_COMMAND)
     )
@@ -186,5 +186,5 @@ def test_a_large_file_costs_linear_time(tmp_path: Path) -> None:
     text = plainfile.read(str(conf))
     assert text is not None
     assert len(text) > 95_000_000
-    assert conffile.take_conf(text, str(conf), NEW) == []
+    assert conffile.parse_text(text, str(conf), NEW) == []
     assert time.process_time() - began < 10  # it takes one; in pieces put together it took forty

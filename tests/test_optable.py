@@ -206,7 +206,7 @@ def test_another_sysconfdir_is_read(copy: Path, tmp_path: Path) -> None:
     assert table.conf == f"{tmp_path}/sys/gpg.conf"
     words = ["--no-options", "--homedir", str(tmp_path), "--batch", "--verify", "f"]
     reading = decision.read(words, table, {}, plainfile.read)
-    assert reading.taken[0].where == f"{tmp_path}/sys/gpg.conf:1"
+    assert reading.options[0].where == f"{tmp_path}/sys/gpg.conf:1"
     done = subprocess.run([copy, *words], capture_output=True, text=True, check=False)
     assert "conflicting commands" in done.stderr  # gpg itself has read it
 

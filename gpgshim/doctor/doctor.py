@@ -105,10 +105,10 @@ def look_at_dgit(machine: Machine) -> Finding:
 
 
 def look_at_conf(machine: Machine) -> Finding:
-    taken, doubt = conffile.take_confs([], machine.table, machine.environ, file_in("/"))
+    options, doubt = conffile.parse_files([], machine.table, machine.environ, file_in("/"))
     lines = [
         gnupg.ConfLine(each.where, each.text, each.fault)
-        for each in taken
+        for each in options
         if each.fault or (each.flags & optiontable.COMMAND and each.name not in decision.NO_COMMAND)
     ]
     return gnupg.conf(lines, str(doubt or ""))

@@ -135,7 +135,7 @@ MULTIFILE = ("multifile", "encrypt-files", "decrypt-files", "verify-files")
 
 # M1: (commands so far, next command): the two together. A repeated command changes nothing. Any
 # pair that is not in this table is "conflicting commands", and gpg exits at that word.
-MEETS: dict[tuple[str, str], str] = {
+COMBINATIONS: dict[tuple[str, str], str] = {
     ("sign", "encrypt"): "sign encrypt",
     ("encrypt", "sign"): "sign encrypt",
     ("sign", "symmetric"): "sign symmetric",

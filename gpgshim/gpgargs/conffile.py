@@ -12,7 +12,7 @@ Source: src/argparse.c of libgpg-error 1.46 to 1.61, g10/gpg.c of GnuPG 2.2.40 a
 from __future__ import annotations
 
 from gpgshim.gpgargs.optiontable import CONFFILE, OBSOLETE, OPTIONAL, TYPE
-from gpgshim.gpgargs.parser import SPACE, Taken, fits
+from gpgshim.gpgargs.parser import SPACE, Option, number_fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def first_field(line: str) -> str:
     return keyword if keyword.isprintable() else fields(line)[0]
 
 
-def lines_of(text: str) -> Iterator[str]:
+def lines_in(text: str) -> Iterator[str]:
     """The lines of a text, split in parts: a list of all lines may be ten times its size."""
     begin = 0
     while begin <= len(text):
@@ -56,9 +56,9 @@ def lines_of(text: str) -> Iterator[str]:
         begin = end + 1
 
 
-def take_conf(text: str, path: str, table: Table) -> list[Taken]:
+def parse_text(text: str, path: str, table: Table) -> list[Option]:
     """C3, C5, C6: the options of a conf file, with faults. Raises Doubt if it has conditions."""
-    taken: list[Taken] = []
+    options: list[Option] = []
     forgiven: set[str] = set()
     rows: dict[str, Row | None] = {}  # by keyword: a long file repeats the same keywords
     if "\0" in text:
@@ -66,7 +66,7 @@ def take_conf(text: str, path: str, table: Table) -> list[Taken]:
     if text[1:2] == "\n" and text[2:] and text[0] not in SPACE + "#":
         # libgpg-error reads three bytes to find a byte order mark, and loses some of them.
         raise Doubt(f"C3: after {path}:1, one letter, the first letter of the next line is lost")
-    for at, raw in enumerate(lines_of(text.removeprefix("\ufeff")), 1):
+    for at, raw in enumerate(lines_in(text.removeprefix("\ufeff")), 1):
         line = raw.strip(SPACE)
         if not line or line[0] == "#":
             continue
@@ -88,14 +88,14 @@ def take_conf(text: str, path: str, table: Table) -> list[Taken]:
         name, _, flags = row or (keyword, 0, 0)
         if flags & OBSOLETE and raw.endswith(keyword):
             continue
-        one = Taken(keyword, name, flags, where=f"{path}:{at}")
+        one = Option(keyword, name, flags, where=f"{path}:{at}")
         if row is None or flags & OBSOLETE or keyword in NOT_IN_CONF:
             one.fault = "is no option"
         elif argument and not flags & TYPE:
             one.fault = "takes no argument"
         elif argument:
             one.value = argument[1:].removesuffix('"') if argument[0] == '"' else argument
-            if not fits(flags, one.value):
+            if not number_fits(flags, one.value):
                 one.fault = f"does not take {one.value!r}"
         elif flags & TYPE and not flags & OPTIONAL:
             one.fault = "lacks its argument"
@@ -105,8 +105,8 @@ def take_conf(text: str, path: str, table: Table) -> list[Taken]:
                 continue  # 2.2 warns, and continues
             if not table.exact:
                 raise Doubt(one.fault)
-        taken.append(one)
-    return taken
+        options.append(one)
+    return options
 
 
 def home(path: str, environ: Mapping[str, str]) -> str:
@@ -120,15 +120,15 @@ def home(path: str, environ: Mapping[str, str]) -> str:
     return path
 
 
-def user_confs(taken: Sequence[Taken], table: Table, environ: Mapping[str, str]) -> list[str]:
+def user_files(options: Sequence[Option], table: Table, environ: Mapping[str, str]) -> list[str]:
     """C1, C2: the candidates for the user's conf file; gpg takes the first that it can read."""
-    given = [one for one in taken if one.flags & CONFFILE]
+    given = [one for one in options if one.flags & CONFFILE]
     if given:
         values = [one.value for one in given]
         return [] if None in values else [values[0] or ""]
-    if any(one.name == "chuid" for one in taken):
+    if any(one.name == "chuid" for one in options):
         raise Doubt("C2: --chuid, so the conf file is another user's")
-    homedirs = [one.value for one in taken if one.name == "homedir"]
+    homedirs = [one.value for one in options if one.name == "homedir"]
     homedir = (homedirs and homedirs[-1]) or environ.get("GNUPGHOME") or "~/.gnupg"
     base = home(homedir[0] + homedir[1:].rstrip("/"), environ) + "/gpg.conf"
     paths, version = [], table.version
@@ -152,27 +152,27 @@ def first(paths: Sequence[str], file: Callable[[str], str | None]) -> tuple[str,
     return None
 
 
-def take_confs(
-    taken: Sequence[Taken],
+def parse_files(
+    options: Sequence[Option],
     table: Table,
     environ: Mapping[str, str],
     file: Callable[[str], str | None],
-) -> tuple[list[Taken], Doubt | None]:
+) -> tuple[list[Option], Doubt | None]:
     """P2: the options of the global and the user's conf file, and why some may be unknown."""
-    found: list[Taken] = []
+    found: list[Option] = []
     try:
         system = first([table.conf], file)
-        found += take_conf(system[1], system[0], table) if system else []
+        found += parse_text(system[1], system[0], table) if system else []
     except Doubt as doubt:
         return [], doubt  # the user's file is unknown too: an [if] without [fi] reaches into it
     try:
-        paths = user_confs(taken, table, environ)
+        paths = user_files(options, table, environ)
         user = first(paths, file)
-        found += take_conf(user[1], user[0], table) if user else []
+        found += parse_text(user[1], user[0], table) if user else []
     except Doubt as doubt:
         return found, doubt
     # After a global file, 2.2 treats an error in opening the next file as a bad line of the last.
     warns = not table.exact or (table.version.startswith("2.2.") and system is not None)
     if len(paths) == 1 and not user and not warns:
-        found.append(Taken("--options", fault=f"C1: option file {paths[0]!r} cannot be read"))
+        found.append(Option("--options", fault=f"C1: option file {paths[0]!r} cannot be read"))
     return found, None

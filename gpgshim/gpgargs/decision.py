@@ -16,9 +16,9 @@ Every gpg call runs this module: it imports nothing that costs time, and does no
 from __future__ import annotations
 
 from gpgshim.gpgargs.commands import (
+    COMBINATIONS,
     COMMANDS,
     DETACHED,
-    MEETS,
     MULTIFILE,
     NEVER,
     NEW_KEYS,
@@ -27,10 +27,10 @@ from gpgshim.gpgargs.commands import (
     SIGNS,
     UNSETTLED,
 )
-from gpgshim.gpgargs.conffile import Doubt, take_confs
-from gpgshim.gpgargs.exits import stop
+from gpgshim.gpgargs.conffile import Doubt, parse_files
+from gpgshim.gpgargs.exits import exit_reason
 from gpgshim.gpgargs.optiontable import CHAMELEON, COMMAND
-from gpgshim.gpgargs.parser import Taken, number, take
+from gpgshim.gpgargs.parser import Option, number, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,27 +50,29 @@ class Reading:
     """What gpg would do with a command line.
 
     `verdict` is SIGN, PASS or UNKNOWN_COMMAND. `reason` is one short clause that names the rule and
-    the word. `status_fd` is the last --status-fd, or None. `taken` and `files` are all words in
+    the word. `status_fd` is the last --status-fd, or None. `options` and `files` are all words in
     gpg's order, conf files first. `doubt` says what is unknown, or is "".
     """
 
-    __slots__ = ("doubt", "files", "reason", "status_fd", "taken", "verdict")
+    __slots__ = ("doubt", "files", "options", "reason", "status_fd", "verdict")
 
     def __init__(
-        self, verdict: str, reason: str, taken: Sequence[Taken], files: Sequence[str], doubt: str
+        self, verdict: str, reason: str, options: Sequence[Option], files: Sequence[str], doubt: str
     ) -> None:
         self.verdict = verdict
         self.reason = reason
-        self.taken = taken
+        self.options = options
         self.files = files
         self.doubt = doubt
         fds = [
-            number(one.value) for one in taken if one.name == "status-fd" and one.value is not None
+            number(one.value)
+            for one in options
+            if one.name == "status-fd" and one.value is not None
         ]
         self.status_fd = fds[-1] if fds and fds[-1] >= 0 else None
 
 
-def name_of(one: Taken) -> str:
+def rule_and_name(one: Option) -> str:
     """A command's name in a reason: the rule, the word, and the full name if it differs."""
     rule = "C4" if one.where else "T2" if one.text.startswith("--") else "T6"
     return (
@@ -80,14 +82,14 @@ def name_of(one: Taken) -> str:
     )
 
 
-def meet(commands: Sequence[Taken]) -> tuple[str, Taken | None, str]:
+def combine(commands: Sequence[Option]) -> tuple[str, Option | None, str]:
     """M1: the combination of these commands, the one that signs, and the conflict or ""."""
     meaning, signer = "", None
     for one in commands:
         new = COMMANDS[one.name][0]
         signer = one if new in SIGNS else signer
         if meaning not in ("", new):
-            both = MEETS.get((meaning, new))
+            both = COMBINATIONS.get((meaning, new))
             if both is None:
                 return meaning, signer, f"M1: {one.text} conflicts with {meaning}"
             new = both
@@ -95,9 +97,9 @@ def meet(commands: Sequence[Taken]) -> tuple[str, Taken | None, str]:
     return meaning, signer, ""
 
 
-def unfit(meaning: str, taken: Sequence[Taken], files: Sequence[str]) -> str:
+def usage_error(meaning: str, options: Sequence[Option], files: Sequence[str]) -> str:
     """M3 to M6: why gpg refuses this command with these options and this number of words, or ""."""
-    names = [one.name for one in taken]
+    names = [one.name for one in options]
     if meaning in NOT_MULTIFILE and any(name in MULTIFILE for name in names):
         return f"M3: {meaning} does not work with --multifile"
     detached = meaning == "sign" and "detach-sign" in names
@@ -113,15 +115,15 @@ def unfit(meaning: str, taken: Sequence[Taken], files: Sequence[str]) -> str:
     return ""
 
 
-def judge(
-    taken: Sequence[Taken], files: Sequence[str], table: Table, doubt: Doubt | None
+def decide(
+    options: Sequence[Option], files: Sequence[str], table: Table, doubt: Doubt | None
 ) -> tuple[str, str]:
     """The verdict on everything that gpg reads, and the reason."""
-    commands = [one for one in taken if one.flags & COMMAND and one.name not in NO_COMMAND]
+    commands = [one for one in options if one.flags & COMMAND and one.name not in NO_COMMAND]
     unknown = [one for one in commands if one.name not in COMMANDS]
     never = [one for one in commands if one not in unknown and COMMANDS[one.name][0] == NEVER]
-    end = stop(taken, table, doubt)
-    asks_version = any(one.name == "version" for one in taken)
+    end = exit_reason(options, table, doubt)
+    asks_version = any(one.name == "version" for one in options)
     if (
         table.maker == CHAMELEON
         and not asks_version
@@ -131,21 +133,21 @@ def judge(
     if end:
         return PASS, end
     if unknown:
-        return UNKNOWN_COMMAND, f"{name_of(unknown[0])}, a command that gpgshim does not know"
+        return UNKNOWN_COMMAND, f"{rule_and_name(unknown[0])}, a command that gpgshim does not know"
     if doubt and doubt.drops:
         return SIGN, str(doubt)
     if never:
-        return PASS, f"{name_of(never[0])}: {COMMANDS[never[0].name][1]}"
-    meaning, signer, conflict = meet(commands)
+        return PASS, f"{rule_and_name(never[0])}: {COMMANDS[never[0].name][1]}"
+    meaning, signer, conflict = combine(commands)
     if conflict:
         return PASS, conflict
     if signer is None:
         problem = "M2: nothing that signs"
     else:
-        problem = unfit(meaning, taken, files) if table.exact else ""
+        problem = usage_error(meaning, options, files) if table.exact else ""
     if signer is None or problem:
         return (SIGN, str(doubt)) if doubt and meaning in UNSETTLED else (PASS, problem)
-    return SIGN, f"{name_of(signer)}: {COMMANDS[signer.name][1]}"
+    return SIGN, f"{rule_and_name(signer)}: {COMMANDS[signer.name][1]}"
 
 
 def read(
@@ -160,13 +162,13 @@ def read(
     path is relative to gpg's working directory. It raises OSError if the content is unknown, and
     for anything but a plain file: a pipe that was read here would be empty when gpg reads it.
     """
-    taken, files = take(words, table)
-    for one in taken:
+    options, files = parse(words, table)
+    for one in options:
         if one.name in AT_ONCE:
-            return Reading(PASS, f"P1: {one.text} ends gpg at once", taken, files, "")
-    confs: list[Taken] = []
+            return Reading(PASS, f"P1: {one.text} ends gpg at once", options, files, "")
+    confs: list[Option] = []
     doubt: Doubt | None = None
-    if not any(one.fault for one in taken):
-        confs, doubt = take_confs(taken, table, environ, file)
-    verdict, reason = judge([*confs, *taken], files, table, doubt)
-    return Reading(verdict, reason, [*confs, *taken], files, str(doubt or ""))
+    if not any(one.fault for one in options):
+        confs, doubt = parse_files(options, table, environ, file)
+    verdict, reason = decide([*confs, *options], files, table, doubt)
+    return Reading(verdict, reason, [*confs, *options], files, str(doubt or ""))

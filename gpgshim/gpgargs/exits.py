@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gpgshim.gpgargs.conffile import Doubt
     from gpgshim.gpgargs.optiontable import Table
-    from gpgshim.gpgargs.parser import Taken
+    from gpgshim.gpgargs.parser import Option
 
 # P4, V: option values that make gpg exit. First, a request for a list of the possible values;
 HELP = ("help", "full-help")
@@ -54,7 +54,7 @@ RANGES = {
 GONE = ("print-dane-records", "print-pka-records")
 
 
-def ends(one: Taken, table: Table) -> str:
+def exit_at(one: Option, table: Table) -> str:
     """P3, P4: why gpg exits at this option, or "" if it continues."""
     if one.name == "version":
         return f"P3: {one.text} prints and exits"
@@ -70,11 +70,11 @@ def ends(one: Taken, table: Table) -> str:
     return ""
 
 
-def stop(taken: Sequence[Taken], table: Table, doubt: Doubt | None) -> str:
+def exit_reason(options: Sequence[Option], table: Table, doubt: Doubt | None) -> str:
     """Why gpg exits while it parses its options, or ""."""
-    numbers: dict[str, Taken] = {}
-    for one in taken:
-        end = one.fault or ends(one, table)
+    numbers: dict[str, Option] = {}
+    for one in options:
+        end = one.fault or exit_at(one, table)
         if end:
             return end
         if one.name in RANGES:

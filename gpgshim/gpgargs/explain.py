@@ -28,12 +28,12 @@ def reading(read: decision.Reading, table: optiontable.Table) -> str:
 
     The content of conf files comes first, as it does for gpg, each under the name of its file.
     """
-    rows = [(shown(one), kind(one)) for one in read.taken]
+    rows = [(shown(one), kind(one)) for one in read.options]
     # If gpg rejects an abbreviated option, the word after it, perhaps a secret, counts as a file.
-    files = mask.of_words([*(one.text for one in read.taken[-1:]), *read.files])
-    rows += [(quoted(word), "file") for word in files[len(read.taken[-1:]) :]]
+    files = mask.of_words([*(one.text for one in read.options[-1:]), *read.files])
+    rows += [(quoted(word), "file") for word in files[len(read.options[-1:]) :]]
     width = min(max((len(left) for left, _ in rows), default=0), WIDEST)
-    sources = [one.where.rpartition(":")[0] for one in read.taken] + [""] * len(read.files)
+    sources = [one.where.rpartition(":")[0] for one in read.options] + [""] * len(read.files)
     text = [f"gpg {table.version} reads:"]
     for (left, right), source, before in zip(rows, sources, ["", *sources], strict=False):
         if source != before:
@@ -45,7 +45,7 @@ def reading(read: decision.Reading, table: optiontable.Table) -> str:
     return "".join(f"{printable(line)}\n" for line in text)
 
 
-def shown(one: parser.Taken) -> str:
+def shown(one: parser.Option) -> str:
     """An option with its argument as it was written; from a conf file, with its line number."""
     line = one.where.rpartition(":")[2]
     text = f"{line}: {one.text}" if line else quoted(one.text)
@@ -55,7 +55,7 @@ def shown(one: parser.Taken) -> str:
     return f"{text} {mask.MASK if is_secret else quoted(mask.of_text(one.value))}"
 
 
-def kind(one: parser.Taken) -> str:
+def kind(one: parser.Option) -> str:
     """What gpg takes the word for."""
     if one.fault:
         return f"error: {one.fault.partition(': ')[2]}"

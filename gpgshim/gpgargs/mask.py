@@ -37,7 +37,7 @@ _ENDS_WORD = " \t\n\r\v\f;&|<>()"  # these end a word of a shell outside of quot
 def of_gpg(words: Sequence[str], table: optiontable.Table) -> list[str]:
     """gpg's words (its argv without argv[0]), parsed as this gpg does, with its secrets masked."""
     shown = of_words(words)
-    for one in parser.take(words, table)[0]:
+    for one in parser.parse(words, table)[0]:
         if one.name in SECRETS and one.value:
             if words[one.at] == one.text:
                 shown[one.at + 1] = MASK

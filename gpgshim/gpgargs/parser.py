@@ -30,7 +30,7 @@ SPACE = " \t\n\v\f\r"
 HUGE = 1 << 65
 
 
-class Taken:
+class Option:
     """One option or command as gpg parses it.
 
     `where` is "" for the command line, otherwise FILE:LINE of a conf file. `at` is the index of its
@@ -77,7 +77,7 @@ def number(text: str, flags: int = 0) -> int:
     return sign * total
 
 
-def fits(flags: int, value: str) -> bool:
+def number_fits(flags: int, value: str) -> bool:
     """T8: whether gpg accepts this value for a number of this type."""
     kind = flags & TYPE
     if kind == INT:
@@ -91,10 +91,10 @@ def fits(flags: int, value: str) -> bool:
 
 def with_argument(
     text: str, row: Row, inline: str | None, after: Sequence[str]
-) -> tuple[Taken, int]:
+) -> tuple[Option, int]:
     """The option `row` with its argument (T3 to T5), and how many words of `after` it uses."""
     name, _, flags = row
-    one = Taken(text, name, flags)
+    one = Option(text, name, flags)
     if flags & OBSOLETE:
         one.fault = f"T9: {text} is obsolete, and an error on the command line"
     if not flags & TYPE:
@@ -109,43 +109,43 @@ def with_argument(
         one.fault = f"T4: {text} lacks its argument"
         return one, 0
     one.value = value
-    if not fits(flags, value):
+    if not number_fits(flags, value):
         one.fault = f"T8: {text} does not take {value!r}"
     return one, used
 
 
-def long_option(word: str, after: Sequence[str], table: Table) -> tuple[list[Taken], int]:
+def long_option(word: str, after: Sequence[str], table: Table) -> tuple[list[Option], int]:
     """T2: `--name` or `--name=value`, and how many words of `after` it uses."""
     name, equals, inline = word[2:].partition("=")
     row = table.find(name)
     if isinstance(row, str):
-        return [Taken(f"--{name}", fault=f"T2: --{name} {row}")], 0
+        return [Option(f"--{name}", fault=f"T2: --{name} {row}")], 0
     one, used = with_argument(f"--{name}", row, inline if equals else None, after)
     return [one], used
 
 
-def cluster(word: str, after: Sequence[str], table: Table) -> tuple[list[Taken], int]:
+def cluster(word: str, after: Sequence[str], table: Table) -> tuple[list[Option], int]:
     """T6, T7: `-abc`, letter by letter, until one takes the rest or the next word as argument."""
-    taken: list[Taken] = []
+    options: list[Option] = []
     for at, letter in enumerate(word[1:], 2):
         row = table.letter(letter)
         if row is not None:
             takes = row[2] & TYPE
             rest = word[at:] if takes and at < len(word) else None
             one, used = with_argument(f"-{letter}", row, rest, after)
-            taken.append(one)
+            options.append(one)
             if takes:
-                return taken, used
+                return options, used
         elif letter in "h?":
-            taken.append(Taken(f"-{letter}", "help"))
+            options.append(Option(f"-{letter}", "help"))
         else:
-            taken.append(Taken(f"-{letter}", fault=f"T6: -{letter} is no option"))
-    return taken, 0
+            options.append(Option(f"-{letter}", fault=f"T6: -{letter} is no option"))
+    return options, 0
 
 
-def take(words: Sequence[str], table: Table) -> tuple[list[Taken], Sequence[str]]:
+def parse(words: Sequence[str], table: Table) -> tuple[list[Option], Sequence[str]]:
     """The options of a command line in gpg's order, faults included, and the words after them."""
-    taken: list[Taken] = []
+    options: list[Option] = []
     at = 0
     while at < len(words) and len(words[at]) > 1 and words[at][0] == "-":  # T1
         word = words[at]
@@ -156,6 +156,6 @@ def take(words: Sequence[str], table: Table) -> tuple[list[Taken], Sequence[str]
         found, used = kind(word, words[at : at + 1], table)
         for one in found:
             one.at = at - 1
-        taken += found
+        options += found
         at += used
-    return taken, words[at:]
+    return options, words[at:]

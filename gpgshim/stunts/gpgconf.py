@@ -91,7 +91,7 @@ class Call:
 
     def __init__(self, words: Sequence[str]) -> None:
         rows = "".join(f"\n{row}" for row in (*NAMES_PROGRAMS, *NAMES_NO_PROGRAM, *OPTIONS))
-        taken, files = parser.take(words, optiontable.Table("", "", f"{rows}\n"))
+        taken, files = parser.parse(words, optiontable.Table("", "", f"{rows}\n"))
         commands = [one.name for one in taken if one.flags & optiontable.COMMAND]
         outputs = [one.value for one in taken if one.name == "output"]
         is_known = commands and not any(one.fault for one in taken)

@@ -62,7 +62,7 @@ class Witness:
         """Whether read_files() is needed; it is not if gpg only reads a pipe, for example."""
         if words[:1] != ["gpg"]:
             return False
-        names = parser.take(words[1:], self._table)[1]
+        names = parser.parse(words[1:], self._table)[1]
         if names:
             return not all(map(_is_special, names))
         try:
@@ -75,7 +75,7 @@ class Witness:
         """Notes, one line each, on the plain files that process `pid` would sign."""
         words = self.read_command_line(pid)
         if words[:1] == ["gpg"]:
-            names = parser.take(words[1:], self._table)[1]
+            names = parser.parse(words[1:], self._table)[1]
             called = dict(
                 zip(names, self.without_secrets(words)[len(words) - len(names) :], strict=True)
             )
