@@ -22,8 +22,8 @@ from tests.scratch import GPG, Key, Scratch, guarded, short_directory
 #: `make quick` runs these, and a test among them that starts something fails.
 PURE = re.compile(
     r"test_(argv|argv_conf|callers|diagnosis|explain|failures|fixtures|gate|html|internals|journal"
-    r"|metrics|o2m|page|promises|replay|rows|scenarios|show|status|story|transcript|verdict|wire)"
-    r"\.py"
+    r"|metrics|o2m|page|promises|quoting|records|replay|rows|scenarios|show|status|story|transcript"
+    r"|format1|verdict|wire)\.py"
 )
 
 STARTS = re.compile(r"os\.(exec|fork|posix_spawn)|subprocess\.Popen|socket\.(bind|connect)")

@@ -967,7 +967,7 @@ def mutants_of_table(
 ) -> Iterator[Mutant]:
     """Another word in each row."""
     for row, value in table.items():
-        at = row if isinstance(row, str) else ", ".join(row)
+        at = ", ".join(row) if isinstance(row, tuple) else getattr(row, "__name__", row)
         for other in words:
             if other is not value:
                 yield Mutant(f"{name}[{at}] is {other}", table, row, other, row if walked else None)
@@ -1055,35 +1055,39 @@ def mutants_of_functions() -> Iterator[Mutant]:
 
 #: verdict's clauses: (function, as it is, as somebody might have written it).
 CLAUSES = (
-    ("judge", "states != list(DURABLE[: len(states)])", "False"),
-    ("judge", "if states else State.UNKNOWN", "if states else State.UNCOMMITTED"),
-    ("judge", "states[-1]", "states[0]"),
-    ("judge", "(transcript.torn or bypassed)", "bypassed"),
-    ("judge", "(transcript.torn or bypassed)", "transcript.torn"),
-    ("judge", "and state is State.UNCOMMITTED:", "and state is State.UNKNOWN:"),
-    ("judge", "endings[-1]", "endings[0]"),
-    ("judge", "else Ending.UNREPORTED", "else Ending.WELL"),
-    ("judge", "else Ending.UNREPORTED", "else Ending.PERMANENT"),
+    ("_last_state", "found != list(DURABLE[: len(found)])", "False"),
+    ("_last_state", "found[-1]", "found[0]"),
+    ("judge", "State.UNKNOWN if on_disk is None or", "State.UNCOMMITTED if on_disk is None or"),
+    ("judge", "unsure = transcript.torn or", "unsure ="),
+    ("judge", "torn or r.Bypassed in seen or", "torn or"),
+    ("judge", "r.Bypassed in seen or r.Ungated in seen", "r.Bypassed in seen"),
+    ("judge", "(uncommitted and unsure)", "(not uncommitted and unsure)"),
+    ("judge", "uncommitted = on_disk is State.UNCOMMITTED", "uncommitted = True"),
+    ("_last_ending", "endings[-1]", "endings[0]"),
+    ("_last_ending", "else Ending.UNREPORTED", "else Ending.WELL"),
+    ("_last_ending", "else Ending.UNREPORTED", "else Ending.PERMANENT"),
     ("judge", "told and not transcript.torn and", "told and"),
     ("judge", "told != [outcome]", "False"),
     ("judge", "bool(told)", "True"),
     ("judge", "bool(told)", "False"),
-    ("judge", "refused = state is State.UNKNOWN and", "refused ="),
-    ("judge", "refused = state is State.UNKNOWN and", "refused = not"),
-    ("judge", "bypassed and state is State.UNKNOWN\n", "bypassed\n"),
-    ("judge", "bypassed and state is State.UNKNOWN\n", "False\n"),
-    ("judge", "not states or (transcript.torn", "(transcript.torn"),
-    ("judge", "not states or (transcript.torn", "not states or (not transcript.torn"),
-    ("judge", "torn and state is State.UNCOMMITTED)", "torn)"),
-    ("judge", "ungated = state is State.UNCOMMITTED and any(", "ungated = any("),
-    ("judge", "if ungated:", "if False:"),
-    ("judge", "asked = any(", "asked = not any("),
+    ("judge", "refused=state is State.UNKNOWN and", "refused="),
+    ("judge", "refused=state is State.UNKNOWN and", "refused=not"),
+    (
+        "judge",
+        "bypassed=state is State.UNKNOWN and r.Bypassed in seen",
+        "bypassed=r.Bypassed in seen",
+    ),
+    ("judge", "bypassed=state is State.UNKNOWN and r.Bypassed in seen", "bypassed=False"),
+    ("judge", "doubtful=on_disk is None or", "doubtful="),
+    ("judge", "(uncommitted and transcript.torn)", "(uncommitted and not transcript.torn)"),
+    ("judge", "(uncommitted and transcript.torn)", "transcript.torn"),
+    ("judge", "ungated=uncommitted and", "ungated="),
+    ("judge", "asked=r.SignRequest in", "asked=r.SignRequest not in"),
     ("judge_bytes", "Verdict(State.UNKNOWN, Ending", "Verdict(State.UNCOMMITTED, Ending"),
     ("judge_bytes", "doubtful=True", "doubtful=False"),
     ("judge_bytes", "OUTCOMES[State.UNKNOWN,", "OUTCOMES[State.UNCOMMITTED,"),
     ("judge_bytes", "told=False", "told=True"),
-    ("ending_of", 'if line.sigil != "%":', "if False:"),
-    ("ending_of", "ENDINGS.get(line.text) or", ""),
+    ("ending_of", "ENDINGS.get(record) or", ""),
 )
 
 
@@ -1128,15 +1132,15 @@ NAMED = (
     # One sync more, or an answer to nobody: all stays true, and the test calls it noise.
     (NOISE, "tests/test_gate.py::test_every_history_keeps_the_promises"),
     (STATUS, "tests/test_gate.py::test_75_is_retriable_and_nothing_else"),
-    (r"MEANINGS.*|judge.*|ending_of.*", "tests/test_verdict.py"),
+    (r"MEANINGS.*|judge.*|ending_of.*|_last_.*", "tests/test_verdict.py"),
     (r"ENDINGS.*", "tests/test_verdict.py::test_what_is_on_disk_decides"),
 )
 
 #: The mutants that no promise and no test tells from what ships, and why there is nothing to tell.
 EQUIVALENT = (
     (
-        r"ENDINGS\[(exit|signal|no-start 71|said retriable)\] is unreported"
-        r"|ENDINGS\[(end|unkept)\] is transient",
+        r"ENDINGS\[(Exited|Signalled|NotStarted\(71\)|Reported\('retriable'\))\] is unreported"
+        r"|ENDINGS\[(Ended|WatchdogEnded)\] is transient",
         "OUTCOMES has the same for both, whatever the state",
     ),
     (

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gpgshim.core import records
 from gpgshim.core.gate import Outcome
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge
@@ -21,7 +22,6 @@ from gpgshim.summary.metrics import (
     Alarm,
     Cause,
     Sums,
-    cause_of,
     count,
     nothing,
     render,
@@ -129,8 +129,8 @@ def test_every_word_there_is_has_a_number() -> None:
     assert set(sums["gpgshim_attempts_total"]) == set(Outcome)
     assert set(sums["gpgshim_alarms_total"]) == set(Alarm)
     assert set(sums["gpgshim_refusals_total"]) == set(Cause)
-    assert set(CAUSES.values()) == set(Cause) - {Cause.OTHER}
-    assert cause_of("for no reason") is Cause.OTHER
+    assert set(CAUSES) == set(records.Cause)
+    assert set(CAUSES.values()) == set(Cause)
     assert set(sums) == set(METRICS)
 
 

@@ -8,21 +8,18 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core.gate import DURABLE, State
-from gpgshim.core.transcript import WORLD as WORDS
 from gpgshim.core.transcript import Transcript, TranscriptError, parse
 from gpgshim.core.verdict import judge
 from gpgshim.summary.story import (
     LONGEST_NAME,
     MEANINGS,
     UNDO,
-    WORLD,
     Heard,
     Kind,
     Party,
     Story,
     Undo,
     job_name,
-    read_callers,
     tell,
 )
 from tests.scratch import CHECKOUT
@@ -53,7 +50,6 @@ def prefixes(transcript: Transcript) -> list[Transcript]:
 
 def test_tables_are_total() -> None:
     assert set(UNDO) == set(product(DURABLE, Heard))
-    assert set(WORLD) == set(WORDS)
     assert set(MEANINGS) == set(Undo)
     assert set(UNDO.values()) == set(Undo)
 
@@ -83,7 +79,7 @@ def test_nothing_is_left_out(path: Path) -> None:
     told = " ".join(" ".join((event.what, *event.notes)) for event in story.events)
     for line in transcript.lines:
         if line.sigil in ("$", "?", ">", "<", "!", "") or line.text.startswith(("pid", "sha")):
-            assert line.text in told
+            assert line.text.replace("@PID@", "0") in told
     assert sum(len(event.notes) + 1 for event in story.events) == len(transcript.lines)
 
 
@@ -124,7 +120,7 @@ def test_answers_go_to_those_who_wait_in_the_order_in_which_they_asked() -> None
 
 
 def test_answers_that_nobody_asked_for() -> None:
-    story = story_of(HEAD + "! uncommitted\n= go\n= no because\n= no\n% gone x\n")
+    story = story_of(HEAD + "! uncommitted\n= go\n= no because\n= no\n% gone 0\n")
     assert [event.what for event in story.events[1:4]] == ["go", "no: because", "no"]
     assert {event.number for event in story.events} == {0}
 
@@ -144,7 +140,8 @@ def test_answers_that_nobody_asked_for() -> None:
 )
 def test_what_an_authority_s_answer_makes_of_it(lines: str, last: Undo) -> None:
     head = HEAD + "! uncommitted\n$ gpg f\n! unknown\n> commit-to-public-upload\n"
-    assert story_of(head + lines).events[-1].undo is last
+    # A manager has no word for a refusal, so the authority is a command here.
+    assert story_of(head.replace("o2m", "./ask") + lines).events[-1].undo is last
 
 
 def test_a_signature_that_went_round_makes_nothing_sure() -> None:
@@ -222,9 +219,6 @@ def test_dgit_takes_part_where_it_says_something(command: str, who: str) -> None
 
 
 def test_notes_are_other_people_s_words() -> None:
-    assert read_callers("pid 7 in /tmp") == []
-    assert read_callers("pid 7 in /a, under b[1], under c[2]") == ["b", "under c"]
-    assert read_callers("pid 7 in /, under [") == [""]
     words = ["gpg 99999999999 has ended", "gpg x has ended", "gpg", "pid 7 is nobody", "we got HUP"]
     story = story_of(HEAD + "! uncommitted\n" + "".join(f"# {each}\n" for each in words))
     assert [event.what for event in story.events[1:]] == [f"({each})" for each in words]

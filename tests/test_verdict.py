@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpgshim.core import o2m
+from gpgshim.core import records as r
 from gpgshim.core import verdict as verdict_module
+from gpgshim.core.codec import KINDS, Record
 from gpgshim.core.gate import DENIED, MEANINGS, OUTCOMES, Ending, Outcome, State
-from gpgshim.core.transcript import TranscriptError, parse, parse_line
+from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
 from gpgshim.summary import rows, story
 from gpgshim.summary.metrics import METRICS
@@ -209,14 +211,32 @@ def test_garbage_is_never_retriable(data: bytes) -> None:
     assert judge_bytes(UPLOADED + data).outcome is not Outcome.RETRIABLE
 
 
-def test_every_ending_is_one_that_the_format_knows() -> None:
-    for text, ending in ENDINGS.items():
-        line = parse_line(f"% {text}" if " " in text or text == "end" else f"% {text} 3")
-        assert ending_of(line) is ending
+def test_an_ending_is_a_kind_or_one_record_of_it() -> None:
+    for each, ending in ENDINGS.items():
+        kind = type(each) if isinstance(each, Record) else each
+        assert kind in KINDS.values() and not kind.is_note
         assert (State.COMMITTED, ending) in OUTCOMES
-    assert ending_of(parse_line("% timeout")) is None
-    assert ending_of(parse_line("# exit 0")) is None
     assert set(ENDINGS.values()) == set(Ending)
+
+
+@pytest.mark.parametrize(
+    ("record", "ending"),
+    [
+        (r.Exited(0), Ending.WELL),
+        (r.Exited(3), Ending.TRANSIENT),
+        (r.Signalled(0), Ending.TRANSIENT),  # 0 is not a status here
+        (r.NotStarted(71), Ending.TRANSIENT),
+        (r.NotStarted(0), Ending.PERMANENT),
+        (r.WatchdogEnded(), Ending.UNREPORTED),
+        (r.Reported("uploaded"), Ending.WELL),
+        (r.Reported("message uploaded"), None),
+        (r.TimedOut(), None),
+        (r.Note("exit 0"), None),
+        (r.AnswerExit(0), None),
+    ],
+)
+def test_what_ends_a_job(record: Record, ending: Ending | None) -> None:
+    assert ending_of(record) is ending
 
 
 @given(st.lists(st.sampled_from([*UPLOADED[len(HEAD) :].decode().splitlines(), "# x", "? gpg"])))

@@ -126,8 +126,6 @@ def is_dropped(state: State) -> bool:
 CRASH = Report(
     "processing crashed before the gate let any gpg sign", "unreported -", Outcome.RETRIABLE
 )
-#: The same message in journals of earlier versions. It claimed more than the gate had watched.
-FORMER_CRASH_MESSAGE = "processing crashed before any signature was made"
 
 
 def reply_lines(reply: Reply, report: Report | None) -> list[str]:

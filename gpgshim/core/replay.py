@@ -10,47 +10,78 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from gpgshim.core import o2m
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record, text_of
 from gpgshim.core.gate import STEPS, Effect, Event, State
-from gpgshim.core.transcript import Line, Transcript, TranscriptError, unquote
+from gpgshim.core.quoting import QuoteError, unquote
+from gpgshim.core.transcript import Transcript, TranscriptError
 from gpgshim.core.verdict import ending_of, judge
 from gpgshim.gpgargs import decision
 
-#: Input lines -> events. Any other `<` line is an answer without a meaning to the gate.
-EVENTS = {
-    ("$", ""): Event.ASKED,
-    ("?", ""): Event.UNKNOWN_COMMAND,
-    ("<", "go-ahead"): Event.GO_AHEAD,
-    ("<", "refused"): Event.REFUSAL,
-    ("<", ""): Event.SILENCE,
-    ("%", "timeout"): Event.SILENCE,
-    ("%", "eof"): Event.SILENCE,
-    ("%", "failed"): Event.FAILED,
-    ("%", "close"): Event.CLOSE,
-    ("%", "bypassed"): Event.BYPASSED,
+#: Input records -> events. A record that ends the job (verdict.ENDINGS) is CLOSE too.
+EVENTS: dict[type[Record], Event] = {
+    r.SignRequest: Event.ASKED,
+    r.UnknownRequest: Event.UNKNOWN_COMMAND,
+    r.GoAhead: Event.GO_AHEAD,
+    r.Refused: Event.REFUSAL,
+    r.AnswerExit: Event.SILENCE,
+    r.AnswerSignal: Event.SILENCE,
+    r.UnexpectedAnswer: Event.SILENCE,
+    r.TimedOut: Event.SILENCE,
+    r.HungUp: Event.SILENCE,
+    r.Failed: Event.FAILED,
+    r.GateClosed: Event.CLOSE,
+    r.Bypassed: Event.BYPASSED,
+}
+
+#: The endings after which the supervisor of dgit-repos-server sends the manager nothing.
+SENDS_NOTHING = (r.WatchdogEnded, r.NotStarted)
+
+
+class Due(NamedTuple):
+    """An output that is due: its text in a difference, and whether a record is that output."""
+
+    shown: str
+    fits: Callable[[Record], bool]
+
+
+def _exactly(record: Record) -> Due:
+    return Due(text_of(record), record.__eq__)
+
+
+GRANT = _exactly(r.Granted())
+REFUSE = Due(r.Denied.start, lambda found: isinstance(found, r.Denied))  # for whatever cause
+#: Our own message in place of dgit-repos-server's, which versions of gpgshim word differently.
+OWN_MESSAGE = Due(
+    "> message", lambda found: isinstance(found, r.Sent) and found.line.split(" ")[0] == "message"
+)
+
+#: Effects -> the output; an effect that is not here writes nothing.
+OUTPUTS = {
+    Effect.WRITE_UNKNOWN: _exactly(r.StateIs(State.UNKNOWN)),
+    Effect.SEND_COMMIT: _exactly(r.Sent("commit-to-public-upload")),
+    Effect.WRITE_COMMITTED: _exactly(r.StateIs(State.COMMITTED)),
+    Effect.GRANT: GRANT,
+    Effect.REFUSE: REFUSE,
 }
 
 
-ANSWERS = {Effect.GRANT.line, Effect.REFUSE.line}
-
-#: The `%` words after which the supervisor of dgit-repos-server sends the manager nothing.
-SENDS_NOTHING = ("unkept", "no-start")
+_OUTCOMES = {str(each): o2m.Said(each) for each in o2m.OUTCOMES}
 
 
-def event_of(line: Line) -> Event | None:
-    """The gate's event of an input line; None for outputs, notes and `% gone`."""
-    if ending_of(line):
-        return Event.CLOSE
-    key = (line.sigil, line.text if line.sigil == "<" else line.text.partition(" ")[0])
-    return EVENTS.get(key) or EVENTS.get((line.sigil, ""))
+def event_of(record: Record) -> Event | None:
+    """The gate's event of an input; None for outputs, notes and `% gone`."""
+    return Event.CLOSE if ending_of(record) else EVENTS.get(type(record))
 
 
 def replay(transcript: Transcript) -> list[str]:
     """The differences, one clause each; empty if today's gate acts as the transcript says."""
     player = _Player(o2m_job=transcript.head.get("authority") == "o2m")
-    for line in transcript.lines:
-        player.take(line._replace(at=None))
+    for line, (record, _) in zip(transcript.lines, transcript.read(), strict=True):
+        player.take(record, str(line._replace(at=None)))
     try:
         judge(transcript)
     except TranscriptError as error:
@@ -58,8 +89,8 @@ def replay(transcript: Transcript) -> list[str]:
     return player.differences
 
 
-#: The verdict on a command line that each sigil of a request stands for.
-READINGS = {"$": decision.SIGN, "?": decision.UNKNOWN_COMMAND}
+#: The verdict on a command line that each kind of request stands for.
+READINGS = {r.SignRequest: decision.SIGN, r.UnknownRequest: decision.UNKNOWN_COMMAND}
 
 
 def reread(transcript: Transcript, read: Callable[[list[str], str], decision.Reading]) -> list[str]:
@@ -69,40 +100,32 @@ def reread(transcript: Transcript, read: Callable[[list[str], str], decision.Rea
     whose words were cut or could not be read is left out.
     """
     differences = []
-    for at, line in enumerate(transcript.lines):
-        words = _words_of(line)
-        if words:
-            reading = read(words, _where(transcript.lines[at + 1 : at + 2]))
-            if reading.verdict != READINGS[line.sigil]:
+    records = [record for record, _ in transcript.read(("$", "?", "#"))]
+    for at, request in enumerate(records):
+        if isinstance(request, r.Request) and (words := _words_of(request)):
+            reading = read(words, _where(records[at + 1 : at + 2]))
+            if reading.verdict != READINGS[type(request)]:
                 differences.append(
-                    f"{line._replace(at=None)!s:.200} was taken for {READINGS[line.sigil]},"
+                    f"{text_of(request):.200} was taken for {READINGS[type(request)]},"
                     f" and is {reading.verdict}: {reading.reason}"
                 )
     return differences
 
 
-def _where(after: tuple[Line, ...]) -> str:
-    """The directory in the note after a request (audit.Witness.describe), if it is unescaped."""
-    for line in after:
-        about, _, where = line.text.partition(" in ")
-        if line.sigil == "#" and about.startswith("pid ") and "\\" not in where:
-            return where.partition(", under ")[0]
-    return ""
+def _where(after: list[Record]) -> str:
+    """The working directory of the client that sent the request before `after`."""
+    return after[0].directory if after and isinstance(after[0], r.Client) else ""
 
 
-def _words_of(line: Line) -> list[str]:
-    """gpg's words after its name; empty if `line` is no request or does not hold all of them."""
-    if line.sigil not in READINGS or line.text.endswith(" words>"):
+def _words_of(request: r.Request) -> list[str]:
+    """gpg's words after its name; empty if the record does not hold all of them."""
+    if request.call.endswith(" words>"):
         return []
     try:
-        name, *words = unquote(line.text)
-    except (TranscriptError, ValueError):
+        name, *words = unquote(request.call)
+    except QuoteError:
         return []
     return words if name == "gpg" else []
-
-
-#: A line that is due, and its wording in an earlier version, whose journals stay valid.
-FORMER_WORDS = (f"> message {o2m.CRASH.message}", f"> message {o2m.FORMER_CRASH_MESSAGE}")
 
 
 class _Player:
@@ -113,30 +136,32 @@ class _Player:
         self.state = State.UNCOMMITTED
         self.disk = State.UNKNOWN
         self.waiting = 0
-        self.due = deque(["! uncommitted"])
-        self.report_due: deque[str] = deque()  # after the answers to clients that ask meanwhile
+        self.due = deque([_exactly(r.StateIs(State.UNCOMMITTED))])
+        self.report_due: deque[Due] = deque()  # after the answers to clients that ask meanwhile
         self.o2m_job = o2m_job  # whether a report is due at the end
         self.said: list[str] = []
+        self.half = False  # whether dgit-repos-server's report is incomplete
         self.reply: o2m.Reply | None = None
 
-    def take(self, line: Line) -> None:
-        event = event_of(line)
-        word, _, text = line.text.partition(" ")
-        if line.sigil == "%" and word == "said":
-            self.said.append(text)
+    def take(self, record: Record, line: str) -> None:
+        """Feed one record; `line` is its text in the transcript."""
+        event = event_of(record)
+        match record:
+            case r.Reported(line=said):
+                self.said.append(said)
+            case r.ReportIncomplete():
+                self.half = True
+            case r.ClientGone():
+                self.waiting -= 1
+            case r.Sent() | r.StateIs() | r.Granted() | r.Denied():
+                self.compare(record, line)
+            case r.OutcomeIs() if self.due or self.report_due:
+                self.differ(line)
         if event is not None:
-            self.happen(line, event)
-        elif line.sigil == "%" and word == "gone":
-            self.waiting -= 1
-        elif line.sigil == "%" and word == "half":
-            self.said = [word]
-        elif line.sigil in (">", "!", "="):
-            self.compare(line)
-        elif not line.sigil and (self.due or self.report_due):
-            self.differ(line)
+            self.happen(record, event, line)
 
-    def happen(self, line: Line, event: Event) -> None:
-        if event in (Event.ASKED, Event.UNKNOWN_COMMAND) and set(self.due) <= ANSWERS:
+    def happen(self, record: Record, event: Event, line: str) -> None:
+        if event in (Event.ASKED, Event.UNKNOWN_COMMAND) and {*self.due} <= {GRANT, REFUSE}:
             pass  # several clients can ask before the first is answered
         else:
             if (self.due or self.report_due) and event is not Event.FAILED:
@@ -148,35 +173,38 @@ class _Player:
         self.state, effects = STEPS[self.state, event]
         for effect in effects:
             if effect in (Effect.GRANT, Effect.REFUSE):
-                self.due.extend([effect.line] * self.waiting)
+                self.due.extend([OUTPUTS[effect]] * self.waiting)
                 self.waiting = 0
-            elif effect.line:
-                self.due.append(effect.line)
-        if ending_of(line) and self.o2m_job and line.text.partition(" ")[0] not in SENDS_NOTHING:
+            elif effect in OUTPUTS:
+                self.due.append(OUTPUTS[effect])
+        if self.o2m_job and ending_of(record) and not isinstance(record, SENDS_NOTHING):
             self.reply = o2m.REPLIES[self.disk, self.amount()]
             self.report(late=False)
         elif was_late and event is Event.GO_AHEAD:
             self.report(late=True)
 
     def amount(self) -> o2m.Said:
-        return o2m.Said(self.said[-1]) if self.said else o2m.Said.NOTHING
+        if self.half:
+            return o2m.Said.HALF
+        return _OUTCOMES.get(self.said[-1], o2m.Said.HALF) if self.said else o2m.Said.NOTHING
 
     def report(self, late: bool) -> None:
         """A report is due now, unless the authority must be told of a signature first."""
         if self.reply is not None and (self.reply is o2m.Reply.TELL_LATE) is late:
             report = o2m.parse_report("".join(f"{each}\n" for each in self.said).encode())
-            self.report_due.extend(f"> {each}" for each in o2m.reply_lines(self.reply, report))
+            lines = o2m.reply_lines(self.reply, report)
+            self.report_due.extend(_exactly(r.Sent(each)) for each in lines)
+            if self.reply is o2m.Reply.CRASHED:
+                self.report_due[0] = OWN_MESSAGE
 
-    def compare(self, line: Line) -> None:
-        found = str(line)
+    def compare(self, record: Record, line: str) -> None:
         due = self.due or self.report_due
-        wanted = due.popleft() if due else "nothing"
-        is_same = found == wanted or (wanted == "= no" and found.startswith("= no "))
-        if not is_same and (wanted, found) != FORMER_WORDS:
-            self.differences.append(f"{found!r} stands where {wanted!r} was due")
-        if line.sigil == "!":
-            self.disk = State(line.text)
+        wanted = due.popleft() if due else Due("nothing", lambda _: False)
+        if not wanted.fits(record):
+            self.differences.append(f"{line!r} stands where {wanted.shown!r} was due")
+        if isinstance(record, r.StateIs):
+            self.disk = record.state
 
-    def differ(self, line: Line) -> None:
+    def differ(self, line: str) -> None:
         due = self.due or self.report_due
-        self.differences.append(f"{str(line)!r} comes where {due[0]!r} was due")
+        self.differences.append(f"{line!r} comes where {due[0].shown!r} was due")

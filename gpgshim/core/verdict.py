@@ -10,8 +10,11 @@ the gpg on the job's PATH is not seen.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from gpgshim.core import format1
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.core.gate import DENIED, DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
 from gpgshim.core.transcript import OBSERVE, Line, Transcript, TranscriptError, parse
 
@@ -78,18 +81,18 @@ UNGATED = (
 OBSERVED = "nothing was held or refused, and nothing is known"
 
 
-#: The `%` words that end a job -> how it ended. `exit` and `said` depend on their argument.
-ENDINGS = {
-    "exit 0": Ending.WELL,
-    "exit": Ending.TRANSIENT,  # the kind of failure is unknown; the caller limits the retries
-    "signal": Ending.TRANSIENT,
-    "no-start 71": Ending.TRANSIENT,  # the system had no process, memory or descriptor left
-    "no-start": Ending.PERMANENT,  # the command does not exist, and a retry does not change this
-    "end": Ending.UNREPORTED,
-    "unkept": Ending.UNREPORTED,
-    "said uploaded": Ending.WELL,
-    "said retriable": Ending.TRANSIENT,
-    "said irrecoverable": Ending.PERMANENT,
+#: The records that end a job -> how it ended. A record with its fields comes before its kind.
+ENDINGS: dict[Record | type[Record], Ending] = {
+    r.Exited(0): Ending.WELL,
+    r.Exited: Ending.TRANSIENT,  # the kind of failure is unknown; the caller limits the retries
+    r.Signalled: Ending.TRANSIENT,
+    r.NotStarted(71): Ending.TRANSIENT,  # the system had no process, memory or descriptor left
+    r.NotStarted: Ending.PERMANENT,  # the command does not exist, and a retry does not change this
+    r.Ended: Ending.UNREPORTED,
+    r.WatchdogEnded: Ending.UNREPORTED,
+    r.Reported(str(Outcome.UPLOADED)): Ending.WELL,
+    r.Reported(str(Outcome.RETRIABLE)): Ending.TRANSIENT,
+    r.Reported(str(Outcome.IRRECOVERABLE)): Ending.PERMANENT,
 }
 
 #: The sigils of the lines that a verdict depends on.
@@ -97,16 +100,15 @@ COUNT = ("!", "%", "<", "")
 #: Lines of these sigils count too, but one each is enough: a job can ask thousands of times.
 COUNT_ONCE = ("$", "?")
 
-
 #: In observe mode the job kept its own exit status; under a gate, dgit would have exited 75.
-WOULD_RETRY = ("%", "would 75")
+WOULD_RETRY = r.WouldExit(75)
 
 
-def ending_of(line: Line) -> Ending | None:
-    """How `line` ends the job; None if it does not."""
-    if line.sigil != "%":
-        return None
-    return ENDINGS.get(line.text) or ENDINGS.get(line.text.partition(" ")[0])
+def ending_of(record: Record | Line) -> Ending | None:
+    """How `record` ends the job; None if it does not."""
+    if isinstance(record, Line):
+        record = format1.read1(record.sigil, record.text)
+    return ENDINGS.get(record) or ENDINGS.get(type(record))
 
 
 def judge(transcript: Transcript) -> Verdict:
@@ -114,38 +116,58 @@ def judge(transcript: Transcript) -> Verdict:
 
     Raises TranscriptError if its lines contradict each other.
     """
-    states = [State(line.text) for line in transcript.lines if line.sigil == "!"]
-    if states != list(DURABLE[: len(states)]):
-        raise TranscriptError(f"states out of order: {', '.join(states)}")
-    state = states[-1] if states else State.UNKNOWN
-    bypassed = Line("%", "bypassed") in (line._replace(at=None) for line in transcript.lines)
-    ungated = state is State.UNCOMMITTED and any(
-        (line.sigil, line.text) == ("%", "ungated") for line in transcript.lines
-    )
-    doubtful = not states or (transcript.torn and state is State.UNCOMMITTED)
-    if (transcript.torn or bypassed) and state is State.UNCOMMITTED:
-        state = State.UNKNOWN  # a job that bypassed the gate is never called unsigned
-    if ungated:
-        state = State.UNKNOWN
-    endings = [end for end in map(ending_of, transcript.lines) if end]
-    ending = endings[-1] if endings else Ending.UNREPORTED
+    records = [record for record, _ in transcript.read((*COUNT, *COUNT_ONCE))]
+    seen = _by_kind(records)
+    on_disk = _last_state(seen.get(r.StateIs, []))
+    # A crash that tore the journal may have torn `! unknown`. And a job that bypassed the gate, or
+    # whose stunts were removed, is never called harmless.
+    uncommitted = on_disk is State.UNCOMMITTED
+    unsure = transcript.torn or r.Bypassed in seen or r.Ungated in seen
+    state = State.UNKNOWN if on_disk is None or (uncommitted and unsure) else on_disk
+    ending = _last_ending(records)
     outcome = OUTCOMES[state, ending]
     would = None
     if transcript.head.get("mode") == OBSERVE:
-        excused = any((x.sigil, x.text) == WOULD_RETRY for x in transcript.lines)
-        would = OUTCOMES[state, Ending.TRANSIENT if excused else ending]
+        excused = WOULD_RETRY in seen.get(r.WouldExit, [])
+        would = OUTCOMES[state, Ending.TRANSIENT] if excused else outcome
         outcome = Outcome.OBSERVED
-    told = [line.text for line in transcript.lines if not line.sigil]
+    told = [each.outcome for each in seen.get(r.OutcomeIs, [])]
     if told and not transcript.torn and told != [outcome]:
         raise TranscriptError(f"its outcome is {outcome}, but it says {', '.join(told)}")
-    refused = state is State.UNKNOWN and Line("<", "refused") in (
-        line._replace(at=None) for line in transcript.lines
-    )
-    bypassed = bypassed and state is State.UNKNOWN
-    asked = any(line.sigil in COUNT_ONCE for line in transcript.lines)
     return Verdict(
-        state, ending, outcome, bool(told), refused, bypassed, would, ungated, asked, doubtful
+        state,
+        ending,
+        outcome,
+        told=bool(told),
+        refused=state is State.UNKNOWN and r.Refused in seen,
+        bypassed=state is State.UNKNOWN and r.Bypassed in seen,
+        would=would,
+        ungated=uncommitted and r.Ungated in seen,
+        asked=r.SignRequest in seen or r.UnknownRequest in seen,
+        doubtful=on_disk is None or (uncommitted and transcript.torn),
     )
+
+
+def _by_kind(records: list[Record]) -> dict[type[Record], list[Any]]:
+    """The records that count, by their kind, each kind in the order of the journal."""
+    seen: dict[type[Record], list[Any]] = {}
+    for record in records:
+        seen.setdefault(type(record), []).append(record)
+    return seen
+
+
+def _last_state(states: list[r.StateIs]) -> State | None:
+    """The state that is on disk; None without one. Raises TranscriptError."""
+    found = [each.state for each in states]
+    if found != list(DURABLE[: len(found)]):
+        raise TranscriptError(f"states out of order: {', '.join(found)}")
+    return found[-1] if found else None
+
+
+def _last_ending(records: list[Record]) -> Ending:
+    """How the job ended: its last record that is an ending counts."""
+    endings = [ending for ending in map(ending_of, records) if ending]
+    return endings[-1] if endings else Ending.UNREPORTED
 
 
 def judge_journal(data: bytes) -> Verdict:

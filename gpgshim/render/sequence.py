@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
+from gpgshim.core import records as r
 from gpgshim.render.terminal import duration
 from gpgshim.summary.story import Event, Kind, Party, Story, Undo
 
@@ -145,17 +146,16 @@ def _change(story: Story, number: int, event: Event) -> list[Strip]:
 def _strips_of_event(story: Story, event: Event) -> list[Strip]:
     gpg = f"gpg {event.number}" if event.number else "gpg"
     is_strong = event.kind in _STRONG
-    if event.kind is Kind.ASK:
+    if isinstance(event.record, r.Request):
         caller = Party.DGIT if Party.DGIT in story.names else Party.JOB
-        called = event.what.partition("? ")[2] or event.what
-        asks = "may I?" if event.what.startswith("may I? ") else "may I sign?"
+        asks = "may I sign?" if isinstance(event.record, r.SignRequest) else "may I?"
         by = event.by or "unknown program"
         return [
-            Message(caller, Party.GPG, f"{by}: {called}", event.at),
+            Message(caller, Party.GPG, f"{by}: {event.record.call}", event.at),
             Message(Party.GPG, Party.SUPERVISOR, f"{gpg}: {asks}", event.at),
         ]
     if event.to is not None:
-        is_grant = event.kind is Kind.ANSWER and event.what == "go"
+        is_grant = isinstance(event.record, r.Granted)
         words = f"{gpg}: {event.what}" if event.kind is Kind.ANSWER else event.what
         return [
             Message(

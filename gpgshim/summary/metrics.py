@@ -11,11 +11,13 @@ Source: Prometheus' text exposition format, version 0.0.4.
 
 from __future__ import annotations
 
+from collections import deque
 from enum import StrEnum
 from typing import NamedTuple
 
+from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome, State
-from gpgshim.core.transcript import Transcript
+from gpgshim.core.transcript import Entry, Transcript
 from gpgshim.core.verdict import Verdict
 
 
@@ -27,7 +29,7 @@ class Alarm(StrEnum):
 
 
 class Cause(StrEnum):
-    """The cause of a refusal."""
+    """The cause of a refusal, as the metrics count it."""
 
     REFUSED = "refused"  # the authority's answer was not go-ahead
     SILENCE = "silence"  # the authority did not answer
@@ -37,15 +39,21 @@ class Cause(StrEnum):
     OTHER = "other"
 
 
-#: The first words of the supervisor's reasons -> the cause.
+#: The cause of a refusal in the journal -> as it is counted.
 CAUSES = {
-    "the authority did not say go-ahead": Cause.REFUSED,
-    "the authority did not answer": Cause.SILENCE,
-    "before the commitment, ": Cause.COMMAND,
-    "the job is over": Cause.OVER,
-    "the gate is closed": Cause.OVER,
-    "the supervisor cannot go on": Cause.FAILED,
+    r.Cause.REFUSED: Cause.REFUSED,
+    r.Cause.UNEXPECTED: Cause.REFUSED,
+    r.Cause.EOF: Cause.REFUSED,
+    r.Cause.TIMEOUT: Cause.SILENCE,
+    r.Cause.UNREADABLE: Cause.SILENCE,
+    r.Cause.UNKNOWN_COMMAND: Cause.COMMAND,
+    r.Cause.CLOSED: Cause.OVER,
+    r.Cause.FAILED: Cause.FAILED,
+    r.Cause.NOT_ASKED: Cause.OTHER,
+    r.Cause.OTHER: Cause.OTHER,
 }
+
+COMMITTED = r.StateIs(State.COMMITTED)
 
 #: Seconds from a job's start to its commitment: fast jobs, jobs that clone and build, hung jobs.
 BUCKETS = ("1", "10", "60", "300", "1800", "7200", "+Inf")
@@ -105,10 +113,14 @@ def nothing() -> Sums:
 
 def alarm_of(transcript: Transcript, verdict: Verdict) -> Alarm | None:
     """The alarm for a job that is over; None if no person is needed at once."""
-    if any((line.sigil, line.text) == ("%", "bypassed") for line in transcript.lines):
+    if _was_bypassed(transcript.read(("%",))):
         return Alarm.BYPASSED
     unknown = verdict.state is State.UNKNOWN and verdict.outcome is Outcome.IRRECOVERABLE
     return Alarm.UNKNOWN if unknown and not verdict.refused else None
+
+
+def _was_bypassed(entries: list[Entry]) -> bool:
+    return any(isinstance(record, r.Bypassed) for record, _ in entries)
 
 
 def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
@@ -121,44 +133,44 @@ def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
     if verdict.would:
         sums["gpgshim_observed_total"][verdict.would] += 1
     else:
-        _count_answers(sums, transcript)
-        _count_commitment(sums, transcript)
+        entries = transcript.read(("$", "?", "=", "!", "%"))
+        _count_answers(sums, entries)
+        if not _was_bypassed(entries):  # its commitment was only reported to the authority late
+            _count_commitment(sums, entries)
 
 
-def _count_answers(sums: Sums, transcript: Transcript) -> None:
-    waiting: list[tuple[int, float | None]] = []  # (number of the request, its time)
+def _count_answers(sums: Sums, entries: list[Entry]) -> None:
+    waiting: deque[tuple[int, float | None]] = deque()  # (number of the request, its time)
     asked = 0
-    for line in transcript.lines:
-        word, _, rest = line.text.partition(" ")
-        if line.sigil in ("$", "?"):
-            asked += 1
-            waiting.append((asked, line.at))
-        elif line.sigil == "%" and word == "gone":
-            waiting = [each for each in waiting if str(each[0]) != rest]
-        elif line.sigil == "=":
-            if word == "go":
+    for record, at in entries:
+        match record:
+            case r.Request():
+                asked += 1
+                waiting.append((asked, at))
+            case r.ClientGone(request=gone):
+                waiting = deque(each for each in waiting if each[0] != gone)
+            case r.Granted():
                 sums["gpgshim_grants_total"][""] += 1
-            else:
-                sums["gpgshim_refusals_total"][cause_of(rest)] += 1
-            since = waiting.pop(0)[1] if waiting else None
-            if since is not None and line.at is not None:
-                sums["gpgshim_gate_wait_seconds"]["sum"] += line.at - since
-                sums["gpgshim_gate_wait_seconds"]["count"] += 1
+                _count_wait(sums, waiting, at)
+            case r.Denied(cause=cause):
+                sums["gpgshim_refusals_total"][CAUSES[cause]] += 1
+                _count_wait(sums, waiting, at)
 
 
-def cause_of(why: str) -> Cause:
-    """The cause of a refusal, from its reason."""
-    return next((cause for start, cause in CAUSES.items() if why.startswith(start)), Cause.OTHER)
+def _count_wait(sums: Sums, waiting: deque[tuple[int, float | None]], at: float | None) -> None:
+    """Count how long the request that was answered at `at` has waited; it is removed."""
+    since = waiting.popleft()[1] if waiting else None
+    if since is not None and at is not None:
+        sums["gpgshim_gate_wait_seconds"]["sum"] += at - since
+        sums["gpgshim_gate_wait_seconds"]["count"] += 1
 
 
-def _count_commitment(sums: Sums, transcript: Transcript) -> None:
-    for line in transcript.lines:
-        if (line.sigil, line.text) == ("%", "bypassed"):
-            return  # a later commitment was only reported to the authority late
-        if (line.sigil, line.text) == ("!", State.COMMITTED) and line.at is not None:
-            sums["gpgshim_commitment_seconds"]["sum"] += line.at
+def _count_commitment(sums: Sums, entries: list[Entry]) -> None:
+    for record, at in entries:
+        if record == COMMITTED and at is not None:
+            sums["gpgshim_commitment_seconds"]["sum"] += at
             for bucket in BUCKETS:
-                sums["gpgshim_commitment_seconds"][bucket] += line.at <= float(bucket)
+                sums["gpgshim_commitment_seconds"][bucket] += at <= float(bucket)
 
 
 def render(sums: Sums) -> str:

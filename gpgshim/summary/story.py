@@ -12,11 +12,18 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.core.gate import Event as GateEvent
 from gpgshim.core.gate import State
+from gpgshim.core.quoting import QuoteError, unquote
 from gpgshim.core.replay import event_of
-from gpgshim.core.transcript import Line, Transcript, TranscriptError, unquote
+from gpgshim.core.transcript import Entry, Transcript
 from gpgshim.core.verdict import Verdict, ending_of, judge
+from gpgshim.core.wording import describe
+from gpgshim.summary.events import ABOUT_REQUEST, ENDED, EVENTS, NOTED, Display
+from gpgshim.summary.events import Kind as Kind
+from gpgshim.summary.events import Party as Party
 
 
 class Undo(StrEnum):
@@ -63,37 +70,15 @@ UNDO: dict[tuple[State, Heard], Undo] = {
 }
 
 
-class Party(StrEnum):
-    """The parties of an event, in the order of their columns in a diagram."""
-
-    AUTHORITY = "authority"
-    SUPERVISOR = "supervisor"
-    JOB = "job"  # dgit-repos-server, or the command
-    DGIT = "dgit"  # if it is known to take part, and is not the job itself
-    GPG = "gpg"
-
-
-class Kind(StrEnum):
-    """The kind of an event."""
-
-    ASK = "ask"  # gpg was called, and sends a request
-    ANSWER = "answer"
-    DISK = "disk"  # on disk, and synced
-    MESSAGE = "message"  # between the authority and the supervisor
-    REPORT = "report"  # the report of dgit-repos-server, which is held
-    ENDED = "ended"  # a gpg has ended
-    WORLD = "world"
-    NOTE = "note"
-    OUTCOME = "outcome"
-
-
 class Event(NamedTuple):
-    """One event. `at` is in seconds since the job began; `to` is None without a recipient.
+    """One event. `record` is what the journal has of it. `at` is in seconds since the job began;
+    `to` is None without a recipient.
 
     `undo` holds from this event on. `number` is that of the gpg concerned, or 0. For an ASK,
     `notes` describe the client and its files, and `by` is the program that called gpg.
     """
 
+    record: Record
     at: float | None
     kind: Kind
     who: Party
@@ -142,27 +127,6 @@ class Story(NamedTuple):
         )
 
 
-P, K = Party, Kind
-
-#: First words of a `%` line -> (kind, party, recipient, text). `{}` is the rest of the line.
-WORLD: dict[str, tuple[Kind, Party, Party | None, str]] = {
-    "exit": (K.WORLD, P.JOB, P.SUPERVISOR, "ended with status {}"),
-    "signal": (K.WORLD, P.JOB, P.SUPERVISOR, "was killed by signal {}"),
-    "no-start": (K.WORLD, P.SUPERVISOR, None, "the job could not be started (status {})"),
-    "end": (K.WORLD, P.JOB, P.SUPERVISOR, "is over, and nobody said how it went"),
-    "unkept": (K.WORLD, P.SUPERVISOR, None, "the keeper was killed: nobody would hear a report"),
-    "said": (K.REPORT, P.JOB, P.SUPERVISOR, "(held) {}"),
-    "half": (K.WORLD, P.SUPERVISOR, None, "that report is not whole, or belied by the exit status"),
-    "bypassed": (K.WORLD, P.SUPERVISOR, None, "ALARM: a signature went round the gate"),
-    "ungated": (K.WORLD, P.SUPERVISOR, None, "ALARM: the stunts were taken away while it ran"),
-    "close": (K.WORLD, P.SUPERVISOR, None, "the gate is closed"),
-    "would": (K.WORLD, P.DGIT, P.SUPERVISOR, "(only observed) would have exited with status {}"),
-    "gone": (K.WORLD, P.GPG, None, "does not wait for its answer any more"),
-    "timeout": (K.WORLD, P.SUPERVISOR, None, "the authority did not answer in time"),
-    "eof": (K.WORLD, P.AUTHORITY, P.SUPERVISOR, "(hung up)"),
-    "failed": (K.WORLD, P.SUPERVISOR, None, "cannot go on: {}"),
-}
-
 #: The authority's answer that an event of the gate stands for.
 _HEARD = {
     GateEvent.REFUSAL: Heard.REFUSAL,
@@ -181,9 +145,10 @@ def tell(transcript: Transcript) -> Story:
     Raises TranscriptError for a journal that contradicts itself.
     """
     verdict = judge(transcript)
-    teller = _Teller(transcript)
-    for line in transcript.lines:
-        teller.take(line)
+    entries = transcript.read()
+    teller = _Teller(entries)
+    for entry in entries:
+        teller.take(entry)
     if transcript.torn:
         teller.doubt("(the last line is torn: what it would have said is not known)")
     elif not transcript.lines:
@@ -206,7 +171,7 @@ def tell(transcript: Transcript) -> Story:
         _first(events, lambda event: event.undo is Undo.FINAL),
         seconds,
         seconds if no_return is None else events[no_return].at,
-        sum(event.kind is Kind.ANSWER and event.what == "go" for event in events),
+        teller.granted,
         teller.waits_for(),
         teller.bypassed,
     )
@@ -234,33 +199,26 @@ def job_name(head: dict[str, str]) -> str:
     """The job's name as a party: d-r-s, or the name of the command."""
     try:
         first = (unquote(head.get("command", "")) or ["the job"])[0]
-    except TranscriptError:
+    except QuoteError:
         first = "the job"
     name = first.rpartition("/")[2] if first.isascii() and first.isprintable() else "the job"
     return "d-r-s" if name == "dgit-repos-server" else (name or "the job")[:LONGEST_NAME]
 
 
-def read_callers(note: str) -> list[str]:
-    """The programs that a client runs under, the nearest first, from its `pid …` note."""
-    _, under, names = note.partition(", under ")
-    return [each.rpartition("[")[0] for each in names.split(", ")] if under else []
-
-
 class _Teller:
-    """Builds a story, line by line."""
+    """Builds a story, record by record."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, entries: list[Entry]) -> None:
         self.events: list[Event] = []
         self.saw_dgit = False
+        self.granted = 0
         # Journal.create writes the first line without a time; the job's time begins there.
-        self._start = 0.0 if any(line.at is not None for line in transcript.lines) else None
-        self._disk = State.UNKNOWN  # until a line says otherwise
+        self._start = 0.0 if any(at is not None for _, at in entries) else None
+        self._disk = State.UNKNOWN  # until a record says otherwise
         self._heard = Heard.SILENCE
         # The time of the bypass is unknown, so from the beginning on nothing is certain.
-        self.bypassed = any(
-            (line.sigil, line.text) == ("%", "bypassed") for line in transcript.lines
-        )
-        self._ungated = any((x.sigil, x.text) == ("%", "ungated") for x in transcript.lines)
+        self.bypassed = any(isinstance(record, r.Bypassed) for record, _ in entries)
+        self._ungated = any(isinstance(record, r.Ungated) for record, _ in entries)
         self._asked = 0
         self._waiting: list[int] = []
         self._signing: set[int] = set()
@@ -268,43 +226,52 @@ class _Teller:
         self._over = self._told = False
         self._noting = False  # whether a note would belong to the last event
 
-    def take(self, line: Line) -> None:
-        """Add one line."""
-        if line.sigil == "#":
-            self._noting = self._note(line)
+    def take(self, entry: Entry) -> None:
+        """Add one record."""
+        record, at = entry
+        if record.is_note:
+            self._note(record, at)
             return
-        self._noting = line.sigil in ("$", "?")
-        self._hear(line)
-        word, _, rest = line.text.partition(" ")
-        if line.sigil in ("$", "?"):
-            self._asked += 1
-            self._waiting.append(self._asked)
-            question = "may I sign?" if line.sigil == "$" else "may I? (who knows whether it signs)"
-            what = f"{question} {line.text}"
-            self._add(line, Kind.ASK, Party.GPG, Party.SUPERVISOR, what, self._asked)
-        elif line.sigil == "=":
-            number = self._waiting.pop(0) if self._waiting else 0
-            self._signing |= {number} if word == "go" else set()
-            what = f"no: {rest}" if word == "no" and rest else line.text
-            self._add(line, Kind.ANSWER, Party.SUPERVISOR, Party.GPG, what, number)
-        elif line.sigil == "!":
-            self._add(line, Kind.DISK, Party.SUPERVISOR, None, f"on disk: {line.text}")
-        elif line.sigil == ">":
-            self._held = False
-            self._add(line, Kind.MESSAGE, Party.SUPERVISOR, Party.AUTHORITY, line.text)
-        elif line.sigil == "<":
-            self._add(line, Kind.MESSAGE, Party.AUTHORITY, Party.SUPERVISOR, line.text)
-        elif line.sigil == "%":
-            self._world(line, word, rest)
-        else:
-            self._told = True
-            self._add(line, Kind.OUTCOME, Party.SUPERVISOR, None, f"outcome: {line.text}")
+        self._noting = isinstance(record, r.Request)
+        self._hear(record)
+        number = self._count(record)
+        display = EVENTS[type(record)]
+        self.saw_dgit = self.saw_dgit or display.who is Party.DGIT
+        text = display.text.format_map(vars(record)).strip()
+        if isinstance(record, r.Denied) and not record.reason:
+            text = "no" if record.cause is r.Cause.OTHER else f"no: {record.cause}"
+        self._add(record, at, display, text, number)
+
+    def _count(self, record: Record) -> int:
+        """Update what is under way from `record`; the number of the gpg concerned, or 0."""
+        match record:
+            case r.Request():
+                self._asked += 1
+                self._waiting.append(self._asked)
+                return self._asked
+            case r.Granted() | r.Denied():
+                number = self._waiting.pop(0) if self._waiting else 0
+                if isinstance(record, r.Granted):
+                    self.granted += 1
+                    self._signing.add(number)
+                return number
+            case r.ClientGone(request=number):
+                if number in self._waiting:
+                    self._waiting.remove(number)
+                return number
+            case r.Reported():
+                self._held = True
+            case r.Sent():
+                self._held = False
+            case r.OutcomeIs():
+                self._told = True
+        return 0
 
     def doubt(self, what: str) -> None:
         """The journal ends at a point after which anything may have happened."""
         undo = Undo.UNKNOWN if self._undo() is Undo.RETRIABLE else self._undo()
         at = self.events[-1].at if self.events else None
-        self.events.append(Event(at, Kind.NOTE, Party.SUPERVISOR, None, what, undo))
+        self.events.append(Event(r.Note(what), at, Kind.NOTE, Party.SUPERVISOR, None, what, undo))
 
     def waits_for(self) -> str:
         """The event that a job under way waits for, as far as its journal shows."""
@@ -324,13 +291,13 @@ class _Teller:
             return "the job: nobody was asked to commit yet"
         return "the job to go on, or to end"
 
-    def _hear(self, line: Line) -> None:
-        """Update the state and the authority's answer from `line`."""
-        if line.sigil == "!":
-            self._disk, self._heard = State(line.text), Heard.NOTHING
+    def _hear(self, record: Record) -> None:
+        """Update the state and the authority's answer from `record`."""
+        if isinstance(record, r.StateIs):
+            self._disk, self._heard = record.state, Heard.NOTHING
             return
-        self._over = self._over or ending_of(line) is not None
-        event = event_of(line)
+        self._over = self._over or ending_of(record) is not None
+        event = event_of(record)
         if event is GateEvent.CLOSE and self.bypassed:
             return  # the gate was closed before the late request to the authority
         if event in _HEARD and self._heard is Heard.NOTHING:
@@ -342,44 +309,26 @@ class _Teller:
         return Undo.UNKNOWN if undo is Undo.RETRIABLE and unsure else undo
 
     def _add(
-        self,
-        line: Line,
-        kind: Kind,
-        who: Party,
-        to: Party | None,
-        what: str,
-        number: int = 0,
+        self, record: Record, at: float | None, display: Display, text: str, number: int = 0
     ) -> None:
-        at = line.at if self.events or line.at is not None else self._start
-        self.events.append(Event(at, kind, who, to, what, self._undo(), number))
+        if at is None and not self.events:
+            at = self._start
+        kind, who, to, _ = display
+        self.events.append(Event(record, at, kind, who, to, text, self._undo(), number))
 
-    def _world(self, line: Line, word: str, rest: str) -> None:
-        kind, who, to, text = WORLD[word]
-        self.saw_dgit = self.saw_dgit or who is Party.DGIT
-        number = int(rest) if word == "gone" and rest.isdecimal() and len(rest) < 9 else 0
-        if number in self._waiting:
-            self._waiting.remove(number)
-        self._held = self._held or kind is Kind.REPORT
-        self._add(line, kind, who, to, text.format(rest), number)
-
-    def _note(self, line: Line) -> bool:
-        """Add a note; whether the next note could belong to the same request."""
-        words = line.text.split(" ")
-        about = self._noting and words[0] in ("pid", "sha256")
-        if about:
+    def _note(self, note: Record, at: float | None) -> None:
+        if self._noting and isinstance(note, ABOUT_REQUEST):
             last = self.events[-1]
-            callers = read_callers(line.text) if words[0] == "pid" else []
-            self.saw_dgit = self.saw_dgit or "dgit" in callers
-            by = last.by or (callers[0] if callers else "")
-            self.events[-1] = last._replace(notes=(*last.notes, line.text), by=by)
-        elif (
-            words[0] == "gpg"
-            and words[-2:] == ["has", "ended"]
-            and words[1].isdecimal()
-            and len(words[1]) < 9
-        ):
-            self._signing.discard(int(words[1]))
-            self._add(line, Kind.ENDED, Party.GPG, None, "has ended", int(words[1]))
+            by = last.by
+            if isinstance(note, r.Client):
+                names = [each.name for each in note.above]
+                self.saw_dgit = self.saw_dgit or "dgit" in names
+                by = names[0] if names else ""
+            self.events[-1] = last._replace(notes=(*last.notes, describe(note)), by=by)
+            return
+        self._noting = False
+        if isinstance(note, r.GpgEnded):
+            self._signing.discard(note.request)
+            self._add(note, at, ENDED, ENDED.text, note.request)
         else:
-            self._add(line, Kind.NOTE, Party.SUPERVISOR, None, f"({line.text})")
-        return about
+            self._add(note, at, NOTED, f"({describe(note)})")

@@ -1,0 +1,86 @@
+"""What a note of a journal says, as a sentence for people.
+
+Rule 1: NOTES is total: each kind of note has its sentence. It is shown, and nothing reads it.
+Rule 2: the result is printable ASCII, whatever the fields are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpgshim.core import records as r
+from gpgshim.core.codec import Process, Record
+from gpgshim.core.quoting import escape, quote
+from gpgshim.core.records import Delivery, Killing, Unread
+
+UNREAD = {
+    Unread.TIMEOUT: "reading them took too long",
+    Unread.CLOSED: "the job is over",
+    Unread.READER_ENDED: "the process that reads them ended",
+    Unread.FAILED: "{reason}",
+}
+KILLED = {
+    Killing.OVER: "because the job is over",
+    Killing.DROPPED: "because the manager will hear nothing of this job",
+}
+DELIVERY = {
+    Delivery.SHARED: "the job got it too",
+    Delivery.PASSED_ON: "passed it on to the job",
+}
+
+#: A kind of note -> its sentence. A word in braces is a field.
+NOTES: dict[type[Record], str] = {
+    r.Client: "pid {pid} in {directory}",  # and the processes above it
+    r.FileDigest: "sha256 {digest} {file}",
+    r.FileTooLarge: "{file} is too large to be hashed",
+    r.FilesLeftOut: "{count} more files were not read",
+    r.FilesUnread: "its files were not read: ",  # and UNREAD
+    r.Withdrawn: "pid {pid} was gone before its files were read: {call}",
+    r.GpgEnded: "gpg {request} (pid {pid}) has ended",
+    r.ClientHungUp: "pid {pid} closed the connection before its request: it gave up, or was killed",
+    r.NoRequest: "pid {pid} sent no request within {seconds} s",
+    r.Nonsense: "pid {pid} does not follow the protocol: {reason}",
+    r.GaveUp: "pid {pid} gave up: {reason}",
+    r.ForeignUser: "user id {user} (pid {pid}) is not ours, and was refused",
+    r.ForeignProcess: "pid {pid} is no process of this job, and was refused",
+    r.NotAsked: "the authority was not asked: {reason}",
+    r.SignalReceived: "gpgshim got {signal}, and {delivery}",
+    r.InvalidReport: "dgit-repos-server wrote: {text}",
+    r.Killed: "killed, {cause}: {processes}",
+    r.LeftRunning: "would have been killed, because the job is over: {processes}",
+    r.Note: "{text}",
+}
+
+
+#: The name of a field -> how it is shown, if not as it is.
+SHOWN: dict[str, Callable[[Any], str]] = {
+    "directory": lambda name: escape(name) or "?",
+    "file": lambda name: "its stdin" if name == "-" else quote([name]),
+    "signal": escape,
+    "digest": escape,
+    "delivery": lambda each: DELIVERY[each],
+    "above": lambda processes: _names(processes),
+    "processes": lambda processes: _names(processes) or "nothing",
+}
+
+
+def describe(note: Record) -> str:
+    """The sentence of a note."""
+    shown = {
+        name: SHOWN.get(name, str)(value)
+        for name, value in zip(note.fields, note.values, strict=True)
+    }
+    text = NOTES[type(note)]
+    match note:
+        case r.Client(above=above) if above:
+            text += ", under {above}"
+        case r.FilesUnread(cause=cause):
+            text += UNREAD[cause]
+        case r.Killed(cause=why):
+            shown["cause"] = KILLED[why]
+    return text.format_map(shown)
+
+
+def _names(processes: tuple[Process, ...]) -> str:
+    return ", ".join(escape(str(each)) for each in processes)
