@@ -45,7 +45,7 @@ def _run() -> int:
             # Python sets these streams to None if they were closed. From now on they use /dev/null.
             name, mode = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))[fd]
             setattr(sys, name, os.fdopen(fd, mode, closefd=False))
-        from gpgshim.cli import verbs as cli
+        from gpgshim.cli import main as cli
     except (OSError, ImportError, MemoryError) as error:
         # Not log.report(), whose modules may be what cannot be imported.
         text = f"gpgshim: {type(error).__name__}: {error}; {Fact.NOTHING_STARTED.value}"

@@ -38,8 +38,8 @@ echo "$*" >>{root}/signed
 #: `gpgshim run`, with the real dgit as its first word.
 WITH_DGIT = """\
 import functools, pathlib, sys
-from gpgshim.cli import verbs as cli
-cli.Attempt = functools.partial(cli.Attempt, dgit=pathlib.Path(sys.argv.pop(1)))
+from gpgshim.cli import main as cli, running
+running.Attempt = functools.partial(running.Attempt, dgit=pathlib.Path(sys.argv.pop(1)))
 sys.exit(cli.main())
 """
 

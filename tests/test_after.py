@@ -228,7 +228,7 @@ def test_textfile_under_dgit_repos_server(worker: Worker, scratch: Scratch) -> N
 
 def test_nothing_wanted_is_nothing_paid(scratch: Scratch) -> None:
     words = (
-        "import sys; from gpgshim.cli import verbs; from gpgshim.tag2upload import repos_server; "
+        "import sys; from gpgshim.cli import main; from gpgshim.tag2upload import repos_server; "
     )
     words += "unwanted = {'gpgshim.supervisor.after', 'gpgshim.history.tally', 'json'}; "
     words += "print((unwanted | {'gpgshim.summary.metrics'}) & set(sys.modules))"

@@ -25,7 +25,7 @@ __all__ = ["worker"]  # a fixture
 WITH_SYSTEM = """\
 import sys
 from pathlib import Path
-from gpgshim.cli import verbs as cli
+from gpgshim.cli import main as cli
 from gpgshim.supervisor import config
 config.SYSTEM = Path(sys.argv.pop(1))
 cli.main()

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.cli.verbs import main
+from gpgshim.cli.main import main
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.verdict import judge_bytes
 from tests import skips

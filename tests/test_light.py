@@ -27,7 +27,7 @@ LATER = {
 #: Says what it has loaded when it is ready, that is, when it begins to wait.
 LIST = """
 import os, sys
-from gpgshim.cli import verbs as cli
+from gpgshim.cli import main as cli
 from gpgshim.supervisor import supervisor
 def ready(self):
     os.write(2, " ".join(sys.modules).encode())
@@ -66,7 +66,7 @@ def test_memory(scratch: Scratch) -> None:
 #: Says what is loaded between the first question and its answer.
 LIST_AS_ASKED = """
 import os, sys
-from gpgshim.cli import verbs as cli
+from gpgshim.cli import main as cli
 from gpgshim.supervisor import supervisor
 asked, grant = supervisor.Supervisor._asked, supervisor.Supervisor._grant
 def begin(self, *question):

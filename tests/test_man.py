@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gpgshim.cli.verbs import cli
+from gpgshim.cli.main import cli
 from gpgshim.core import transcript
 from gpgshim.core.codec import KINDS
 from gpgshim.core.replay import replay

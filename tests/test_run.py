@@ -123,7 +123,7 @@ def inject(scratch: Scratch, call: str, error: str) -> Done:
 #: `gpgshim run` on a machine that has no process left for the job.
 FULL = """\
 import os, sys
-from gpgshim.cli import verbs as cli
+from gpgshim.cli import main as cli
 from gpgshim.supervisor import attempt
 start = attempt.Attempt.start
 def spawn(*_, **__):

@@ -20,7 +20,7 @@ ALARM = "#!/bin/sh\necho $2 >alarm.new && mv alarm.new alarm\n"
 #: `gpgshim`, in which every import fails once a job runs; each attempt to import is noted.
 NOTHING_MORE = """\
 import sys
-from gpgshim.cli import verbs as cli
+from gpgshim.cli import main as cli
 from gpgshim.supervisor import attempt, supervisor
 class Gone:
     def find_spec(self, name, path=None, target=None):
@@ -128,7 +128,7 @@ def test_another_package(
 
 def test_what_follows_a_job_changes_nothing(scratch: Scratch) -> None:
     """An error there is one line, and the outcome has been told before."""
-    fault = "import sys; from gpgshim.cli import verbs as cli\n"
+    fault = "import sys; from gpgshim.cli import main as cli\n"
     fault += "from gpgshim.supervisor import followup\n"
     fault += "def fail(*_, **__): raise ValueError('of another kind')\n"
     fault += "from gpgshim.history import recorded; from gpgshim.supervisor import after\n"

@@ -209,7 +209,7 @@ SPOILS = {
     ),
     "the outcome is said twice": Case(
         Spoil(
-            "gpgshim/cli/verbs.py",
+            "gpgshim/cli/running.py",
             '    """The last line that a person sees."""\n',
             '    say(f"{attempt.journal.path.name}: {verdict.outcome}")\n',
         ),
@@ -219,7 +219,7 @@ SPOILS = {
     ),
     "75 is not said": Case(
         Spoil(
-            "gpgshim/cli/verbs.py",
+            "gpgshim/cli/running.py",
             "return 0 if status is None else exit_status(Outcome(outcome), status)",
             "return status or 0",
         ),

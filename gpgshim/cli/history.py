@@ -1,0 +1,165 @@
+"""The verbs that report on past and present jobs: status, show, replay, metrics."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from gpgshim.cli import options
+from gpgshim.cli.group import cli
+from gpgshim.cli.reading import table_for
+from gpgshim.core.transcript import escape
+from gpgshim.gpgargs import mask
+from gpgshim.gpgargs.text import printable
+from gpgshim.system import places
+from gpgshim.system.errors import Fact, Malformed, Misused, Unable
+from gpgshim.system.log import say
+
+
+@cli.command("status")
+@click.option("-n", "newest", metavar="N", type=click.IntRange(0), help="Show the N newest jobs.")
+@click.option("--all", "all_jobs", is_flag=True, help="Show all jobs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
+@click.option(
+    "--watch",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=2.0,
+    type=options.Seconds(min=0.1, max=86400),
+    help="Show it again every SECONDS (2).",
+)
+def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float | None) -> int:
+    """Jobs under way and recent ones, a line each; `!` is one that needs a person.
+
+    A job's line is its last attempt's; an earlier one has its own where it needs a person.
+    $STATE_DIRECTORY names another directory of journals than one's own.
+
+    \b
+    With --json: {"version": 1, "directory", "jobs_in_all": N, "rows": [{"job", "attempt": N,
+    "earlier": [OUTCOME…], "journal": PATH, "under_way": BOOL, "state", "outcome" (null: under
+    way), "told": BOOL, "started" (or null), "age", "lasted", "retriable" (seconds, or null),
+    "signatures": N, "needs" (empty: no person), "meaning"}…]}. `told` is whether the outcome
+    stands in the journal; it is derived where a supervisor was killed. None of these will go,
+    or change its meaning.
+
+    \b
+    Examples:
+      gpgshim status --watch
+      gpgshim status --json --all | grep -o '"outcome": "retriable"' | wc -l
+    """
+    from gpgshim.cli import status
+    from gpgshim.history import jobs
+
+    if all_jobs and newest is not None:
+        raise Misused("-n and --all exclude each other")
+    directory = places.state_directory(dict(os.environ))
+    number = None if all_jobs else jobs.NEWEST if newest is None else newest
+    if watch is not None:
+        status.watch(directory, number, as_json, watch)
+    sys.stdout.write(status.look(directory, number, as_json))
+    return 0
+
+
+@cli.command("show")
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page with a diagram instead; `-' is stdout.",
+)
+@click.argument("job", metavar="JOB|JOB.N|FILE", shell_complete=options.job)
+def show_job(job: str, html: Path | None) -> int:
+    """The story of JOB's last attempt, of attempt N, or of a journal FILE, as a timeline.
+
+    \b
+    Examples:
+      gpgshim show 2420
+      gpgshim show 2420.1 --html 2420.html
+    """
+    from gpgshim.cli import storyteller
+
+    if html is None:
+        sys.stdout.write(storyteller.as_text(job))
+    else:
+        storyteller.write_page(job, html)
+    return 0
+
+
+@cli.command("replay")
+@options.GPG
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
+    """Replay journals: would this version, with this gpg, have decided the same?
+
+    A FILE is a journal as production wrote it, or a directory of them. What would be decided
+    otherwise is told, a line each. What gpg's conf files say is looked up here and now.
+
+    The exit status is 0 if all agree, 1 if something differs, 65 if a file is no journal.
+
+    \b
+    Example:
+      gpgshim replay ~/.local/state/gpgshim
+    """
+    from gpgshim.history import recorded
+
+    table = table_for(gpg)
+    agree = differ = faults = 0
+    for each in recorded.replay_files(list(files), table, os.environ):
+        for difference in each.differences:
+            click.echo(printable(mask.of_text(f"{each.path}: {difference}")))
+        if each.fault:
+            say(f"{each.path} {each.fault}")
+        faults += bool(each.fault)
+        differ += bool(each.differences)
+        agree += not each.fault and not each.differences
+    click.echo(f"{agree} agree, {differ} differ, {faults} are no journals (gpg {table.version})")
+    return Malformed.status if faults else int(differ > 0)
+
+
+@cli.command("metrics")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option(
+    "--textfile",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write it for node_exporter's textfile collector (FILE ends in .prom), and not to stdout.",
+)
+def show_metrics(as_json: bool, textfile: Path | None) -> int:
+    """What became of all jobs, in numbers, as Prometheus reads them.
+
+    A journal is counted once, when its job is over, and stays counted when it is removed.
+
+    \b
+    Example:
+      gpgshim metrics --textfile /var/lib/prometheus/node-exporter/gpgshim.prom
+    """
+    import json
+
+    from gpgshim.history import tally
+    from gpgshim.summary import metrics
+
+    directory = places.state_directory(dict(os.environ))
+    try:
+        sums = tally.take_stock(directory)
+    except FileNotFoundError:
+        sums = metrics.nothing()  # no job ran so far
+    except OSError as error:
+        raise Unable(f"the jobs in {directory} cannot be counted: {error.strerror}") from error
+    if textfile:
+        if textfile.suffix != ".prom":
+            raise Misused(
+                f"{escape(str(textfile))}: node_exporter reads only names that end in .prom",
+                Fact.NOTHING_WRITTEN,
+            )
+        try:
+            tally.write_textfile(textfile, sums)
+        except OSError as error:
+            raise Unable(f"{textfile} cannot be written: {error.strerror}") from error
+    if as_json:
+        click.echo(json.dumps(sums, indent=2))
+    elif not textfile:
+        click.echo(metrics.render(sums), nl=False)
+    return 0

@@ -1,0 +1,54 @@
+"""The verbs about this machine: config, doctor."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from gpgshim.cli import options
+from gpgshim.cli.group import cli
+from gpgshim.supervisor import config
+
+
+@cli.command("config")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+def show_config(as_json: bool) -> int:
+    """The settings in force, and where each comes from, as a file that would say the same.
+
+    They are read from /etc/gpgshim/gpgshim.conf, then from gpgshim/gpgshim.conf under
+    $XDG_CONFIG_HOME (default: ~/.config), and the command line of each verb wins over both.
+
+    \b
+    Example:
+      gpgshim config
+    """
+    now = config.load(os.environ)
+    click.echo(config.show_json(now) if as_json else config.show(now), nl=False)
+    return 0
+
+
+@cli.command()
+@options.GPG
+@click.option("--json", "in_json", is_flag=True, help="Tell it as one JSON object.")
+def doctor(gpg: str | None, in_json: bool) -> int:
+    """Look at this machine as it is, and say what to mend.
+
+    A line a check: `ok`, `mend`, or `-` for what is only to be known, or does not apply. Nothing is
+    changed; a trial signature is made where there is one secret key, without asking for a PIN, and
+    thrown away. On tag2upload's oracle run it as the oracle's user. The exit status is 0, or 78 if
+    something is to be mended.
+
+    \b
+    With --json: {"doctor": 1, "gpgshim": VERSION, "oracle": BOOL, "environment": WHOSE,
+    "result": "ok"|"mend", "checks": [{"name", "looks_at", "why", "result": "ok"|"note"|"mend",
+    "found": [LINE…], "todo": [LINE…]}…]}. None of these will go, or change its meaning.
+
+    \b
+    Examples:
+      gpgshim doctor
+      gpgshim doctor | grep -v '^ok'
+    """
+    from gpgshim.doctor.doctor import main as examine
+
+    return examine(gpg, in_json)

@@ -1,0 +1,73 @@
+"""The options that several verbs have, and the settings that result from them."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpgshim.supervisor import config
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class Seconds(click.FloatRange):
+    """A number within a range. click accepts `nan` for every range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return seconds
+
+
+JOB = click.option(
+    "--job", metavar="NAME", help="The job's name; its journals are NAME.1, NAME.2 …"
+)
+COMMIT = click.option(
+    "--commit",
+    metavar="COMMAND|ask|o2m:SOCKET",
+    help="Who is asked before the first signature: a command (exit 0: go ahead; 1: refused, and"
+    " certainly not committed; all else: nobody knows), you at the terminal, or tag2upload's"
+    " manager. Default: nobody, and go ahead.",
+)
+DEADLINE = click.option(
+    "--deadline",
+    metavar="SECONDS",
+    type=Seconds(min=0, min_open=True, max=1e6),
+    help="How long the authority may take; after that nobody knows what it believes. Default: 600.",
+)
+GPG = click.option(
+    "--gpg", metavar="PATH", type=click.Path(), help="The real gpg. Default: the first on PATH."
+)
+
+
+# Imported here, because only a shell's request for completion needs it.
+def file(_context: object, _param: object, begun: str) -> list[CompletionItem]:
+    from gpgshim.cli import completion
+
+    return completion.of_file(begun)
+
+
+def job(_context: object, _param: object, begun: str) -> list[CompletionItem]:
+    from gpgshim.cli import completion
+
+    return completion.of_job(begun)
+
+
+OBSERVE = click.option(
+    "--observe/--no-observe",
+    default=None,
+    help="Hold nothing, refuse nothing, ask nobody: only journal what would have been done. None"
+    " of the promises hold for such a job, and its exit status is its own.",
+)
+
+
+def settings_for(**given: object) -> config.Settings:
+    """The settings in force for a command line with these values; None is not given."""
+    return config.load(os.environ, given).settings

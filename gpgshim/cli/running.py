@@ -1,0 +1,280 @@
+"""The verbs that run a job under a gate: run, supervise, close."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from gpgshim.authority.authority import Authority, Nobody, from_option
+from gpgshim.cli import background, options
+from gpgshim.cli.group import cli
+from gpgshim.core.gate import Outcome, exit_status
+from gpgshim.core.transcript import escape, quote
+from gpgshim.core.verdict import Verdict
+from gpgshim.gpgargs import mask
+from gpgshim.history.journal import check_job_name
+from gpgshim.stunts import ask, wire
+from gpgshim.supervisor import config, followup
+from gpgshim.supervisor.attempt import PASSED_ON, Attempt, caller_environ, made_up_name
+from gpgshim.system import places
+from gpgshim.system.descriptors import release_inherited
+from gpgshim.system.errors import (
+    Fact,
+    Misconfigured,
+    Misused,
+    Stopped,
+    Unable,
+    before_the_job,
+)
+from gpgshim.system.log import LEVELS, say
+
+
+def report(attempt: Attempt, verdict: Verdict) -> None:
+    """The last line that a person sees."""
+    journal = attempt.journal.path
+    say(
+        f"{journal.name}: {verdict.outcome}: {verdict.meaning}"
+        f"{attempt.supervisor.about_refusals()} [{journal}]",
+        LEVELS[verdict.outcome],
+    )
+
+
+def _stop_on(numbers: Sequence[signal.Signals]) -> None:
+    """Have these signals raise Stopped, so that the set-up is undone."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def _job_name(given: str | None) -> str:
+    """The job's name: from --job, or a new one. Raises Misused."""
+    if given is None:
+        return made_up_name()
+    try:
+        return check_job_name(given)
+    except Misconfigured as error:
+        raise Misused(f"--job: {error.seen}") from None
+
+
+def _authority_of(now: config.Settings, job: str) -> Authority:
+    # A GPGSHIM_JOB from our caller is another job's name.
+    asked = from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
+    return Nobody() if now.observe else asked
+
+
+# Not _WORDS_OF_ANOTHER: a misspelt option of ours must not become the command.
+@cli.command(context_settings={"allow_interspersed_args": False})
+@options.JOB
+@options.COMMIT
+@options.DEADLINE
+@options.GPG
+@options.OBSERVE
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep the journal as a fixture, which `gpgshim replay` and fixtures/jobs take as it is.",
+)
+@click.argument(
+    "command",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    required=True,
+    metavar="-- COMMAND…",
+    shell_complete=options.file,
+)
+def run(
+    job: str | None,
+    commit: str | None,
+    deadline: float | None,
+    gpg: str | None,
+    observe: bool | None,
+    record: Path | None,
+    command: tuple[str, ...],
+) -> int:
+    """Run COMMAND under a gate of its own.
+
+    The exit status is COMMAND's own, or 75 if it failed, no gpg under the gate was allowed
+    to sign, and nobody was asked to commit: it can be tried again. 75 has no other meaning.
+
+    \b
+    Example:
+      gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
+    """
+    with before_the_job():
+        now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+        name = _job_name(job)
+        authority = _authority_of(now, name)
+        called = now.commit or "nobody"
+        words = quote(mask.of_words(command))
+        followup.load(now, record)
+        _stop_on((signal.SIGINT,))
+        attempt = Attempt(
+            name,
+            authority,
+            called,
+            words,
+            now.deadline,
+            now.gpg,
+            observe=now.observe,
+            keeps_path=job is not None and not now.observe,
+        )
+    try:
+        try:
+            attempt.start(list(command))
+            _leave_to_the_job()
+        except OSError as error:
+            attempt.not_started(error)
+            say(f"{quote([command[0]])} cannot be run: {error.strerror}")
+        attempt.supervisor.serve()
+        verdict = attempt.supervisor.settle()
+        report(attempt, verdict)
+    except Stopped:
+        attempt.give_up()
+        raise
+    except Unable as error:
+        seen = f"the job ended with status {attempt.status}, but {error.seen}"
+        raise Unable(seen, error.fact, hint=error.hint) from error
+    finally:
+        followup.tried("the end of the attempt", attempt.end)
+        followup.follow(attempt.journal, now)
+    if record:
+        followup.keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
+    followup.prune(attempt.journal, now)
+    return attempt.status if now.observe else exit_status(verdict.outcome, attempt.status)
+
+
+def _leave_to_the_job() -> None:
+    """Release the caller's descriptors that the job has too, except stderr. Raises nothing.
+
+    If the job closes a pipe or the file of a lock, our copy must not keep it open.
+    """
+    release_inherited()
+    with contextlib.suppress(OSError):  # if no descriptor is free, ours stay open
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1):
+            os.dup2(null, fd, inheritable=False)
+        os.close(null)
+
+
+@cli.command()
+@options.JOB
+@options.COMMIT
+@options.DEADLINE
+@options.GPG
+@options.OBSERVE
+@click.option("-D", "--foreground", is_flag=True, help="Do not fork; for systemd (Type=notify).")
+@click.pass_obj
+def supervise(
+    closed: frozenset[int],
+    job: str | None,
+    commit: str | None,
+    deadline: float | None,
+    gpg: str | None,
+    observe: bool | None,
+    foreground: bool,
+) -> int:
+    """Be the supervisor of a job that somebody else starts, until `gpgshim close`.
+
+    Prints the line that puts the stunts on PATH, and then goes into the background. If there is no
+    supervisor, whatever the reason, it prints `false;`.
+
+    \b
+    Example:
+      line=$(gpgshim supervise --commit 'ask-the-release-team') && eval "$line" && make release
+      gpgshim close --status $?
+    """
+    with before_the_job():
+        if 1 in closed:
+            raise Misused("stdout is closed, so the line for the shell cannot be printed")
+        now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+        if now.commit == "ask" and not foreground:
+            raise Misused("--commit ask needs a terminal", hint="add --foreground")
+        name = _job_name(job)
+        authority = _authority_of(now, name)
+        asked = now.commit or "nobody"
+        followup.load(now)
+        _stop_on(PASSED_ON)
+        attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
+        supervisor = attempt.supervisor
+        announce = background.announce if foreground else background.go
+        line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"
+        announce(line, attempt.end_on_signals, attempt.abandon)
+    _tell_systemd()
+    try:
+        supervisor.serve()
+        report(attempt, supervisor.settle())
+    finally:
+        # The caller's shell keeps our PATH, so the stunts stay, and report that the job is over.
+        followup.tried("the end of the attempt", supervisor.shut)
+        followup.follow(attempt.journal, now)
+    followup.prune(attempt.journal, now, waited_for=False)
+    return 0
+
+
+@cli.command()
+@click.option("--status", metavar="N", type=click.IntRange(0, 255), help="How the job ended.")
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+def close(status: int | None, directory: Path | None) -> int:
+    """Close the gate of the job whose stunts are first on PATH, and print its outcome.
+
+    With --status the exit status is as that of `gpgshim run`. DIRECTORY names another job: the
+    directory whose bin is on its PATH.
+
+    \b
+    Example:
+      make release; gpgshim close --status $?
+    """
+    job = directory or _job_on_path()
+    if not (job / "bin").is_dir():
+        raise Misconfigured(
+            f"{escape(str(job))} is not a job's directory, or no longer one",
+            Fact.NOTHING_CLOSED,
+            hint="`gpgshim status` lists the jobs; a job's directory is the one whose bin is on"
+            " its PATH",
+        )
+    try:
+        answer, told = ask.ask(str(job), wire.END, "" if status is None else str(status))
+    except ask.NoAnswer as error:
+        raise Misconfigured(str(error), hint="`gpgshim status` reads the job's journal") from None
+    if answer != wire.CLOSED:
+        raise Unable(f"the supervisor of {job} does not know the outcome: {told}")
+    state, _, outcome = told.partition(" ")
+    click.echo(outcome)
+    say(f"{outcome} ({state})")
+    if outcome == Outcome.OBSERVED:
+        return status or 0
+    return 0 if status is None else exit_status(Outcome(outcome), status)
+
+
+def _job_on_path() -> Path:
+    for each in os.environ.get("PATH", "").split(":"):
+        gpg = Path(each, "gpg")
+        with contextlib.suppress(OSError):
+            if each.startswith("/") and places.is_stunt(gpg):
+                return gpg.parent.parent
+    raise Misused(
+        "no job's stunts are on PATH",
+        Fact.NOTHING_CLOSED,
+        hint="eval the line that `gpgshim supervise` printed, or name the job's directory",
+    )
+
+
+def _tell_systemd() -> None:
+    # sd_notify(3): one datagram; an address that begins with @ is in the abstract namespace.
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+            peer.connect("\0" + address[1:] if address[0] == "@" else address)
+            peer.send(f"READY=1\nMAINPID={os.getpid()}\n".encode())
