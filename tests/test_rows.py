@@ -15,7 +15,7 @@ from gpgshim.summary.rows import (
     NO_JOURNAL,
     SHORT,
     UNREAD,
-    Row,
+    AttemptRow,
     row_of,
     unread,
 )
@@ -26,7 +26,7 @@ ASKED = HEAD + "+1.000 $ gpg -b f\n+1.500 ! unknown\n+1.501 > commit-to-public-u
 SIGNED = ASKED + "+2.000 < go-ahead\n+2.001 ! committed\n+2.002 = go\n"
 
 
-def row(text: str, under_way: bool = False) -> Row:
+def row(text: str, under_way: bool = False) -> AttemptRow:
     return row_of("j", 1, "/s/j.1", text.encode(), under_way, NOW, NOW - 5)
 
 

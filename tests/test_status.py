@@ -20,7 +20,7 @@ from gpgshim.cli import status
 from gpgshim.history import jobs, journal
 from gpgshim.history.jobs import NEWEST, attempts_of, find, read_rows, split
 from gpgshim.history.journal import Journal, is_under_way, locked_inodes
-from gpgshim.summary.rows import UNREAD, Row
+from gpgshim.summary.rows import UNREAD, AttemptRow
 from gpgshim.system.errors import Unable
 from tests.scratch import PATIENCE, Scratch, hear, tell, wait_for
 
@@ -187,7 +187,7 @@ def test_many_journals_cost_little_and_few_are_read(
     read: list[str] = []
     real = jobs.read_row
 
-    def note_and_read(found: jobs.Found, now: float) -> Row:
+    def note_and_read(found: jobs.Found, now: float) -> AttemptRow:
         read.append(found.job)
         return real(found, now)
 

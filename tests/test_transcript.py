@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpgshim.core.transcript import (
-    HEAD,
+    HEAD_KEYS,
     Line,
     TranscriptError,
     format_head,
@@ -78,7 +78,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 def test_a_head_is_of_known_keys() -> None:
-    assert format_head(dict.fromkeys(HEAD, "x\ny")).count("\n") == len(HEAD) + 1
+    assert format_head(dict.fromkeys(HEAD_KEYS, "x\ny")).count("\n") == len(HEAD_KEYS) + 1
     with pytest.raises(TranscriptError, match="unknown head key 'jab'"):
         format_head({"jab": "1"})
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from gpgshim.history.jobs import read_rows
 from gpgshim.render.table import table
 from gpgshim.render.terminal import cut, paint, wants_colour
-from gpgshim.summary.rows import Row
+from gpgshim.summary.rows import AttemptRow
 from gpgshim.system.errors import Unable
 
 JSON_VERSION = 1  #: the version of --json; it grows when a field is removed or changes its meaning
@@ -48,7 +48,7 @@ def look(directory: Path, newest: int | None, as_json: bool) -> str:
     return "\n".join([*lines, paint(summary(rows, jobs, directory), "loud", colour)]) + "\n"
 
 
-def summary(rows: list[Row], jobs: int, directory: Path) -> str:
+def summary(rows: list[AttemptRow], jobs: int, directory: Path) -> str:
     """The last line: the number of jobs, and of those that need a person."""
     if not jobs:
         return f"There are no jobs in {directory}."

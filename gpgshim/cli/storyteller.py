@@ -20,7 +20,7 @@ from typing import NamedTuple
 from gpgshim.core.transcript import Transcript, TranscriptError, escape, parse
 from gpgshim.history.jobs import Found, attempts_of, read_row, split
 from gpgshim.history.journal import is_under_way, read_plain
-from gpgshim.summary.rows import Row
+from gpgshim.summary.rows import AttemptRow
 from gpgshim.system import places
 from gpgshim.system.errors import Fact, GpgshimError, Malformed, Misconfigured, Misused, Unable
 from gpgshim.system.log import Level, say
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     path: Path
     transcript: Transcript
     under_way: bool
-    attempts: list[Row]
+    attempts: list[AttemptRow]
 
 
 def as_text(job: str) -> str:

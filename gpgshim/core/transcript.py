@@ -25,7 +25,7 @@ from gpgshim.core.quoting import unquote as unquote
 FORMAT = "2"  #: the format that is written
 
 #: Head keys, and the meaning of each value.
-HEAD = {
+HEAD_KEYS = {
     "format": "FORMAT, always the first key; a journal without it has format 1",
     "job": "its name",
     "attempt": "a number, from 1",
@@ -117,7 +117,7 @@ class Transcript(NamedTuple):
 def format_head(head: dict[str, str]) -> str:
     """The head of a journal, with the empty line that ends it. Values are escaped."""
     for key in head:
-        if key not in HEAD:
+        if key not in HEAD_KEYS:
             raise TranscriptError(f"unknown head key {key!r}")
     return "".join(f"{key}: {escape(value)}\n" for key, value in head.items()) + "\n"
 
@@ -171,7 +171,7 @@ def parse(data: bytes, keep: Container[str] = ANY, keep_first: Container[str] = 
 
 def _parse_head_line(text: str) -> tuple[str, str]:
     key, colon, value = text.partition(": ")
-    if not colon or key not in HEAD:
+    if not colon or key not in HEAD_KEYS:
         raise TranscriptError(f"unknown head key in {text[:80]!r}")
     if key in _ONLY and value != _ONLY[key]:
         raise TranscriptError(f"unknown {key} {value[:80]!r}")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from gpgshim.history.journal import attempts as numbers_of
 from gpgshim.history.journal import is_under_way, locked_inodes, read_plain
-from gpgshim.summary.rows import Row, row_of, unread
+from gpgshim.summary.rows import AttemptRow, row_of, unread
 
 #: The default number of jobs that are shown.
 NEWEST = 20
@@ -73,7 +73,7 @@ def split(name: str) -> tuple[str, int]:
     return (job, int(attempt)) if is_ours and attempt[0] != "0" else (name, 0)
 
 
-def read_row(found: Found, now: float) -> Row:
+def read_row(found: Found, now: float) -> AttemptRow:
     """The row of a journal. Raises FileNotFoundError if it was removed."""
     try:
         # The lock is checked first: a supervisor that ends in between has written its outcome.
@@ -89,7 +89,7 @@ def read_row(found: Found, now: float) -> Row:
 
 def read_rows(
     directory: Path, newest: int | None = NEWEST, now: float | None = None
-) -> tuple[list[Row], int]:
+) -> tuple[list[AttemptRow], int]:
     """Rows of the jobs under way and of the `newest` others (None: all); the number of all jobs.
 
     Each job has a row for its last attempt, and a row for each earlier attempt that is under way or
@@ -98,7 +98,7 @@ def read_rows(
     now = time.time() if now is None else now
     jobs = find(directory)
     order = sorted(jobs.values(), key=_last_written, reverse=True)
-    rows: list[Row] = []
+    rows: list[AttemptRow] = []
     shown = 0
     for own in order:
         if newest is not None and shown >= newest and not any(each.locked for each in own):

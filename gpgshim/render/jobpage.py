@@ -15,8 +15,8 @@ from gpgshim.render.scale import clock
 from gpgshim.render.show import conclude, no_return, party_name
 from gpgshim.render.svg import CLASSES
 from gpgshim.render.terminal import age, duration
-from gpgshim.summary.rows import UNDER_WAY, Row
-from gpgshim.summary.story import MEANINGS, Event, Story, Undo, tell
+from gpgshim.summary.rows import UNDER_WAY, AttemptRow
+from gpgshim.summary.story import MEANINGS, Story, StoryEvent, Undo, tell
 
 
 class Attempt(NamedTuple):
@@ -75,7 +75,7 @@ class JobPage(NamedTuple):
 
 
 def describe(
-    transcript: Transcript, attempts: Sequence[Row], under_way: bool, now: datetime | None
+    transcript: Transcript, attempts: Sequence[AttemptRow], under_way: bool, now: datetime | None
 ) -> JobPage:
     """The values for a transcript. The parameters are those of page.job_page."""
     story = tell(transcript)
@@ -115,7 +115,7 @@ def _facts(story: Story, is_live: bool) -> dict[str, str]:
     return {**facts, "signatures": str(story.signatures)}
 
 
-def _attempt(row: Row, story: Story) -> Attempt:
+def _attempt(row: AttemptRow, story: Story) -> Attempt:
     return Attempt(
         row.attempt,
         str(row.attempt) == story.head.get("attempt"),
@@ -141,7 +141,7 @@ def _groups(story: Story) -> list[RowGroup]:
     return groups
 
 
-def _event_row(story: Story, event: Event) -> EventRow:
+def _event_row(story: Story, event: StoryEvent) -> EventRow:
     return EventRow(
         "" if event.at is None else clock(event.at),
         party_name(story, event.who, event.number),

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from gpgshim.core.transcript import Transcript
 from gpgshim.render.jobpage import describe
 from gpgshim.render.svg import print_shapes
-from gpgshim.summary.rows import Row
+from gpgshim.summary.rows import AttemptRow
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,7 +34,7 @@ _ENVIRONMENT = Environment(
 
 def job_page(
     transcript: Transcript,
-    attempts: Sequence[Row] = (),
+    attempts: Sequence[AttemptRow] = (),
     under_way: bool = False,
     now: datetime | None = None,
 ) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gpgshim.core import records as r
 from gpgshim.render.terminal import duration
-from gpgshim.summary.story import Event, Kind, Party, Story, Undo
+from gpgshim.summary.story import Kind, Party, Story, StoryEvent, Undo
 
 #: If a story has more events, the diagram omits some, and says where.
 MOST_EVENTS = 160
@@ -83,7 +83,7 @@ _ANSWERS = (Kind.ANSWER, Kind.REPORT)
 def strips_of(story: Story, is_live: bool, end: float | None) -> list[Strip]:
     """The strips. `end` is the end of the time scale, in seconds; None if there is no scale."""
     strips: list[Strip] = []
-    before: Event | None = None
+    before: StoryEvent | None = None
     undo: Undo | None = None
     for number, event in _choose(story):
         if event is None:
@@ -103,7 +103,7 @@ def strips_of(story: Story, is_live: bool, end: float | None) -> list[Strip]:
     return strips
 
 
-def _choose(story: Story) -> Iterator[tuple[int, Event | None]]:
+def _choose(story: Story) -> Iterator[tuple[int, StoryEvent | None]]:
     """(index, event) of each event to draw; (number, None) for a group of omitted events."""
     events = story.events
     shown = set(range(len(events)))
@@ -131,7 +131,7 @@ def _pause(since: float, until: float, end: float | None, part: float) -> list[S
     return [Pause(f"no event for {duration(seconds)}")]
 
 
-def _change(story: Story, number: int, event: Event) -> list[Strip]:
+def _change(story: Story, number: int, event: StoryEvent) -> list[Strip]:
     at = event.at or 0.0
     strips: list[Strip] = []
     if number == story.no_return:
@@ -143,7 +143,7 @@ def _change(story: Story, number: int, event: Event) -> list[Strip]:
     return [*strips, Change(event.undo, at)]
 
 
-def _strips_of_event(story: Story, event: Event) -> list[Strip]:
+def _strips_of_event(story: Story, event: StoryEvent) -> list[Strip]:
     gpg = f"gpg {event.number}" if event.number else "gpg"
     is_strong = event.kind in _STRONG
     if isinstance(event.record, r.Request):

@@ -12,8 +12,8 @@ from textwrap import wrap
 from gpgshim.core.transcript import Transcript
 from gpgshim.render.table import table
 from gpgshim.render.terminal import cut, paint
-from gpgshim.summary.rows import Row
-from gpgshim.summary.story import Event, Kind, Party, Story, Undo, tell
+from gpgshim.summary.rows import AttemptRow
+from gpgshim.summary.story import Kind, Party, Story, StoryEvent, Undo, tell
 
 #: What could be undone -> its mark below the first line with the word, and its colour.
 MARKS = {
@@ -37,7 +37,7 @@ _LEAST = 72  # the least width in columns, however narrow the terminal is
 def show(
     transcript: Transcript,
     width: int = 100,
-    attempts: Sequence[Row] = (),
+    attempts: Sequence[AttemptRow] = (),
     under_way: bool = False,
     colour: bool = False,
 ) -> str:
@@ -108,7 +108,7 @@ def no_return(story: Story) -> str:
     return NO_RETURN if first.undo is Undo.ASKING else UNSEEN
 
 
-def who(story: Story, event: Event) -> str:
+def who(story: Story, event: StoryEvent) -> str:
     """The party of an event and its recipient: `supervisor -> manager`, `gpg 2 -> supervisor`."""
     first = party_name(story, event.who, event.number)
     return first if event.to is None else f"{first} -> {party_name(story, event.to, event.number)}"
@@ -119,7 +119,7 @@ def party_name(story: Story, party: Party, number: int) -> str:
     return f"gpg {number}" if party is Party.GPG and number else story.names[party]
 
 
-def _event(story: Story, event: Event, is_news: bool, width: int, colour: bool) -> list[str]:
+def _event(story: Story, event: StoryEvent, is_news: bool, width: int, colour: bool) -> list[str]:
     mark, code = MARKS[event.undo]
     gutter = paint(f"{event.undo if is_news else mark:<{_GUTTER}}", code, colour)
     clock = "" if event.at is None else f"{event.at:.3f} s"

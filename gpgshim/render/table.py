@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from gpgshim.core.gate import Outcome
 from gpgshim.core.transcript import escape
 from gpgshim.render.terminal import age, cut, duration, paint
-from gpgshim.summary.rows import UNDER_WAY, Row
+from gpgshim.summary.rows import UNDER_WAY, AttemptRow
 
 #: Column heads, and whether the column is right-aligned; the last column takes the rest.
 COLUMNS = (
@@ -30,7 +30,7 @@ LONGEST_JOB_NAME = 32  #: characters of a name, if the width is limited
 LONGEST_NARROW = 18
 
 
-def table(rows: Sequence[Row], width: int | None, colour: bool = False) -> list[str]:
+def table(rows: Sequence[AttemptRow], width: int | None, colour: bool = False) -> list[str]:
     """The lines of a table, its head first. `width` is in columns; None means no limit.
 
     A row that needs a person begins with `!`, a row under way with `>`.
@@ -57,13 +57,13 @@ def table(rows: Sequence[Row], width: int | None, colour: bool = False) -> list[
     return lines
 
 
-def _mark(row: Row | None) -> str:
+def _mark(row: AttemptRow | None) -> str:
     if row is None:
         return " "
     return "!" if row.needs else ">" if row.under_way else " "
 
 
-def _cells(row: Row, width: int | None) -> list[str]:
+def _cells(row: AttemptRow, width: int | None) -> list[str]:
     job = escape(row.job)
     if width is not None:
         job = cut(job, LONGEST_NARROW if width < NARROW else LONGEST_JOB_NAME)
@@ -80,11 +80,11 @@ def _cells(row: Row, width: int | None) -> list[str]:
     ]
 
 
-def _earlier(row: Row) -> str:
+def _earlier(row: AttemptRow) -> str:
     return f"before: {', '.join(row.earlier)}" if row.earlier else ""
 
 
-def _paints(row: Row | None) -> list[str]:
+def _paints(row: AttemptRow | None) -> list[str]:
     if row is None:
         return ["faint"] * len(COLUMNS)
     if row.outcome is None:

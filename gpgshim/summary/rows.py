@@ -44,7 +44,7 @@ UNDER_WAY = "under way"  #: used in place of an outcome
 CRASHED = "its supervisor is gone"  #: it wrote no outcome; the outcome is derived
 
 
-class Row(NamedTuple):
+class AttemptRow(NamedTuple):
     """An attempt. `outcome` is None while it is under way, otherwise what is true of the job.
 
     `told` says whether the journal itself holds the outcome. `age` (since the attempt began),
@@ -94,7 +94,7 @@ class Row(NamedTuple):
 
 def row_of(
     job: str, attempt: int, path: str, data: bytes, under_way: bool, now: float, written: float
-) -> Row:
+) -> AttemptRow:
     """The row of the journal whose bytes are `data`. Raises nothing.
 
     `now` and `written` (the file's last write) are in seconds since 1970. `under_way` says whether
@@ -114,7 +114,7 @@ def row_of(
     if under_way and began is not None:
         lasted = max(old, lasted or 0.0)
         retriable = lasted if story.no_return is None else retriable
-    return Row(
+    return AttemptRow(
         job,
         attempt,
         path,
@@ -133,15 +133,15 @@ def row_of(
     )
 
 
-def unread(job: str, attempt: int, path: str, why: str, now: float, written: float) -> Row:
+def unread(job: str, attempt: int, path: str, why: str, now: float, written: float) -> AttemptRow:
     """The row of a journal that exists but cannot be read. Raises nothing."""
     return _unknown(job, attempt, path, False, max(0.0, now - written), UNREAD, why)
 
 
 def _unknown(
     job: str, attempt: int, path: str, under_way: bool, age: float, needs: str, why: str
-) -> Row:
-    return Row(
+) -> AttemptRow:
+    return AttemptRow(
         job, attempt, path, under_way, State.UNKNOWN, None if under_way else O.IRRECOVERABLE,
         False, None, age, None, None, 0, needs, why, why,
     )  # fmt: skip

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
-from gpgshim.core.gate import Event as GateEvent
-from gpgshim.core.gate import State
+from gpgshim.core.gate import Event, State
 from gpgshim.core.quoting import QuoteError, unquote
 from gpgshim.core.replay import event_of
 from gpgshim.core.transcript import Entry, Transcript
@@ -70,7 +69,7 @@ UNDO: dict[tuple[State, Heard], Undo] = {
 }
 
 
-class Event(NamedTuple):
+class StoryEvent(NamedTuple):
     """One event. `record` is what the journal has of it. `at` is in seconds since the job began;
     `to` is None without a recipient.
 
@@ -101,7 +100,7 @@ class Story(NamedTuple):
 
     head: dict[str, str]
     verdict: Verdict
-    events: tuple[Event, ...]
+    events: tuple[StoryEvent, ...]
     names: dict[Party, str]
     no_return: int | None
     commitment: int | None
@@ -129,10 +128,10 @@ class Story(NamedTuple):
 
 #: The authority's answer that an event of the gate stands for.
 _HEARD = {
-    GateEvent.REFUSAL: Heard.REFUSAL,
-    GateEvent.SILENCE: Heard.SILENCE,
-    GateEvent.FAILED: Heard.SILENCE,
-    GateEvent.CLOSE: Heard.SILENCE,  # an answer after this grants nothing
+    Event.REFUSAL: Heard.REFUSAL,
+    Event.SILENCE: Heard.SILENCE,
+    Event.FAILED: Heard.SILENCE,
+    Event.CLOSE: Heard.SILENCE,  # an answer after this grants nothing
 }
 
 LONGEST_NAME = 16  #: characters of a party's name
@@ -177,7 +176,7 @@ def tell(transcript: Transcript) -> Story:
     )
 
 
-def _first(events: tuple[Event, ...], true: Callable[[Event], bool]) -> int | None:
+def _first(events: tuple[StoryEvent, ...], true: Callable[[StoryEvent], bool]) -> int | None:
     return next((n for n, event in enumerate(events) if true(event)), None)
 
 
@@ -209,7 +208,7 @@ class _Teller:
     """Builds a story, record by record."""
 
     def __init__(self, entries: list[Entry]) -> None:
-        self.events: list[Event] = []
+        self.events: list[StoryEvent] = []
         self.saw_dgit = False
         self.granted = 0
         # Journal.create writes the first line without a time; the job's time begins there.
@@ -271,7 +270,9 @@ class _Teller:
         """The journal ends at a point after which anything may have happened."""
         undo = Undo.UNKNOWN if self._undo() is Undo.RETRIABLE else self._undo()
         at = self.events[-1].at if self.events else None
-        self.events.append(Event(r.Note(what), at, Kind.NOTE, Party.SUPERVISOR, None, what, undo))
+        self.events.append(
+            StoryEvent(r.Note(what), at, Kind.NOTE, Party.SUPERVISOR, None, what, undo)
+        )
 
     def waits_for(self) -> str:
         """The event that a job under way waits for, as far as its journal shows."""
@@ -298,7 +299,7 @@ class _Teller:
             return
         self._over = self._over or ending_of(record) is not None
         event = event_of(record)
-        if event is GateEvent.CLOSE and self.bypassed:
+        if event is Event.CLOSE and self.bypassed:
             return  # the gate was closed before the late request to the authority
         if event in _HEARD and self._heard is Heard.NOTHING:
             self._heard = _HEARD[event]
@@ -314,7 +315,7 @@ class _Teller:
         if at is None and not self.events:
             at = self._start
         kind, who, to, _ = display
-        self.events.append(Event(record, at, kind, who, to, text, self._undo(), number))
+        self.events.append(StoryEvent(record, at, kind, who, to, text, self._undo(), number))
 
     def _note(self, note: Record, at: float | None) -> None:
         if self._noting and isinstance(note, ABOUT_REQUEST):
