@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bench import timing, world
 from bench.results import SPREAD, Table, spread
-from gpgshim.stunts import ask, wire
+from gpgshim.core import wire
+from gpgshim.stunts import ask
 
 COMMITMENT = "the commitment: the first question until its answer"
 LATER = "the next question until its answer"

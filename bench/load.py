@@ -27,9 +27,9 @@ from typing import NamedTuple
 from bench.curves import Curve, draw
 from bench.results import SPREAD, Table, markdown, spread
 from bench.world import GPG, ROOT, World, world
+from gpgshim.core import wire
 from gpgshim.history.prune import JOBS as JOBS_KEPT
 from gpgshim.history.prune import SHARE
-from gpgshim.stunts import wire
 from gpgshim.stunts.ask import ask
 from gpgshim.system.places import sync_directory
 

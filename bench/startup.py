@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bench import timing, world
 from bench.results import SPREAD, Table, markdown, spread
-from gpgshim.stunts import ask, wire
+from gpgshim.core import wire
+from gpgshim.stunts import ask
 
 BARE = "python3 -I -S, only execs"
 OURS = "gpgshim"

@@ -33,7 +33,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gpgshim.authority.authority import Answer, Authority, Manager, Nobody
-from gpgshim.core import o2m
+from gpgshim.core import o2m, wire
 from gpgshim.core.gate import DURABLE, OUTCOMES, Event, Outcome, State
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import TranscriptError, parse, parse_line
@@ -44,7 +44,6 @@ from gpgshim.history.journal import Journal
 from gpgshim.render.page import job_page
 from gpgshim.render.show import show
 from gpgshim.render.table import table
-from gpgshim.stunts import wire
 from gpgshim.summary.rows import row_of
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.supervisor import Supervisor

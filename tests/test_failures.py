@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.stunts.failures import ROWS, may_pass
+from gpgshim.core.failures import ROWS, is_transient
 from tests.world.failures import CASES
 
 SAID = Path(__file__).parents[1] / "fixtures/failures"  # `python -m tests.world.failures`
@@ -19,26 +19,26 @@ dgit: error: fetch of https://api.ftp-master.debian.org/dsc_in_suite/sid/x gave 
 
 
 def test_the_bug_may_pass() -> None:
-    assert may_pass(BUG_1125487)
+    assert is_transient(BUG_1125487)
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"dgit: error: the moon is full\n", b"\xff\x00\n"])
 def test_what_nobody_knows_may_pass(text: bytes) -> None:
-    assert may_pass(text)
+    assert is_transient(text)
 
 
 @pytest.mark.parametrize(("saying", "passes"), ROWS)
 def test_every_row_is_reached(saying: bytes, passes: bool) -> None:
     assert (
-        may_pass(b"before\nxx " + saying + b" yy\n! Push failed, before we got started.\n")
+        is_transient(b"before\nxx " + saying + b" yy\n! Push failed, before we got started.\n")
         is passes
     )
 
 
 def test_the_last_that_says_anything_decides() -> None:
     for_good = b"quilt fixup cannot be linear.\n"
-    assert may_pass(for_good + BUG_1125487)
-    assert not may_pass(BUG_1125487 + for_good)
+    assert is_transient(for_good + BUG_1125487)
+    assert not is_transient(BUG_1125487 + for_good)
 
 
 def test_no_row_hides_another() -> None:
@@ -69,8 +69,8 @@ def test_what_was_really_said_is_read_so(saying: bytes, passes: bool) -> None:
     head, said = TRANSCRIPTS[saying]
     assert head["status"] not in ("", "0")
     assert head["said by"].split()[0] in ("dgit", "ssh", "curl", "git")
-    assert may_pass(said) is passes
+    assert is_transient(said) is passes
     # It is this row that says so: its line alone decides, even after one that says the opposite.
     line = next(line for line in said.split(b"\n") if saying in line)
     other = next(each for each, answer in ROWS if answer is not passes)
-    assert may_pass(other + b"\n" + line) is passes
+    assert is_transient(other + b"\n" + line) is passes

@@ -26,12 +26,11 @@ from typing import IO
 
 import pytest
 
-from gpgshim.core import o2m
+from gpgshim.core import o2m, wire
 from gpgshim.core.gate import Outcome
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import Line, Transcript, parse, unquote
 from gpgshim.core.verdict import judge, judge_bytes
-from gpgshim.stunts import wire
 from gpgshim.stunts.ask import ask
 from gpgshim.supervisor.attempt import children_of
 from tests.scratch import wait_for

@@ -11,11 +11,10 @@ import click
 import pytest
 
 from gpgshim.cli.main import cli
-from gpgshim.core import transcript
+from gpgshim.core import transcript, wire
 from gpgshim.core.codec import KINDS
 from gpgshim.core.replay import replay
 from gpgshim.core.verdict import judge_bytes
-from gpgshim.stunts import wire
 from gpgshim.supervisor import config
 
 MAN = Path(__file__).parent.parent / "doc/man"

@@ -16,12 +16,13 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.authority.authority import Nobody
+from gpgshim.core import wire
 from gpgshim.core.gate import OUTCOMES, Outcome, State
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
-from gpgshim.stunts import ask, wire
+from gpgshim.stunts import ask
 from gpgshim.supervisor import jobdir
 from gpgshim.supervisor.attempt import children_of
 from gpgshim.supervisor.audit import Witness
@@ -209,7 +210,7 @@ def test_dgit_ends_as_it_does(scratch: Scratch, script: str, own: int, would: Ou
 
 def test_only_an_observer_hears_what_would_have_been(scratch: Scratch) -> None:
     """The word alone changes nothing for a real gate."""
-    words = "import sys; from gpgshim.stunts import ask, wire; "
+    words = "import sys; from gpgshim.core import wire; from gpgshim.stunts import ask; "
     words += "print(ask.ask(sys.argv[1].removesuffix('/bin/gpg'), wire.WOULD, '75'))"
     done = scratch.run(f'python3 -c "{words}" $(command -v gpg)')
     assert done.out == "('closed', 'uncommitted retriable')\n"

@@ -16,10 +16,10 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.authority.authority import Nobody
+from gpgshim.core import wire
 from gpgshim.core.gate import State
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
-from gpgshim.stunts import wire
 from gpgshim.supervisor import optable
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.supervisor import Supervisor

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpgshim.stunts import wire
+from gpgshim.core import wire
 
 WORDS = wire.REQUESTS + wire.ANSWERS
 

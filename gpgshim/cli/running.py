@@ -16,12 +16,13 @@ import click
 from gpgshim.authority.authority import Authority, Nobody, from_option
 from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
+from gpgshim.core import wire
 from gpgshim.core.gate import Outcome, exit_status
 from gpgshim.core.transcript import escape, quote
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
 from gpgshim.history.journal import check_job_name
-from gpgshim.stunts import ask, wire
+from gpgshim.stunts import ask
 from gpgshim.supervisor import config, followup
 from gpgshim.supervisor.attempt import PASSED_ON, Attempt, caller_environ, made_up_name
 from gpgshim.system import places

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 import sys
 
-from gpgshim.stunts import wire
+from gpgshim.core import wire
 
 SOCKET = "/socket"  #: below a job's directory
 PATIENCE = 5.0  #: seconds that a stunt waits for a supervisor in observe mode

@@ -15,7 +15,8 @@ import posix
 import select
 import time
 
-from gpgshim.stunts import ask, failures, wire
+from gpgshim.core import failures, wire
+from gpgshim.stunts import ask
 from gpgshim.stunts.process import (
     caller_words,
     die_if_killed,
@@ -83,7 +84,7 @@ def main(job: str) -> NoReturn:
             _tell_what_would_be(job, said)
         _die_alike(status, taken=TEMPFAIL)
     if status and _nothing_was_asked(job):
-        if failures.may_pass(said):
+        if failures.is_transient(said):
             posix._exit(TEMPFAIL)
         say("dgit: gpgshim: nobody was asked to commit, but this would fail again: not retriable")
     _die_alike(status, TEMPFAIL_TAKEN)
@@ -182,7 +183,7 @@ def _tell_what_would_be(job: str, said: bytes) -> None:
     try:
         answer, state = ask.ask(job, wire.CLOSE, patience=ask.PATIENCE)
         nothing_was_asked = (answer, state.partition(" ")[0]) == (wire.CLOSED, "uncommitted")
-        if nothing_was_asked and failures.may_pass(said):
+        if nothing_was_asked and failures.is_transient(said):
             ask.ask(job, wire.WOULD, str(TEMPFAIL), ask.PATIENCE)
     except ask.NoAnswer:
         pass  # the journal lacks it; nothing else depends on it

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import posix
 
+from gpgshim.core import wire
 from gpgshim.gpgargs import decision, optiontable
-from gpgshim.stunts import ask, plainfile, process, wire
+from gpgshim.stunts import ask, plainfile, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

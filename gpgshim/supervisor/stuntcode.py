@@ -93,8 +93,8 @@ def modules_of(stunt: str) -> tuple[str, ...]:
 def _imports(module: str) -> list[str]:
     """Our modules, and `__future__`, that `module` imports when it is loaded.
 
-    `from gpgshim.stunts import ask, wire` compiles to the name "gpgshim.stunts" and the constant
-    ("ask", "wire").
+    `from gpgshim.stunts import ask, process` compiles to the name "gpgshim.stunts" and the constant
+    ("ask", "process").
     """
     code = _code(module)
     tuples = [each for each in code.co_consts if isinstance(each, tuple)]

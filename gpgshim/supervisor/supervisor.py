@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpgshim.authority.authority import Authority, NotAsked
+from gpgshim.core import wire
 from gpgshim.core.gate import OUTCOMES, STEPS, TEMPFAIL, Effect, Event, Outcome, State
 from gpgshim.core.transcript import TranscriptError, escape, parse_line, quote
 from gpgshim.core.verdict import Verdict, ending_of, judge_bytes, judge_journal
 from gpgshim.history.journal import Journal, Lost
-from gpgshim.stunts import wire
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.hasher import Hasher
 from gpgshim.system.errors import Unable

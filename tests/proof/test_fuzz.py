@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from gpgshim.core import wire
 from gpgshim.gpgargs import parser
-from gpgshim.stunts import wire
 from tests import fuzz
 
 
