@@ -1,4 +1,4 @@
-# Everything that one can do here, one target each. tests/packages lists what each needs of Debian:
+# Everything that one can do here, one target each. tools/packages lists what each needs of Debian:
 # what is missing is installed if root runs make; anyone else is told the line that does.
 
 PYTHON = python3
@@ -35,7 +35,7 @@ help:
 	@echo 'make judge without ROOT asks the gpg of this machine.'
 
 # Debian has the module that makes a venv in a package of its own.
-NEEDS = tests/needs $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo venv)
+NEEDS = tools/needs $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo venv)
 needs-demo: ; @$(NEEDS) demo
 needs-test: ; @$(NEEDS) demo test
 needs-places: ; @$(NEEDS) places
@@ -43,7 +43,7 @@ needs-pictures: ; @$(NEEDS) pictures
 
 # A venv of another machine, or of a python3 that is gone, is made anew.
 $(VENV)/ready: pyproject.toml
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tests/needs venv
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/needs venv
 	$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
@@ -71,50 +71,50 @@ export GPGSHIM_ROOT = $(DEBIAN)
 N = 2000
 SEED = 1
 judge: venv
-	$(if $(ROOT),tests/world/debroot build $(ROOT))
-	$(BIN)/python -m tests.judge --seed $(SEED) --n $(N) \
-	    $(if $(ROOT),--root "$$(tests/world/debroot path $(ROOT))")
+	$(if $(ROOT),tools/world/debroot build $(ROOT))
+	$(BIN)/python -m tools.judge --seed $(SEED) --n $(N) \
+	    $(if $(ROOT),--root "$$(tools/world/debroot path $(ROOT))")
 
 demo: needs-demo venv
-	$(BIN)/python -m tests.demo
+	$(BIN)/python -m tools.demo
 
 # A root is built once, by root, and kept in the cache directory. With QUICK=1, the quick part.
 e2e: venv
-	tests/world/debroot build $(DEBIAN)
+	tools/world/debroot build $(DEBIAN)
 	GPGSHIM_E2E=1 GPGSHIM_E2E_REPORTS=build/e2e/$(DEBIAN) \
-	    $(BIN)/pytest tests/test_e2e.py tests/test_doctor_oracle.py $(if $(QUICK),-m quick)
+	    $(BIN)/pytest tests/real/test_e2e.py tests/real/test_doctor_oracle.py $(if $(QUICK),-m quick)
 
 # From what `make e2e` saw: the table in TAG2UPLOAD.md, of both roots; and the journals in
 # fixtures/tag2upload, of one. And what dgit, ssh, curl and git say when they fail, in
 # fixtures/failures.
 e2e-record: venv
-	$(BIN)/python -m tests.world.table build/e2e
-	$(BIN)/python -m tests.world.record build/e2e/$(DEBIAN)
-	$(BIN)/python -m tests.world.failures
+	$(BIN)/python -m tools.world.table build/e2e
+	$(BIN)/python -m tools.world.record build/e2e/$(DEBIAN)
+	$(BIN)/python -m tools.world.failures
 
 # Debian's own unit, started by `systemd --user`, with our directory on its PATH. It takes root.
 deployed: venv
-	tests/world/debroot build $(DEBIAN)
-	$(BIN)/python -m tests.world.deployed
+	tools/world/debroot build $(DEBIAN)
+	$(BIN)/python -m tools.world.deployed
 
 demo-tag2upload: venv
-	tests/world/debroot build $(DEBIAN)
-	$(BIN)/python -m tests.world.beside
+	tools/world/debroot build $(DEBIAN)
+	$(BIN)/python -m tools.world.beside
 
 deb:
-	tests/world/debroot build sid
-	tests/world/debroot build trixie
-	tests/world/debpackage build/deb
+	tools/world/debroot build sid
+	tools/world/debroot build trixie
+	tools/world/debpackage build/deb
 
-# It takes an hour or two: not in CI. What came of it is kept in tests/world/dgit-tests.md.
+# It takes an hour or two: not in CI. What came of it is kept in tools/world/dgit-tests.md.
 dgit-tests: venv
-	tests/world/debroot build $(DEBIAN)
-	$(BIN)/python -m tests.world.dgit_tests $(TESTS)
+	tools/world/debroot build $(DEBIAN)
+	$(BIN)/python -m tools.world.dgit_tests $(TESTS)
 
 # As root and as a user, each on a machine of its own, which takes root to make.
 SUITE = trixie
 fresh:
-	tests/world/freshroot check $(SUITE)
+	tools/world/freshroot check $(SUITE)
 
 # What takes longer than one wants to wait for at each change.
 proof: venv
@@ -125,25 +125,25 @@ places: needs-places venv
 	$(BIN)/pytest tests/place
 
 places-table: venv
-	$(BIN)/python -m tests.place --write
+	$(BIN)/python -m tools.place --write
 
 model: venv
-	$(BIN)/python -um tests.model
+	$(BIN)/python -um tools.model
 
 fuzz: venv
-	$(BIN)/python -um tests.fuzz --n $(N)
+	$(BIN)/python -um tools.fuzz --n $(N)
 
 crash: venv
-	$(BIN)/python -um tests.crash
-	$(BIN)/python -um tests.crash --fail
-	$(BIN)/python -um tests.crash --move
+	$(BIN)/python -um tools.crash
+	$(BIN)/python -um tools.crash --fail
+	$(BIN)/python -um tools.crash --move
 	for place in 'an ordinary user' 'gpgshim is PID 1' '0, 1, 2'; do \
-	    $(BIN)/python -um tests.crash --face run --place "$$place" || exit; done
-	$(BIN)/python -um tests.crash --spoil all
+	    $(BIN)/python -um tools.crash --face run --place "$$place" || exit; done
+	$(BIN)/python -um tools.crash --spoil all
 
 # The pictures in doc/.
 pictures: needs-pictures venv
-	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tools.pictures
 
 # With hyperfine where it is installed; the interpreter that is measured is Debian's. The driver
 # needs nothing that is not in it either.
@@ -152,4 +152,4 @@ bench:
 	$(PYTHON) -m bench --runs $(RUNS)
 
 fixtures: venv
-	$(BIN)/python -m tests.record
+	$(BIN)/python -m tools.record

@@ -15,7 +15,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.scratch import GPG, Key, Scratch, guarded, short_directory
+from tests.support.scratch import GPG, Key, Scratch, guarded, short_directory
 
 #: The files of tests that start no process and open no socket, except in a test that uses the
 #: fixtures below or is marked `starts`.
@@ -26,6 +26,7 @@ PURE = re.compile(
     r"|format1|verdict|wire)\.py"
 )
 
+TESTS = Path(__file__).parent
 STARTS = re.compile(r"os\.(exec|fork|posix_spawn)|subprocess\.Popen|socket\.(bind|connect)")
 
 running: list[pytest.Item] = []  # the test that runs now, if it is pure
@@ -33,7 +34,8 @@ running: list[pytest.Item] = []  # the test that runs now, if it is pure
 
 def is_pure(item: pytest.Item) -> bool:
     starts = "session" in getattr(item, "fixturenames", ()) or item.get_closest_marker("starts")
-    return bool(PURE.fullmatch(item.path.name)) and not starts
+    directory = item.path.relative_to(TESTS).parts[0]
+    return directory not in START and not starts
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

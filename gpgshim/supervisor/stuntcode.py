@@ -29,8 +29,9 @@ START_MODULES = ("encodings.aliases", "encodings.utf_8", "encodings")
 #: CPython ignores SIGPIPE and SIGXFSZ at its start, and does not keep their previous state; the
 #: real gpg must get them as the caller left them. CPython imports `encodings` before it changes
 #: them, so this prelude is the bytecode of `encodings` in JOB/pyc. This was tested for CPython 3.11
-#: to 3.14 (tests/test_untouched.py); if it should not hold, the two signals get their defaults. The
-#: prelude then runs START_MODULES unchanged, so that CPython need not search for the other two.
+#: to 3.14 (tests/process/test_untouched.py); if it should not hold, the two signals get their
+#: defaults. The prelude then runs START_MODULES unchanged, so that CPython need not search for the
+#: other two.
 #: CPython also installs a handler for SIGINT at its start, by importing `_signal`. Until the
 #: stunt's own code runs, that handler would turn an interrupt into a traceback or a fatal error of
 #: the interpreter, or lose it. So the last lines wait for that import, and set SIGINT back to its

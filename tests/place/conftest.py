@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.place.__main__ import WORKERS, key, reason_against
-from tests.place.table import PLACES
-from tests.place.world import Place, Ran, Shared, run
-from tests.scratch import guarded, short_directory
+from tests.support.scratch import guarded, short_directory
+from tools.place.__main__ import WORKERS, key, reason_against
+from tools.place.table import PLACES
+from tools.place.world import Place, Ran, Shared, run
 
 Result = tuple[Ran, list[str]]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import skips
-from tests.place import enter
-from tests.place.__main__ import key, reason_against
 from tests.place.conftest import Result
-from tests.place.table import NOT_YET, PLACES
-from tests.place.world import Place, show
+from tests.support import skips
+from tools.place import enter
+from tools.place.__main__ import key, reason_against
+from tools.place.table import NOT_YET, PLACES
+from tools.place.world import Place, show
 
 Runs = Callable[[Place, bool], Result]
 

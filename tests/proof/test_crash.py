@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import skips
-from tests.crash.__main__ import (
+from tests.support import skips
+from tests.support.scratch import CHECKOUT, short_directory
+from tools.crash.__main__ import (
     Ran,
     Watched,
     crash,
@@ -25,13 +26,12 @@ from tests.crash.__main__ import (
     spoilt,
     watch,
 )
-from tests.crash.calls import CAN_TAMPER, FSYNC, Call
-from tests.crash.spoils import SPOILS
-from tests.crash.tracer import Target
-from tests.crash.world import FACES, Base
-from tests.place.__main__ import reason_against
-from tests.place.table import PLACES
-from tests.scratch import CHECKOUT, short_directory
+from tools.crash.calls import CAN_TAMPER, FSYNC, Call
+from tools.crash.spoils import SPOILS
+from tools.crash.tracer import Target
+from tools.crash.world import FACES, Base
+from tools.place.__main__ import reason_against
+from tools.place.table import PLACES
 
 SEED = 20250711
 

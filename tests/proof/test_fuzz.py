@@ -9,7 +9,7 @@ import pytest
 
 from gpgshim.core import wire
 from gpgshim.gpgargs import parser
-from tests import fuzz
+from tools import fuzz
 
 
 def test_a_few_thousand_inputs_under_limits() -> None:

@@ -1,6 +1,6 @@
 """Is the model clean on what ships, and does it notice when that is spoilt?
 
-All of it is `python -m tests.model`; here is as much as CI has time for.
+All of it is `python -m tools.model`; here is as much as CI has time for.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.supervisor import Supervisor
-from tests import model
-from tests.fuzz import LOADED, Never
-from tests.model import Mutant, Setting, Violation
+from tools import model
+from tools.fuzz import LOADED, Never
+from tools.model import Mutant, Setting, Violation
 
 ONE = Setting("run", 1, 2, orphan=False)
 

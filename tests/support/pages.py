@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from gpgshim.core.transcript import parse
 from gpgshim.render.page import job_page
-from tests.scratch import CHECKOUT
+from tests.support.scratch import CHECKOUT
 
 FIXTURES = sorted((CHECKOUT / "fixtures").glob("[jt]*/*.txt"))
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)

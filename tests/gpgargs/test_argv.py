@@ -1,0 +1,472 @@
+"""Is a command line read as gpg reads it? One line of a table for each rule and each surprise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpgshim.gpgargs import commands, decision, exits, optiontable
+from tests.support.gpgs import IS_NEW, NEW, OLD, TABLES, VERSIONS, made, read
+
+# S signs, - does not, R is refused: first by 2.2.40, then by 2.4.7 and 2.4.9. Each was seen on the
+# real gpg.
+SURPRISES = """
+SS --sign=foo f
+SS --clearsign=--verify f
+-- -batch -sign f
+SS --passphrase -s f
+-- --passphrase - -s f
+-- --status-fd --sign f
+SS --status-fd --sign --sign f
+-- -o -s f
+SS -s -- -s
+-- '' -s f
+-- - -s
+-- f --sign
+SS -b f --verify
+SS -b f1 f2
+-- -s f1 f2
+SS -n -s f
+SS --list-only -s f
+SS --fingerprint -s f
+SS -b -e -r K f
+SS --multifile -sc f
+-- --multifile -s f
+-- -s -e -s f
+-- --sign --verify --bogus --help
+SS --det f
+-- --sig f
+-- --strict -s f
+-- --output= -s f
+SS --dry-run --gen-key
+S- --full
+"""
+
+RULES = """
+T1 what stops the options
+-- f -s
+-- -- -s
+SS -s -
+SS -s ''
+-- -s f --verify
+T2 names whole and cut off
+SS --sign
+SS --detach
+SS --detach-sig f
+-- --list-secret
+-- --SIGN f
+-- --sign-foo f
+-- --sig=x f
+-- --=x -s f
+-- --comment -s
+SS --comment -s -s
+-- -- --sign
+-- --no-such-option -s f
+-- --sign:115 -s
+T3 values for what takes none
+SS --detach-sign=f
+-- --no-options=x -s f
+SS --no-options -s f
+T4 arguments
+-- -s --output
+-- -s --output=
+SS --output -- -s
+SS --output '' -s f
+SS --output=--verify -s f
+T5 the optional argument
+SS --passphrase=-s -s f
+-- --passphrase
+SS -s --passphrase
+SS --passphrase= -s f
+-- --passphrase= -k
+T6 clusters
+SS -bsau K
+SS -sbofile
+-- -ubs f
+SS -uK -s
+-- -s%
+-- -sh
+-- -s?
+SS -tsz6 f
+SS -sz 6
+-- -sz x99999999999 -- f f
+-- -z -s
+-- -sé f
+-- -s- f
+T7 there are no long options with one dash
+-- -version
+-- -verify
+-- -sign
+T8 numbers
+SS --status-fd 2x -s
+-- --status-fd= -s -s
+-- --status-fd 2147483648 -s
+SS --status-fd 2147483647 -s
+SS --status-fd -2147483648 -s
+-- --status-fd -2147483649 -s
+-- --set-filesize -1 -s
+-- --set-filesize ' -1' -s
+SS --set-filesize 0x10 -s
+SS --set-filesize 010 -s
+SS --set-filesize 0x -s
+-- --set-filesize 99999999999999999999999999 -s
+SS --set-filesize 18446744073709551615 -s
+-- --set-filesize 18446744073709551616 -s
+-- --set-filesize 0xfffffffffffffffff -s
+SS --status-fd +1 -s
+-- --status-fd 00000000000000000000000000000009999999999 -s
+T9 obsolete options
+-- --no-strict -s
+-- --load-extension x -s
+P1 what ends gpg at once
+-- -s --help
+-- -s --warranty f
+-- --dump-options -s
+-- -s --dump-option-table
+-- --he -s
+SS -u --help -s
+SS -s -- --help
+P3 version
+-- --sign --bogus --version
+-- --sign --version --verify
+-- --sign -o --version --version
+SS --sign -o --version
+P4 values that end gpg
+-- --list-options help -s
+-- --import-options full-help -s
+-- --export-options help -s
+-- --keyserver-options help -s
+-- --verify-options help -s
+SS --verify-options show-photos -s
+-- --debug help -s
+-- --debug ' ?' -s
+SS --debug ipc -s
+-- --compliance bogus -s
+SS --compliance OpenPGP -s
+-- --compliance help -s
+-- --tofu-default-policy bogus -s
+SS --tofu-default-policy ASK -s
+V values that are errors
+-- --trust-model bogus -s
+-- --keyid-format bogus -s
+-- --pinentry-mode bogus -s
+-- --request-origin bogus -s
+-- --force-ownertrust bogus -s
+SS --trust-model always -s
+-- --completes-needed 0 -s
+SS --completes-needed 0 --completes-needed 1 -s
+-- --max-cert-depth 256 -s
+-- --default-cert-level 4 -s
+SS --default-cert-level 4 --default-cert-check-level 3 -s
+-- --min-cert-level 0 -s
+-- --print-dane-records -s
+M1 commands that meet
+SS -s -s
+SS -s --sign --detach-sign
+SS --sign --clearsign
+SS --clearsign --sign
+SS --clearsign --clear-sign
+-- --clearsign -e -r K
+-- --clearsign -c
+-- -e --clearsign
+SS -e -s -r K
+SS -c -s
+SS -s -c -e
+SS -s -e -c
+SS -c -e -s
+SS -e -c -s
+-- -e -c
+-- -c -e
+-- -e -c -e
+-- -s -e -c -s
+-- -s --verify
+-- --verify -s
+-- -k -s
+-- -s --list-keys
+-- -s --gen-key
+SS --gen-key --generate-key
+M2 nothing that signs
+-- f
+-- -e -r K f
+-- -c f
+-- --fingerprint
+M3 more files at a time
+-- --multifile --clearsign f
+-- --multifile -se f
+-- --encrypt-files -s f
+SS --encrypt-files -s -c f
+-- --verify-files -s f
+M4 how many words follow
+-- --clearsign f f
+-- -b -e f f
+SS -b -s f f f
+-- --quick-add-uid K
+SS --quick-add-uid K new
+-- --quick-add-uid K new more
+SS --quick-set-expire K 1y S1 S2
+-- --sign-key
+SS --lsign-key K
+-- --quick-gen-key
+SS --quick-gen-key a b c d
+-- --quick-gen-key a b c d e
+SS --edit-key K
+-- --edit-key
+SS --card-edit
+-- --quick-update-pref
+-S --quick-update-pref K
+-S --quick-add-adsk K K
+M5 parameter files
+SS --gen-key
+-- --gen-key f
+SS --batch --gen-key f
+-- --batch --no-batch --gen-key f
+SS --command-fd 0 --gen-key f
+-- --command-fd 0 --full-gen-key f
+SS --batch --full-gen-key f
+M6 no new keys
+-- --forbid-gen-key --quick-gen-key a
+SS --forbid-gen-key -s
+"""
+
+
+LETTERS = {decision.SIGN: "S", decision.PASS: "-", decision.UNKNOWN_COMMAND: "R"}
+CASES = [line for line in (SURPRISES + RULES).split("\n") if line[:2] in ("SS", "--", "S-", "-S")]
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_command_line(line: str) -> None:
+    expected, words = line[:2], line[3:]
+    for version in VERSIONS:
+        reading = read(words, TABLES[version])
+        assert LETTERS[reading.verdict] == expected[IS_NEW[version]], (version, reading.reason)
+
+
+@pytest.mark.parametrize("name", sorted(set(exits.LISTS) | set(exits.CHOICES) | set(exits.RANGES)))
+def test_options_of_the_value_rules_take_a_value_in_some_gpg(name: str) -> None:
+    rows = [row for table in TABLES.values() if (row := table.named(name))]
+    assert rows
+    assert all(row[2] & optiontable.TYPE for row in rows)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_command_of_gpg_is_known(version: str) -> None:
+    in_gpg = {name for name, _, flags in TABLES[version].rows() if flags & optiontable.COMMAND}
+    aside = {*decision.AT_ONCE, "version", *decision.NO_COMMAND}
+    assert in_gpg - aside <= commands.COMMANDS.keys()
+
+
+def test_every_command_that_is_known_is_in_some_gpg() -> None:
+    in_gpg = {name for table in TABLES.values() for name, _, _ in table.rows()}
+    gone = {"list-trust-path"}  # in gpg's switch, but in no table
+    assert commands.COMMANDS.keys() - in_gpg == gone
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_names_of_one_number_are_one_command(version: str) -> None:
+    by_number: dict[int, set[str]] = {}
+    for name, number, flags in TABLES[version].rows():
+        if flags & optiontable.COMMAND and name in commands.COMMANDS:
+            by_number.setdefault(number, set()).add(commands.COMMANDS[name][0])
+    assert all(len(meanings) == 1 for meanings in by_number.values())
+
+
+def test_what_commands_mean_is_settled_in_every_table() -> None:
+    alone = {meaning for meaning, _ in commands.COMMANDS.values()} - {commands.NEVER}
+    together = set(commands.COMBINATIONS.values())
+    idle = {"encrypt", "symmetric", "encrypt symmetric"}
+    assert alone | together == commands.SIGNS.keys() | idle
+    assert {there for there, _ in commands.COMBINATIONS} <= alone | together
+    assert {new for _, new in commands.COMBINATIONS} <= alone
+    assert {*commands.NOT_MULTIFILE, *commands.PARAMETERS, *commands.NEW_KEYS} <= alone | together
+    assert all(least <= most for least, most in commands.SIGNS.values())
+    assert {*commands.UNSETTLED} - {""} <= alone | together
+
+
+@pytest.mark.parametrize("there", sorted({a for a, _ in commands.COMBINATIONS} | {"encrypt"}))
+@pytest.mark.parametrize("new", sorted(n for n, (m, _) in commands.COMMANDS.items() if m))
+def test_every_meeting_is_a_meaning_or_a_conflict(there: str, new: str) -> None:
+    first = {"sign encrypt": "-s -e", "sign symmetric": "-s -c", "encrypt symmetric": "-e -c"}
+    line = f"{first.get(there, '--' + there)} --{new}"
+    meaning = commands.COMMANDS[new][0]
+    conflict = meaning != there and (there, meaning) not in commands.COMBINATIONS
+    assert ("conflicts" in read(line).reason) == conflict
+
+
+def test_a_command_that_nobody_has_looked_at_is_refused() -> None:
+    table = made("2.4.9", more="new-command:999:128")
+    for line in ("--new-command f", "--new-com", "-s --new-command", "--new-command --verify"):
+        assert read(line, table).verdict == decision.UNKNOWN_COMMAND
+    assert "new-command" in read("--new-comm", table).reason
+    assert read("--new-command --bogus", table).verdict == decision.PASS
+    assert read("--new-command --help", table).verdict == decision.PASS
+
+
+def test_what_was_not_tested_with_a_newer_gpg_is_asked() -> None:
+    table = made("2.6.1")
+    for line in (
+        "--compliance=new -s",
+        "-s f f",
+        "--multifile -s f",
+        "--completes-needed 0 -s",
+        "--quick-add-uid K",
+        "--gen-key f",
+        "--print-dane-records -s",
+    ):
+        assert read(line, NEW).verdict == decision.PASS
+        assert read(line, table).verdict == decision.SIGN
+    assert read("--list-options help -s", table).verdict == decision.PASS
+
+
+def test_of_sequoias_gpg_only_what_is_plain_is_let_through() -> None:
+    table = made("2.4.9", optiontable.CHAMELEON)
+    for line in ("--verify f", "--list-keys --with-colons", "--version", "--help", "-s --help"):
+        assert read(line, table).verdict == decision.PASS, line
+    for line in (
+        "f",
+        "--bogus",
+        "--verify --bogus",
+        "-s -e -s",
+        "--verify -s",
+        "-e -r K f",
+        "-s f",
+    ):
+        assert read(line, table).verdict == decision.SIGN, line
+
+
+@pytest.mark.parametrize(
+    ("line", "fd"),
+    [
+        ("--status-fd 1 -s", 1),
+        ("--status-fd=1 --status-fd=2x -s", 2),
+        ("-s", None),
+        ("--status-fd -1 -s", None),
+        ("--status-fd x -s", 0),
+        ("--status-fd --sign -s", 0),
+        ("--status-fd 3 --bogus", 3),
+        ("--status-f 3 -s", None),
+        ("--status-fd=3 --status-fd= -s", 3),
+        ("--status-fd 3 --status-fd", 3),
+    ],
+)
+def test_status_fd_is_the_last_as_gpg_reads_it(line: str, fd: int | None) -> None:
+    assert read(line).status_fd == fd
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("--det f", "T2: --det is detach-sign: signs data, detached"),
+        ("--clearsign f", "T2: --clearsign: signs data, in clear text"),
+        ("-bsau K", "T6: -s is sign: signs data"),
+        ("--sig f", "T2: --sig is ambiguous"),
+        ("--bogus=1 f", "T2: --bogus is no option"),
+        ("--verify f", "T2: --verify: verifies with public keys"),
+        ("-k", "T6: -k is list-keys: reads public keys"),
+        ("-s --verify", "T2: --verify: verifies with public keys"),
+        ("-s --clearsign -e", "M1: -e conflicts with clear-sign"),
+        ("f", "M2: nothing that signs"),
+    ],
+)
+def test_a_reason_names_rule_and_word(line: str, reason: str) -> None:
+    assert read(line).reason == reason
+
+
+def test_numbers_of_every_type_have_their_range() -> None:
+    table = made("2.4.9", more="a-long:998:3")
+    assert read("--a-long -9223372036854775808 -s", table).verdict == decision.SIGN
+    assert read("--a-long 9223372036854775808 -s", table).verdict == decision.PASS
+
+
+def test_load_says_what_is_wrong() -> None:
+    good = "\n".join(
+        [optiontable.HEAD, "gpg: 2.4.9", "maker: gnupg", "rows: 2", "", "sign:115:128", "f:1:2", ""]
+    )
+    assert optiontable.load(good).rows() == [("sign", 115, 128), ("f", 1, 2)]
+    for bad, said in (
+        ("", "not an option table: it begins with ''"),
+        ("hello", "begins with 'hello'"),
+        (good.replace("table 1", "table 2"), "not an option table"),
+        (good.replace("maker", "made by"), "not an option table"),
+        (good.replace("rows: 2", "rows: 3"), "torn: 2 rows, not 3"),
+        (good[:-1], "torn"),
+        (good.replace("f:1:2", "f:1"), "torn"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            optiontable.load(bad)
+    with pytest.raises(ValueError, match="not a row: 'f:1:x'"):
+        optiontable.load(good.replace("f:1:2", "f:1:x")).rows()
+
+
+def test_a_name_is_no_way_into_the_table() -> None:
+    for name in ("sign:115", "sign:115:128\nclear-sign", "\nsign", ":115:", ""):
+        assert NEW.find(name) == "is no option"
+        assert NEW.named(name) is None
+
+
+WORD = st.one_of(
+    st.text(
+        alphabet=st.characters(exclude_characters="\0", exclude_categories=()), max_size=12
+    ),
+    st.sampled_from(["--sign", "-s", "--", "-", "", "--status-fd", "-u", "--passphrase", "--opt"]),
+    st.builds(lambda name, cut: "--" + name[:cut], st.sampled_from(NEW.rows()).map(lambda r: r[0]),
+              st.integers(1, 30)),
+)  # fmt: skip
+CONF = st.one_of(
+    st.none(),
+    st.text(max_size=60),
+    st.lists(st.one_of(WORD.map(lambda word: word.lstrip("-")), st.just("[if $a"))).map("\n".join),
+)
+
+
+@given(st.lists(WORD, max_size=8), st.sampled_from([OLD, NEW, made("2.7")]), CONF, CONF)
+def test_any_words_are_read(
+    words: list[str], table: optiontable.Table, system: str | None, user: str | None
+) -> None:
+    files: dict[str, str | OSError] = {}
+    if system is not None:
+        files[optiontable.SYSTEM_CONF] = system
+    if user is not None:
+        files["/home/u/.gnupg/gpg.conf"] = user
+    reading = read(words, table, files)
+    assert reading.verdict in (decision.SIGN, decision.PASS, decision.UNKNOWN_COMMAND)
+    assert reading.reason
+    if reading.status_fd is not None:
+        assert reading.status_fd >= 0
+
+
+@given(st.lists(WORD, max_size=6))
+def test_a_help_word_in_front_ends_everything(words: list[str]) -> None:
+    assert read(["--help", *words]).verdict == decision.PASS
+
+
+@given(st.lists(st.text(max_size=5), max_size=3))
+def test_a_plain_signature_signs_whatever_the_files_are_called(names: list[str]) -> None:
+    assert read(["-b", "--", *names]).verdict == decision.SIGN
+
+
+def test_the_longest_words_are_read() -> None:
+    """As long as Linux lets a word be (128 KiB)."""
+    assert read(["-" + "a" * 130_000 + "s"]).verdict == decision.SIGN
+    assert read(["--status-fd", "0" * 130_000, "-s"]).verdict == decision.SIGN
+    assert read(["--status-fd", "9" * 130_000, "-s"]).verdict == decision.PASS
+
+
+@pytest.mark.starts
+def test_reading_costs_the_stunt_no_imports() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(decision.__file__).parents[2])!r})\n"
+        "before = set(sys.modules)\n"
+        "import gpgshim.gpgargs.decision\n"
+        "print(*sys.modules.keys() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+    names = ("commands", "conffile", "decision", "exits", "optiontable", "parser")
+    ours = {"gpgshim", "gpgshim.gpgargs", *(f"gpgshim.gpgargs.{name}" for name in names)}
+    assert set(done.stdout.split()) - {"__future__"} == ours

@@ -1,0 +1,270 @@
+"""Are conf files read as gpg reads them, and is what cannot be known from them left open?"""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from gpgshim.gpgargs import decision, optiontable
+from tests.support.gpgs import HOME, IS_NEW, NEW, OLD, TABLES, USER_CONF, VERSIONS, made, read
+
+S, P = decision.SIGN, decision.PASS
+
+# The user's gpg.conf, the command line, what 2.2.40 does, and what 2.4.7 and 2.4.9 do. Seen on the
+# real gpg.
+LINES = [
+    # C4: a command in a file adds up with those on the command line
+    ("sign", "f", S, S),
+    ("sign", "-e -r X f", S, S),
+    ("sign", "--verify f", P, P),
+    ("sign", "--no-options f", P, P),
+    ("sign", "-c f", S, S),
+    ("encrypt", "-s -e f", P, P),  # encrypt, sign, encrypt: a conflict
+    ("verify", "-s f", P, P),
+    ("detach-sign", "-s f f", S, S),
+    ("list-keys", "f", P, P),
+    ("multifile", "-s f", P, P),
+    ("batch", "--gen-key f", S, S),
+    ("batch", "--no-batch --gen-key f", P, P),
+    ("no-batch", "--batch --gen-key f", S, S),
+    # C3: the long name without dashes, exact, white space, the argument
+    ("  sign\t\n", "f", S, S),
+    ("\tsign \r", "f", S, S),
+    ("# sign", "f", P, P),
+    ("#\n\n \nsign", "f", S, S),
+    ("\ufeffsign", "f", S, S),
+    ("comment a b # c", "-s f", S, S),
+    ("comment sign", "f", P, P),
+    ('comment "sign', "-s f", S, S),
+    ("passphrase", "-s f", S, S),
+    ("list-options help", "-s f", P, P),
+    # C5: what means nothing in a file
+    ("options /other\nhomedir /other", "-s f", S, S),
+    ("strict", "-s f", S, S),
+    # C6: a bad line: a warning in 2.2, the end in 2.4
+    ("bogus", "-s f", S, P),
+    ("x\n", "-s f", S, P),
+    ("x", "-s f", S, P),
+    ("#\nsign", "f", S, S),
+    ("\n\nsign", "f", S, S),
+    ("det", "f", P, P),
+    ("det", "-s f", S, P),
+    ("--sign", "f", P, P),
+    ("sign=x", "-s f", S, P),
+    ("s", "-s f", S, P),
+    ("sign foo", "f", P, P),
+    ("sign foo", "-s f", S, P),
+    ("armor # comment", "-s f", S, P),
+    ("output", "-s f", S, P),
+    ("status-fd 99999999999", "-s f", S, P),
+    ("status-fd x", "-s f", S, S),
+    ("help", "-s f", S, P),
+    ("version", "-s f", S, P),
+    ("no-options", "-s f", S, P),
+    ("strict ", "-s f", S, P),
+    ("sign\x1c", "-s f", S, P),
+    ("ignore-invalid-option bogus det\nbogus a b\ndet", "-s f", S, S),
+    ("ignore-invalid-option\nbogus", "-s f", S, P),
+    ("bogus\nignore-invalid-option bogus", "-s f", S, P),
+    ("alias", "-s f", S, P),
+    # V: a later number puts an earlier one right, wherever it stands
+    ("completes-needed 0", "-s f", P, P),
+    ("completes-needed 0", "--completes-needed 1 -s f", S, S),
+    ("keyid-format bogus", "--keyid-format long -s f", P, P),
+]
+
+
+@pytest.mark.parametrize(("conf", "line", "old", "new"), LINES)
+def test_line(conf: str, line: str, old: str, new: str) -> None:
+    for version in VERSIONS:
+        reading = read(line, TABLES[version], {USER_CONF: conf})
+        assert reading.verdict == (old, new)[IS_NEW[version]], version
+        assert not reading.doubt, version
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        "[if $x = y]\nsign\n[fi]",
+        "[getenv x HOME]",
+        "armor\n  [verbose]",
+        "[command-mode]",
+        "[bogus",
+        "[",
+        "alias a b",
+        "sign\0",
+        "s\nverify",
+    ],
+)
+def test_what_cannot_be_known_is_asked_where_it_could_sign(conf: str) -> None:
+    for line in ("f", "", "-e -r K f", "-c f", "-s f", "-s f f", "--multifile -s f", "--gen-key f"):
+        reading = read(line, NEW, {USER_CONF: conf})
+        assert reading.verdict == S, line
+        assert USER_CONF in reading.doubt
+    for line in ("--verify f", "-k", "--bogus", "--help", "-s -e -s", "--sign-key", "-s --version"):
+        assert read(line, NEW, {USER_CONF: conf}).verdict == P, line
+
+
+def test_a_global_file_may_even_take_words_away() -> None:
+    for conf in ("[force]\nsign", "verify\n[ignore]"):
+        files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: conf}
+        for line in ("--verify f", "-s -e -s", "f"):
+            assert read(line, NEW, files).verdict == S
+        for line in ("--bogus", "--help"):
+            assert read(line, NEW, files).verdict == P
+        assert read("--verify f", NEW, {USER_CONF: conf}).verdict == P
+    assert read("--verify f", NEW, {optiontable.SYSTEM_CONF: "[verbose]"}).verdict == P
+
+
+def test_a_bad_line_for_a_gpg_that_nobody_has_tried_is_a_doubt() -> None:
+    reading = read("f", made("2.6.0"), {USER_CONF: "bogus"})
+    assert (reading.verdict, reading.doubt) == (S, f"C6: {USER_CONF}:1: bogus is no option")
+
+
+# C1: which files are read.
+def test_the_global_file_is_read_whatever_is_asked() -> None:
+    for line in ("f", "--no-options f", "--options /o f"):
+        assert read(line, NEW, {optiontable.SYSTEM_CONF: "sign", "/o": ""}).verdict == S
+
+
+def test_global_then_user_then_command_line() -> None:
+    reading = read("-u K f", NEW, {optiontable.SYSTEM_CONF: "armor\nsign", USER_CONF: "encrypt"})
+    assert reading.verdict == S
+    assert [one.where for one in reading.options] == [
+        f"{optiontable.SYSTEM_CONF}:1",
+        f"{optiontable.SYSTEM_CONF}:2",
+        f"{USER_CONF}:1",
+        "",
+    ]
+
+
+def test_the_first_options_file_is_read_in_place_of_the_users() -> None:
+    files: dict[str, str | OSError] = {"/o": "sign", "/p": "verify", USER_CONF: "verify"}
+    assert read("--options /o --options /p f", NEW, files).verdict == S
+    assert read("--options=o f", NEW, {"o": "sign"}).verdict == S
+    assert read("--options /o --no-options f", NEW, files).verdict == P
+
+
+def test_an_options_file_that_is_not_there_is_an_error() -> None:
+    for path in ("/none", "", "~/o"):
+        reading = read(["--options", path, "-s", "f"], NEW, {f"{HOME}/o": ""})
+        assert (reading.verdict, reading.reason[:2]) == (P, "C1")
+    assert read("--options /o -s f", NEW, {"/o": PermissionError(errno.EACCES, "")}).verdict == P
+
+
+def test_after_a_global_file_an_options_file_that_is_not_there_is_a_warning_in_2_2() -> None:
+    for system in ("", "bogus", "armor\n"):
+        files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: system, USER_CONF: "verify"}
+        assert read("--options /none -s f", OLD, files).verdict == S
+        assert read("--options /none -s f", NEW, files).verdict == P
+    assert read("--options /none -s f", OLD).verdict == P
+    assert read("--options /none -s f", made("2.6.0")).verdict == S
+
+
+@pytest.mark.parametrize(
+    ("table", "order"),
+    [
+        (OLD, ["-2.2.40", "-2.2", "-2", ""]),
+        (NEW, ["-2.4.9", "-2.4", "-2", ""]),
+        (made("2.5.1-beta3"), ["-2.5.1-beta3", "-2.5.1", "-2.5", "-2", ""]),
+    ],
+)
+def test_the_file_of_the_version_comes_first(table: optiontable.Table, order: list[str]) -> None:
+    files: dict[str, str | OSError] = {USER_CONF + suffix: "verify" for suffix in order}
+    for suffix in order:
+        files[USER_CONF + suffix] = "sign"
+        assert read("f", table, files).verdict == S
+        del files[USER_CONF + suffix]
+    assert read("f", table, {USER_CONF + "-2.3": "sign"}).verdict == P
+
+
+@pytest.mark.parametrize("problem", [PermissionError(errno.EACCES, ""), NotADirectoryError(20, "")])
+def test_a_file_that_gpg_cannot_read_either_is_passed_over(problem: OSError) -> None:
+    files: dict[str, str | OSError] = {USER_CONF + "-2.4": problem, USER_CONF: "sign"}
+    assert read("f", NEW, files).verdict == S
+    assert read("f", NEW, {optiontable.SYSTEM_CONF: problem, USER_CONF: problem}).verdict == P
+
+
+def test_a_file_that_nobody_can_tell_is_a_doubt() -> None:
+    for problem, said in ((IsADirectoryError(21, "Is a directory"), "Is a directory"),
+                          (OSError("is a pipe"), "is a pipe")):  # fmt: skip
+        for path in (USER_CONF, optiontable.SYSTEM_CONF):
+            reading = read("f", NEW, {path: problem})
+            assert (reading.verdict, reading.doubt) == (S, f"C1: {path}: {said}")
+
+
+# C2: where the homedir is.
+@pytest.mark.parametrize(
+    ("line", "environ", "directory"),
+    [
+        ("f", {"HOME": "/h"}, "/h/.gnupg"),
+        ("f", {"HOME": ""}, "/.gnupg"),
+        ("f", {"HOME": "/h", "GNUPGHOME": ""}, "/h/.gnupg"),
+        ("f", {"HOME": "/h", "GNUPGHOME": "/g/"}, "/g"),
+        ("f", {"HOME": "/h", "GNUPGHOME": "~/g"}, "/h/g"),
+        ("f", {"GNUPGHOME": "g"}, "g"),
+        ("--homedir /d f", {"GNUPGHOME": "/g"}, "/d"),
+        ("--homedir /d --homedir=/e// f", {}, "/e"),
+        ("--homedir ~ f", {"HOME": "/h"}, "/h"),
+        ("--homedir ~/d f", {"HOME": "/h"}, "/h/d"),
+        ("--homedir d~ f", {"HOME": "/h"}, "d~"),
+        ("--homedir '' f", {"HOME": "/h", "GNUPGHOME": "/g"}, "/g"),
+        ("--homedir / f", {}, "/"),
+        ("--homedir // f", {}, "/"),
+        ("--homed=/d f", {}, "/d"),
+    ],
+)
+def test_the_homedir(line: str, environ: dict[str, str], directory: str) -> None:
+    files: dict[str, str | OSError] = {f"{directory}/gpg.conf": "sign"}
+    for suffix in ("", "x"):
+        files = {f"{directory}/gpg.conf{suffix}": "sign"}
+        assert read(line, NEW, files, environ).verdict == (P if suffix else S)
+
+
+@pytest.mark.parametrize(
+    ("line", "environ"),
+    [
+        ("f", {}),
+        ("--homedir ~root f", {"HOME": "/h"}),
+        ("--chuid 0 f", {"HOME": "/h"}),
+        ("f", {"GNUPGHOME": "~/g"}),
+    ],
+)
+def test_a_homedir_that_takes_the_user_database_is_a_doubt(
+    line: str, environ: dict[str, str]
+) -> None:
+    reading = read(line, NEW, {}, environ)
+    assert (reading.verdict, reading.doubt[:2]) == (S, "C2")
+    assert read(f"--verify {line}", NEW, {}, environ).verdict == P
+    assert read(f"--no-options {line}", NEW, {}, environ).verdict == P
+
+
+@pytest.mark.parametrize("user", ["bogus", "verify", "status-fd x y", "[b]", "keyid-format bogus"])
+def test_an_open_condition_in_the_global_file_reaches_into_the_users(user: str) -> None:
+    reading = read("-s f", NEW, {optiontable.SYSTEM_CONF: "sign\n[if $a = b]", USER_CONF: user})
+    assert reading.verdict == S
+    assert optiontable.SYSTEM_CONF in reading.doubt
+
+
+def test_a_number_in_the_global_file_may_be_put_right_in_one_that_cannot_be_read() -> None:
+    files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: "completes-needed 0"}
+    assert read("-s f", NEW, files).verdict == P
+    files[USER_CONF] = "[verbose]\ncompletes-needed 1"
+    assert read("-s f", NEW, files).verdict == S
+    assert read("--completes-needed 0 -s f", NEW, files).verdict == P
+
+
+def test_no_file_is_read_for_words_that_are_wrong_by_themselves() -> None:
+    files: dict[str, str | OSError] = {
+        USER_CONF: OSError("must not be read"),
+        optiontable.SYSTEM_CONF: "[",
+    }
+    for line in ("--bogus", "-s --help"):
+        assert not read(line, NEW, files).doubt
+
+
+def test_status_fd_may_stand_in_a_file() -> None:
+    files: dict[str, str | OSError] = {USER_CONF: "status-fd 5"}
+    assert read("-s", NEW, files).status_fd == 5
+    assert read("--status-fd 2 -s", NEW, files).status_fd == 2

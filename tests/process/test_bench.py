@@ -1,0 +1,51 @@
+"""Do the benchmarks run, and say what they measured? Nothing here judges a time."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bench import classify, commit, results, timing
+from bench.results import Table
+from tests.support.scratch import CHECKOUT
+
+
+def test_startup_ends_with_the_ratio() -> None:
+    command = [str(CHECKOUT / "bench/startup"), "--runs", "5"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 1 + 5 + 1  # head, rule; gpg, the wrappers, ours
+    label, _, ratio = done.stdout.splitlines()[-1].partition(": ")
+    assert label == "ratio of ours to bare Python"
+    assert float(ratio) > 0
+
+
+@pytest.mark.parametrize("tables", [classify.tables, commit.tables])
+def test_rows_have_a_time_each(tables: Callable[[int], Iterator[Table]]) -> None:
+    for table in tables(5):
+        assert all(len(row) == len(table.head) and float(row[1]) > 0 for row in table.rows)
+
+
+def test_without_hyperfine() -> None:
+    (times,) = timing.without({"true": ["/bin/true"]}, {})
+    assert len(times.wall) == len(times.processor) == timing.IN_A_TURN
+    with pytest.raises(SystemExit, match="wait status 256"):
+        timing.once(["/bin/false"], {})
+
+
+def test_markdown() -> None:
+    table = Table("Title", "What it is.", ("", "ms"), [("one", "1.00"), ("another", "10.00")])
+    assert (
+        results.markdown(table)
+        == """\
+### Title
+
+What it is.
+
+|         |    ms |
+| ------- | ----: |
+| one     |  1.00 |
+| another | 10.00 |"""
+    )

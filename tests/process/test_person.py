@@ -1,0 +1,195 @@
+"""`--commit ask`: is a person shown what is about to be signed, and is only `yes' a yes?
+
+Each job has a terminal of its own, as a person would: a pty whose other end is the test's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpgshim.authority.authority import MOST_LINES, PROMPT, Person
+from tests.support.scratch import Scratch, Terminal, message
+
+
+@contextlib.contextmanager
+def job(scratch: Scratch, command: str, *options: str | Path) -> Iterator[Terminal]:
+    words = scratch.options("--commit", "ask", *options)
+    gpgshim = [sys.executable, "-m", "gpgshim", "run", *words]
+    made = Terminal(scratch, [*gpgshim, "--", "sh", "-c", command])
+    try:
+        yield made
+    finally:
+        if made.status is None:
+            os.kill(made.pid, signal.SIGKILL)
+            made.end()
+
+
+SIGN = "gpg -s f"
+
+
+def test_yes(scratch: Scratch) -> None:
+    (scratch.root / "f").write_text("hello\n")
+    with job(scratch, f"{SIGN} && {SIGN}") as terminal:
+        terminal.hear(PROMPT)
+        question, who, digest = terminal.before.splitlines()[-3:]
+        assert question == "    gpg -s f"
+        assert f" in {scratch.root}, under sh[" in who
+        assert digest.startswith("    sha256 ") and digest.endswith(" f")
+        assert scratch.calls() == []
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+    assert PROMPT not in terminal.said  # once is enough
+    assert scratch.calls() == ["-s f", "-s f"]
+    assert "< go-ahead" in scratch.lines()
+    assert scratch.journal().head["authority"] == "ask"
+
+
+@pytest.mark.parametrize(
+    "typed", ["\n", "no\n", "y\n", "YES\n", "yes please\n", "\4", "yes\4\4no\n"]
+)
+def test_all_else_is_no(scratch: Scratch, typed: str) -> None:
+    with job(scratch, SIGN) as terminal:
+        terminal.hear(PROMPT)
+        terminal.type(typed)
+        assert terminal.end() == 2
+    assert "the authority did not say go-ahead, but 'refused'" in terminal.said
+    assert scratch.calls() == []
+    assert "< refused" in scratch.lines()
+
+
+def test_what_was_typed_before_is_no_answer(scratch: Scratch) -> None:
+    # `cat` has the terminal first, and does not read what is meant for whoever comes after.
+    with job(scratch, f"echo ready; while ! test -e go; do sleep 0.05; done; {SIGN}") as terminal:
+        terminal.hear("ready\n")
+        terminal.type("yes\n")
+        terminal.hear("yes\n")  # the terminal's echo: it is in its queue
+        (scratch.root / "go").touch()
+        terminal.hear(PROMPT)
+        terminal.type("no\n")  # had "yes" been taken, this would be too late
+        assert terminal.end() == 2
+    assert scratch.calls() == []
+
+
+def test_half_a_word_is_waited_for(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        # A terminal whose lines are not put together by the kernel gives letter by letter.
+        attributes = termios.tcgetattr(terminal.fd)
+        attributes[3] &= ~termios.ICANON
+        termios.tcsetattr(terminal.fd, termios.TCSANOW, attributes)
+        terminal.hear(PROMPT)
+        for letter in "yes\n":
+            terminal.type(letter)
+            terminal.hear("\n" if letter == "\n" else letter)
+        assert terminal.end() == 0
+
+
+def raw(terminal: Terminal) -> None:
+    """No line discipline: Enter sends a carriage return, and ^C and ^D are characters."""
+    attributes = termios.tcgetattr(terminal.fd)
+    attributes[0] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR)
+    attributes[3] &= ~(termios.ICANON | termios.ISIG)
+    termios.tcsetattr(terminal.fd, termios.TCSANOW, attributes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "status"),
+    [("yes\r", 0), ("yes\r\n", 0), ("no\r", 2), ("\r", 2), ("\3", 2), ("ye\4", 2), ("yes\3", 2),
+     ("yes\rno\r", 2)],
+)  # fmt: skip
+def test_a_raw_terminal(scratch: Scratch, typed: str, status: int) -> None:
+    with job(scratch, SIGN) as terminal:
+        raw(terminal)
+        terminal.hear(PROMPT)
+        terminal.type(typed)
+        assert terminal.end() == status
+    assert len(scratch.calls()) == (not status)
+
+
+def test_letters_of_a_raw_terminal(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        raw(terminal)
+        terminal.hear(PROMPT)
+        for letter in "yes":
+            terminal.type(letter)
+            terminal.hear(letter)
+        assert scratch.calls() == []
+        terminal.type("\r")
+        assert terminal.end() == 0
+
+
+def test_terminal_that_goes_away(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        terminal.hear(PROMPT)
+        os.close(terminal.fd)
+        os.waitpid(terminal.pid, 0)
+        terminal.status = 1
+    assert scratch.calls() == []
+    assert scratch.verdict().outcome == "irrecoverable"
+
+
+def test_nobody_in_time(scratch: Scratch) -> None:
+    with job(scratch, SIGN, "--deadline", "0.3") as terminal:
+        terminal.hear(PROMPT)
+        assert terminal.end() == 2
+    assert terminal.said.startswith("\n")  # what is said next has a line of its own
+    assert "% timeout" in scratch.lines()
+
+
+def test_interrupted(scratch: Scratch) -> None:
+    with job(scratch, SIGN) as terminal:
+        terminal.hear(PROMPT)
+        terminal.type("\3")
+        assert terminal.end() == 130
+    said = terminal.said.splitlines()
+    assert said[0] in ("", "^C")
+    assert said[-1].startswith("gpgshim: j.1: irrecoverable: ")
+    assert scratch.calls() == []
+
+
+def test_no_terminal_is_retriable(scratch: Scratch) -> None:
+    done = scratch.run(SIGN, "--commit", "ask")
+    assert done.status == 75
+    assert "there is no terminal to ask at (No such device or address)" in done.err
+    assert scratch.calls() == []
+
+
+def test_from_the_background_is_retriable(scratch: Scratch) -> None:
+    words = " ".join(map(str, scratch.options("--commit", "ask")))
+    shell = f"{sys.executable} -m gpgshim run {words} -- {SIGN}"
+    made = Terminal(scratch, ["/bin/sh", "-mc", f"{shell} & wait $!"])
+    assert made.end() == 75
+    assert "in the background of the terminal, and cannot ask" in made.said
+    assert scratch.calls() == []
+
+
+def test_a_supervisor_in_the_background_cannot(scratch: Scratch) -> None:
+    done = scratch.gpgshim("supervise", "--commit", "ask")
+    assert done.status == 64
+    seen = "--commit ask needs a terminal; nothing was started"
+    assert message(done.err) == (seen, "add --foreground")
+    assert scratch.journals() == []
+
+
+def test_a_long_question_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    monkeypatch.setattr("gpgshim.authority.authority.TERMINAL", os.ttyname(theirs))
+    monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp())
+    person = Person()
+    person.reach()
+    person.ask([f"$ {'x' * 1000}", *["# y"] * 50])
+    shown = os.read(ours, 65536).decode().splitlines()
+    assert shown[1] == f"    {'x' * 300}..."
+    assert shown[-2] == f"    ... and {51 - MOST_LINES} more lines"
+    person.give_up()
+    person.give_up()
+    os.close(ours)
+    os.close(theirs)

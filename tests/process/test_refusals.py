@@ -1,0 +1,56 @@
+"""Does the outcome's line say why a gpg was refused, where its caller swallows what it says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.scratch import Scratch
+
+SWALLOW = "2>/dev/null"  # as git does
+
+
+def told(scratch: Scratch, command: str, *options: str | Path) -> str:
+    done = scratch.run(f"{command} {SWALLOW}; exit 1", *options)
+    assert "gpg: gpgshim refuses" not in done.err
+    (line,) = done.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("commit", "why"),
+    [
+        ("false", "the authority did not say go-ahead, but 'refused'"),
+        ("sh -c 'exit 3'", "the authority did not say go-ahead, but 'exit 3'"),
+        ("ask", "the supervisor cannot go on: there is no terminal to ask at"),
+    ],
+)
+def test_what_the_gate_refuses(scratch: Scratch, commit: str, why: str) -> None:
+    assert f"; gpg was refused: {why}" in told(scratch, "gpg -s f", "--commit", commit)
+
+
+def test_each_cause_is_told_once(scratch: Scratch) -> None:
+    line = told(scratch, f"gpg -s a {SWALLOW}; gpg -s b", "--commit", "false")
+    assert line.count("the authority did not say go-ahead") == 1
+
+
+def test_nothing_is_added_where_none_was_refused(scratch: Scratch) -> None:
+    assert "refused" not in told(scratch, "gpg -s f")
+    assert "refused" not in told(scratch, "true")
+
+
+def test_a_stunt_that_refuses_by_itself(scratch: Scratch) -> None:
+    """The job spoils what its stunt needs; the supervisor never gets a question."""
+    spoil = 'JOB=${PATH%%/bin:*}; chmod u+w "$JOB"; rm -f "$JOB/table"'
+    line = told(scratch, f"{spoil}; gpg -s f", "--commit", "true")
+    assert "; gpg was refused: this gpg belongs to no job that is under way (" in line
+    (note,) = [note for note in scratch.notes() if " gave up: " in note]
+    assert "this gpg belongs to no job that is under way" in note
+    assert scratch.calls() == []
+
+
+def test_a_real_gpg_that_is_gone_when_it_is_granted(scratch: Scratch) -> None:
+    line = told(scratch, "rm stand-in; gpg -s f", "--commit", "true")
+    assert f"{scratch.root}/stand-in cannot be run: No such file or directory" in line
+    assert any(" gave up: " in note for note in scratch.notes())

@@ -1,0 +1,274 @@
+"""Do the two import trees meet only in the wire format, and does the stunt stay light?"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gpgshim
+from gpgshim.supervisor import stuntcode
+from tests.support.scratch import INTERPRETERS, make_job, short_directory
+
+PACKAGE = Path(gpgshim.__file__).parent
+TOP = "gpgshim"  #: the modules that are in no package: __init__ and __main__
+
+#: package -> the packages that it may import. Reading down is reading from pure to shell.
+MAY_IMPORT = {
+    "gpgargs": set(),  # reads gpg's command line
+    "core": {"gpgargs"},  # the tables, the journal's text, the manager's protocol
+    "stunts": {"core", "gpgargs"},  # what runs under `python3 -I -S`
+    "summary": {"core"},  # what one journal tells
+    "render": {"core", "summary"},  # and how that is shown
+    "system": {"core", "gpgargs"},
+    "authority": {"core", "gpgargs", "system"},
+    "history": {"core", "gpgargs", "stunts", "summary", "system"},
+    "supervisor": {
+        "authority", "core", "gpgargs", "history", "stunts", "summary", "system",
+    },
+    "tag2upload": {"authority", "core", "gpgargs", "history", "supervisor", "system"},
+    "doctor": {"core", "gpgargs", "stunts", "supervisor", "system", "tag2upload"},
+    "cli": {
+        "authority", "core", "doctor", "gpgargs", "history", "render", "stunts", "summary",
+        "supervisor", "system",
+    },
+    TOP: {"cli", "system"},
+}  # fmt: skip
+
+#: What the supervisor's tree may import of the stunts' tree, because both must do it alike: send a
+#: request, and read gpg's conf files.
+SHARED = {"gpgshim.stunts.ask", "gpgshim.stunts.plainfile"}
+
+#: The directories whose modules do no I/O. Coverage includes the same directories.
+SETTINGS = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+PURE = [
+    each.removeprefix("gpgshim/").removesuffix("/*")
+    for each in SETTINGS["tool"]["coverage"]["run"]["include"]
+]
+READS_TEMPLATES = PACKAGE / "render/page.py"  #: the only module that imports Jinja2
+#: What these modules may import beside ours.
+HARMLESS = {
+    "__future__",
+    "collections",
+    "collections.abc",
+    "datetime",
+    "enum",
+    "html",
+    "itertools",
+    "json",
+    "re",
+    "textwrap",
+    "typing",
+}
+
+#: All that a stunt has loaded when it becomes the real program, beside what the same interpreter
+#: loads for an empty script; and why. Nothing may be added unseen.
+STUNT_LOADS = {
+    "__future__": "annotations that are not evaluated",
+    "gpgshim": "the package",
+    "gpgshim.gpgargs": "a package",
+    "gpgshim.gpgargs.text": "makes foreign text fit for one line",
+    "gpgshim.stunts": "a package",
+    "gpgshim.stunts.process": "becomes the real program",
+}
+PARSER_LOADS = {
+    "gpgshim.gpgargs.optiontable": "the options of this gpg",
+    "gpgshim.gpgargs.parser": "the words of the command line",
+}
+REQUEST_LOADS = {
+    "gpgshim.core": "a package",
+    "gpgshim.core.wire": "the format of a request and of its answer",
+    "gpgshim.stunts.ask": "sends a request",
+}
+GPG_LOADS = {
+    **STUNT_LOADS,
+    **PARSER_LOADS,
+    **REQUEST_LOADS,
+    "gpgshim.gpgargs.commands": "what each command does",
+    "gpgshim.gpgargs.conffile": "the lines of the conf files",
+    "gpgshim.gpgargs.exits": "options at which gpg exits",
+    "gpgshim.gpgargs.decision": "whether gpg would sign",
+    "gpgshim.stunts.plainfile": "reads gpg's conf files, and detects a replaced gpg",
+    "gpgshim.stunts.gpg": "the stunt gpg",
+}
+DGIT_LOADS = {
+    **STUNT_LOADS,
+    **REQUEST_LOADS,
+    "select": "waits for dgit's end, and for its output",
+    "gpgshim.core.failures": "which failures of dgit are permanent",
+    "gpgshim.stunts.dgit": "the stunt dgit",
+}
+GPGCONF_LOADS = {
+    **STUNT_LOADS,
+    **PARSER_LOADS,
+    "gpgshim.stunts.gpgconf": "the stunt gpgconf",
+}
+
+ASK = """\
+try:
+    sys.modules["gpgshim.stunts.ask"].ask(job, "sign")
+except sys.modules["gpgshim.stunts.ask"].NoAnswer:
+    pass
+"""
+
+SAY_WHAT_IS_LOADED = """\
+import sys
+for name, module in list(sys.modules.items()):
+    spec = getattr(module, "__spec__", None)
+    print(name, getattr(spec, "cached", None))
+"""
+
+
+def imports_of(path: Path) -> set[str]:
+    """Names of the modules that `path` imports at run time, in functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            inside = PACKAGE.parent.joinpath(*node.module.split("."))
+            if inside.is_dir():
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            else:
+                found.add(node.module)
+    return found
+
+
+def source_of(module: str) -> Path | None:
+    """The source file of one of our modules, by its dotted name; None for a foreign one."""
+    first, *parts = module.split(".")
+    path = PACKAGE.joinpath(*parts)
+    if first != "gpgshim":
+        return None
+    return path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
+
+
+def package_of(module: str) -> str:
+    """The package of one of our modules, by its dotted name."""
+    parts = module.split(".")
+    return parts[1] if (PACKAGE / parts[1]).is_dir() else TOP
+
+
+def modules_of(package: str) -> list[Path]:
+    found = PACKAGE.glob("*.py") if package == TOP else (PACKAGE / package).rglob("*.py")
+    return sorted(found)
+
+
+def test_every_package_has_its_row() -> None:
+    assert set(MAY_IMPORT) - {TOP} == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def test_the_rows_are_in_order() -> None:
+    """So that reading down is reading from pure to shell, and there is no circle."""
+    above: set[str] = set()
+    for package, others in MAY_IMPORT.items():
+        assert others <= above, package
+        above.add(package)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_go_one_way(package: str) -> None:
+    ours = {
+        name: path
+        for path in modules_of(package)
+        for name in imports_of(path)
+        if name.startswith("gpgshim.") and name != "gpgshim.__version__"
+    }
+    assert {package_of(name) for name in ours} - {package} <= MAY_IMPORT[package], ours
+
+
+@pytest.mark.parametrize("package", sorted(set(MAY_IMPORT) - {"stunts"}))
+def test_of_the_stunts_the_others_know_how_to_ask(package: str) -> None:
+    names = {name for path in modules_of(package) for name in imports_of(path)}
+    assert {name for name in names if name.startswith("gpgshim.stunts.")} <= SHARED
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for package in PURE for path in modules_of(package) if path != READS_TEMPLATES],
+    ids=lambda path: path.stem,
+)
+def test_pure_modules_import_nothing_that_does_io(path: Path) -> None:
+    theirs = {name for name in imports_of(path) if not name.startswith("gpgshim")}
+    assert theirs <= HARMLESS
+
+
+def test_one_module_imports_jinja2() -> None:
+    modules = [path for package in MAY_IMPORT for path in modules_of(package)]
+    assert [path for path in modules if "jinja2" in imports_of(path)] == [READS_TEMPLATES]
+    theirs = {name for name in imports_of(READS_TEMPLATES) if not name.startswith("gpgshim")}
+    assert theirs <= HARMLESS | {"jinja2", "pathlib"}
+
+
+@pytest.fixture(scope="module", params=INTERPRETERS)
+def job(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The directory of a job, made by each interpreter that is at hand."""
+    base = short_directory()
+    yield make_job(INTERPRETERS[request.param], base, "", Path("/bin/true"))
+    shutil.rmtree(base)
+
+
+def loaded_by(job: Path, stunt: str, instead: str) -> dict[str, str]:
+    """The modules of a stunt that does `instead` of its last line, and where they are cached."""
+    path = job / "bin" / stunt
+    head, *body, last = path.read_text().replace("__file__", repr(str(path))).splitlines()
+    assert last == "run(job)"
+    script = job / "bin" / f"{stunt}.as-far-as-this"
+    script.write_text("\n".join([head, *(body if instead else []), instead, SAY_WHAT_IS_LOADED]))
+    script.chmod(0o700)
+    return said_by([script])
+
+
+def said_by(command: list[str | Path]) -> dict[str, str]:
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return dict(line.split(" ", 1) for line in said.splitlines())
+
+
+@pytest.mark.starts
+@pytest.mark.parametrize(
+    ("stunt", "expected"),
+    [("gpg", GPG_LOADS), ("dgit", DGIT_LOADS), ("gpgconf", GPGCONF_LOADS)],
+)
+def test_what_a_stunt_loads(job: Path, stunt: str, expected: dict[str, str]) -> None:
+    empty = loaded_by(job, stunt, "")
+    ready = loaded_by(job, stunt, "pass")
+    assert ready.keys() - empty.keys() == expected.keys()
+
+
+@pytest.mark.parametrize("stunt", ["gpg", "dgit"])
+def test_what_a_request_loads(job: Path, stunt: str) -> None:
+    ready = loaded_by(job, stunt, "pass")
+    assert loaded_by(job, stunt, ASK).keys() - ready.keys() == {"_socket"}
+
+
+@pytest.mark.parametrize("stunt", stuntcode.STUNTS)
+def test_the_code_of_a_stunt_is_complete_and_in_order(stunt: str) -> None:
+    """Each module stands after all that it imports, by its source; stuntcode reads the bytecode."""
+    modules = stuntcode.modules_of(stunt)
+    assert len(set(modules)) == len(modules)
+    assert modules[-1] == f"gpgshim.stunts.{stunt}"
+    for at, module in enumerate(modules):
+        if path := source_of(module):
+            ours = {name for name in imports_of(path) if name.startswith("gpgshim")}
+            assert ours <= set(modules[:at]), module
+
+
+@pytest.mark.starts
+def test_what_cpython_loads_as_it_starts_is_the_job_s_own(job: Path) -> None:
+    in_a_job = loaded_by(job, "gpg", "")
+    python = (job / "bin/gpg").read_text()[2:].partition(" ")[0]
+    script = job / "script"
+    script.write_text(SAY_WHAT_IS_LOADED)
+    without = said_by([python, "-ISB", script])
+    assert in_a_job.keys() == without.keys()
+    from_files = {name for name, cached in without.items() if cached != "None"}
+    assert from_files == set(stuntcode.START_MODULES)
+    found = {name: cached for name, cached in in_a_job.items() if cached != "None"}
+    assert found.keys() == {"encodings"}
+    assert found["encodings"].startswith(f"{job}/pyc/") and Path(found["encodings"]).exists()

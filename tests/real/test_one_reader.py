@@ -1,0 +1,190 @@
+"""Do explain, classify, replay, doctor and the stunt read gpg's conf files alike, and in time?"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple, cast
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from gpgshim.core import transcript
+from gpgshim.doctor import doctor
+from gpgshim.doctor.machine import Machine
+from gpgshim.gpgargs import conffile, decision, explain, optiontable, parser
+from gpgshim.history import recorded
+from gpgshim.stunts import plainfile
+from gpgshim.supervisor import jobdir, optable
+from tests.support.gpgs import NEW
+from tests.support.scratch import GPG, PATIENCE, Scratch
+
+
+class Court(NamedTuple):
+    """A job without a supervisor, whose stunt refuses what it would ask about; and a home."""
+
+    job: Path
+    table: optiontable.Table
+    directory: Path
+    environ: dict[str, str]
+
+
+@pytest.fixture
+def court(scratch: Scratch) -> Iterator[Court]:
+    """In the home: `plain` and `folder`; `pipe`, which nobody may open; `link`, to nothing."""
+    text = optable.of(GPG, dict(os.environ))
+    real = scratch.script("real", "#!/bin/sh\nexit 0\n")
+    job = jobdir.make(scratch.runtime, "j", text, {"gpg": real})
+    home = scratch.root / "h"
+    (home / "folder").mkdir(parents=True)
+    os.mkfifo(home / "pipe")
+    (home / "link").symlink_to("nothing")
+    yield Court(job, optiontable.load(text), home, {"GNUPGHOME": str(home), "HOME": str(home)})
+
+
+LINES = (
+    "sign", "encrypt", "armor", "clear-sign", "# sign", "", "bogus", "verify", "[if]",
+    "alias x y", "local-user K", "default-key", "sign \t", "\tno-comments", "é",
+    "passphrase secret",
+)  # fmt: skip
+FILES = (
+    "plain", "pipe", "folder", "link", "none", "/dev/null", "/dev/zero", "plain/under", "./plain",
+    "/proc/self/cgroup",
+)  # fmt: skip
+WORDS = (
+    "-s", "-e", "-r", "K", "--verify", "--det", "-b", "f", "--no-options", "-n", "--list-keys",
+    "--passphrase", "--status-fd", "2", "--bogus", "--fingerprint", "-c", "--version",
+)  # fmt: skip
+#: A command line, after the file that it names with --options, if it names one.
+CALLS = st.tuples(
+    st.one_of(st.just([]), st.sampled_from(FILES).map(lambda file: ["--options", file])),
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4),
+).map(lambda parts: [*parts[0], *parts[1]])
+CONFS = st.lists(st.sampled_from(LINES), max_size=3).map("\n".join)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(words=CALLS, own=CONFS, named=CONFS)
+@example(words=["--options", "/dev/null", "-e", "-r", "x", "f"], own="", named="")
+@example(words=["--options", "pipe", "-e", "-r", "x", "f"], own="", named="")
+@example(words=["--options", "plain/under", "f"], own="sign", named="sign")
+@example(words=["f"], own="sign", named="")
+def test_all_five_agree(court: Court, words: list[str], own: str, named: str) -> None:
+    (court.directory / "gpg.conf").write_text(own)
+    (court.directory / "plain").write_text(named)
+    verdict = by_stunt(court, words)
+    for reader in (by_classify, by_explain, by_replay):
+        assert (reader.__name__, reader(court, words)) == (reader.__name__, verdict)
+    found, doubt = by_doctor(court)
+    reading = decision.read([], court.table, court.environ, plainfile.file_in())
+    assert found == [one.where for one in reading.options if is_told(one)]
+    assert doubt == bool(reading.doubt)
+
+
+def by_stunt(court: Court, words: list[str]) -> bool:
+    """Whether the stunt becomes the real gpg without asking."""
+    done = subprocess.run(
+        [court.job / "bin/gpg", *words],
+        env=court.environ | {"PATH": os.defpath},
+        cwd=court.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode in (0, 2), done.stderr
+    return done.returncode == 0
+
+
+def by_classify(court: Court, words: list[str]) -> bool:
+    return told(court, words, explained=False) == "pass\n"
+
+
+def by_explain(court: Court, words: list[str]) -> bool:
+    return "\npass: " in told(court, words, explained=True)
+
+
+def told(court: Court, words: list[str], explained: bool) -> str:
+    case = {"argv": words, "env": court.environ, "cwd": str(court.directory)}
+    read = explain.classify_json_lines
+    return "".join(read(court.table, [json.dumps(case)], plainfile.file_in, {}, explained))
+
+
+def by_replay(court: Court, words: list[str]) -> bool:
+    """Whether replay contradicts a journal in which these words were asked about."""
+    head = transcript.format_head({"job": "j", "attempt": "1", "authority": "nobody"})
+    question = f"$ {transcript.quote(['gpg', *words])}\n# pid 1 in {court.directory}\n"
+    (court.directory / "j.1").write_text(f"{head}! uncommitted\n{question}")
+    files = [court.directory / "j.1"]
+    (replayed,) = recorded.replay_files(files, court.table, court.environ)
+    return any("is pass" in each for each in replayed.differences)
+
+
+def by_doctor(court: Court) -> tuple[list[str], bool]:
+    """Where it finds a command or a fault in conf files, and whether it doubts what it read."""
+    machine = SimpleNamespace(table=court.table, environ=court.environ)
+    finding = doctor.look_at_conf(cast("Machine", machine))
+    lines = [line.partition("(")[2].rstrip(")") for line in finding.todo]
+    return lines, any(line.startswith("not known in advance") for line in finding.found)
+
+
+def is_told(one: parser.Option) -> bool:
+    return bool(
+        one.fault or (one.flags & optiontable.COMMAND and one.name not in decision.NO_COMMAND)
+    )
+
+
+def test_classify_of_dev_null(scratch: Scratch) -> None:
+    """No conf file that is read is no reason to ask: the stunt passes this."""
+    done = scratch.gpgshim("classify", "--", "--options", "/dev/null", "-e", "-r", "x", "f")
+    assert (done.status, done.out) == (0, "pass\n")
+
+
+def test_what_is_read(tmp_path: Path) -> None:
+    file = plainfile.file_in(str(tmp_path))
+    (tmp_path / "a").write_bytes(b"x\r\n\xff")
+    assert file("a") == file(str(tmp_path / "a")) == "x\r\n\udcff"
+    assert file("none") is None
+    assert file("a/b") is None
+    assert file("/dev/null") == ""
+
+
+def test_only_plain_files_are_opened(tmp_path: Path) -> None:
+    file = plainfile.file_in(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("pipe", ".", "/dev/zero", "/dev/tty"):
+        with pytest.raises(OSError, match="is not a plain file"):
+            file(path)
+    reading = decision.read(["--options", "pipe", "f"], NEW, {"HOME": "/none"}, file)
+    assert reading.doubt == "C1: pipe: is not a plain file"
+    with pytest.raises(OSError, match="NUL"):
+        file("a\0b")
+
+
+def test_there_is_a_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = tmp_path / "huge"
+    huge.touch()
+    os.truncate(huge, plainfile.LARGEST + 1)
+    with pytest.raises(OSError, match="more than"):
+        plainfile.read(str(huge))
+    monkeypatch.setattr(plainfile, "LARGEST", 100)
+    with pytest.raises(OSError, match="more than"):
+        plainfile.read("/proc/self/status")  # whose size is 0 until it is read
+
+
+def test_a_large_file_costs_linear_time(tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.write_text("# a comment that says what somebody once thought\n" * 2_000_000)
+    began = time.process_time()
+    text = plainfile.read(str(conf))
+    assert text is not None
+    assert len(text) > 95_000_000
+    assert conffile.parse_text(text, str(conf), NEW) == []
+    assert time.process_time() - began < 10  # it takes one; in pieces put together it took forty

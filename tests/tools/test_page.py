@@ -1,0 +1,66 @@
+"""Does TAG2UPLOAD.md show what the scenarios and the recorded journals say?
+
+The table is made from reports that are not kept; this holds it to what is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gpgshim.core.transcript import parse
+from gpgshim.core.verdict import judge
+from tools.world.record import FIXTURES
+from tools.world.scenarios import SCENARIOS, Scenario, Want
+from tools.world.table import BEGIN, END, PAGE, insert
+
+
+def read_rows() -> Iterator[list[str]]:
+    table = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+    for line in table.splitlines():
+        if line.startswith("| ") and not line.startswith(("| what happens", "| --- ")):
+            yield [cell.strip() for cell in line.strip("|\n").split(" | ")]
+
+
+def say_manager(want: Want) -> str:
+    jobs = want.attempts.split(" | ")
+    return " / ".join(job.replace(" ", ", then ").replace("+", "**C** ") for job in jobs)
+
+
+ROWS = {row[0].rpartition("`")[0].rpartition("`")[2]: row for row in read_rows()}
+
+each_scenario = pytest.mark.parametrize("row", SCENARIOS.values(), ids=lambda row: row.name)
+
+
+def test_table_has_the_scenarios_in_their_order() -> None:
+    assert list(ROWS) == list(SCENARIOS)
+
+
+@each_scenario
+def test_row_is_the_scenario(row: Scenario) -> None:
+    what, stock, _, _, gated, _, _, _ = ROWS[row.name]
+    assert what == f"{row.story} (`{row.name}`)"
+    assert stock == ("-" if row.stock is None else say_manager(row.stock))
+    assert gated == say_manager(row.gated)
+
+
+@each_scenario
+def test_row_is_what_the_journals_say(row: Scenario) -> None:
+    paths = sorted(FIXTURES.glob(f"{row.name}.txt")) + sorted(
+        FIXTURES.glob(f"{row.name}.[0-9].txt")
+    )
+    cells = ROWS[row.name][7].split("; ")
+    assert len(paths) == len(cells)
+    for path, cell in zip(paths, cells, strict=True):
+        verdict = judge(parse(path.read_bytes()))
+        outcome = str(verdict.outcome) if verdict.told else f"({verdict.outcome})"
+        assert cell.removesuffix(", bypassed") == f"{verdict.state}: {outcome}"
+        assert cell.endswith(", bypassed") is ("\n% bypassed\n" in path.read_text())
+
+
+def test_table_is_put_between_its_lines() -> None:
+    page = f"before\n{BEGIN}old\n{END}after\n"
+    assert insert(page, "new\n") == f"before\n{BEGIN}\nnew\n\n{END}after\n"
+    with pytest.raises(ValueError, match="does not have the lines"):
+        insert("before\nafter\n", "new\n")

@@ -1,0 +1,70 @@
+"""Would the checks of `make e2e` see what they are there to see?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpgshim.core.o2m import OUTCOMES
+from tools.world.root import measure
+from tools.world.scenarios import TOLD, count_queries, list_disagreements
+from tools.world.table import write_table
+
+STATUSES = ("uploaded", "irrecoverable", "failed")
+
+
+def report(outcome: str, *told: str) -> dict[str, Any]:
+    """One job with one attempt, of which the uploader was told so, and the list likewise."""
+    mails = [
+        {"to": to, "subject": f"[tag2upload 2420] {status} probe", "status": status}
+        for status in told
+        for to in ("uploader <uploader@example.org>", "tag2upload-list@example.org")
+    ]
+    lines = ["+001.500 < job 2420", "+001.600 % something", "+004.000 > uploaded"]
+    attempt = {"outcome": outcome, "transcript": lines}
+    return {"jobs": [{"id": "2420", "attempts": [attempt]}], "mails": mails}
+
+
+def test_every_word_of_the_manager_has_its_mail() -> None:
+    assert set(TOLD) == {*OUTCOMES, "lost", ""}
+
+
+@pytest.mark.parametrize("outcome", TOLD)
+def test_a_mail_that_says_another_thing_is_seen(outcome: str) -> None:
+    assert list_disagreements(report(outcome, *TOLD[outcome])) == []
+    for told in ((), *((status,) for status in STATUSES), ("uploaded", "irrecoverable")):
+        if list(told) != TOLD[outcome]:
+            assert len(list_disagreements(report(outcome, *told))) == 1, told
+
+
+def test_the_last_attempt_counts_and_each_job_alone() -> None:
+    retried = report("retriable", "uploaded")
+    retried["jobs"][0]["attempts"].append({"outcome": "uploaded", "transcript": []})
+    assert list_disagreements(retried) == []
+    retried["jobs"].append({"id": "2421", "attempts": []})
+    assert list_disagreements(retried) == []
+    retried["jobs"][1]["attempts"].append({"outcome": "uploaded", "transcript": []})
+    assert len(list_disagreements(retried)) == 1
+
+
+def test_what_is_measured() -> None:
+    assert measure(report("uploaded")) == [2.5]
+    assert measure(report("lost")) == []
+    asked = ["+1 archive: 200 suites", "+2 > commit-to-public-upload", "+3 archive: 503 suites"]
+    assert count_queries({"timeline": [*asked, "+4 archive: 200 suites"]}) == (1, 2)
+
+
+def test_the_table_says_where_the_roots_differ(tmp_path: Path) -> None:
+    for root, outcome in (("trixie", "uploaded"), ("sid", "lost")):
+        (tmp_path / root).mkdir()
+        made = report(outcome, "uploaded") | {"versions": ["dgit\t17"], "signed": 4}
+        made |= {"refs": ["tag"], "queue": []}
+        made["jobs"][0]["attempts"][0]["committed"] = True
+        (tmp_path / root / "success.stock.json").write_text(json.dumps(made))
+    text = write_table(tmp_path)
+    assert "| nothing goes wrong (`success`) | **C** uploaded | uploaded | 4, git | - |" in text
+    assert "trixie (dgit 17): 1 stock and 0 gated runs. Differs from the table: nothing." in text
+    assert "Differs from the table: `success`, stock: **C** lost | uploaded | 4, git." in text

@@ -1,0 +1,249 @@
+"""Records the transcripts in fixtures/jobs: real runs of `gpgshim run`, as they were written.
+
+1. A scenario is a row of SCENARIOS: what to run, under what authority, and what there is to see.
+2. gpg, the stunts, the supervisor and its sockets are real; the manager is a few lines that do
+   what the row says; where dgit is named, it is the demo's real upload.
+3. Only what differs from one run to the next is replaced: times, paths, process ids, the key.
+
+    python -m tools.record [NAME…]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.core.transcript import Line, Transcript, parse
+from tools.demo import LATE
+from tools.world.gated import open_manager, read_journal, run_gated
+from tools.world.upload import open_world
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "jobs"
+KEY = "52400D7C@example.org"
+
+#: Lines that the manager says when it has been told to commit; None is: it hangs up.
+YES = "go-ahead"
+
+
+class Scenario(NamedTuple):
+    shows: str
+    job: str  # a shell script; @TMP@ is a scratch directory with files f and g
+    commit: str | None = None  # a command; None and `manager` None: nobody
+    manager: str | None = None  # what it answers; `-` hangs up, `~` never answers, `!` is not there
+    options: tuple[str, ...] = ()
+
+
+SIGN_TWO = "gpg --detach-sign --armor -u @KEY@ f && gpg --clearsign -u @KEY@ g"
+
+SCENARIOS = {
+    "success": Scenario(
+        "the first signature is the commitment, and the second waits for nobody", SIGN_TWO,
+        manager=YES,
+    ),
+    "fails-before": Scenario(
+        "a job that fails before its first signature has done nothing",
+        "gpg --list-keys >/dev/null; exit 3", manager=YES,
+    ),
+    "fails-after": Scenario(
+        "a job that fails after it is never called retriable",
+        "gpg --detach-sign f; exit 3", manager=YES,
+    ),
+    "exits-75-after": Scenario(
+        "a job's own 75 is not ours", "gpg --detach-sign f; exit 75", manager=YES,
+    ),
+    "killed-before": Scenario("a job that is killed can be tried again", "kill -9 $$", manager=YES),
+    "nothing-to-sign": Scenario("a job that asks for no signature", "gpg --version >/dev/null"),
+    "nobody": Scenario("no authority: the journal is all that is wanted", SIGN_TWO),
+    "no-such-command": Scenario("a command that is not there will not be there next time", ""),
+    "command-yes": Scenario("an authority that is a command: 0 is go-ahead", SIGN_TWO, "true"),
+    "command-no": Scenario("1 is refused, and certainly not committed", SIGN_TWO, "false"),
+    "command-3": Scenario("any other status is nobody knows", SIGN_TWO, "sh -c 'exit 3'"),
+    "command-killed": Scenario("so is a signal", SIGN_TWO, "sh -c 'kill -9 $$'"),
+    "command-hangs": Scenario(
+        "an authority that takes too long", SIGN_TWO, "sleep 60", options=("--deadline", "0.5"),
+    ),
+    "command-not-there": Scenario(
+        "an authority that is not there has heard nothing", SIGN_TWO, "@TMP@/nosuch",
+    ),
+    "manager-hangs-up": Scenario("a manager that hangs up when it is asked", SIGN_TWO, manager="-"),
+    "manager-refuses": Scenario(
+        "o2m has no word for no", SIGN_TWO, manager="protocol-violation not now",
+    ),
+    "manager-silent": Scenario(
+        "a manager that does not answer", SIGN_TWO, manager="~", options=("--deadline", "0.5"),
+    ),
+    "manager-gone": Scenario(
+        "a manager that is not there has heard nothing", SIGN_TWO, manager="!",
+    ),
+    "ends-while-asking": Scenario(
+        "the job ends while its stunt waits: the orphan gets nothing",
+        "gpg --detach-sign f &"
+        " until grep -q '^[^ ]* > commit' $STATE/gpgshim/*; do :; done; exit 4",
+        manager="~",
+    ),
+    "killed-while-waiting": Scenario(
+        "a stunt is killed while it waits; what was asked stays asked",
+        "gpg --detach-sign f & until grep -q '^[^ ]* > commit' $STATE/gpgshim/*; do :; done;"
+        " kill -9 $!; wait; touch go; gpg --detach-sign g",
+        "sh -c 'until test -e @TMP@/go; do :; done'",
+    ),
+    "two-at-once": Scenario(
+        "two signatures wanted at the same moment: one commitment",
+        "gpg --detach-sign f & gpg --detach-sign g &"
+        " until test $(grep -c '[$] gpg' $STATE/gpgshim/*) = 2; do :; done; touch go; wait",
+        "sh -c 'until test -e @TMP@/go; do :; done'",
+    ),
+    "observed": Scenario(
+        "only observed: what would have been done, and nobody was asked",
+        f"gpg --detach-sign f; {SIGN_TWO}; exit 75", "false", options=("--observe",),
+    ),
+    "odd-words": Scenario(
+        "words that a line cannot hold as they are",
+        "gpg --detach-sign -o \"$(printf 'a\\nb\\377')\" --set-notation n@x=\"it's\" f",
+    ),
+}  # fmt: skip
+
+UPLOADS = {
+    "dgit-retriable": "a real dgit rpush-source: the archive answers 503 late in its work",
+    "dgit-uploaded": "the same job again, and the archive answers",
+}
+
+
+def main() -> None:
+    """Record the scenarios that are named, or all."""
+    wanted = sys.argv[1:] or [*SCENARIOS, *UPLOADS]
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    with open_scratch() as scratch:
+        for name in wanted:
+            if name in SCENARIOS:
+                keep(name, record(scratch, name), SCENARIOS[name].shows, "python -m tools.record")
+    if set(UPLOADS) & set(wanted):
+        for name, transcript in record_uploads().items():
+            keep(name, transcript, UPLOADS[name], "python -m tools.record, with the demo's world")
+
+
+def keep(name: str, transcript: Transcript, shows: str, recorded: str) -> None:
+    """Write one fixture, and say so."""
+    head = {"shows": shows, "recorded": recorded} | transcript.head
+    (FIXTURES / f"{name}.txt").write_text(str(transcript._replace(head=head)))
+    print(f"{name}: {transcript.lines[-1].text}")
+
+
+@contextlib.contextmanager
+def open_scratch() -> Iterator[Path]:
+    """A directory with a key of its own; the key's agent is ended with it."""
+    with tempfile.TemporaryDirectory(prefix="gpgshim-") as name:
+        home = Path(name, "gnupg")
+        home.mkdir(mode=0o700)
+        gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
+        try:
+            make = ["--passphrase", "", "--quick-generate-key", KEY, "ed25519", "sign", "never"]
+            subprocess.run([*gpg, *make], check=True, stderr=subprocess.DEVNULL)
+            yield Path(name)
+        finally:
+            subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+
+
+def record(scratch: Path, name: str) -> Transcript:
+    """Run one scenario; its journal, normalised."""
+    scenario = SCENARIOS[name]
+    work = scratch / "work"
+    state = scratch / "state"
+    for directory in (work, state):
+        subprocess.run(["rm", "-rf", str(directory)], check=True)
+        directory.mkdir(mode=0o700)
+    for file in ("f", "g"):
+        (work / file).write_text("to be signed\n")
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(scratch),
+        "GNUPGHOME": str(scratch / "gnupg"),
+        "XDG_RUNTIME_DIR": str(scratch),
+        "STATE": str(state),
+        "XDG_STATE_HOME": str(state),
+        "PYTHONPATH": str(FIXTURES.parent.parent),
+    }
+    command = [sys.executable, "-m", "gpgshim", "run", "--job", name, *scenario.options]
+    with answering(work / "manager", scenario.manager):
+        if scenario.manager is not None:
+            command += ["--commit", f"o2m:{work}/manager"]
+        elif scenario.commit is not None:
+            command += ["--commit", scenario.commit.replace("@TMP@", str(work))]
+        script = scenario.job.replace("@TMP@", str(work)).replace("@KEY@", KEY)
+        job = ["sh", "-c", script] if script else ["no-such-command"]
+        subprocess.run(
+            [*command, "--", *job], cwd=work, env=environ, check=False, stderr=subprocess.DEVNULL
+        )
+    journal = (state / "gpgshim" / f"{name}.1").read_bytes()
+    return normalise(parse(journal), {str(work): "@TMP@", str(scratch): "@TMP@", KEY: "@KEY@"})
+
+
+@contextlib.contextmanager
+def answering(path: Path, says: str | None) -> Iterator[None]:
+    """A manager at `path` that says what the row says, once, when it has been told something."""
+    if says in (None, "!"):
+        yield
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        over = threading.Event()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                peer, _ = listener.accept()
+                with peer:
+                    peer.recv(100)
+                    if says == "~":
+                        over.wait()
+                    elif says != "-":
+                        peer.sendall(f"{says}\n".encode())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def record_uploads() -> dict[str, Transcript]:
+    """The demo's two jobs."""
+    with open_world(LATE) as world, open_manager(world) as manager:
+        replace = {str(world.root): "@TMP@", world.fingerprint: "@KEY@"}
+        transcripts = {}
+        for attempt, name in enumerate(UPLOADS, 1):
+            run_gated(world, manager)
+            transcripts[name] = normalise(read_journal(world, attempt), replace)
+        return transcripts
+
+
+def normalise(transcript: Transcript, replace: dict[str, str]) -> Transcript:
+    """`transcript` without what differs from one run to the next."""
+
+    def plain(text: str) -> str:
+        for old, new in replace.items():
+            text = text.replace(old, new)
+        text = re.sub(r"(@TMP@/tmp)/[\w.]+", r"\1/@DIR@", text)
+        return re.sub(r"(?<=pid )\d+|(?<=\[)\d+(?=\])", "@PID@", text)
+
+    head = {key: plain(value) for key, value in transcript.head.items() if key != "started"}
+    lines = tuple(Line(line.sigil, plain(line.text)) for line in transcript.lines)
+    return Transcript(head, lines, transcript.torn)
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    main()
