@@ -17,14 +17,10 @@ import pytest
 
 from tests.support.scratch import GPG, Key, Scratch, guarded, short_directory
 
-#: The files of tests that start no process and open no socket, except in a test that uses the
-#: fixtures below or is marked `starts`.
-#: `make quick` runs these, and a test among them that starts something fails.
-PURE = re.compile(
-    r"test_(argv|argv_conf|callers|diagnosis|explain|failures|fixtures|gate|html|internals|journal"
-    r"|metrics|o2m|page|promises|quoting|records|replay|rows|scenarios|show|status|story|transcript"
-    r"|format1|verdict|wire)\.py"
-)
+#: The directories of tests that start processes and open sockets. The tests in all others are pure,
+#: except a test that uses the fixtures below or is marked `starts`.
+#: `make quick` runs the pure ones, and a test among them that starts something fails.
+START = {"process", "real", "place", "proof"}
 
 TESTS = Path(__file__).parent
 STARTS = re.compile(r"os\.(exec|fork|posix_spawn)|subprocess\.Popen|socket\.(bind|connect)")
