@@ -30,25 +30,25 @@ def show_config(as_json: bool) -> int:
 
 @cli.command()
 @options.GPG
-@click.option("--json", "in_json", is_flag=True, help="Tell it as one JSON object.")
+@click.option("--json", "in_json", is_flag=True, help="Print one JSON object.")
 def doctor(gpg: str | None, in_json: bool) -> int:
-    """Look at this machine as it is, and say what to mend.
+    """Examine this machine, and report what to repair.
 
-    A line a check: `ok`, `mend`, or `-` for what is only to be known, or does not apply. Nothing is
-    changed; a trial signature is made where there is one secret key, without asking for a PIN, and
-    thrown away. On tag2upload's oracle run it as the oracle's user. The exit status is 0, or 78 if
-    something is to be mended.
+    Each check prints a line that begins with `ok`, with `mend` for a fault, or with `-` for a note
+    or a check that does not apply. The command changes nothing. If there is exactly one secret key,
+    it makes a trial signature, without a PIN prompt, and throws it away. On tag2upload's oracle,
+    run it as the oracle's user. The exit status is 0, or 78 if there is a fault.
 
     \b
     With --json: {"doctor": 1, "gpgshim": VERSION, "oracle": BOOL, "environment": WHOSE,
     "result": "ok"|"mend", "checks": [{"name", "looks_at", "why", "result": "ok"|"note"|"mend",
-    "found": [LINE…], "todo": [LINE…]}…]}. None of these will go, or change its meaning.
+    "found": [LINE…], "todo": [LINE…]}…]}. No field will be removed, or change its meaning.
 
     \b
     Examples:
       gpgshim doctor
       gpgshim doctor | grep -v '^ok'
     """
-    from gpgshim.doctor.doctor import main as examine
+    from gpgshim.doctor.report import main as examine
 
     return examine(gpg, in_json)

@@ -1,55 +1,216 @@
-"""The machine that `gpgshim doctor` examines: the data that its checks share.
+"""The machine that `gpgshim doctor` examines: all input and output of its checks.
 
 Rule 1: the real gpg is called by its path, never by PATH, which may lead to a stunt.
-Rule 2: each fact is collected once, and only when a check needs it.
+Rule 2: each fact is collected once, and only when a check needs it. A module that only some checks
+need is imported there, so that a few checks cost little.
+Rule 3: everything that is made is removed, also signatures. Only gpg's own agent stays, if none was
+running before.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from gpgshim.doctor.checks.gnupg import Key
-from gpgshim.doctor.checks.stunts import Stunt
-from gpgshim.gpgargs import optiontable
-from gpgshim.supervisor import config, leftovers
-from gpgshim.supervisor.attempt import caller_environ, find_gpg, kill_descendants, table_of
-from gpgshim.tag2upload import oracle
+from gpgshim.doctor.checks.facts import Key, NoAnswer, Place, Process, Stunt, Trial, TrialJob
+from gpgshim.supervisor import config
+from gpgshim.supervisor.attempt import caller_environ, find_gpg, table_of
+from gpgshim.system import places
 
-SECONDS = 20.0  #: time limit for a program that we query
+if TYPE_CHECKING:
+    from gpgshim.gpgargs.optiontable import Table
+    from gpgshim.tag2upload.oracle import Deployment, Source, Unit
+    from gpgshim.tag2upload.rehearsal import Rehearsal
+
+SECONDS = 20.0  #: time limit for a program
 
 
 class Machine:
-    """The facts about the machine, each collected once. `gpg` is the user's choice, or None.
+    """This machine; it implements gpgshim.doctor.checks.facts.Machine, which describes it.
 
-    `environ` is the environment of jobs: oracled's, if it can be read, otherwise our own.
+    `gpg` is the user's choice, or None. `environ` is the environment of jobs, if the caller knows
+    it. By default it is that of oracled on an oracle, and that of this process elsewhere; `seen_as`
+    names its source.
     """
 
-    def __init__(self, gpg: str | None = None) -> None:
-        self.own = caller_environ()
-        search = self.own.get("PATH", os.defpath)
+    def __init__(self, gpg: str | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._given = gpg
-        self.oracled = oracle.find_program("tag2upload-oracled", search)
-        self.is_oracle = bool(self.oracled or oracle.find_real(search))
-        self.sources = oracle.sources(self.own) if self.is_oracle else []
-        self.environ: Mapping[str, str] = self.own
-        self.seen_as = "this process"
-        if self.sources:
-            self.seen_as, self.environ, _ = self.sources[0]
-        self.search = self.environ.get("PATH", os.defpath)
+        self._given_environ = environ
+        self.own_environ: Mapping[str, str] = caller_environ()
+        self._own_search = self.own_environ.get("PATH", os.defpath)
+        self.pid, self.parent = os.getpid(), os.getppid()
+        self.is_root = os.geteuid() == 0
+
+    # --- the oracle -------------------------------------------------------------------------------
 
     @cached_property
-    def stunts(self) -> list[Stunt]:
-        """The jobs' stunts on our own PATH; if there are any, we may be inside a job."""
+    def oracled(self) -> str:
+        return _text(places.find_program("tag2upload-oracled", self._own_search))
+
+    @cached_property
+    def server(self) -> str:
+        from gpgshim.tag2upload import oracle
+
+        return _text(oracle.find_real(self._search) or oracle.find_real(self._own_search))
+
+    @cached_property
+    def is_oracle(self) -> bool:
+        if self.oracled:
+            return True
+        from gpgshim.tag2upload import oracle
+
+        return oracle.find_real(self._own_search) is not None
+
+    @cached_property
+    def sources(self) -> Sequence[Source]:
+        if not self.is_oracle:
+            return ()
+        from gpgshim.tag2upload import oracle
+
+        return oracle.sources(self.own_environ)
+
+    def deployment(self, source: Source) -> Deployment:
+        from gpgshim.tag2upload import oracle
+
+        return oracle.deployment(source)
+
+    def unit(self) -> Unit:
+        from gpgshim.tag2upload import oracle
+
+        return oracle.unit(self.own_environ)
+
+    def rehearse(self) -> Rehearsal:
+        from gpgshim.tag2upload import rehearsal
+
+        return rehearsal.rehearse(Path(self.server))
+
+    # --- the environment of jobs; programs and files ----------------------------------------------
+
+    @cached_property
+    def environ(self) -> Mapping[str, str]:
+        if self._given_environ is not None:
+            return self._given_environ
+        return self.sources[0].environ if self.sources else self.own_environ
+
+    @property
+    def seen_as(self) -> str:
+        return self.sources[0].name if self.sources else "this process"
+
+    @property
+    def _search(self) -> str:
+        return self.environ.get("PATH", os.defpath)
+
+    def find(self, name: str) -> str:
+        return _text(places.find_program(name, self._search))
+
+    def output(self, *words: str, here: bool = False) -> str:
+        import subprocess
+
+        try:
+            done = subprocess.run(
+                words,
+                cwd=None if here else "/",
+                env=dict(self.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=SECONDS,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            raise NoAnswer(words[0], f"ended with status {error.returncode}") from error
+        except subprocess.TimeoutExpired as error:
+            raise NoAnswer(words[0], f"had not ended after {SECONDS:g} s") from error
+        return done.stdout.decode("utf-8", "backslashreplace")
+
+    def text(self, path: str) -> str:
+        return Path(path).read_text("utf-8", "replace")
+
+    def files(self, directory: str, ending: str) -> Sequence[str]:
+        return sorted(map(str, Path(directory).glob(f"*{ending}")))
+
+    def resolve(self, path: str) -> str:
+        return os.path.realpath(path)
+
+    # --- settings ---------------------------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> config.Loaded:
+        return config.load(self.environ, {"gpg": self._given})
+
+    def fault_of_program(self, name: str) -> str:
+        from gpgshim.system import runnable
+
+        return runnable.find(name, self._search)[1]
+
+    def fault_of_socket(self, path: str) -> str:
+        places.check_path(Path(path).parent)
+        return "" if Path(path).is_socket() else f"there is no socket {path}"
+
+    def fault_of_textfile(self, path: str) -> str:
+        directory = Path(path).parent
+        if not directory.is_dir():
+            return f"there is no directory {directory}"
+        writable = os.access(directory, os.W_OK | os.X_OK)
+        return "" if writable else f"this user cannot write to {directory}"
+
+    # --- the real programs and their keys ---------------------------------------------------------
+
+    @cached_property
+    def gpg(self) -> str:
+        return str(find_gpg(self._search, self.settings.settings.gpg))
+
+    @cached_property
+    def dgit(self) -> str:
+        return _text(places.find_real("dgit", self._search, self.settings.settings.dgit))
+
+    @cached_property
+    def table_text(self) -> str:
+        """The option table of the real gpg, as text. Raises Misconfigured."""
+        return table_of(Path(self.gpg), self.environ)
+
+    @cached_property
+    def table(self) -> Table:
+        from gpgshim.gpgargs import optiontable
+
+        return optiontable.load(self.table_text)
+
+    def conf_file(self, path: str) -> str | None:
+        from gpgshim.stunts.plainfile import file_in
+
+        return file_in("/")(path)
+
+    @cached_property
+    def gnupg_home(self) -> str:
+        """GnuPG's home, for calls without --homedir."""
+        given = self.environ.get("GNUPGHOME")
+        return given or f"{self.environ.get('HOME', '/nonexistent')}/.gnupg"
+
+    @cached_property
+    def keys(self) -> Sequence[Key]:
+        from gpgshim.doctor import trials
+
+        return trials.list_keys(self.gpg, self.gnupg_home, SECONDS)
+
+    def try_key(self, key: Key) -> Trial:
+        from gpgshim.doctor import trials
+
+        return trials.try_key(self.gpg, self.gnupg_home, key)
+
+    # --- jobs -------------------------------------------------------------------------------------
+
+    @cached_property
+    def stunts(self) -> Sequence[Stunt]:
+        from gpgshim.supervisor import leftovers
+        from gpgshim.tag2upload import oracle
+
         found = []
-        for path in oracle.stunts_on(self.own.get("PATH", os.defpath)):
+        for path in oracle.stunts_on(self._own_search):
             job = path.parent.parent
             served = False
             with contextlib.suppress(OSError):
@@ -58,95 +219,48 @@ class Machine:
             found.append(Stunt(str(path), str(job) if is_job else "", served))
         return found
 
-    @cached_property
-    def settings(self) -> config.Loaded:
-        """The settings of jobs. Raises Misconfigured."""
-        return config.load(self.environ, {"gpg": self._given})
+    def try_job(self) -> TrialJob:
+        from gpgshim.doctor import trials
+
+        return trials.try_job(self, Path(self.runtime_directory))
+
+    # --- processes and directories ----------------------------------------------------------------
+
+    def process(self, pid: int) -> Process | None:
+        try:
+            lines = self.text(f"/proc/{pid}/status").splitlines()
+            status = {key: value.strip() for key, _, value in (row.partition(":") for row in lines)}
+            return Process(
+                f"{status['Name']}[{pid}]", _in_mask(status["SigBlk"]), _in_mask(status["SigIgn"])
+            )
+        except (OSError, KeyError, ValueError):
+            return None
 
     @cached_property
-    def gpg(self) -> Path:
-        """The real gpg. Raises Misconfigured."""
-        return find_gpg(self.search, self.settings.settings.gpg)
+    def state_directory(self) -> str:
+        return str(places.state_directory(dict(self.environ)))
 
     @cached_property
-    def table_text(self) -> str:
-        """The option table of the real gpg, as text. Raises Misconfigured."""
-        return table_of(self.gpg, self.environ)
+    def runtime_directory(self) -> str:
+        return str(places.runtime_directory(dict(self.environ)))
 
-    @cached_property
-    def table(self) -> optiontable.Table:
-        return optiontable.load(self.table_text)
+    def place(self, path: str) -> Place:
+        from gpgshim.doctor import directory
 
-    @cached_property
-    def server(self) -> Path | None:
-        """Debian's dgit-repos-server."""
-        return oracle.find_real(self.search) or oracle.find_real(self.own.get("PATH", os.defpath))
-
-    @cached_property
-    def gnupg_home(self) -> Path:
-        """GnuPG's home, for calls without --homedir."""
-        given = self.environ.get("GNUPGHOME")
-        return Path(given or f"{self.environ.get('HOME', '/nonexistent')}/.gnupg")
-
-    @cached_property
-    def keys(self) -> list[Key]:
-        """The secret keys, as python-gnupg lists them. Raises its errors, and TimeoutError."""
-        if not self.gnupg_home.is_dir():
-            return []  # gpg would create the directory
-        with time_limit(SECONDS):
-            listed = self.gnupg().list_keys(True)
-        return [
-            Key(each["fingerprint"], len(each["subkeys"]), _token(each["token"])) for each in listed
-        ]
-
-    def gnupg(self, *options: str) -> Any:
-        """A python-gnupg object for the real gpg, in the environment of jobs."""
-        import gnupg  # type: ignore[import-untyped]
-
-        logging.getLogger("gnupg").setLevel(logging.CRITICAL + 1)  # it logs tracebacks
-        # gpg needs only its home from the environment of jobs; python-gnupg 0.4.9 has no `env`.
-        return gnupg.GPG(
-            gpgbinary=str(self.gpg), gnupghome=str(self.gnupg_home), options=[*options] or None
-        )
-
-    def ask(self, *words: str, search: str | None = None, here: bool = False) -> str:
-        """The output of a program, in the environment of jobs. Raises OSError, SubprocessError.
-
-        It runs in `/`, or with `here` in the caller's directory, where a program finds the settings
-        that belong to that directory.
-        """
-        return subprocess.run(
-            words,
-            cwd=None if here else "/",
-            env={**self.environ, **({} if search is None else {"PATH": search})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=SECONDS,
-            check=True,
-        ).stdout.decode("utf-8", "backslashreplace")
+        return directory.examine(Path(path))
 
 
-def _token(field: str) -> str:
-    # doc/DETAILS, field 15: a serial number, `#` for a missing key, `+` for an available one.
-    return "" if field in ("", "+", "#") else field
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path)
 
 
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the body at the time limit; processes started in it are then killed."""
+def _in_mask(mask: str) -> list[str]:
+    """The names of the signals in a mask of proc_pid_status(5)."""
+    return [_name(number) for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1]
 
-    def ring(_number: int, _frame: object) -> None:
-        raise TimeoutError(f"no end after {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+def _name(number: int) -> str:
     try:
-        yield
-    except TimeoutError:
-        kill_descendants()
-        raise
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

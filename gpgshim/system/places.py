@@ -314,6 +314,15 @@ def _has_stunts(directory: Path) -> bool:
         return False
 
 
+def find_program(name: str, search: str) -> Path | None:
+    """The first executable `name` on the PATH `search`, a stunt or not."""
+    for each in search.split(":"):
+        path = Path(each, name)
+        if each.startswith("/") and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
 def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
 

@@ -1,7 +1,7 @@
-"""Examines a machine as a tag2upload oracle: the environment of oracled, and what it would run.
+"""Examines a machine as a tag2upload oracle: the environment of oracled, and the programs it runs.
 
 Rule 1: nothing is changed, started or queried over a network. The only programs that run are
-`systemctl --user show` and a stunt without a task.
+`systemctl --user`, and dgit-repos-server without a task: the stunt and Debian's own.
 Rule 2: each source of an environment is listed separately: the one in force may be outdated.
 """
 
@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,17 +38,17 @@ class Deployment(NamedTuple):
     """The dgit-repos-server that oracled would run in an environment.
 
     `source` names the environment. `program` is the program that runs (None: none is found), and
-    `stunt` says whether it is ours. `beside` are other executables in its directory. `gates` are
-    jobs' stunts on that PATH. `real` is Debian's program behind the stunt. `complaint` is the
-    stunt's message if it does not run. `by_variable` says whether DGIT_REPOS_SERVER_TEST named the
-    program.
+    `is_stunt` says whether it is ours. `beside` are other executables in its directory, and
+    `job_stunts` stunts of jobs on that PATH. `real` is Debian's program behind the stunt.
+    `complaint` is the stunt's message if it does not become the real program. `by_variable` says
+    whether DGIT_REPOS_SERVER_TEST named the program.
     """
 
     source: str
     program: str | None
-    stunt: bool
+    is_stunt: bool
     beside: Sequence[str] = ()
-    gates: Sequence[str] = ()
+    job_stunts: Sequence[str] = ()
     real: str | None = None
     complaint: str = ""
     by_variable: bool = False
@@ -63,15 +63,6 @@ class Unit(NamedTuple):
     forced: bool
 
 
-def find_program(name: str, search: str) -> Path | None:
-    """The first executable `name` on the PATH `search`, a stunt or not."""
-    for each in search.split(":"):
-        path = Path(each, name)
-        if each.startswith("/") and os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    return None
-
-
 def find_real(search: str) -> Path | None:
     """Debian's dgit-repos-server on the PATH `search`, perhaps behind a stunt; None without."""
     try:
@@ -84,14 +75,17 @@ def sources(environ: Mapping[str, str]) -> list[Source]:
     """All environments of oracled that can be read; the one most surely in force comes first."""
     found = list(running())
     if (shown := _systemctl(environ, "show-environment")) is not None:
-        found.append(Source("the user manager", dict(_assignments(shown))))
+        found.append(Source("the user manager", _printed(shown)))
     elif "PATH" in (configured := environment_d(environ)):
         found.append(Source("environment.d", dict(environ) | configured))
     return found
 
 
 def running() -> Iterator[Source]:
-    """The running tag2upload-oracled of this user; its workers have the same environment."""
+    """The running tag2upload-oracled of this user; its workers have the same environment.
+
+    Read from /proc/PID/cmdline and /proc/PID/environ: words and assignments that end with NUL.
+    """
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda each: int(each.name)):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")[:3]
@@ -100,17 +94,29 @@ def running() -> Iterator[Source]:
             if process.stat().st_uid != os.geteuid():
                 continue
             entries = (process / "environ").read_bytes().decode("utf-8", "surrogateescape")
-            environ = dict(_assignments(entries.replace("\0", "\n")))
+            environ = dict(_assignments(entries.split("\0")))
             yield Source(f"tag2upload-oracled[{process.name}]", environ, int(process.name))
             return  # the group leader has the lowest number; the others are its children
 
 
-def _assignments(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.split("\n"):
-        name, equals, value = line.partition("=")
+def _assignments(entries: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        name, equals, value = entry.partition("=")
         if equals:
-            quoted = value.startswith("$'") and value.endswith("'")
-            yield name, value[2:-1] if quoted else value
+            yield name, value
+
+
+def _printed(text: str) -> dict[str, str]:
+    """The assignments that `systemctl show` prints, NAME=VALUE or NAME=$'VALUE' a line.
+
+    Source: systemctl(1) on show-environment. Escapes inside $'...' stay: no path that we read has
+    one.
+    """
+    assigned = dict(_assignments(text.split("\n")))
+    for name, value in assigned.items():
+        if value.startswith("$'") and value.endswith("'"):
+            assigned[name] = value[2:-1]
+    return assigned
 
 
 def environment_d(environ: Mapping[str, str]) -> dict[str, str]:
@@ -145,12 +151,14 @@ def deployment(source: Source) -> Deployment:
     """The dgit-repos-server that oracled would run in this environment."""
     search = source.environ.get("PATH", os.defpath)
     given = source.environ.get("DGIT_REPOS_SERVER_TEST")
-    program = Path(given) if given else find_program("dgit-repos-server", search)
-    gates = [str(path) for path in stunts_on(search)]
+    program = Path(given) if given else places.find_program("dgit-repos-server", search)
+    job_stunts = [str(path) for path in stunts_on(search)]
     if program is None or not os.access(program, os.X_OK):
-        return Deployment(source.name, None, False, gates=gates)
+        return Deployment(source.name, None, False, job_stunts=job_stunts)
     if not places.is_stunt(program):
-        return Deployment(source.name, str(program), False, gates=gates, by_variable=bool(given))
+        return Deployment(
+            source.name, str(program), False, job_stunts=job_stunts, by_variable=bool(given)
+        )
     beside = [
         entry.name
         for entry in sorted(program.parent.iterdir())
@@ -162,9 +170,9 @@ def deployment(source: Source) -> Deployment:
         str(program),
         True,
         beside,
-        gates,
+        job_stunts,
         None if real is None else str(real),
-        _try_stunt(program, source.environ) if real else "",
+        _try_stunt(program, real, source.environ) if real else "",
         bool(given),
     )
 
@@ -179,33 +187,40 @@ def stunts_on(search: str) -> Iterator[Path]:
                     yield path
 
 
-def _try_stunt(program: Path, environ: Mapping[str, str]) -> str:
-    """Run the stunt without words: it reports that the real program takes over, with no task.
+def _try_stunt(program: Path, real: Path, environ: Mapping[str, str]) -> str:
+    """Why the stunt does not become the real program, as it must without words; "" if it does.
 
-    "" if it does so; otherwise its message.
+    Without words the real program has no task, and ends with an error. The stunt ends in the same
+    way, after a line of its own.
     """
     try:
-        done = subprocess.run(
-            [program],
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        wanted, given = _without_words(real, environ), _without_words(program, environ)
     except OSError as error:
         return error.strerror or str(error)
     except subprocess.TimeoutExpired:
         return f"no end after {SECONDS:g} s"
-    said = done.stderr.decode("utf-8", "replace").strip().split("\n")
-    return "" if "takes over, untouched" in said[0] else said[-1]
+    same = (wanted.returncode, wanted.stdout) == (given.returncode, given.stdout)
+    if same and given.stderr.endswith(wanted.stderr):
+        return ""
+    return given.stderr.decode("utf-8", "replace").strip().split("\n")[-1] or "it prints nothing"
+
+
+def _without_words(program: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [program],
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
 
 
 def unit(environ: Mapping[str, str]) -> Unit:
     """oracled's unit, from the user manager; without one, from the directories of units."""
     wanted = ("LoadState", "FragmentPath", "DropInPaths", "ExecStart")
     shown = _systemctl(environ, "show", UNIT, *(f"--property={each}" for each in wanted))
-    found = dict(_assignments(shown or ""))
+    found = _printed(shown or "")
     if found.get("LoadState") == "loaded":
         forced = "--force-production" in found.get("ExecStart", "")
         drop_ins = found.get("DropInPaths", "").split()
@@ -264,15 +279,3 @@ def _systemctl(environ: Mapping[str, str], *words: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if done.returncode else done.stdout.decode("utf-8", "surrogateescape")
-
-
-def read_versions(oracled: Path, server: Path) -> tuple[str, str, bool]:
-    """oracled's version and protocol version, from its text; whether d-r-s has --tag2upload12.
-
-    The text is read because oracled tells its protocol version to a manager only. Raises OSError.
-    """
-    text = oracled.read_text("utf-8", "replace")
-    version = re.search(r'\$our_version\s*=[^;\n"]*"([^"\n]+)"', text)
-    protocol = re.search(r"t2u-oracle-version (\d+)", text)
-    mode = "sub mode_tag2upload12" in server.read_text("utf-8", "replace")
-    return version[1] if version else "", protocol[1] if protocol else "", mode

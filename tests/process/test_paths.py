@@ -340,7 +340,7 @@ def test_every_check_is_this_one() -> None:
     """No module looks at an owner or a mode of a directory by itself."""
     for name in (
         "supervisor/config",
-        "doctor/doctor",
+        "doctor/directory",
         "history/journal",
         "supervisor/attempt",
         "authority/authority",

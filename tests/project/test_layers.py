@@ -56,12 +56,14 @@ HARMLESS = {
     "__future__",
     "collections",
     "collections.abc",
+    "contextlib",
     "datetime",
     "enum",
     "html",
     "itertools",
     "json",
     "re",
+    "shlex",
     "textwrap",
     "typing",
 }
@@ -125,9 +127,13 @@ for name, module in list(sys.modules.items()):
 
 
 def imports_of(path: Path) -> set[str]:
-    """Names of the modules that `path` imports at run time, in functions too."""
+    """Names of the modules that `path` imports, in functions too."""
+    return names_in(ast.parse(path.read_text()))
+
+
+def names_in(tree: ast.AST) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -197,6 +203,22 @@ def test_of_the_stunts_the_others_know_how_to_ask(package: str) -> None:
 def test_pure_modules_import_nothing_that_does_io(path: Path) -> None:
     theirs = {name for name in imports_of(path) if not name.startswith("gpgshim")}
     assert theirs <= HARMLESS
+
+
+def imports_at_run_time(path: Path) -> set[str]:
+    """Names of the modules that `path` imports, without those for annotations."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    return names_in(tree)
+
+
+def test_the_checks_of_doctor_load_no_module_that_does_io() -> None:
+    for path in modules_of("doctor/checks"):
+        ours = {name for name in imports_at_run_time(path) if name.startswith("gpgshim.")}
+        others = {name for name in ours if not name.startswith("gpgshim.doctor.checks.")}
+        assert {package_of(name) for name in others} <= {"core", "gpgargs"}, path
 
 
 def test_one_module_imports_jinja2() -> None:

@@ -1,7 +1,6 @@
-"""Does the doctor see what is wrong with a machine, and change nothing?
+"""Does gpgshim doctor find the faults of a machine, without changing it?
 
-The machine is a home and a PATH made wrong in one way each; the programs on it are the real ones.
-The oracle's checks are in test_doctor_oracle.py.
+A machine is a home and a PATH with one fault each; the programs on it are the real ones.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gpgshim.doctor.doctor import CHECKS
+from gpgshim.doctor.catalogue import CHECKS
 from tests.support import skips
 from tests.support.scratch import CHECKOUT, GPG, Done, Scratch, finish, listening
 from tools.world.upload import find_processes
 
-#: What is on PATH: enough for every check, and nothing that this machine has besides.
+#: The programs on PATH: enough for every check, and no others of this machine.
 PROGRAMS = ("gpg", "gpgconf", "gpg-agent", "git", "sh", "bash", "env", "cat", "rm", "sleep", "true")
 
 NAMES = {check.name for check in CHECKS}
@@ -51,7 +50,7 @@ class Machine(NamedTuple):
         return self.bin / name
 
     def new_gnupg(self) -> Path:
-        """A GnuPG home without a key; its agent is ended with the test."""
+        """A GnuPG home without a key; its agent is killed at the end of the test."""
         gnupg = self.scratch.root / "gnupg"
         gnupg.mkdir(mode=0o700, exist_ok=True)
         return gnupg
@@ -67,7 +66,7 @@ class Machine(NamedTuple):
         return self.scratch.gpgshim("doctor", *words, **(self.env | more))
 
     def examine(self, *words: str | Path, **more: str) -> dict[str, Any]:
-        """What the doctor says, by the checks' names; its exit status has to fit."""
+        """The checks that the doctor reports, by name; its exit status must fit."""
         return told(self.doctor("--json", *words, **more))
 
 
@@ -137,15 +136,15 @@ def test_settings(machine: Machine) -> None:
     (machine.bin / "gpg").unlink()
     checks = machine.examine()
     assert to_mend(checks) == set()
-    assert f"understood: {file}" in words_of(checks, "settings")
+    assert f"read: {file}" in words_of(checks, "settings")
     assert GPG in words_of(checks, "gpg")
     file.write_text("gpg = 3\n")
     checks = machine.examine()
-    assert to_mend(checks) == {"settings"}  # one slip, one finding
+    assert to_mend(checks) == {"settings"}  # one mistake, one finding
     assert f"{file}:1: gpg must be an absolute path" in words_of(checks, "settings")
     for name in {"dgit"} | NO_GPG:
         assert checks[name]["result"] == "note"
-        assert words_of(checks, name) == "not looked at, because of what `settings` found"
+        assert words_of(checks, name) == "not examined, because of the fault that `settings` found"
     file.write_text('gpg = "/nonexistent"\n')
     assert to_mend(machine.examine()) == {"gpg"}
 
@@ -199,7 +198,7 @@ def test_there_is_no_gpg(machine: Machine) -> None:
     assert to_mend(checks) == {"gpg"}
     assert "there is no gpg on PATH" in words_of(checks, "gpg")
     for name in NO_GPG - {"gpg"}:
-        assert words_of(checks, name) == "not looked at, because of what `gpg` found"
+        assert words_of(checks, name) == "not examined, because of the fault that `gpg` found"
 
 
 def test_what_gpg_is_given_is_looked_at(machine: Machine) -> None:
@@ -239,7 +238,7 @@ def test_keys(machine: Machine) -> None:
     machine.make_key("two")
     checks = machine.examine(GNUPGHOME=str(machine.new_gnupg()))
     assert checks["secret key"]["result"] == checks["trial signature"]["result"] == "note"
-    assert "not tried: 2 secret keys" in words_of(checks, "trial signature")
+    assert "not tried, because there are 2 secret keys" in words_of(checks, "trial signature")
 
 
 def test_a_key_that_wants_a_passphrase_is_not_waited_for(machine: Machine) -> None:
@@ -249,7 +248,7 @@ def test_a_key_that_wants_a_passphrase_is_not_waited_for(machine: Machine) -> No
     assert "gpg made none: [stdin]: clear-sign failed: No pinentry" in words_of(
         checks, "trial signature"
     )
-    assert "--clearsign (which asks for a PIN" in words_of(checks, "trial signature")
+    assert "--clearsign (it asks for a PIN" in words_of(checks, "trial signature")
 
 
 def test_with_the_modules_of_debian(machine: Machine) -> None:
@@ -277,9 +276,9 @@ exec {gpg} "$@"
 
 def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) -> None:
     machine.put("gpg", SLOW.format(gpg=GPG))
-    hurry = "from gpgshim.doctor import doctor; import sys; doctor.TRIAL_SECONDS = 1.0\n"
+    hurry = "from gpgshim.doctor import report, trials; import sys; trials.TRIAL_SECONDS = 1.0\n"
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{hurry}sys.exit(doctor.main(None, True))"],
+        [sys.executable, "-c", f"{hurry}sys.exit(report.main(None, True))"],
         env=machine.scratch.env | machine.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -287,7 +286,7 @@ def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) ->
     )
     checks = told(finish(process))
     assert to_mend(checks) == {"trial signature"}
-    assert "after 1 s, and was ended" in words_of(checks, "trial signature")
+    assert "after 1 s, and was killed" in words_of(checks, "trial signature")
     assert find_processes(machine.scratch.root) == {}
 
 
@@ -304,14 +303,14 @@ def test_stunts_outside_of_a_job(machine: Machine) -> None:
         f"{CHECKOUT}/bin/dgit",
         f"{CHECKOUT}/bin/gpgconf",
     ]
-    # Behind the real one it is no danger to a gpg, but still none that belongs there.
+    # A stunt behind the real gpg is not run, but it does not belong there either.
     checks = machine.examine(PATH=f"{machine.bin}:{CHECKOUT}/bin")
     assert to_mend(checks) == {"stunts"}
     assert "not tried" in words_of(checks, "trial signature")
 
 
 def inside(machine: Machine, command: str) -> tuple[dict[str, Any], int]:
-    """Run a shell command in a gated job; what a doctor in it said, and the key's signings."""
+    """Run a shell command in a gated job: the checks of a doctor in it, and the key's signings."""
     before = machine.scratch.key.signings()
     python = f"{sys.executable} -m gpgshim"
     command = f"{command.format(gpgshim=python)}; test $? = 78"
@@ -327,7 +326,7 @@ def test_inside_a_job_nothing_is_signed(machine: Machine, words: str) -> None:
     checks, signings = inside(machine, f"{{gpgshim}} doctor --json{words}")
     assert "stunts" in to_mend(checks)
     assert "inside a job" in words_of(checks, "stunts")
-    assert "not tried: we are inside of a job" in words_of(checks, "trial signature")
+    assert "not tried inside a job" in words_of(checks, "trial signature")
     assert signings == 0
     assert [line for line in machine.scratch.lines() if line[0] in "$>="] == []
 
@@ -344,14 +343,14 @@ def test_a_job_that_is_over(machine: Machine) -> None:
 
 
 def test_a_stunt_that_does_not_become_the_real_gpg(machine: Machine) -> None:
-    # One that says something else each time stands for another one.
+    # A gpg that prints another version at each call stands for another gpg.
     machine.put("gpg", f'#!/bin/sh\n{GPG} "$@" && case $1 in --version) echo $$;; esac\n')
     checks = machine.examine()
     assert to_mend(checks) == {"trial job"}
     assert "did not become the real gpg" in words_of(checks, "trial job")
 
 
-# --- routes round PATH ----------------------------------------------------------------------------
+# --- routes past PATH -----------------------------------------------------------------------------
 
 
 def test_devscripts(machine: Machine) -> None:
@@ -360,7 +359,7 @@ def test_devscripts(machine: Machine) -> None:
     conf = machine.home / ".devscripts"
     conf.write_text("DEBSIGN_PROGRAM=gpg\n")
     assert machine.examine()["debsign"]["result"] == "ok"
-    # As a shell reads it, which debsign has do that.
+    # debsign reads the file with a shell.
     conf.write_text('echo hello; mine="$HOME"\nDEBSIGN_PROGRAM="$mine/gpg"\n')
     checks = machine.examine()
     assert to_mend(checks) == {"debsign"}
@@ -380,7 +379,7 @@ def test_git(machine: Machine) -> None:
         f"git config --file {more} --unset-all gpg.program",
         f"git config --file {more} --unset-all dgit-distro.debian.cmd-gpg",
     ]
-    for line in checks["git"]["todo"]:  # it works as it stands
+    for line in checks["git"]["todo"]:  # each command works unchanged
         subprocess.run(line, shell=True, check=True, env={"PATH": os.defpath})
     assert machine.examine()["git"]["result"] == "ok"
     conf.write_text("[gpg\n")
@@ -416,7 +415,7 @@ def test_git_that_signs_without_being_asked_to(machine: Machine, name: str) -> N
     conf.write_text(f"[{section}]\n\t{key}\n")
     checks = machine.examine()
     assert checks["git"]["result"] == "note"
-    assert f"{name.lower()} = true: each {section} asks to sign" in words_of(checks, "git")
+    assert f"{name.lower()} = true: git signs each {section}" in words_of(checks, "git")
     conf.write_text(f"[{section}]\n\t{key}\n\t{key} = false\n")
     assert machine.examine()["git"]["result"] == "ok"
 
@@ -436,13 +435,13 @@ def test_debuild(machine: Machine) -> None:
     (machine.home / ".devscripts").write_text("DEBUILD_PRESERVE_ENVVARS='CCACHE_DIR,PATH'\n")
     checks = machine.examine()
     assert checks["debuild"]["result"] == "ok"
-    assert f"{machine.home}/.devscripts says so" in words_of(checks, "debuild")
+    assert f"as {machine.home}/.devscripts says" in words_of(checks, "debuild")
 
 
 def test_the_builder_of_gbp(machine: Machine) -> None:
     real(machine, "debuild", "gbp")
     checks = machine.examine()
-    assert "gbp buildpackage starts `debuild -i -I`" in words_of(checks, "debuild")
+    assert "gbp buildpackage runs `debuild -i -I`" in words_of(checks, "debuild")
     conf = machine.home / ".gbp.conf"
     conf.write_text("[buildpackage]\nbuilder = debuild --preserve-envvar=PATH -i\n")
     assert "gbp" not in words_of(machine.examine(), "debuild")
@@ -483,7 +482,7 @@ def test_sandboxes(machine: Machine) -> None:
     real(machine, "bwrap")
     checks = machine.examine()
     assert checks["sandboxes"]["result"] == "note"
-    assert f"{machine.bin}/bwrap: where they hide {machine.scratch.runtime}/gpgshim" in (
+    assert f"{machine.bin}/bwrap: if the sandbox hides {machine.scratch.runtime}/gpgshim" in (
         words_of(checks, "sandboxes")
     )
 
@@ -502,7 +501,7 @@ def test_other_programs(machine: Machine) -> None:
 def test_gpgme(machine: Machine) -> None:
     assert machine.examine()["gpgme"]["result"] == "ok"
     machine.put("gpgconf", "#!/bin/sh\necho gpg:OpenPGP:/opt/gpg\n")
-    assert "elsewhere of /opt/gpg, not of PATH's" in words_of(machine.examine(), "gpgme")
+    assert "elsewhere it gets /opt/gpg, and not" in words_of(machine.examine(), "gpgme")
     (machine.bin / "gpgconf").unlink()
     assert machine.examine()["gpgme"]["result"] == "note"
 
@@ -511,7 +510,7 @@ def test_gpgme(machine: Machine) -> None:
 
 
 def by_shell(machine: Machine, before: str) -> dict[str, Any]:
-    """What the doctor says that a shell has started, after it did something else."""
+    """The checks that the doctor reports, started by a shell after the command `before`."""
     command = f"{before}{sys.executable} -m gpgshim doctor --json; exit $?"
     process = subprocess.Popen(
         ["sh", "-c", command],
@@ -531,7 +530,7 @@ def test_signals(machine: Machine) -> None:
     checks = by_shell(machine, "env --block-signal=PIPE ")
     assert to_mend(checks) == {"signals"}
     assert "this process has SIGPIPE blocked" in words_of(checks, "signals")
-    # As in a worker of oracled's.
+    # A worker of oracled blocks these signals.
     assert by_shell(machine, "env --block-signal=TERM ")["signals"]["result"] == "note"
 
 
@@ -581,7 +580,7 @@ def test_a_path_that_is_too_long_for_a_socket(machine: Machine) -> None:
 
 
 def mounted(machine: Machine, options: str, name: str) -> dict[str, Any]:
-    """What the doctor says where a file system of its own is mounted at a directory."""
+    """The checks that the doctor reports, with a file system of its own at a directory."""
     place = machine.scratch.root / name
     python = f"{sys.executable} -m gpgshim doctor --json"
     mount = f"mount -t tmpfs -o mode=700,{options} tmpfs {place} && exec env PATH={machine.bin}"
@@ -618,7 +617,7 @@ def test_a_disk_that_is_full(machine: Machine) -> None:
     assert "MiB free" in words_of(checks, "runtime directory")
 
 
-# --- the telling ----------------------------------------------------------------------------------
+# --- the output -----------------------------------------------------------------------------------
 
 
 def test_lines_for_people(machine: Machine) -> None:
@@ -654,7 +653,7 @@ def test_colour_on_a_terminal(machine: Machine, more: dict[str, str], coloured: 
     while True:
         try:
             said += os.read(ours, 4096)
-        except OSError:  # nobody writes any more
+        except OSError:  # the other end is closed
             break
     os.close(ours)
     assert process.wait() == 0
@@ -699,6 +698,6 @@ def test_never_a_traceback(machine: Machine, make: Callable[[Machine], dict[str,
     told(machine.doctor("--json", **more))
     plain = machine.doctor(**more)
     assert "Traceback" not in plain.out + plain.err
-    # Every line is a check's head, or stands under one.
+    # Every line is the head of a check, or is indented under one.
     heads = [line for line in plain.out.splitlines() if not line.startswith(" " * 8)]
     assert len(heads) == len(CHECKS) + 2

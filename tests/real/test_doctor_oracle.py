@@ -1,7 +1,7 @@
-"""Does the doctor see what is wrong with an oracle, and nothing wrong with one that is right?
+"""Does gpgshim doctor find the faults of an oracle, and none in a good one?
 
 The programs are Debian's, in the root that GPGSHIM_ROOT names, and oracled runs:
-tools/world/doctored.py has the oracles, each spoilt in one way.
+tools/world/doctored.py has the oracles, with one fault each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ skips.unless(not why, f"the root {ROOT} ({why})", how_to_build(ROOT))
 
 
 def examine(name: str, world: Path) -> tuple[int, dict[str, Any]]:
-    """The doctor's exit status, and what it says, in the world of the oracle of this name."""
+    """The doctor's exit status and report, in the world of the oracle of this name."""
     world.mkdir()
     done = subprocess.run(
         enter(world, "tools.world.doctored", name, "--json"),
@@ -54,14 +54,14 @@ def test_oracle(name: str, tmp_path: Path) -> None:
 def test_a_good_oracle_passes_every_check_that_can_be_made(tmp_path: Path) -> None:
     _, told = examine("good", tmp_path / "world")
     assert told["environment"].startswith("tag2upload-oracled[")
-    # The doctor's parent ignores SIGPIPE, being Python; debuild and /etc/profile set PATH; there is
-    # no rpm and no sudo.
+    # The doctor's parent is Python, which ignores SIGPIPE; debuild and /etc/profile set PATH; there
+    # is no rpm and no sudo.
     results = {each["name"]: each["result"] for each in told["checks"]}
     notes = {name for name, result in results.items() if result != "ok"}
     assert notes == {"signals", "debuild", "login shells", "rpm", "sudo"}
 
 
-def test_a_version_that_was_not_tried_is_told(tmp_path: Path) -> None:
+def test_a_version_that_was_not_tested_is_a_note(tmp_path: Path) -> None:
     _, told = examine("newer", tmp_path / "world")
     (versions,) = (each for each in told["checks"] if each["name"] == "versions")
     assert versions["result"] == "note" and UNTRIED in versions["found"][0]

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gpgshim.core import transcript
-from gpgshim.doctor import doctor
-from gpgshim.doctor.machine import Machine
+from gpgshim.doctor.checks.facts import Machine
+from gpgshim.doctor.checks.gnupg import GPG_CONF
 from gpgshim.gpgargs import conffile, decision, explain, optiontable, parser
 from gpgshim.history import recorded
 from gpgshim.stunts import plainfile
@@ -129,8 +129,10 @@ def by_replay(court: Court, words: list[str]) -> bool:
 
 def by_doctor(court: Court) -> tuple[list[str], bool]:
     """Where it finds a command or a fault in conf files, and whether it doubts what it read."""
-    machine = SimpleNamespace(table=court.table, environ=court.environ)
-    finding = doctor.look_at_conf(cast("Machine", machine))
+    machine = SimpleNamespace(
+        table=court.table, environ=court.environ, conf_file=plainfile.file_in("/")
+    )
+    finding = GPG_CONF.diagnose(GPG_CONF.gather(cast("Machine", machine)))
     lines = [line.partition("(")[2].rstrip(")") for line in finding.todo]
     return lines, any(line.startswith("not known in advance") for line in finding.found)
 

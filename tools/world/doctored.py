@@ -1,7 +1,7 @@
-"""An oracle deployed as it should be, and ones that are spoilt in one way each, for the doctor.
+"""A correctly deployed oracle, and oracles with one fault each, for gpgshim doctor.
 
 1. The programs are Debian's own, in a Debian root; oracled runs, with workers that find no builder.
-2. A spoilt oracle differs from the good one in what its name says, and in nothing else.
+2. A faulty oracle differs from the good one in one fault, which its name says.
 
     python3 -m tools.world.doctored NAME [words of gpgshim doctor]…
 """
@@ -25,20 +25,20 @@ from tools.world.tag2upload import WORLD, make_environment, make_key, run, write
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEBIANS = Path("/usr/bin")
 ORACLED = DEBIANS / "tag2upload-oracled"
-UNTRIED = "99.0"  #: a version of dgit that nobody has tried
+UNTRIED = "99.0"  #: a version of dgit that gpgshim was not tested with
 
 
 @dataclass
 class Oracle:
-    """The oracle's home, and what is in the environment of its oracled."""
+    """The oracle's home, and the environment of its oracled."""
 
     home: Path
     path: list[Path] = field(default_factory=list)  # before /usr/bin
     variables: dict[str, str] = field(default_factory=dict)
     ignored: tuple[signal.Signals, ...] = ()  # by its oracled, as it is started
     runs: bool = True  # whether its oracled is started at all
-    is_configured: bool = True  # whether environment.d says what its environment is
-    is_stale: bool = False  # whether its oracled was started before that
+    is_configured: bool = True  # whether environment.d sets its environment
+    is_stale: bool = False  # whether its oracled was started before that file was written
 
     @property
     def stunts(self) -> Path:
@@ -49,7 +49,7 @@ class Oracle:
         return ":".join([*map(str, self.path), "/usr/local/bin:/usr/bin:/bin"])
 
     def spoil(self, name: str, old: str, new: str) -> None:
-        """Put a copy of Debian's program, with `old` made `new`, before Debian's own."""
+        """Put a copy of Debian's program, with `new` instead of `old`, before Debian's own."""
         text = (DEBIANS / name).read_text()
         assert old in text, f"{name} does not say {old!r}"
         self.install(name, text.replace(old, new))
@@ -117,7 +117,7 @@ def _second_key(oracle: Oracle) -> None:
 
 UNIT = "systemd/user/tag2upload-oracled.service"
 
-#: In the place of systemctl, for there is no systemd here: it prints as systemd 252 does.
+#: Replaces systemctl, because there is no systemd here. It prints as systemd 252 does.
 SYSTEMCTL = """\
 #!/bin/sh
 case "$*" in
@@ -146,13 +146,13 @@ def _systemd(drop_ins: str = "", more: str = "", deployed: bool = True) -> Calla
     return manage
 
 
-#: name -> what is done to a good oracle; the checks that must say so, and words of what they say.
+#: Name -> the change to a good oracle; the checks that must report it, and words of their findings.
 ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
     "good": (lambda oracle: None, {}),
     "by-variable": (_by_variable, {}),
     "not-deployed": (
         _not_deployed,
-        {"deployment": "PATH leads to /usr/bin/dgit-repos-server, which is not ours"},
+        {"deployment": "PATH leads to /usr/bin/dgit-repos-server, which is not gpgshim's"},
     ),
     "real-by-variable": (
         lambda oracle: oracle.variables.update(DGIT_REPOS_SERVER_TEST="/usr/bin/dgit-repos-server"),
@@ -160,18 +160,18 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
     ),
     "gpg-beside": (
         _gpg_beside,
-        # oracled does not even start then; and which gpg is the real one, nobody can say.
+        # oracled does not even start then, and the real gpg cannot be told from the stunt.
         {
             "deployment": "environment.d: /world/oracle/gpgshim/gpg is on PATH",
-            # Several checks cannot look then; the first of them tells why.
+            # Several checks fail then; the first of them reports why.
             "gpg": "/world/oracle/gpgshim/gpg is a stunt, not the real gpg",
         },
     ),
-    "other-beside": (_other_beside, {"deployment": "/world/oracle/gpgshim holds ssh"}),
+    "other-beside": (_other_beside, {"deployment": "/world/oracle/gpgshim also holds ssh"}),
     "stunt-that-fails": (_stunt_that_fails, {"deployment": "No module named 'gpgshim"}),
     "not-restarted": (
         lambda oracle: setattr(oracle, "is_stale", True),
-        {"deployment": "]: PATH leads to /usr/bin/dgit-repos-server, which is not ours"},
+        {"deployment": "]: PATH leads to /usr/bin/dgit-repos-server, which is not gpgshim's"},
     ),
     "not-started": (lambda oracle: setattr(oracle, "runs", False), {}),
     "systemd": (_systemd(), {}),
@@ -184,7 +184,7 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
         {"unit": "systemd: the unit has the drop-in /etc/a.conf"},
     ),
     "systemd-forced": (_systemd("/etc/a.conf", "--force-production "), {}),
-    "nothing-known": (_nothing_known, {"deployment": "nothing is known"}),
+    "nothing-known": (_nothing_known, {"deployment": "the environment of the oracle is unknown"}),
     "drop-in": (
         lambda oracle: oracle.write(f".config/{UNIT}.d/more.conf", "[Service]\nNice=5\n"),
         {"unit": f"the drop-in /world/oracle/.config/{UNIT}.d/more.conf"},
@@ -201,11 +201,14 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
     ),
     "not-retriable": (
         lambda oracle: oracle.spoil("dgit-repos-server", "(75 << 8)", "(76 << 8)"),
-        {"retriable": "when dgit exits 75, dgit-repos-server says: email reported, irrecoverable"},
+        {"retriable": "dgit-repos-server reports: email reported, irrecoverable"},
     ),
     "other-d-r-s": (
         lambda oracle: oracle.spoil("dgit-repos-server", "tag2upload12", "tag2upload13"),
-        {"versions": "does not know --tag2upload12", "retriable": "did not come to run dgit"},
+        {
+            "versions": "does not know --tag2upload12",
+            "retriable": "dgit-repos-server did not run dgit",
+        },
     ),
     "other-protocol": (
         lambda oracle: oracle.spoil("tag2upload-oracled", "-version 9", "-version 10"),
@@ -220,7 +223,7 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
         lambda oracle: oracle.variables.update(DGIT_SSH="ssh -v"),
         {"environment": "DGIT_SSH=ssh -v"},
     ),
-    "two-keys": (_second_key, {"secret key": "sees 2"}),
+    "two-keys": (_second_key, {"secret key": "finds 2"}),
     "debsign": (
         lambda oracle: oracle.write(".devscripts", "DEBSIGN_PROGRAM=/usr/bin/gpg\n"),
         {"debsign": "/world/oracle/.devscripts sets DEBSIGN_PROGRAM=/usr/bin/gpg"},
@@ -238,7 +241,7 @@ ORACLES: dict[str, tuple[Callable[[Oracle], object], dict[str, str]]] = {
 
 @contextlib.contextmanager
 def made(name: str) -> Iterator[Oracle]:
-    """The oracle of this name, at work; it is ended and removed."""
+    """The running oracle of this name; it is killed and removed at the end."""
     oracle = Oracle(WORLD / "oracle")
     oracle.home.mkdir()
     make_key(oracle.home, "tag2upload", "oracle@example.org")
@@ -257,7 +260,7 @@ def made(name: str) -> Iterator[Oracle]:
         yield oracle
     finally:
         if process:
-            with contextlib.suppress(ProcessLookupError):  # one that is spoilt may have ended
+            with contextlib.suppress(ProcessLookupError):  # a faulty one may have ended
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         run("gpgconf", "--kill", "all", cwd=oracle.home, home=oracle.home)
@@ -265,7 +268,7 @@ def made(name: str) -> Iterator[Oracle]:
 
 
 def start(oracle: Oracle) -> subprocess.Popen[bytes]:
-    """Start oracled in its environment, and wait until it has tried its key and has a worker."""
+    """Start oracled in its environment, and wait until it has tested its key and has a worker."""
     log = oracle.home / "log"
     before = {number: signal.signal(number, signal.SIG_IGN) for number in oracle.ignored}
     try:
@@ -309,7 +312,7 @@ def examine(oracle: Oracle, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def oracle_login(oracle: Oracle) -> str:
-    """The PATH of a login: a spoilt program is installed, the stunts are not on it."""
+    """The PATH of a login, with a faulty program that is installed, and without the stunts."""
     return ":".join(
         [*(str(each) for each in oracle.path if each != oracle.stunts), "/usr/bin:/bin"]
     )

@@ -1,56 +1,139 @@
-"""Diagnoses dgit, debsign and debuild."""
+"""The checks of Debian's tools that prepare and sign an upload."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, NamedTuple
 
-from gpgshim.doctor.checks.finding import Finding, all_of, mend, note, ok
+from gpgshim.doctor.checks.check import Check
+from gpgshim.doctor.checks.finding import Finding, combine, fault, note, ok
+
+if TYPE_CHECKING:
+    from gpgshim.doctor.checks.facts import Machine
 
 
-def dgit(oracle: bool, path: str) -> Finding:
-    """The real dgit, by its path; "" if there is none."""
-    if path:
-        return ok(path)
-    if oracle:
-        return mend("there is no dgit on PATH", "install dgit")
+class Dgit(NamedTuple):
+    """The path of the real dgit, or ""."""
+
+    oracle: bool
+    path: str
+
+
+def gather_dgit(machine: Machine) -> Dgit:
+    return Dgit(machine.is_oracle, machine.dgit)
+
+
+def diagnose_dgit(found: Dgit) -> Finding:
+    if found.path:
+        return ok(found.path)
+    if found.oracle:
+        return fault("there is no dgit on PATH", "install dgit")
     return note("there is no dgit")
 
 
-def debsign(program: str, where: str) -> Finding:
-    """The value of DEBSIGN_PROGRAM in devscripts' conf files, and the last file that sets it."""
-    if program in ("", "gpg"):
-        return ok("debsign calls gpg by PATH")
-    return mend(
-        f"{where} sets DEBSIGN_PROGRAM={program}: debsign does not call the gpg that is on PATH",
-        f"remove DEBSIGN_PROGRAM from {where}",
+DGIT = Check(
+    "dgit",
+    looks_at="the real dgit",
+    why="dgit-repos-server runs the stunt dgit, which runs the real one",
+    gather=gather_dgit,
+    diagnose=diagnose_dgit,
+)
+
+
+class Variable(NamedTuple):
+    """A variable in the conf files of devscripts: its value, and the last file that sets it."""
+
+    value: str
+    where: str
+
+
+#: Reads a variable ($0) as devscripts do, with a shell (devscripts.conf(5)). Prints the last file
+#: that sets it, and its value.
+_OF_DEVSCRIPTS = """\
+printf -v "$0" ''
+for file in /etc/devscripts.conf ~/.devscripts; do
+    before=${!0}
+    [ -r $file ] && . $file >/dev/null
+    [ "${!0}" = "$before" ] || where=$file
+done
+printf '%s\\0%s' "$where" "${!0}"
+"""
+
+
+def _variable(machine: Machine, name: str) -> Variable:
+    where, _, value = machine.output("bash", "-c", _OF_DEVSCRIPTS, name).partition("\0")
+    return Variable(value, where)
+
+
+def gather_debsign(machine: Machine) -> Variable:
+    return _variable(machine, "DEBSIGN_PROGRAM")
+
+
+def diagnose_debsign(found: Variable) -> Finding:
+    if found.value in ("", "gpg"):
+        return ok("debsign looks for gpg on PATH")
+    return fault(
+        f"{found.where} sets DEBSIGN_PROGRAM={found.value}: debsign does not run the gpg on PATH",
+        f"remove DEBSIGN_PROGRAM from {found.where}",
     )
 
 
-def debuild(kept: str, where: str, builder: str) -> Finding:
-    """debuild's PATH: `kept` is DEBUILD_PRESERVE_ENVVARS, which `where` sets.
+DEBSIGN = Check(
+    "debsign",
+    looks_at="DEBSIGN_PROGRAM in /etc/devscripts.conf and ~/.devscripts",
+    why="with another program, debsign signs past the gate",
+    gather=gather_debsign,
+    diagnose=diagnose_debsign,
+    needs="debsign",
+)
 
-    `builder` is the program that gbp buildpackage starts; "" without gbp.
-    """
-    several = []
-    if "PATH" in re.split(r"[,\s]+", kept):
-        several.append(ok(f"debuild keeps PATH: {where} says so"))
-    else:
+
+class Debuild(NamedTuple):
+    """The variables that debuild keeps, and the command with which gbp builds ("" without gbp)."""
+
+    kept: Variable
+    builder: str
+
+
+def gather_debuild(machine: Machine) -> Debuild:
+    kept = _variable(machine, "DEBUILD_PRESERVE_ENVVARS")
+    if not machine.find("gbp"):
+        return Debuild(kept, "")
+    # It prints `buildpackage.builder=VALUE`, older versions the value alone (gbp-config(1)).
+    printed = machine.output("gbp", "config", "buildpackage.builder", here=True).strip()
+    return Debuild(kept, printed.removeprefix("buildpackage.builder="))
+
+
+def diagnose_debuild(found: Debuild) -> Finding:
+    # Source: debuild(1); both separators were tried.
+    if "PATH" in re.split(r"[,\s]+", found.kept.value):
+        return ok(f"debuild keeps PATH, as {found.kept.where} says")
+    several = [
+        note(
+            "debuild sets PATH itself, so its signatures go past the gate",
+            "in gated jobs: debuild --preserve-envvar=PATH",
+        )
+    ]
+    if re.match(r"(\S*/)?debuild(?!.*(--preserve-envvar[= ]|-e)PATH)(\s|$)", found.builder):
         several.append(
             note(
-                "debuild sets PATH anew: what it signs goes past the gate",
-                "in gated jobs: debuild --preserve-envvar=PATH",
+                f"gbp buildpackage runs `{found.builder}`, so its signatures go past the gate",
+                f"in gated jobs: --git-builder='{_keeping_path(found.builder)}'",
             )
         )
-        if re.match(r"(\S*/)?debuild(?!.*(--preserve-envvar[= ]|-e)PATH)(\s|$)", builder):
-            several.append(
-                note(
-                    f"gbp buildpackage starts `{builder}`, and so signs past the gate",
-                    f"in gated jobs: --git-builder='{_keeping_path(builder)}'",
-                )
-            )
-    return all_of(several, several[0])
+    return combine(several, several[0])
 
 
 def _keeping_path(builder: str) -> str:
     program, space, options = builder.partition(" ")
     return f"{program} --preserve-envvar=PATH{space}{options}"
+
+
+DEBUILD = Check(
+    "debuild",
+    looks_at="the PATH that debuild, and gbp buildpackage with it, gives to its programs",
+    why="if debuild sets PATH itself, its signatures go past the gate",
+    gather=gather_debuild,
+    diagnose=diagnose_debuild,
+    needs="debuild",
+)

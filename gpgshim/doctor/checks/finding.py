@@ -1,4 +1,9 @@
-"""The result of a check: what it found, and what to do about it."""
+"""The finding of a check: what was found, and what to do about it.
+
+Rule 1: MEND is for a fault that breaks one of our guarantees here, or makes a job fail: a signature
+that would go past the gate, a gate that would refuse everything, an oracle that would get no jobs.
+Rule 2: NOTE is for information that requires no change, and for a check that does not apply.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class Result(StrEnum):
-    """The result of a check, the worst last."""
+    """The result of a check, the worst last. The values are part of `--json`."""
 
     OK = "ok"
     NOTE = "note"  # for information, or the check does not apply here
-    MEND = "mend"
+    MEND = "mend"  # a fault to repair
 
 
 class Finding(NamedTuple):
-    """The facts that a check found, one line each, and what to do about them, one line each."""
+    """What a check found, one line each, and what to do about it, one line each."""
 
     result: Result
     found: tuple[str, ...]
@@ -33,14 +38,14 @@ def note(*found: str) -> Finding:
     return Finding(Result.NOTE, found)
 
 
-def mend(found: str, todo: str) -> Finding:
+def fault(found: str, todo: str) -> Finding:
     return Finding(Result.MEND, (found,), (todo,))
 
 
-def all_of(findings: Iterable[Finding], otherwise: Finding) -> Finding:
-    """Combine several findings: the worst result, all lines; `otherwise` if there are none.
+def combine(findings: Iterable[Finding], otherwise: Finding) -> Finding:
+    """One finding of several: the worst result, and all lines; `otherwise` if there are none.
 
-    Faults that must be repaired come first.
+    The lines of the worst result come first.
     """
     ranks = list(Result)
     several = sorted(findings, key=lambda each: -ranks.index(each.result))

@@ -1,13 +1,17 @@
-"""Diagnoses the settings of gpgshim."""
+"""The check of gpgshim's settings, and of the programs, sockets and files that they name."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from gpgshim.doctor.checks.finding import Finding, all_of, mend, ok
+from gpgshim.doctor.checks.check import Check
+from gpgshim.doctor.checks.finding import Finding, combine, fault, ok
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gpgshim.doctor.checks.facts import Machine
 
 
 class SettingFault(NamedTuple):
@@ -19,15 +23,60 @@ class SettingFault(NamedTuple):
     fault: str
 
 
-def settings(files: Mapping[str, bool], faults: Sequence[SettingFault] = ()) -> Finding:
-    """The settings files, and whether each exists; an invalid file does not reach this function."""
-    read = [path for path, there in files.items() if there]
-    several = [
-        mend(
-            f"{each.where}: {each.key} = {each.value!r}: {each.fault}",
-            f"install or make it, or change {each.key} in {each.where.rpartition(':')[0]}",
-        )
-        for each in faults
+class Settings(NamedTuple):
+    """The settings files, and whether each exists; the settings that cannot be used."""
+
+    files: Mapping[str, bool]
+    faults: Sequence[SettingFault] = ()
+
+
+def gather(machine: Machine) -> Settings:
+    loaded = machine.settings
+    faults = [
+        SettingFault(loaded.origins.get(key, ""), key, value, found)
+        for key, fault_of in _NAMING.items()
+        if (value := getattr(loaded.settings, key)) and (found := fault_of(machine, value))
     ]
-    understood = f"understood: {' '.join(read)}" if read else "no file: the defaults are in force"
-    return all_of(several, ok(understood))
+    return Settings({str(path): exists for path, exists in loaded.files.items()}, faults)
+
+
+def _fault_of_command(machine: Machine, command: str) -> str:
+    return machine.fault_of_program(shlex.split(command)[0])
+
+
+def _fault_of_commit(machine: Machine, commit: str) -> str:
+    kind, _, path = commit.partition(":")
+    if kind == "o2m":
+        return machine.fault_of_socket(path)
+    return "" if commit == "ask" else _fault_of_command(machine, commit)
+
+
+#: Setting -> the fault of the program, directory or socket that it names, or "". The real programs
+#: (`gpg`, `dgit`) have checks of their own.
+_NAMING: dict[str, Callable[[Machine, str], str]] = {
+    "commit": _fault_of_commit,
+    "alarm": _fault_of_command,
+    "metrics": lambda machine, file: machine.fault_of_textfile(file),
+}
+
+
+def diagnose(found: Settings) -> Finding:
+    read = [path for path, exists in found.files.items() if exists]
+    several = [
+        fault(
+            f"{each.where}: {each.key} = {each.value!r}: {each.fault}",
+            f"install or create it, or change {each.key} in {each.where.rpartition(':')[0]}",
+        )
+        for each in found.faults
+    ]
+    in_force = f"read: {' '.join(read)}" if read else "no file: the defaults are in force"
+    return combine(several, ok(in_force))
+
+
+SETTINGS = Check(
+    "settings",
+    looks_at="/etc/gpgshim/gpgshim.conf and the user's file",
+    why="if a settings file is invalid, no job starts",
+    gather=gather,
+    diagnose=diagnose,
+)

@@ -1,30 +1,66 @@
-"""Diagnoses programs that sign, or that choose a gpg of their own."""
+"""The checks of programs that sign, or that choose a gpg of their own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gpgshim.doctor.checks.finding import Finding, all_of, mend, note, ok
+from gpgshim.doctor.checks.check import Check
+from gpgshim.doctor.checks.facts import NoAnswer
+from gpgshim.doctor.checks.finding import Finding, combine, fault, note, ok
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
+
+    from gpgshim.doctor.checks.facts import Machine
 
 
 class Setting(NamedTuple):
-    """One setting of git's, as `git config --show-origin --list` prints it."""
+    """A setting of git: its origin (`KIND:FILE`), its key and its value."""
 
     origin: str
     key: str
     value: str
 
 
+class Git(NamedTuple):
+    """The settings of git, in git's order; `unread` says that the repository's are missing."""
+
+    settings: Sequence[Setting]
+    unread: bool = False
+
+
+def gather_git(machine: Machine) -> Git:
+    words = ("config", "--list", "--show-origin", "-z")
+    try:
+        return Git(read_settings(machine.output("git", *words, here=True)))
+    except (OSError, NoAnswer):
+        # With an invalid repository, git reads only the settings of the user and of the machine.
+        return Git(read_settings(machine.output("git", "--git-dir=/dev/null", *words)), True)
+
+
+def read_settings(listed: str) -> list[Setting]:
+    """The settings from `git config --list --show-origin -z`: ORIGIN NUL KEY LF VALUE NUL ...
+
+    Source: git-config(1). A key without a value has no line feed, and is true.
+    """
+    parts = listed.split("\0")
+    found = []
+    for origin, setting in zip(parts[::2], parts[1::2], strict=False):
+        key, line_feed, value = setting.partition("\n")
+        found.append(Setting(origin, key, value if line_feed else "true"))
+    return found
+
+
 class Route(NamedTuple):
-    """A git setting that can bypass PATH: `section.….name`, harmless values, and its effect."""
+    """A setting of git that can lead past PATH: its section and name, and its effect.
+
+    With a value in `harmless` it does not.
+    """
 
     section: str
     name: str
     harmless: tuple[str, ...]
-    what: str
+    effect: str
 
 
 #: Sources: git-config(1); dgit(7), and parseopts_late_defaults in dgit 17.0.
@@ -33,8 +69,8 @@ ROUTES = (
     Route("gpg.openpgp", "program", ("gpg",), "git signs with this program"),
     Route("gpg", "format", ("openpgp",), "git does not sign with gpg"),
     Route("dgit", "cmd-gpg", ("gpg",), "dgit signs tags with this program"),
-    Route("dgit", "cmd-debsign", ("debsign",), "dgit has this sign the upload"),
-    Route("dgit", "opts-debsign", (), "debsign is told which program signs"),
+    Route("dgit", "cmd-debsign", ("debsign",), "dgit signs the upload with this program"),
+    Route("dgit", "opts-debsign", (), "dgit passes to debsign which program signs"),
 )
 
 
@@ -42,7 +78,7 @@ def route_of(setting: Setting) -> Route | None:
     """The row of ROUTES for this setting, unless its value is harmless."""
     section, _, name = setting.key.rpartition(".")
     for route in ROUTES:
-        # dgit's settings are in [dgit "default"], [dgit-distro "debian"], [dgit-suite "sid"] …
+        # dgit's settings are in [dgit "default"], [dgit-distro "debian"], [dgit-suite "sid"] ...
         is_section = (
             section.startswith("dgit") if route.section == "dgit" else route.section == section
         )
@@ -59,17 +95,14 @@ SIGNERS = {
     "tag.forcesignannotated": "each tag with a message",
     "push.gpgsign": "each push",
 }
-
-
 _NO = ("false", "no", "off", "0", "")  # git-config(1)
 
 
-def git(settings: Iterable[Setting], unread: str = "") -> Finding:
-    """The settings of git and dgit in force, and why some could not be read."""
-    in_force = {each.key: each for each in settings}  # the last value of a key wins
+def diagnose_git(found: Git) -> Finding:
+    in_force = {each.key: each for each in found.settings}  # the last value of a key wins
     several = [
-        mend(
-            f"{each.origin}: {each.key} = {each.value}: {route.what}",
+        fault(
+            f"{each.origin}: {each.key} = {each.value}: {route.effect}",
             f"git config {_file_option(each.origin)} --unset-all {each.key}",
         )
         for each in in_force.values()
@@ -77,42 +110,94 @@ def git(settings: Iterable[Setting], unread: str = "") -> Finding:
     ]
     several += [
         note(
-            f"{each.origin}: {each.key} = {each.value}: {SIGNERS[each.key]} asks to sign, and the"
-            " first one in a job commits it"
+            f"{each.origin}: {each.key} = {each.value}: git signs {SIGNERS[each.key]}, and the"
+            " first signature in a job commits it"
         )
         for each in in_force.values()
         if each.key in SIGNERS and each.value.lower() not in _NO
     ]
-    if unread:
-        several.append(note(unread))
-    return all_of(several, ok("git and dgit call gpg by PATH"))
+    if found.unread:
+        several.append(
+            note("git cannot read the settings of the repository here: their effect is unknown")
+        )
+    return combine(several, ok("git and dgit look for gpg on PATH"))
 
 
 def _file_option(origin: str) -> str:
     kind, _, path = origin.partition(":")
     if kind != "file":
-        return "(it is in the environment)"
+        return "(the setting is in the environment)"
     return f"--file {path}" if path.startswith("/") else "--local"
 
 
-def rpm(macro: str) -> Finding:
-    """rpm's macro %__gpg, as `rpm --eval` prints it."""
+GIT = Check(
+    "git",
+    looks_at="gpg.program, gpg.format, commit.gpgsign, dgit*.cmd-gpg and similar settings, here",
+    why="with such a setting git or dgit signs past the gate, or signs each commit",
+    gather=gather_git,
+    diagnose=diagnose_git,
+    needs="git",
+)
+
+
+def gather_rpm(machine: Machine) -> str:
+    return machine.output("rpm", "--eval", "%{__gpg}").strip()
+
+
+def diagnose_rpm(macro: str) -> Finding:
+    """rpm's macro %__gpg, as `rpm --eval` prints it: an unknown macro is printed unchanged."""
     if macro == "gpg":
-        return ok("rpmsign calls gpg by PATH")
+        return ok("rpmsign looks for gpg on PATH")
     names = "no gpg" if macro in ("", "%{__gpg}") else macro
     return note(
-        f"rpm's macro %__gpg names {names}, and not the gpg that is on PATH",
+        f"rpm's macro %__gpg names {names}, and not the gpg on PATH",
         'in gated jobs: rpmsign --define "__gpg $(command -v gpg)"',
     )
 
 
-def gpgme(path: str, real: str) -> Finding:
-    """`path` is the gpg that gpgconf names, or ""; `real` is the gpg on PATH."""
-    if not path:
-        return note("gpgconf names no gpg: gpgme finds none")
-    gated = "in a job, gpgme is told of the stunt gpg"
-    return ok(gated) if path == real else note(gated, f"elsewhere of {path}, not of PATH's {real}")
+RPM = Check(
+    "rpm",
+    looks_at="the gpg that rpm's macro %__gpg names",
+    why="rpmsign does not look for gpg on PATH",
+    gather=gather_rpm,
+    diagnose=diagnose_rpm,
+    needs="rpm",
+)
 
+
+class Gpgme(NamedTuple):
+    """The gpg that gpgconf names, or "", and the real gpg; `same`: they are one file."""
+
+    named: str
+    real: str
+    same: bool
+
+
+def gather_gpgme(machine: Machine) -> Gpgme:
+    # gpgconf(1): each line is NAME:DESCRIPTION:PATH.
+    rows = [line.split(":") for line in machine.output("gpgconf", "--list-components").splitlines()]
+    named = next((row[2] for row in rows if row[0] == "gpg" and len(row) > 2), "")
+    real = machine.gpg
+    return Gpgme(named, real, bool(named) and machine.resolve(named) == machine.resolve(real))
+
+
+def diagnose_gpgme(found: Gpgme) -> Finding:
+    if not found.named:
+        return note("gpgconf names no gpg, so gpgme finds none")
+    gated = "in a job, gpgme gets the stunt gpg"
+    if found.same:
+        return ok(gated)
+    return note(gated, f"elsewhere it gets {found.named}, and not {found.real} from PATH")
+
+
+GPGME = Check(
+    "gpgme",
+    looks_at="the gpg that gpgconf names",
+    why="gpgme looks for gpgconf on PATH, and takes gpg's path from its output",
+    gather=gather_gpgme,
+    diagnose=diagnose_gpgme,
+    needs="gpgconf",
+)
 
 #: Other programs that sign -> whether dpkg-buildpackage by default prefers them to gpg.
 #: Source: Dpkg::OpenPGP of dpkg 1.23, _auto_backend and each backend's DEFAULT_CMD.
@@ -129,17 +214,38 @@ OTHERS = {
 }
 
 
-def others(oracle: bool, builds: bool, found: Mapping[str, str]) -> Finding:
-    """Other programs that sign: name -> path. `builds`: dpkg-buildpackage is installed."""
+class Others(NamedTuple):
+    """Other programs that sign, name -> path. `builds`: dpkg-buildpackage is installed."""
+
+    oracle: bool
+    builds: bool
+    found: Mapping[str, str]
+
+
+def gather_others(machine: Machine) -> Others:
+    found = {name: path for name in OTHERS if (path := machine.find(name))}
+    return Others(machine.is_oracle, bool(machine.find("dpkg-buildpackage")), found)
+
+
+def diagnose_others(found: Others) -> Finding:
     several = []
-    for name, path in found.items():
-        if OTHERS[name] and builds and not oracle:
+    for name, path in found.found.items():
+        if OTHERS[name] and found.builds and not found.oracle:
             several.append(
-                mend(
-                    f"{path}: dpkg-buildpackage signs with it rather than with gpg",
+                fault(
+                    f"{path}: dpkg-buildpackage signs with it, and not with gpg",
                     "in gated jobs: dpkg-buildpackage --sign-backend=gpg --sign-command=gpg",
                 )
             )
         else:
-            several.append(note(f"{path}: what signs with it is not gated"))
-    return all_of(several, ok(f"none of {' '.join(OTHERS)}"))
+            several.append(note(f"{path}: signatures with this program are not gated"))
+    return combine(several, ok(f"none of {' '.join(OTHERS)}"))
+
+
+OTHER_PROGRAMS = Check(
+    "other programs",
+    looks_at="gpg2, gpgtar, gpg-sq, sq and programs for sop on PATH",
+    why="signatures that these programs make go past the gate",
+    gather=gather_others,
+    diagnose=diagnose_others,
+)

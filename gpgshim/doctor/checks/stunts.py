@@ -1,58 +1,75 @@
-"""Diagnoses stunts on PATH, and a trial job."""
+"""The checks of stunts on PATH, and of a trial job."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from gpgshim.doctor.checks.finding import Finding, all_of, mend, ok
+from gpgshim.doctor.checks.check import Check
+from gpgshim.doctor.checks.finding import Finding, combine, fault, ok
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-class Stunt(NamedTuple):
-    """A job's stunt on PATH.
-
-    `job` is its job's directory, or ""; `served` says whether that job is under way.
-    """
-
-    path: str
-    job: str
-    served: bool
+    from gpgshim.doctor.checks.facts import Machine, Stunt, TrialJob
 
 
-def stunts(found: Sequence[Stunt]) -> Finding:
-    """The jobs' stunts on our PATH: outside of a job there must be none."""
-    several = []
-    for each in found:
-        if each.served:
-            several.append(
-                mend(
-                    f"{each.path}: this is inside a job ({each.job})",
-                    "run gpgshim doctor outside of it: what is seen here is true of that job alone",
-                )
-            )
-        elif each.job:
-            several.append(
-                mend(
-                    f"{each.path}: its job is over, and every signature is refused",
-                    f"take {each.job}/bin off PATH",
-                )
-            )
-        else:
-            several.append(
-                mend(
-                    f"{each.path} is a stunt in no job's directory: it can only fail",
-                    f"take {each.path.rpartition('/')[0]} off PATH: a supervisor puts them there",
-                )
-            )
-    return all_of(several, ok("no job's stunts on PATH"))
+def gather_stunts(machine: Machine) -> Sequence[Stunt]:
+    return machine.stunts
 
 
-def trial_job(path: str, complaint: str) -> Finding:
-    """Whether the stunt gpg of a job's directory under `path` became the real one."""
-    if complaint:
-        return mend(
-            complaint, f"jobs cannot run like that; set XDG_RUNTIME_DIR to another than {path}"
+def diagnose_stunts(found: Sequence[Stunt]) -> Finding:
+    """The stunts of jobs on our PATH: outside a job there must be none."""
+    return combine(map(_diagnose_stunt, found), ok("no stunt of a job on PATH"))
+
+
+def _diagnose_stunt(stunt: Stunt) -> Finding:
+    if stunt.served:
+        return fault(
+            f"{stunt.path}: gpgshim doctor runs inside a job ({stunt.job})",
+            "run gpgshim doctor outside the job: its findings hold for that job alone",
         )
-    return ok(f"a stunt gpg made in {path} became the real one")
+    if stunt.job:
+        return fault(
+            f"{stunt.path}: its job is over, so every signature is refused",
+            f"take {stunt.job}/bin off PATH",
+        )
+    return fault(
+        f"{stunt.path} is a stunt outside a job's directory: it can only fail",
+        f"take {stunt.path.rpartition('/')[0]} off PATH: a supervisor puts stunts on PATH",
+    )
+
+
+STUNTS = Check(
+    "stunts",
+    looks_at="stunts gpg, dgit and gpgconf on PATH",
+    why="a stunt belongs to a job; elsewhere it refuses",
+    gather=gather_stunts,
+    diagnose=diagnose_stunts,
+)
+
+
+def gather_trial(machine: Machine) -> TrialJob:
+    return machine.try_job()
+
+
+def diagnose_trial(found: TrialJob) -> Finding:
+    if found.same:
+        return ok(f"a stunt gpg in {found.base} became the real gpg")
+    if found.error:
+        seen = f"a stunt in {found.base} cannot be executed: {found.error} (noexec?)"
+    elif found.how:
+        seen = f"a stunt in {found.base} fails: {found.how}"
+    else:
+        seen = f"a stunt in {found.base} did not become the real gpg"
+    return fault(
+        seen, f"jobs cannot run like that; set XDG_RUNTIME_DIR to a place other than {found.base}"
+    )
+
+
+TRIAL_JOB = Check(
+    "trial job",
+    looks_at="a job's directory, and its stunt, run",
+    why="a program steps over a stunt that cannot be executed, to the real gpg",
+    gather=gather_trial,
+    diagnose=diagnose_trial,
+)
