@@ -31,7 +31,7 @@ from gpgshim.core import wire
 from gpgshim.history.prune import JOBS as JOBS_KEPT
 from gpgshim.history.prune import SHARE
 from gpgshim.stunts.ask import ask
-from gpgshim.system.places import sync_directory
+from gpgshim.system.files import sync_directory
 
 QUESTION = wire.encode(wire.SIGN)
 YES = wire.encode(wire.GO)

@@ -43,7 +43,7 @@ def go(line: str, prepare: Callable[[], None], undo: Callable[[], None]) -> None
     Raises Unable in the process that the caller started; the new process has ended by then.
     """
     try:
-        null = os.open(os.devnull, os.O_RDWR)
+        null = os.open(os.devnull, os.O_RDWR)  # now, while an error still ends everything
         reader, writer = os.pipe2(os.O_CLOEXEC)
         child = os.fork()
     except OSError as error:

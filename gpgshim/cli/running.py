@@ -26,7 +26,7 @@ from gpgshim.stunts import ask
 from gpgshim.supervisor import config, followup
 from gpgshim.supervisor.attempt import PASSED_ON, Attempt, caller_environ, made_up_name
 from gpgshim.system import places
-from gpgshim.system.descriptors import release_inherited
+from gpgshim.system.descriptors import redirect_to_null, release_inherited
 from gpgshim.system.errors import (
     Fact,
     Misconfigured,
@@ -164,10 +164,7 @@ def _leave_to_the_job() -> None:
     """
     release_inherited()
     with contextlib.suppress(OSError):  # if no descriptor is free, ours stay open
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1):
-            os.dup2(null, fd, inheritable=False)
-        os.close(null)
+        redirect_to_null(0, 1, inheritable=False)
 
 
 @cli.command()

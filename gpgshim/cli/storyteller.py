@@ -6,12 +6,9 @@ message says so.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import stat
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +20,7 @@ from gpgshim.history.journal import is_under_way, read_plain
 from gpgshim.summary.rows import AttemptRow
 from gpgshim.system import places
 from gpgshim.system.errors import Fact, GpgshimError, Malformed, Misconfigured, Misused, Unable
+from gpgshim.system.files import write_whole
 from gpgshim.system.log import Level, say
 
 
@@ -70,18 +68,7 @@ def write_page(job: str, file: Path) -> None:
         sys.stdout.write(text)
         return
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=file.parent, encoding="ascii", delete=False
-        ) as new:
-            try:
-                new.write(text)
-                # A new page is readable for this user only; an existing page keeps its mode.
-                with contextlib.suppress(FileNotFoundError):
-                    os.fchmod(new.fileno(), stat.S_IMODE(os.stat(file).st_mode))
-                os.replace(new.name, file)
-            except BaseException:
-                os.unlink(new.name)
-                raise
+        write_whole(file, text.encode("ascii"))
     except OSError as error:
         raise Unable(f"{file} cannot be written: {error.strerror}") from error
 

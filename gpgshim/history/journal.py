@@ -27,7 +27,8 @@ from gpgshim.core.gate import State
 from gpgshim.core.transcript import Line, escape, format_head
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Misconfigured, Unable
-from gpgshim.system.places import STATE_HINT, make_private, sync_directory
+from gpgshim.system.files import sync_directory
+from gpgshim.system.places import STATE_HINT, make_private
 
 _AT_ONCE = 1 << 20  #: bytes per read
 _LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path must fit in 107

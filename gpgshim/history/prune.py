@@ -21,11 +21,11 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
 
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import is_attempt, is_taken, marker
-from gpgshim.system.places import sync_directory
+from gpgshim.system.files import sync_directory
+from gpgshim.system.processes import detach, start_process
 
 DAYS = 180  #: an older job is removed
 JOBS = 20_000  #: of the younger jobs, this many of the newest are kept
@@ -65,8 +65,7 @@ def prune_if_due(
         if last is None or not EVERY <= now - last <= TRUSTED:
             return 0
         if waited_for and _has_many(directory):
-            if os.fork() == 0:
-                _prune_alone(directory, now, days, jobs)
+            start_process(lambda: _prune_alone(directory, now, days, jobs))
         else:
             return prune(directory, now, days, jobs)
     return 0
@@ -77,18 +76,10 @@ def _has_many(directory: Path) -> bool:
         return any(number > FEW for number, _ in enumerate(entries, 1))
 
 
-def _prune_alone(directory: Path, now: float, days: float, jobs: int) -> NoReturn:
-    # It holds nothing of the caller: no pipe with a waiting reader, no lock, no terminal.
-    try:
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        os.nice(10)
-        prune(directory, now, days, jobs)
-    finally:
-        os._exit(0)
+def _prune_alone(directory: Path, now: float, days: float, jobs: int) -> None:
+    detach()
+    os.nice(10)
+    prune(directory, now, days, jobs)
 
 
 def prune(directory: Path, now: float, days: float = DAYS, jobs: int = JOBS) -> int:

@@ -24,6 +24,7 @@ from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.jobs import Found, find
 from gpgshim.history.journal import is_under_way, read_plain
 from gpgshim.summary.metrics import METRICS, Sums, count, nothing, render
+from gpgshim.system.files import write_whole
 
 _KEPT = ".metrics.json"
 _FORMAT = 1
@@ -120,17 +121,4 @@ def _read(path: Path) -> _Kept:
 def _write(path: Path, text: str, mode: int) -> None:
     if path.is_symlink():  # in a directory that others can write to, it may lead anywhere
         raise OSError(errno.ELOOP, "it is a symbolic link; name the file itself")
-    # With another ending: node_exporter reads all files that end in .prom. Random, so that no other
-    # user of the directory can create the file or a link in advance.
-    new = path.with_name(f"{path.name}.{os.urandom(8).hex()}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        fd = os.open(new, flags, mode)
-        with open(fd, "w") as file:
-            os.fchmod(fd, mode)
-            file.write(text)
-        os.rename(new, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
-        raise
+    write_whole(path, text.encode(), mode)  # no temporary name ends in .prom

@@ -19,16 +19,16 @@ import shlex
 import shutil
 import signal
 from pathlib import Path
-from typing import NoReturn
 
 from gpgshim.authority.authority import DEFAULT_SIGNALS
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.summary.metrics import Alarm, alarm_of
-from gpgshim.supervisor.attempt import PASSED_ON, caller_environ
+from gpgshim.supervisor.attempt import caller_environ
 from gpgshim.supervisor.config import Settings
 from gpgshim.system.log import say
+from gpgshim.system.processes import detach, start_process
 
 SECONDS = 30.0  #: an alarm command that takes longer is killed
 
@@ -44,35 +44,25 @@ def follow(journal: Journal, settings: Settings) -> None:
     if not settings.alarm and not settings.metrics:
         return
     try:
-        if os.fork() == 0:
-            _alone(journal, settings)
+        start_process(lambda: _alone(journal, settings))
     except OSError as error:
         say(f"{journal.path.name}: neither alarm nor metrics: {error.strerror}")
 
 
-def _alone(journal: Journal, settings: Settings) -> NoReturn:
+def _alone(journal: Journal, settings: Settings) -> None:
     path = journal.path
     try:
         try:
             data = journal.read()
         except OSError:  # it was removed or replaced; another file there is not this job's journal
             data = b""
-        signal.set_wakeup_fd(-1)
-        for number in PASSED_ON:
-            signal.signal(number, signal.SIG_DFL)
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1):
-            os.dup2(null, fd)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        detach(stderr=True)
         if settings.alarm:
             raise_alarm(path, data, settings.alarm)
         if settings.metrics:
             write_metrics(path.parent, Path(settings.metrics))
     except BaseException as error:
         say(f"{path.name}: what follows a job: {error!r}")
-    finally:
-        os._exit(0)
 
 
 def write_metrics(directory: Path, path: Path) -> None:

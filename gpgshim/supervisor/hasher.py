@@ -19,7 +19,8 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+
+from gpgshim.system.processes import detach, start_process
 
 NAME = "gpgshim-hasher"  #: the name of the process in /proc/PID/comm
 
@@ -50,9 +51,7 @@ class Hasher:
         self.end()
         ours, its = socket.socketpair()
         with its:
-            pid = os.fork()
-            if not pid:
-                _serve(its, self._look, self._practise)
+            pid = start_process(lambda: _serve(its, self._look, self._practise))
         try:
             self._process = os.pidfd_open(pid)
             # Before it has its name, it would count as a process of the job.
@@ -113,27 +112,14 @@ class Hasher:
 
 def _serve(
     peer: socket.socket, look: Callable[[int], Iterable[str]], practise: Callable[[], None]
-) -> NoReturn:
-    """The main function of the other process."""
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.setsid()  # ^C is for the job only
-        with open("/proc/self/comm", "w") as comm:
-            comm.write(NAME)
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        ours = os.dup2(peer.fileno(), 3)
-        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-        with socket.socket(fileno=ours) as peer:
-            peer.sendall(_READY)
-            practise()
-            while len(request := peer.recv(_REQUEST.size, socket.MSG_WAITALL)) == _REQUEST.size:
-                number, pid = _REQUEST.unpack(request)
-                lines = "\n".join(look(pid)).encode("ascii", "backslashreplace")
-                peer.sendall(_ANSWER.pack(number, len(lines)) + lines)
-    finally:
-        os._exit(0)
+) -> None:
+    """The work of the other process."""
+    detach(peer.fileno())  # from the session too: ^C is for the job only
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(NAME)
+    peer.sendall(_READY)
+    practise()
+    while len(request := peer.recv(_REQUEST.size, socket.MSG_WAITALL)) == _REQUEST.size:
+        number, pid = _REQUEST.unpack(request)
+        lines = "\n".join(look(pid)).encode("ascii", "backslashreplace")
+        peer.sendall(_ANSWER.pack(number, len(lines)) + lines)

@@ -31,6 +31,14 @@ def open_standard() -> frozenset[int]:
     return frozenset(closed)
 
 
+def redirect_to_null(*fds: int, inheritable: bool = True) -> None:
+    """Have each of `fds`, which are of 0, 1 and 2, lead to /dev/null. Raises OSError."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in fds:
+        os.dup2(null, fd, inheritable)
+    os.close(null)
+
+
 def release_inherited() -> None:
     """Close the caller's descriptors above 2, so that only a child that inherited them holds them.
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gpgshim.system.errors import Misconfigured, Unable
+from gpgshim.system.files import sync_directory
 
 #: A text in every stunt, and in no real program: the import of its body.
 #: The text of a stunt has one of these; the first is that of dgit-repos-server and of older stunts.
@@ -248,15 +249,6 @@ def _is_private_group(at: Path, group: int) -> bool:
     except (OSError, ValueError, IndexError):
         return False
     return bool(members) and set().union(primary, *members) <= ours
-
-
-def sync_directory(directory: Path) -> None:
-    """Wait until the names in `directory` are on disk. Raises OSError."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def is_stunt(path: Path) -> bool:
