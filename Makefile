@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Everything that one can do here, one target each. tools/packages lists what each needs of Debian:
 # what is missing is installed if root runs make; anyone else is told the line that does.
 

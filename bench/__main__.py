@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """`make bench`: runs all benchmarks and writes bench/RESULTS.md.
 
     python -m bench [--runs N] [startup] [classify] [commit] [load]

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How much time does reading gpg's command line add to a call?
 
 Rule 1: the stunts of the two jobs differ in one thing: one has a stand-in for gpgargs, which reads

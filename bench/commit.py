@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How long does the commitment take, without the time of the authority?
 
 Rule 1: each measurement has a job of its own, because a job commits once.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Draws curves as SVG, because a picture shows growth more clearly than a table.
 
 Rule 1: an axis of values begins at 0, so a curve that looks flat is flat.

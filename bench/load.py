@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How many requests does one supervisor answer, how fast, and which costs grow?
 
 Rule 1: the supervisor is an unchanged `gpgshim supervise`. The clients are sockets of this process.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The tables of a benchmark, and RESULTS.md: the tables in Markdown, and the machine.
 
 Rule 1: times are of one machine and one day. The ratios of programs that ran in turns matter.

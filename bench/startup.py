@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How much time does a stunt add to a call of gpg, compared with simpler wrappers?
 
 Rule 1: a ratio is a median divided by that of the row with 1.00, the least that this Python can do.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Measures the times of several programs.
 
 Rule 1: the compared programs run in turns of a few runs each, so a busy machine affects all.

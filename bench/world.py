@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A scratch directory for the benchmarks: a key, two hundred more keys, the wrappers, and jobs.
 
 Rule 1: programs run as users run them: the stunt is in a job that `gpgshim supervise` made, with

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Wrappers that people write: each runs the real gpg, and the larger ones send a request first.
 
 Rule 1: they do only what the comparison needs: before a signature, they send one line to a socket

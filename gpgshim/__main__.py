@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The program `gpgshim`: prepares the process, then imports the rest of the program.
 
 Rule 1: descriptors 0, 1 and 2 are open before anything else is opened.

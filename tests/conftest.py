@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What do the tests share? A key for the session, and a world of its own for each test."""
 
 from __future__ import annotations

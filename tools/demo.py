@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The gate on a real upload, twice: one that fails before it signs anything, and the same again.
 
 1. What is shown with a mark is a claim, checked in the world; one that is not true: exit status 1.

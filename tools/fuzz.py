@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Can any bytes at all make a program of ours lie, hang, grow, or show a traceback?
 
 `python -m tools.fuzz --n 1000000` tries so many inputs in all; a few thousand are tried in CI.

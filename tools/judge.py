@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The judge: runs the real gpg on generated command lines and compares what it did with argv.
 
 Rule 1: gpg-agent's own log decides: a signature is a PKSIGN that the agent answered. Exit codes

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does every interleaving of all that takes part in a job keep the promises, crashes included?
 
 A small explicit-state checker. Run it: `python -m tools.model`.

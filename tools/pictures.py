@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The pictures in doc/: of real jobs, of a real terminal's bytes, in a real browser.
 
 Rule 1: nothing is painted by hand. The jobs are the demo's, and a few that end as jobs may.

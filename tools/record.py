@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Records the transcripts in fixtures/jobs: real runs of `gpgshim run`, as they were written.
 
 1. A scenario is a row of SCENARIOS: what to run, under what authority, and what there is to see.

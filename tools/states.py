@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Draws the states of the gate from its table, for INTERNALS.md.
 
     python -m tools.states            print the diagram

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The authority for the commitment: none, a person, a command, or tag2upload's manager.
 
 Rule 1: an authority is asked at most once, and only after reach() found that it can be reached.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Continues in the background, after the caller has certainly got its line.
 
 Rule 1: the background process writes the caller's line last. If the line cannot be written, no

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Shell completion of a word.
 
 Rule 1: names that cannot be looked up are not offered, without a message: a shell cannot use one.

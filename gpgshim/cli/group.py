@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The program's verbs, and what happens with an unknown one.
 
 Rule 1: a verb is one function with `@cli.command`, in the file of its group: running, reading,

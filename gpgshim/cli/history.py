@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The verbs that report on past and present jobs: status, show, replay, metrics."""
 
 from __future__ import annotations

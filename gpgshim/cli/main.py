@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The command line: words in, exit status out.
 
 Rule 1: exit statuses are sysexits'; a job's own status goes through gate.exit_status only.

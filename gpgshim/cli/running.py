@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The verbs that run a job under a gate: run, supervise, close."""
 
 from __future__ import annotations

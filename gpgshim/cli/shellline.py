@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The line that `supervise` prints, and that the caller's shell evaluates.
 
 Rule 1: stdout gets one line, in one write. It is a command that succeeds only if a supervisor is

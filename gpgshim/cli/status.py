@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """`gpgshim status`: an overview of all jobs, once or repeatedly.
 
 Rule 1: a terminal is redrawn in place, by three control sequences. Any other output gets each

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """`gpgshim show`: finds the journal of a name, and prints its story.
 
 Rule 1: a file that cannot be parsed as a journal is not shown in part: the job is unknown, and the

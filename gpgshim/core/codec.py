@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Turns the records of a journal into the lines of format 2, and lines into records.
 
 Rule 1: records.py has the kinds of record. The annotations of a kind say how its line is read, and

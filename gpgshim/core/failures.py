@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Decides from the output of dgit, ssh and the network whether a job's failure is transient.
 
 Rule 1: this is used only after the gate's own state shows that no commitment was requested. Much of

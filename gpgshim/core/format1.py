@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the lines of format 1, the journals of earlier versions. Nothing else understands English.
 
 Rule 1: these journals stay valid, and give the same records as those of format 2.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The gate decides which gpg may sign and when, and states the outcome of the job.
 
 Rule 1: every decision about a grant is a row of STEPS, and every outcome is a row of OUTCOMES. Both

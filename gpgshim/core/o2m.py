@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """tag2upload's oracle-to-manager protocol, version 9: the lines that concern a supervisor.
 
 Rule 1: we read exactly one line, after our request, and no byte more. Further input belongs to the

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Text and words on one line of printable ASCII: escaped for people, or quoted as for a shell.
 
 Rule 1: unquote() gives back what quote() got, whatever bytes it was, unless the line was cut.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The kinds of record in a journal: each line is one record with named fields.
 
 Rule 1: a kind is a class: the start of its line, its meaning, and its fields in the order of the

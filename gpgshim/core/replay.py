@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Replays a transcript against the tables: would today's gate have acted in the same way?
 
 Rule 1: input lines are fed to the gate, and output lines are compared. Notes and times are ignored.

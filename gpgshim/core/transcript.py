@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The frame of a journal: its head, and its lines with their times. A fixture has the same format.
 
 Rule 1: one event is one line of printable ASCII. Other bytes are escaped, and can be restored.

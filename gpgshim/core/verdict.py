@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What is true of a job after any crash, derived from its journal alone.
 
 Rule 1: only the journal on disk decides, never the memory of a process.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The protocol between a stunt and its supervisor: one line in each direction, then the end.
 
 Rule 1: the stunt imports this under `python3 -I -S`: no imports, no work at import.

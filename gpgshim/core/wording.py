@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a note of a journal says, as a sentence for people.
 
 Rule 1: NOTES is total: each kind of note has its sentence. It is shown, and nothing reads it.

@@ -1,1 +1,3 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Examines a machine, and says what to repair."""

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """All checks of `gpgshim doctor`, in the order in which they are printed."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The facts about a directory that may not exist yet; nothing is made."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Runs checks on a machine, all or some of them.
 
 Rule 1: this module imports no check, so a program can run some of them without loading the others.

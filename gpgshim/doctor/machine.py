@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The machine that `gpgshim doctor` examines: all input and output of its checks.
 
 Rule 1: the real gpg is called by its path, never by PATH, which may lead to a stunt.

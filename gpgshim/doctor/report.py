@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The verb `gpgshim doctor`: examines the machine as it is, and reports the findings on stdout."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A trial signature and a trial job. Both are removed, and no PIN is requested of a person."""
 
 from __future__ import annotations

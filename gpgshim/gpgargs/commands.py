@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The use that each gpg command makes of a secret key: the only table that is kept by hand.
 
 Rule 1: commands are found by name, never by number, because gpg's numbers differ between versions.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Finds gpg's conf files, and parses their lines into options, as gpg does.
 
 Rule 1: each step names its rule: C1 to C7, and P2 for the order of the files.

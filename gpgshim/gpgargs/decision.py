@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Decides whether a gpg command line could make a signature.
 
 Rule 1: gpg's own parser is the reference. Each step here is a step of that parser and names its

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Options at which gpg exits before it runs a command: it prints something, or the value is wrong.
 
 Rule 1: each rule has its letter: P3 and P4 for options that print and for words that are not in a

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Explains how a gpg command line is parsed: `gpgshim explain` and `gpgshim classify`.
 
 Rule 1: this module decides nothing; every line shows a field of decision.Reading.

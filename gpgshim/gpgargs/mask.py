@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Masks secrets in command lines before they are written or shown.
 
 Rule 1: only the value is masked. gpg's words are classified in the same way with and without the

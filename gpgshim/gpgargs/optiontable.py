@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """gpg's option table: the names, letters and flags of its options, as gpg itself prints them.
 
 Rule 1: the table comes from gpg (`--dump-option-table`); supervisor/optable.py gets and formats it.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Parses the words of gpg's command line into options and files, as gpg's own parser does.
 
 Rule 1: each step here is a step of that parser, and names its rule: T1 to T9.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Escapes foreign text so that it fits on one line of our output.
 
 Rule 1: the stunts import this under `python3 -I -S`: it imports none of our modules and does no

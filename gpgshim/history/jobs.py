@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The jobs in a directory: their journals, the newest ones, and those under way.
 
 Rule 1: the kernel tells whether a job is under way (journal.is_under_way). No such job can be

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The journal: one file for each attempt, which a person can read while the job runs.
 
 Rule 1: a journal appears complete: its head and first state are on disk before it has its name.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Removes old journals of jobs that are over and have an outcome, and nothing else.
 
 Rule 1: a journal without its outcome stays at any age: a person must look at it.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Recorded jobs: replays journals from production, and keeps a run as a fixture.
 
 Rule 1: a journal is replayed unchanged. A file that is not a journal is reported and skipped.

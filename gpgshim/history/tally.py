@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The metrics of all jobs: each journal is counted once, after its job is over.
 
 Rule 1: a removed journal does not decrease the numbers: the sums are kept in a file next to the

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The sequence diagram of one job: strips become shapes with positions.
 
 Rule 1: pure: a story in, shapes out.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The values that the page of one job shows; `templates/job.html` has its words and its structure.
 
 Rule 1: pure: a transcript in, values out. A value is plain text, never markup.

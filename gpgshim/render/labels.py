@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The texts of a diagram: where each stands, and how much of it fits.
 
 Rule 1: pure.

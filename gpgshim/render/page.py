@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Pages: templates and style sheets, filled with values.
 
 Rule 1: only this module imports Jinja2, and only a verb that writes a page imports this module.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The time scale of a diagram: seconds to pixels, the ticks, and times as text.
 
 Rule 1: pure.

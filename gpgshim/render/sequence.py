@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The strips of a job's sequence diagram, from top to bottom, without positions.
 
 Rule 1: pure: a story in, strips out. `diagram` gives the strips positions, `svg` prints them.

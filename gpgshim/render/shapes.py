@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The shapes of a diagram: what `diagram` computes and `svg` prints.
 
 Rule 1: horizontal positions are percentages of the width, so that a diagram fits a phone without

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One job's story as text, for a terminal.
 
 Rule 1: pure: a transcript in, printable ASCII out, whatever text the journal contains.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Shapes as SVG.
 
 Rule 1: pure: shapes in, text out. PRINTERS has each shape.

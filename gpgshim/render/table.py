@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Attempts as the lines of a table, for a terminal.
 
 Rule 1: pure: rows in, text out. A row that needs a person has room to say so at every width.

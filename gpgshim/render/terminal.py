@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Text for a terminal: cut to fit, and coloured; colour never carries information alone.
 
 Rule 1: pure. The caller says whether there is a terminal, and how wide it is.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Sends a request to a supervisor: connect, send one line, receive one line.
 
 Rule 1: the stunts import this under `python3 -I -S`: only builtin modules and wire.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The stunt dgit: runs the real dgit, and exits 75 if dgit failed and nothing was committed.
 
 Only a job under dgit-repos-server has this stunt. Such a job calls dgit once, so dgit's failure is

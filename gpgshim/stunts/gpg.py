@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The stunt gpg: parses gpg's command line, asks the supervisor if needed, and execs the real gpg.
 
 Rule 1: a command that makes no signature is not affected: no socket, no wait. The real gpg gets

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The stunt gpgconf: gives the stunt gpg's path to callers that do not search PATH, such as gpgme.
 
 Rule 1: the output decides, not the words: in every record that names the program of the component

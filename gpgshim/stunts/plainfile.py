@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Reads gpg's conf files, for the stunt, explain, classify, replay and doctor.
 
 Rule 1: this runs in the stunt under `python3 -I -S`, so it imports one builtin module only.

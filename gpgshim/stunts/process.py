@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What every stunt does as a process: reads its words, becomes the real program, says a line, dies.
 
 Rule 1: the real program gets argv, descriptors, environment and signals as the caller left them.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How each kind of record is shown: what kind of event it is, between which parties, in what words.
 
 Rule 1: EVENTS is total: it has a row for each kind of record that is no note. wording.py has those.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The metrics of jobs, derived from their journals alone, in Prometheus' format.
 
 Rule 1: pure: a transcript in, numbers out; numbers in, text out.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One attempt as one row, for a person who supervises many jobs.
 
 Rule 1: pure: a journal's bytes in, a row out. A file that is not a journal has a row too.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The history of one job, from its journal: events, parties, times, and what could be undone.
 
 Rule 1: pure: a transcript in, events out. The terminal, the page and the table use the same events.

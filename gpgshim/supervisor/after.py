@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The work after a job is over: an alarm if a person must act, and the metrics.
 
 Rule 1: nothing waits for this work, and an error in it changes nothing: the outcome is on disk and

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One attempt at a job: its set-up, its start, and its clean-up.
 
 Rule 1: nothing is started before everything was checked that can be checked in advance.

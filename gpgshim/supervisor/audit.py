@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The data on a client and its files: what the journal records before a signature can be made.
 
 Rule 1: the data comes from the kernel, not from the client: /proc, by the process id of the socket.

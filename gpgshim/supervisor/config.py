@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The settings, from two TOML files and the command line.
 
 Rule 1: without a file nothing is parsed; the only cost is one look for each of the two files.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The steps after a job's outcome was printed: alarm, metrics, fixture, pruning.
 
 Rule 1: nothing here changes the outcome or an exit status. An error is one line on stderr.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the files that are to be signed, in a separate process.
 
 Rule 1: a file system may never answer: a stopped FUSE daemon, a lost server. A process that waits

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The directories of attempts that are over: how long they stay, and what remains of them.
 
 While a process of the job lives, its PATH leads to JOB/bin. No check of other processes can prove

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Gets the option table from the gpg that the job will run.
 
 Rule 1: that gpg prints its own table. If it cannot, a shipped table for the same version is used.

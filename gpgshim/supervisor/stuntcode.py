@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The compiled code of the stunts: one file for each, and the prelude that CPython runs first.
 
 Rule 1: a stunt's file holds every module that the stunt's own module imports when it is loaded,

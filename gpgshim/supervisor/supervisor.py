@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The supervisor: it serves one attempt of one job, and performs the effects of its gate.
 
 Rule 1: it decides nothing. Events go through gate.STEPS, and it performs the effects in order.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The wall: for every name of a job's stunts, a program that only refuses.
 
 A shell that cannot execute a program continues along PATH: dash, busybox sh, zsh and Python's

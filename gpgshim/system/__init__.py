@@ -1,1 +1,3 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The operating system: paths, descriptors, errors, log lines, what can be executed."""

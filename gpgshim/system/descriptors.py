@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """File descriptors: complete writes, and the owner of a descriptor.
 
 Rule 1: a short write is no error, and is continued.

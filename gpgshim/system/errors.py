@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The errors that end our programs, one class for each cause, with its exit status (sysexits).
 
 Rule 1: an error says what was seen, and where. What is therefore true of the job, and what the user

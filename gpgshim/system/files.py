@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Writes a file so that a reader finds the old content or the new one, also after a crash.
 
 Rule 1: the new content is on disk before it has the file's name. The name is on disk at the end.

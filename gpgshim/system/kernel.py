@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Linux system calls that Python does not have: prctl(2) and signalfd(2).
 
 Rule 1: ctypes takes milliseconds to load, so only a program that starts a job imports this module.

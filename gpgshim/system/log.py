@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Log messages on stderr: one complete line, or two with a hint, in one write.
 
 Rule 1: a message is lost if it cannot be written. A failed write neither delays nor ends anything.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The locations of journals, jobs' directories and the real programs, and checks of them.
 
 Rule 1: a path that another user controls, or could replace at any component, is refused. check_path

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Processes of our own that do work beside the job.
 
 Rule 1: such a process holds nothing of our caller: no pipe with a waiting reader, no lock, no

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Checks whether a program can be executed, before anything depends on it and without running it.
 
 Rule 1: the check follows execve(2) as posix_spawn(3) calls it: a file without a `#!` line is not

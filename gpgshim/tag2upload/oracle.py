@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Examines a machine as a tag2upload oracle: the environment of oracled, and the programs it runs.
 
 Rule 1: nothing is changed, started or queried over a network. The only programs that run are

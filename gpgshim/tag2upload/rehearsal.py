@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A rehearsal: does the installed dgit-repos-server report `retriable` if dgit exits 75?
 
 Rule 1: the installed dgit-repos-server runs, called as tag2upload-oracled calls it. The builder,

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The stunt dgit-repos-server: it supervises one tag2upload job, and oracled starts it.
 
 Rule 1: the real program's arguments, directory, environment and stderr are unchanged. Its stdin and

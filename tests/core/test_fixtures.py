@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does today's gate do what the recorded jobs say: the core alone, and the whole over real sockets?
 
 The same file drives both. Over sockets its input lines are made to happen: `$` starts a real stunt

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Are the journals of earlier versions read as the same records, and shown as they were?"""
 
 from __future__ import annotations

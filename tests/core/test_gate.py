@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does every history of events keep the promises, whatever crashes or fails on the way?
 
 The gate's table is walked whole: from every world that can be reached, every event, with every

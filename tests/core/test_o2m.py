@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is there exactly one yes in what a manager can say, and does it hear nothing but the truth?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do words and texts come back from one printable line, and is anything else refused?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does each kind of record come back from its line, and is a line that is none refused?"""
 
 from __future__ import annotations

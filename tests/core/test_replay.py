@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a replay see what today's gate would have done otherwise, reports to a manager included?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the journal's format give back what was written, and refuse what was not?"""
 
 from __future__ import annotations

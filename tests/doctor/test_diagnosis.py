@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does each diagnosis give the right finding, on both sides of each limit?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does an error of one check become a finding, and can some checks run without the others?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is each call that a real program makes of gpg taken for what it is, by each table?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Would a person who wonders why a call was gated see it at a glance?"""
 
 from __future__ import annotations

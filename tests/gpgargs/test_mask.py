@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is each secret in a command line masked, and is the line read as before?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is what the journal says there, and nothing else, when the disk does not do as it is told?
 
 The journal by itself; what a whole job does when its journal fails is in test_faults.

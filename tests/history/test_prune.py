@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Are old journals removed, and only those that nobody has to look at?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does `gpgshim status` see every job that is under way, and few of those that are not?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How do many runs share one session, and the machine? All are started at once, a few at a time."""
 
 from __future__ import annotations

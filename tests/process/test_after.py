@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is a person called when one is needed, and is nobody held up by that?
 
 Real jobs and a real alarm command, which writes down what it was given.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the journal say who asks, and for which bytes, and does finding that out stay short?
 
 The asker is the test itself: what /proc says of it is known.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a clock that jumps, or a supervisor that was stopped, change what is true of a job?"""
 
 from __future__ import annotations

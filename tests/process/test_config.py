@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do the settings come from where they should, and is a wrong one an error that helps?"""
 
 from __future__ import annotations

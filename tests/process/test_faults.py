@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """When the disk fails at any point of a job, is what is said what the journal says?
 
 Promises 1, 2 and 5. The supervisor is a fork of the test, so that os.write and os.fsync can fail

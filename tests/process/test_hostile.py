@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What becomes of a job in a hostile place: mad peers, directories of others, no gpg, odd names?
 
 Each gets a refusal in one line, or delays nobody; nothing is signed, and no traceback is shown.

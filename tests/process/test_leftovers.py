@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does anything of a job live on when the tests that started it are cut off?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is what we say one line, and does the system's journal learn how much it matters?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is nothing granted, and nothing called retriable, where an attempt's journal lost its name?
 
 Promises 1 and 2. The job itself takes the journal away, and perhaps another attempt takes the

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is the manager's double a manager? A kinder one would hide faults, the oracle's and ours."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a gate that only looks on hold nothing, refuse nothing and claim nothing, and still see all?
 
 `--observe`, with real processes. What it writes down is replayed when a test is over, as ever.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Who else could replace what stands at a path of ours, and is that path then refused?
 
 Each test makes the directories, links and owners in question for real. Another user is user id

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """`--commit ask`: is a person shown what is about to be signed, and is only `yes' a yes?
 
 Each job has a terminal of its own, as a person would: a pty whose other end is the test's.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Are production's journals replayed as they are, and is a recorded run one more fixture?
 
 `gpgshim replay` and `run --record`, with real processes. What was recorded is played over real

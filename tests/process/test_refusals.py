@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the outcome's line say why a gpg was refused, where its caller swallows what it says?"""
 
 from __future__ import annotations

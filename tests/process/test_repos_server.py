@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the stunt dgit-repos-server hold every conversation with the manager as it should?
 
 The manager is the test, at the other end of two real pipes. dgit-repos-server's stand-in is a shell

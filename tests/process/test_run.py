@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What does `gpgshim run` say of a job, and is it what its journal says?
 
 Promises 1, 2, 3 and 5, with real processes and real sockets. The gpg of these jobs is a stand-in

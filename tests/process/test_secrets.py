@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a passphrase, or a control character, ever get into what is kept or shown?"""
 
 from __future__ import annotations

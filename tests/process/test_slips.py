@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a slip on the command line end in one line that says what was seen, and what is true?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a file that cannot be read delay only its own question, and only for a while?
 
 The file is on a real file system that does not answer: whoever reads it is in an uninterruptible

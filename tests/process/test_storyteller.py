@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does `gpgshim show` find the journal that is meant, and tell a job that is still under way?"""
 
 from __future__ import annotations

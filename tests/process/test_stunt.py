@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How does the stunt gpg say no, and what is lost when it does?
 
 Promise 6: one line on stderr, a FAILURE line where gpg's caller asked for a status, exit status 2;

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the supervisor serve a job that it did not start, until somebody ends it?
 
 `gpgshim supervise`, in the manner of ssh-agent, and `gpgshim close`, with real processes.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How long do a job's stunts stay, and what is left of them?
 
 What a process shows in /proc as its environment, it can overwrite. So nobody can tell for certain

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do questions that come at once share one sync of the disk, and does it come before every answer?
 
 The supervisor's loop runs in the test itself, with real sockets and a real journal.

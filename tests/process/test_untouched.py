@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is the real gpg that a stunt becomes the one that its caller would have had without it?
 
 Promise 4. The real gpg here is /bin/sh, called as `gpg -c SNIPPET`: to gpg that is --symmetric,

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a job's gpg refuse where its stunt cannot be executed, instead of being stepped over?
 
 Shells go on along PATH after an error of execve(2). Behind the stunts stands the wall.

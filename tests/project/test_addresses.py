@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do pyproject.toml and Debian's files name the same authors, licence and addresses?"""
 
 from __future__ import annotations

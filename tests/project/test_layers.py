@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do the two import trees meet only in the wire format, and does the stunt stay light?"""
 
 from __future__ import annotations

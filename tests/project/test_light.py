@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is a supervisor light enough for every job to have one: in what it loads, and in memory?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is each file there that a document names or links to, and each name of the code?"""
 
 from __future__ import annotations

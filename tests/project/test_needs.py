@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is one list of packages what everything asks for, and is a missing package said in one line?
 
 dpkg-query and apt-get are stand-ins: what is installed on this machine stays as it is.

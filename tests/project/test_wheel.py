@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do wheel and sdist have all that gpgshim needs, and does the wheel put no `gpg` into a bin?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is a job's outcome true, wherever one of us is stopped, and whichever of our calls fails?
 
 A small part of `make crash`, by a seed that is printed; and the proof that it can fail.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does an environment that is made to mislead change a verdict, or reach gpg through us?
 
 The supervisor's side; what the stunt leaves alone is in test_untouched. `gpgshim run` is started in

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do a few thousand odd inputs, over true sockets too, get no more than a no?
 
 The million is `make fuzz`.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is the model clean on what ships, and does it notice when that is spoilt?
 
 All of it is `python -m tools.model`; here is as much as CI has time for.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is the page of a job readable in a real browser: on a telephone, on paper, without colour?
 
 Where there is no chromium this is skipped, but not in CI, which installs one.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do the Debian roots have one list, and does a root that cannot be used say why?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a real upload under the gate do what the demo says, and would the demo notice if not?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """When does the stunt dgit say 75, and is it otherwise what dgit was?
 
 A stand-in for the real dgit does what the test's script says, with the stunt gpg first on its PATH.

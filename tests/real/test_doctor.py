@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does gpgshim doctor find the faults of a machine, without changing it?
 
 A machine is a home and a PATH with one fault each; the programs on it are the real ones.

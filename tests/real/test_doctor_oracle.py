@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does gpgshim doctor find the faults of an oracle, and none in a good one?
 
 The programs are Debian's, in the root that GPGSHIM_ROOT names, and oracled runs:

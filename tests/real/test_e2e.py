@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do Debian's own tag2upload programs do with us, and without us, what the scenarios say?
 
 Rule 1: a row's two runs are compared with the row; a gated run must keep the promises besides, and

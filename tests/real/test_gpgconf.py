@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the stunt gpgconf name the stunt gpg wherever gpgconf names gpg, and change nothing else?
 
 What gpgme does with it is in test_uses: reprepro signs through gpgme.

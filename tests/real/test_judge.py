@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the real gpg do what argv says, on command lines that nobody has thought of?
 
 `make judge SEED=… N=…` tries as many as one likes. Here: a few, always the same, on this machine's

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do explain, classify, replay, doctor and the stunt read gpg's conf files alike, and in time?"""
 
 from __future__ import annotations

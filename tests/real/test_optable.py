@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is the option table that of the very gpg that will be run, and is a kept one to be trusted?"""
 
 from __future__ import annotations

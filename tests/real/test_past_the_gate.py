@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What does the outcome say of a program that signs without meeting the gate?
 
 Each row is a program that does not use the job's PATH, run for real. It signs although nobody said

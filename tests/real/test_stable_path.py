@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Has a named job's gpg one path in all attempts, which refuses between them and for orphans?
 
 cmake's find_program and autoconf keep gpg's absolute path in a build tree. It has to be the gate of

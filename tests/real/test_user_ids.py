@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is a job served whose libc reports another user id than the kernel does?
 
 Under fakeroot and proot -0, geteuid(2) and stat(2) report root. The gate compares the user ids of

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Other uses than tag2upload: is the gate reached by the programs that people sign with?
 
 Each is the real one, with the real gpg and a key of its own. Each is run twice: refused, it must

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is a wrapper as the real gpg, or a gpg that is replaced while a job runs, gated as gpg is?"""
 
 from __future__ import annotations

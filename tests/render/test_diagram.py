@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Do the shapes of a diagram lie where the times and the parties of a job put them?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is the page of a job whole, its own, and safe, whatever words are in the journal?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the time scale of a diagram have round ticks with a unit, and place each time?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the sequence diagram of a job have the strips of its events, in their order?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is each shape printed as SVG, with its text escaped and a look that the style sheet has?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is a failure called final only where something says that it is?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Are jobs counted once each, for what they were, and can Prometheus read it?"""
 
 from __future__ import annotations

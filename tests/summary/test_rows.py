@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does a job's one line say what it must, and call a person only where one is needed?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the story of a job say, at each moment, no more than its journal so far is a proof of?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A real browser, driven through its own debugging pipe: what does a page look like in it?
 
 Rule 1: only chromium and two pipes; the protocol is Chrome's (DevTools Protocol), JSON and a NUL.

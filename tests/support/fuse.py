@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A file system that answers when a test lets it: one file, served by this process.
 
 It speaks the kernel's FUSE protocol (include/uapi/linux/fuse.h) over /dev/fuse by itself, so that

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Journals as texts, and a reader for the pages that are made from them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What does a test need to run gpgshim for real, and leave nothing behind?"""
 
 from __future__ import annotations

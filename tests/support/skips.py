@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How does a test say that it cannot run here, and what would run it?
 
 Rule 1: a reason ends with a command, because the end of a test run lists what was skipped.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Runs code of ours step by step: a step ends before each system call.
 
 Rule 1: nothing is replaced. The interpreter itself says that a function of `posix` is called next.

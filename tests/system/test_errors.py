@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does every error have one exit status, and one text: what was seen, what follows, a hint?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Is a file that we replace old or new, at every moment and after every error?"""
 
 from __future__ import annotations

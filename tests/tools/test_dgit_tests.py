@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does the table of dgit's own tests say what they did, and hold what it promises?"""
 
 from __future__ import annotations

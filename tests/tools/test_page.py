@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does TAG2UPLOAD.md show what the scenarios and the recorded journals say?
 
 The table is made from reports that are not kept; this holds it to what is.

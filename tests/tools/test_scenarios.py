@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Would the checks of `make e2e` see what they are there to see?"""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Does every promise hold wherever one of us is stopped, and whichever call fails?
 
     python -m tools.crash [--process NAME] [--fail] [--every] [--spoil NAME|all]

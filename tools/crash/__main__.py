@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the points, runs them on all cores, and prints the counts. See the package's docstring."""
 
 from __future__ import annotations

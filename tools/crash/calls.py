@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """x86-64's system calls, as far as we make any: what they do to the world, and how they can fail.
 
 Rule 1: a call is private if nobody but its process could tell whether it was made, once the process

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Faults to be put into a copy of the code, each with the points that have to find it.
 
 Rule 1: a spoil is one place, changed as somebody might change it by mistake.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Runs a program and all that comes of it under ptrace(2), and stops one process at one call.
 
 Rule 1: a call is met before it has happened. What is killed there has not made it, and has made

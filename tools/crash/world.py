@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One whole job in a world of its own: real sockets, pipes, files and processes of ours, and
 stand-ins for what is not ours. And what must be true of it afterwards, whatever was done to it.
 

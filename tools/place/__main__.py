@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m tools.place [--write] [NAME…]`: run the job in every place, or in some; or write the
 table into SECURITY.md.
 """

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Calls gpg as a program would: `caller.py CALLER ROOT [near|edge]`; then with long arguments.
 
 It runs in a place, so it needs nothing but the standard library. With `near` it calls gpg several

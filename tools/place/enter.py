@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What makes a place of a world: file systems, owners, and what happens while the job runs.
 
 Rule 1: each undoes what it did, and nothing else, when its `with` ends.

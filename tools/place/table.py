@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The places in which a job can run, and what then is true: the table of SECURITY.md.
 
 Rule 1: each place has an expectation for both columns; the default is the ordinary one.

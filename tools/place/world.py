@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One signing job in one place: the files that it needs, its run, and what is true afterwards.
 
 Rule 1: the log of gpg-agent says whether a signature was made, and the journal on disk says whether

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """An archive on loopback that fails when it is told to.
 
 1. What it says of a package it has read, at that very query, from the real .dsc files in its pool.

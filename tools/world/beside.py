@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One scenario without us and with us: the two conversations with the manager, side by side.
 
 `python -m tools.world.beside [SCENARIO]`; by default the archive fails once, in an early query.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A job under Debian's own tag2upload-oracled.service, with `systemd --user`, as we are deployed.
 
 `python -m tools.world.deployed [SCENARIO]`, as root: plays it in the root that

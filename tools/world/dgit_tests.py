@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Runs dgit's own tests in a Debian root, plain and under the gate, side by side.
 
 `python -m tools.world.dgit_tests [TEST…]` runs them in the root that GPGSHIM_ROOT names, and writes

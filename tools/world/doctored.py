@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A correctly deployed oracle, and oracles with one fault each, for gpgshim doctor.
 
 1. The programs are Debian's own, in a Debian root; oracled runs, with workers that find no builder.

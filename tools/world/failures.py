@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Has each text of failures.ROWS said by a program that says it, and writes down what it said.
 
 1. The programs are Debian's, in the root that GPGSHIM_ROOT names, and what fails there fails: a

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A git forge on loopback, in Salsa's place: bare repositories over HTTP, failing when told to.
 
 1. It serves files (git's `dumb' protocol); what is in a repository, git alone has put there.

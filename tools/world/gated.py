@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A gated upload in that world, and what it did there.
 
 1. gpgshim is run as a person would run it, and asked nothing but what it wrote down.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The tag2upload manager's double: o2m version 9 over a Unix socket, well-behaved or not.
 
 1. What to answer is a row of STEPS; the rest only carries lines. A miss is the oracle's fault.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Play one scenario for real, inside a Debian root, and write down what became of it.
 
 1. Nothing here judges: a report says what happened; tests/real/test_e2e.py knows what should have.

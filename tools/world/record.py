@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Records the transcripts in fixtures/tag2upload: the journals of real gated runs in a root.
 
 `python -m tools.world.record DIRECTORY [SCENARIO…]`, where DIRECTORY is what GPGSHIM_E2E_REPORTS

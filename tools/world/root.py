@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """From outside a Debian root: find it, see whether it can be used, and play a scenario in it.
 
 `debroot` has the table of the roots. GPGSHIM_ROOT names the one that is used (default:

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The scenarios of a tag2upload job, each a row, and what comes of it without us and with us.
 
 1. A row is data: what is wrong with the world, where the job is waited for, what is done there.

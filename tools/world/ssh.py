@@ -1,4 +1,6 @@
 #!/usr/bin/python3 -IS
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """ssh, as far as tag2upload uses it: another host is another home on this machine.
 
 1. The remote command is no child of ours. The door starts it, as a remote sshd would, so that

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The table of what comes of each scenario, from the reports of real runs: Markdown.
 
 `python -m tools.world.table DIRECTORY` writes it into TAG2UPLOAD.md, between the two lines that say

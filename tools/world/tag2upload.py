@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a tag2upload job needs around Debian's own programs, in one disposable directory.
 
 1. The programs are the installed ones. What is made here stands where a host, a person or the

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One upload's world, in one temporary directory: all that `dgit rpush-source` needs, and no more.
 
 1. dgit, debsign, gpg, git and dput are real. `ssh` is not: it runs the builder's side here.

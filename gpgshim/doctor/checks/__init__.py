@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of `gpgshim doctor`, one module for each group.
 
 Rule 1: a check is a constant of its module, a Check: its name, the facts that it gathers, and its

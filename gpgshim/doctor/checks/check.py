@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The parts of a check: how it gathers facts, and how it diagnoses them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of Debian's tools that prepare and sign an upload."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The machine that the checks examine, as a protocol, and the facts that it returns.
 
 Rule 1: Machine is the only way from a check to the machine. gpgshim.doctor.machine implements it.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The finding of a check: what was found, and what to do about it.
 
 Rule 1: MEND is for a fault that breaks one of our guarantees here, or makes a job fail: a signature

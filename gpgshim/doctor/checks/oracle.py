@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of gpgshim's deployment on tag2upload's oracle."""
 
 from __future__ import annotations

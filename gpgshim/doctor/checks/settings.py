@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The check of gpgshim's settings, and of the programs, sockets and files that they name."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of login shells, sudo and sandboxes: they set PATH, or hide directories."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of stunts on PATH, and of a trial job."""
 
 from __future__ import annotations
