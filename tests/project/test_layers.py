@@ -265,6 +265,7 @@ def test_what_a_stunt_loads(job: Path, stunt: str, expected: dict[str, str]) -> 
     assert ready.keys() - empty.keys() == expected.keys()
 
 
+@pytest.mark.starts
 @pytest.mark.parametrize("stunt", ["gpg", "dgit"])
 def test_what_a_request_loads(job: Path, stunt: str) -> None:
     ready = loaded_by(job, stunt, "pass")

@@ -11,9 +11,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
 import gpgshim
 
 CHECKOUT = Path(__file__).parents[2]
+pytestmark = pytest.mark.starts
 
 
 def files_of_the_package() -> set[str]:
