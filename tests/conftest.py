@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What do the tests share? A key for the session, and a world of its own for each test."""
+"""The fixtures of all tests: a key for the session, and a scratch directory for each test."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def pytest_configure() -> None:
     )
     hypothesis.settings.load_profile("busy")
     sys.addaudithook(refuse_to_start)
-    # A shell's `&` and nohup(1) have these ignored, and so would all that the tests start.
+    # A shell's `&` and nohup(1) ignore these signals, and all processes of the tests inherit that.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             ours = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
@@ -97,7 +97,7 @@ def session() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def key(session: Path) -> Iterator[Key]:
-    """A signing key, and an agent that notes every signature it is asked for."""
+    """A signing key, and an agent that records each request for a signature."""
     home = session / "gnupg"
     home.mkdir(0o700)
     (home / "gpg-agent.conf").write_text(f"debug ipc\nlog-file {home}/agent.log\n")

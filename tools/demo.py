@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gate on a real upload, twice: one that fails before it signs anything, and the same again.
+"""A real upload under the gate: it fails before it signs, and is then tried again.
 
-1. What is shown with a mark is a claim, checked in the world; one that is not true: exit status 1.
-2. Between dgit and gpg nothing is faked; the archive, the manager and `ssh` round them are ours.
-3. When it is over, what it started is gone and nothing else has changed: claims like the others.
+1. Each line with a mark is a claim, which is checked. If a claim is not true, the exit status is 1.
+2. dgit, gpg and the programs between them are real. Archive, manager and `ssh` are stand-ins.
+3. At the end nothing that the demo started remains, and nothing else has changed. This is checked
+too.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def check_failure(attempt: Attempt) -> list[Claim]:
 
 
 def check_success(attempt: Attempt, world: World) -> list[Claim]:
-    """What must be true of the job that was tried again."""
+    """The claims about the job that was tried again."""
     told = verdict.judge(attempt.journal)
     grants = attempt.count("=", "go")
     words = [f"{line.sigil} {line.text.split()[0]}" for line in attempt.journal.lines if line.text]
@@ -110,7 +111,7 @@ def check_aftermath(root: Path, before: dict[str, object], after: dict[str, obje
 
 
 def photograph_home() -> dict[str, object]:
-    """All that a careless upload would leave traces in: path -> what would change."""
+    """The files in which a careless upload would leave traces: path -> size and time."""
     at_home = [".gnupg", ".gitconfig", ".config/git", ".dput.cf", ".devscripts", ".cache/dgit"]
     # Some programs ask the user database, whatever HOME says.
     homes = {Path.home()}
@@ -134,7 +135,7 @@ def photograph_home() -> dict[str, object]:
 
 
 class Page:
-    """What a newcomer sees; colour only where there is a terminal for it."""
+    """The output of the demo. It has colours only on a terminal."""
 
     def __init__(self, world: World) -> None:
         tty = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
@@ -156,7 +157,7 @@ class Page:
         return text
 
     def cut(self, text: str, width: int) -> str:
-        """The middle goes: what a command is stands first, and what it is about stands last."""
+        """Cut out the middle: a command begins with its name, and ends with its object."""
         if len(text) <= width:
             return text
         tail = width // 3

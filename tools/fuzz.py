@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Can any bytes at all make a program of ours lie, hang, grow, or show a traceback?
+"""Can any input make a program of ours report a falsehood, hang, grow, or show a traceback?
 
-`python -m tools.fuzz --n 1000000` tries so many inputs in all; a few thousand are tried in CI.
+`python -m tools.fuzz --n 1000000` tries a million inputs; CI tries some thousand.
 
-Rule 1: a target has one documented error, and any other exception is a failure. So is a yes.
-Rule 2: inputs come from hypothesis, mostly true ones spoilt, since bytes at random do not come far;
-from each of them come a few more, spoilt further by a random number generator that it seeds.
-Rule 3: limits are the kernel's: address space and processor time. What hangs or grows is killed.
+Rule 1: a target has one documented error. Any other exception is a failure, and so is a grant.
+Rule 2: hypothesis makes the inputs, mostly by damaging valid ones, because random bytes are refused
+early. Each input seeds a random number generator, which damages it further for a few more inputs.
+Rule 3: the kernel limits address space and processor time. It kills a process that hangs or grows.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ COMMAND_LINES = st.lists(
 )
 CONFS = st.sampled_from(["", "sign\n", "[if]\n", "batch\nstatus-fd 2\n"]) | st.text(max_size=40)
 
-#: Target -> (what it is given, how much of all inputs it gets: of 1000).
+#: Target -> (its kinds of input, its share of all inputs, in thousandths).
 TARGETS: dict[Callable[..., None], tuple[tuple[st.SearchStrategy[object], ...], int]] = {
     fuzz_wire: ((WORD,), 220),
     fuzz_o2m: (
@@ -244,7 +244,7 @@ class Never:
         raise OSError(111, "there is nobody")
 
     def ask(self, question: Sequence[str]) -> None:
-        raise AssertionError("it was asked without having been reached")
+        raise AssertionError("it was asked, but not reached before")
 
     def fileno(self) -> int:
         return -1
@@ -342,19 +342,19 @@ def to_supervisor(count: int, root: Path, authority: Authority, may_grant: bool)
     return done
 
 
-#: What closes no gate: with a close among them, all that come after it would be refused.
+#: Lines that close no gate: after a close all later requests would be refused.
 QUESTIONS = spoilt(
     b"gpgshim/1 sign\n", b"gpgshim/1 unknown-command\n", b"gpgshim/1 give-up\n"
 ).filter(lambda data: b"close" not in data and b"end" not in data)
 
 
 def to_supervisor_that_cannot(count: int, root: Path) -> int:
-    """Nobody says go-ahead: nothing is granted."""
+    """The authority never answers, so no request is granted."""
     return to_supervisor(count, root, Never(), may_grant=False)
 
 
 def to_supervisor_that_may(count: int, root: Path) -> int:
-    """Go-ahead is said at once: a whole question is granted, and nothing else."""
+    """The authority answers go-ahead at once: only a complete request is granted."""
     return to_supervisor(count, root, Nobody(), may_grant=True)
 
 
@@ -395,7 +395,7 @@ def to_manager(count: int, root: Path) -> int:
 
 
 class Answers:
-    """A supervisor that sends whatever bytes it is given, for a real stunt's ask()."""
+    """A supervisor that sends given bytes as the answer to a real stunt's ask()."""
 
     def __init__(self, root: Path) -> None:
         self.listener = socket.socket(socket.AF_UNIX)
@@ -424,7 +424,7 @@ class Answers:
 
 
 def to_stunts(count: int, root: Path) -> int:
-    """So many answers to a stunt: what is no go is not taken for one."""
+    """Send `count` answers to a stunt. Only `go` may count as a grant."""
     supervisor = Answers(root)
     done = 0
 
@@ -448,7 +448,7 @@ def to_stunts(count: int, root: Path) -> int:
 
 GO = [b"gpgshim/1", b"go"]
 
-#: What runs for real, over sockets and pipes -> how much of all inputs it gets: of 1000.
+#: Targets with real processes, sockets and pipes -> their share of all inputs, in thousandths.
 REAL: dict[Callable[[int, Path], int], int] = {
     to_supervisor_that_cannot: 30,
     to_supervisor_that_may: 10,
@@ -458,7 +458,7 @@ REAL: dict[Callable[[int, Path], int], int] = {
 
 
 def limit(count: int) -> None:
-    """What hangs or grows without bound is killed by the kernel."""
+    """Have the kernel kill this process if it hangs or grows without bound."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     seconds = int(120 + count * SECONDS_AN_INPUT)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The judge: runs the real gpg on generated command lines and compares what it did with argv.
+"""The judge: runs the real gpg on generated command lines and compares it with our reading.
 
 Rule 1: gpg-agent's own log decides: a signature is a PKSIGN that the agent answered. Exit codes
 prove nothing.
-Rule 2: a case is its seed and its number: they give the same words, files and environment again.
-Rule 3: "sign" without a signature is excused only by a message of gpg's that argv cannot foresee
-(no such file, no such key, nobody to ask); what argv can see (usage, conflict, an option that is
-none) is never an excuse.
+Rule 2: the seed and the number of a case determine its words, files and environment.
+Rule 3: if our reading says "sign" and gpg makes no signature, this is excused only by a message of
+gpg that cannot be foreseen (no such file, no such key, no pinentry). A fault that the command
+line itself shows (usage, conflict, unknown option) is no excuse.
 
     python -m tools.judge --seed 1 --n 2000 [--gpg PATH] [--root DIR]
 
@@ -49,7 +49,7 @@ SYSTEM = "SYSTEM"  #: in Case.files: the global conf file
 
 
 class Case(NamedTuple):
-    """One command line and all that it is run with. `files`: name in HOME, or SYSTEM -> text."""
+    """A command line and its surroundings. `files`: name in HOME, or SYSTEM -> text."""
 
     words: list[str]
     environ: dict[str, str]
@@ -307,7 +307,7 @@ def conf_file(dice: random.Random, system: bool, damaged: bool) -> str:
 def case(seed: int, number: int, rows: list[optiontable.Row], version: str, system: bool) -> Case:
     """The case with this number; `system`: there may be an /etc/gnupg/gpg.conf."""
     dice = random.Random(f"{seed}/{number}")
-    plain = dice.random() < 0.15  # a plain command line, and all that it does is in the files
+    plain = dice.random() < 0.15  # a plain command line; the files have the options
     words = dice.choice(CONF_CALLS) if plain else command_line(dice, rows)
     suffix = dice.choice(("", "", "", "", "-2", "-2.2", "-2.4", f"-{version}"))
     places = [f".gnupg/gpg.conf{suffix}", "c.conf", "b/gpg.conf", SYSTEM]
@@ -364,7 +364,7 @@ LOGS = ("log-file", "logger-file")
 
 
 class Trial(NamedTuple):
-    """What gpg did: made a signature; its exit status; what it said, wherever it was told to."""
+    """The result of gpg: whether it signed, its exit status, and its messages."""
 
     signed: bool
     status: int | str
@@ -484,7 +484,7 @@ class Court:
         return next(line.split(":")[9] for line in printed.splitlines() if line.startswith("fpr"))
 
     def state(self, ring: Path) -> dict[str, tuple[int, int, int]]:
-        """What tells whether a case has changed this homedir."""
+        """The state of a homedir: if it differs, a case has changed the homedir."""
         found = {}
         for folder in (ring, ring / "private-keys-v1.d"):
             with contextlib.suppress(FileNotFoundError):
@@ -590,7 +590,7 @@ class Court:
 
 
 def find(reading: decision.Reading, trial: Trial) -> str:
-    """What a case shows: `signed` and `passed` agree, DISAGREE does not, the rest is excused."""
+    """The result of a case: `signed` and `passed` agree, DISAGREE does not, others are excused."""
     asked = reading.verdict == decision.SIGN
     if asked == trial.signed:
         return "signed" if asked else "passed"

@@ -1,46 +1,47 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does every interleaving of all that takes part in a job keep the promises, crashes included?
+"""Does every order of events of all processes of a job keep the promises, with crashes?
 
-A small explicit-state checker. Run it: `python -m tools.model`.
+This is a small explicit-state model checker. Run it: `python -m tools.model`.
 
-Rule 1: it decides nothing. Gate, outcomes, replies and verdicts are gate.STEPS, gate.OUTCOMES,
-o2m.REPLIES, o2m.amount_to, o2m.reply_lines, gate.exit_status and verdict.judge_bytes: the ones that
-ship. What is written here is the world round them, and the shell's order of things (Supervisor's
-and repos_server's), each instruction between which something can die being a transition.
-Rule 2: the promises are put as facts of the world (the manager may have heard; a gpg may sign;
-these bytes survive), never as states of the gate, so that a spoilt table cannot spoil its judge.
-Rule 3: no sampling. All states are visited; a state is a tuple, and seen once.
+Rule 1: the model decides nothing. Gate, outcomes, replies and verdicts come from the shipped code:
+gate.STEPS, gate.OUTCOMES, o2m.REPLIES, o2m.amount_to, o2m.reply_lines, gate.exit_status and
+verdict.judge_bytes. The model has the world around them, and the order of the supervisor's and
+repos_server's actions. Each action before which a process can die is a transition.
+Rule 2: the promises are facts of the world (the manager may have received the request; a gpg may
+sign; these bytes survive), never states of the gate. So a spoilt table cannot spoil its check.
+Rule 3: nothing is sampled. All states are visited; a state is a tuple, and is visited once.
 
-Who takes part: three stunts (or fewer: one need never ask), supervisor, its keeper, dgit with its
-stunt, dgit-repos-server, manager, the disk, and an orphan of the attempt before.
+The parties are: up to three stunts, supervisor, its watchdog (keeper), dgit with its stunt,
+dgit-repos-server, manager, the disk, and an orphan of the attempt before.
 
-What is left out, and why no history is lost by it:
+These simplifications lose no possible sequence of events:
 
-- Stunts in the same state are the same to every table and promise, so a world holds how many there
-  are of each kind, not which (symmetry).
-- A stunt is one that may yet be heard, waits, or is done with. When it was called, and when its
-  question was sent, nobody can see: it is heard at any moment at which somebody listens, whether or
-  not the job still runs by then. That is more than can happen, and never less. A gpg that was
-  granted may have signed from then on (`granted` is a fact, and stays); its end changes nothing.
-- What a killed supervisor leaves is a question about the state in which it was killed, and is asked
-  there: nothing that happens afterwards changes a line, a fact or what was told. So all worlds in
-  which it is gone are one.
-- Once all that is left is to settle and to tell, what nobody reads any more is forgotten (`tidy`).
-- The orphan of the attempt before touches nothing of this one, and nothing of this one touches it:
-  its states and the others' are a product. It is walked beside the small worlds, and left out of
-  the largest.
+- Stunts in the same state are equal for every table and promise, so a world has the number of
+  stunts in each state, not their identities (symmetry).
+- A stunt has not been heard yet, waits, or is finished. The time of its start and of its request
+  cannot be seen, so its request can arrive whenever the supervisor listens, also after the end of
+  the job. The model allows more than can happen, and never less. A granted gpg may have signed at
+  any later time (`granted` is a fact that stays), so its end changes nothing.
+- The result of a supervisor's death depends only on the state in which it died, and is checked
+  there: no later event changes a line, a fact or a message. So all worlds without a supervisor
+  are one world.
+- When only the outcome is still to be settled and reported, data that no process reads any more
+  are removed (`tidy`).
+- The orphan of the attempt before and this attempt do not affect each other, so their states form
+  a product. The orphan is part of the small worlds, and not of the largest.
 
-The disk keeps what was synced, any part of what was written after that, and half a line. That is
-not one more transition but a question about every state: `images` are the journals that a crash of
-the machine can leave there, and each of them has to tell the truth.
+The disk keeps all synced bytes, any part of the bytes written later, and half a line. This is no
+transition but a check of every state: `images` are the journals that a crash of the machine can
+leave, and each of them must give a true outcome.
 
-The orphan of the attempt before has the private directory of that attempt first on its PATH. So it
-asks there: a closed gate, or no gate. It is never one of the askers of this attempt. What that
-directory is worth is shown by a spoilt shell (`SPOILT`) in which both attempts share one.
+The orphan of the attempt before has that attempt's directory first on its PATH. So it sends its
+request there: to a closed gate, or to no gate. It is never a client of this attempt. A spoilt shell
+(`SPOILT`), in which both attempts share one directory, shows that this is necessary.
 
-What ships is then spoilt, one thing at a time (`mutants`), and each has to be noticed: by a promise
-here, or by a test that is named (`NAMED`). What cannot be noticed is in `EQUIVALENT`, with why.
+At last the product is spoilt in one place at a time (`mutants`). Each mutant must be found by a
+promise here, or by a named test (`NAMED`). Mutants that change no behaviour are in `EQUIVALENT`,
+with the reason.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Setting(NamedTuple):
 
     face: str
     stunts: int
-    stray: int = 0  # so many events that nobody expects: a shell that gives the gate nonsense
+    stray: int = 0  # number of events that cannot happen, as from a faulty shell
     orphan: bool = True
     spoilt: str = ""  # the rule of SPOILT that the shell breaks
     disk: bool = True  # whether the disk can refuse; see ALONE
@@ -121,7 +122,7 @@ class World(NamedTuple):
     synced: int = 1
     torn: bool = False  # half a line that could not be taken back
     broken: bool = False  # nothing more is written
-    # Everybody else.
+    # The other parties.
     stunts: str = ""  # a letter each, sorted
     job: str = "-"  # dgit and its stunt, or the command of `run`
     drs: str = "r"
@@ -130,22 +131,22 @@ class World(NamedTuple):
     keeper: bool = True
     orphan: str = "-"
     stray: int = 0
-    # Facts, which nobody in the world can read.
+    # Facts that no party can read.
     wrote: str = (
         ""  # what d-r-s did say, or "nothing", or "half" of a report, or one that it belies
     )
     reached: bool = False
     heard: bool = False  # the authority may have heard the request
-    yes: bool = False  # it was asked, and said go-ahead
-    denied: bool = False  # it was asked, and said no in so many words
-    no: bool = False  # it said anything else, or spoke when it was not asked
+    yes: bool = False  # it was asked, and answered go-ahead
+    denied: bool = False  # it was asked, and refused explicitly
+    no: bool = False  # it answered anything else, or sent a line without a request
     failed: bool = False  # an effect could not be performed
     closed: bool = False  # the gate was closed
-    granted: bool = False  # a stunt was told go
-    bypassed: bool = False  # the job says `uploaded`, and was granted nothing
-    deaf: bool = False  # the job was told no, and the manager will be told nothing
+    granted: bool = False  # a stunt got the answer go
+    bypassed: bool = False  # the job reports `uploaded`, and had no grant
+    deaf: bool = False  # a request was refused, and the manager will receive nothing
     said_75: bool = False
-    told: tuple[str, ...] = ()  # what the manager was sent
+    told: tuple[str, ...] = ()  # the lines that the manager received
     status: int = -1  # our own exit status
     said: str = ""  # the outcome that we said
 
@@ -190,7 +191,7 @@ HALF = b"+1.000 ! "
 
 
 def read_back(world: World) -> Verdict:
-    """What the supervisor, or anybody, reads while the machine is up."""
+    """The verdict of a journal that is read while the machine is up."""
     return verdict(world.lines, HALF if world.torn else b"")
 
 
@@ -229,7 +230,7 @@ def check(world: World) -> None:
         if garbage.outcome in NOTHING_DONE:
             raise Violation("2: a journal with NULs in it is called harmless")
         _imaged.add(key)
-    # A job that says `uploaded` after all is told of late: dgit had said its 75 before that.
+    # If a job reports `uploaded` later, the 75 of dgit does not count: it came before that.
     said_75 = world.said_75 and not world.bypassed
     if world.heard and (said_75 or world.status == TEMPFAIL or "retriable" in world.told):
         raise Violation("2: retriable was said, and the authority may have heard")
@@ -252,7 +253,7 @@ def check(world: World) -> None:
 
 
 def check_at_rest(world: World) -> None:
-    """What holds when the supervisor waits: the gate's word is true, and nobody waits in vain."""
+    """While the supervisor waits: the gate's state is true, and no stunt waits for ever."""
     if "w" in world.stunts and world.gate is not S.UNKNOWN:
         raise Violation("4: a stunt waits for what will not come")
     if world.gate in (S.UNKNOWN, S.LATE) and not world.asking:
@@ -276,7 +277,7 @@ def check_at_rest(world: World) -> None:
 
 
 def check_end(world: World) -> None:
-    """What holds when the supervisor has ended by itself: it said what the journal says."""
+    """After the supervisor has ended by itself: it reported the outcome of the journal."""
     now = read_back(world)
     if not world.said:
         return  # the disk did not take how the job ended: it exits 74 and says no outcome
@@ -284,8 +285,8 @@ def check_end(world: World) -> None:
         raise Violation("5: the journal says that the authority refused, and it did not")
     if world.said != now.outcome:
         raise Violation("5: the journal does not say what was said")
-    # Where the disk refused the outcome itself, what a crash leaves may lack how the job ended; it
-    # is then less than was said, and never more (see check).
+    # If the disk did not take the outcome, a crash may also lose the job's ending. The journal then
+    # claims less than was reported, and never more (see check).
     took = world.said in world.lines and not world.broken
     if took and any(seen.outcome != world.said for seen in images(world)):
         raise Violation("5: after a crash the journal does not say what was said")
@@ -328,7 +329,7 @@ def check_end(world: World) -> None:
 
 # --- the shell --------------------------------------------------------------------------------
 
-#: Where only the disk, the outcome and its hearers are looked at any more.
+#: From here on only the disk, the outcome and its receivers matter.
 ENDS = ("settle", "tell", "done")
 AFTER = ("answer",)  # what of `todo` is no effect, and stays when one fails
 
@@ -338,7 +339,7 @@ def turn(stunts: str, old: str, new: str) -> str:
     return "".join(sorted(stunts.replace(old, new, 1)))
 
 
-#: The rows of the tables that were looked at since somebody emptied this.
+#: The rows of the tables that were used since this set was emptied.
 _used: set[object] = set()
 
 
@@ -469,14 +470,13 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
 
 
 def tidy(world: World) -> World:
-    """The same world, less what nobody can read any more: fewer states, none of them lost.
+    """The same world without data that no party can read any more: fewer states, none of them lost.
 
-    A grant or a refusal where nobody waits does nothing. And once the supervisor is gone, all that
-    is left to happen is that the others see it: what it had in its memory, or was yet to be sent,
-    is nobody's.
+    A grant or a refusal without a waiting stunt does nothing. After the death of the supervisor the
+    other parties can only notice it: its memory and its unsent messages are lost.
     """
-    # Nobody is heard before all of `todo` is done: the first of its answers leaves nobody waiting.
-    # A no can still be the end of a d-r-s that lives: see refused.
+    # No input is read before all of `todo` is done; its first answer goes to all waiting stunts.
+    # A refusal can still end a d-r-s that lives: see refused.
     todo: tuple[str, ...] = ()
     idle = {F.GRANT, F.REFUSE} if "w" not in world.stunts else set()
     if world.drs == "r":
@@ -493,7 +493,7 @@ def tidy(world: World) -> World:
     if world.unknown_command and not todo:
         world = world._replace(unknown_command=False)
     if world.at == "gone":
-        # What was true when it died stays true, and was looked at then: see `check`.
+        # A fact at its death stays true, and was checked then: see `check`.
         return World(at="gone", drs="-", job="-", orphan=world.orphan)
     if world.at in ENDS:
         world = world._replace(
@@ -515,14 +515,14 @@ def answered(world: World, event: Event, said: bool = False) -> World:
     return step(world._replace(asking=False, answer=""), event)
 
 
-#: What a command's exit comes to, by what it was: see authority.Command.answer.
+#: The event for each exit of a command: see authority.Command.answer.
 ANSWERS = {"go": V.GO_AHEAD, "no": V.REFUSAL, "other": V.SILENCE}
 #: The manager's lines.
 LINES = {"go": o2m.GO_AHEAD, "other": b"protocol-violation what\n"}
 
 
 def event_of(answer: str, setting: Setting) -> Event:
-    """What the authority's answer is to the gate."""
+    """The gate's event for an answer of the authority."""
     in_o2m = setting.face == "drs" and answer in LINES
     return o2m.answer_to_commit(LINES[answer]) if in_o2m else ANSWERS[answer]
 
@@ -608,7 +608,7 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
         case "serve":
             yield from serve(world, setting)
         case "kill":
-            # kill_descendants. Who is started by hand after it is no descendant.
+            # kill_descendants. A process that a person starts later is no descendant.
             lives = setting.spoilt == "what is left of the job is not killed"
             yield world._replace(
                 stunts=none_waits(world.stunts),
@@ -700,7 +700,7 @@ def tell(world: World, setting: Setting) -> Iterator[World]:
 
 
 def moves(world: World, setting: Setting) -> Iterator[World]:
-    """All that can happen next.
+    """All possible next worlds.
 
     Stunts: i not heard yet, w waits, r done with. Job: - not started, r runs, c its stunt asks, k
     killed; else its exit status. d-r-s: r runs, e ended. Manager: i idle, h has the request, a has
@@ -753,7 +753,7 @@ def job_moves(world: World, setting: Setting) -> Iterator[World]:
             yield world._replace(job="c")
         yield world._replace(job="k")
     elif world.job == "c" and world.over:
-        yield world._replace(job="1")  # nobody answers it: it is not called retriable
+        yield world._replace(job="1")  # it gets no answer, so the job is not called retriable
     if world.drs == "r":
         yield from drs_moves(world)
 
@@ -894,8 +894,8 @@ def history(order: list[World], parents: array[int], at: int) -> tuple[str, ...]
 def longest_history(graph: Graph) -> int:
     """How many moves the longest history has. Violation where one goes on for ever.
 
-    In a graph without a cycle, in which only ends have no way on, every history ends, whoever is
-    slow, and whatever comes first.
+    In a graph without a cycle, in which only end states have no successor, every sequence of events
+    ends, whatever the order and the speed of the parties.
     """
     edges, begins = graph.edges, graph.begins
     count = len(graph.order)
@@ -1055,7 +1055,7 @@ def mutants_of_functions() -> Iterator[Mutant]:
         yield Mutant(f"CRASH is {outcome}", o2m, "CRASH", wrong)
 
 
-#: verdict's clauses: (function, as it is, as somebody might have written it).
+#: Clauses of verdict: (function, the clause, a wrong version of it).
 CLAUSES = (
     ("_last_state", "found != list(DURABLE[: len(found)])", "False"),
     ("_last_state", "found[-1]", "found[0]"),
@@ -1129,9 +1129,9 @@ def spoilt(mutant: Mutant) -> Iterator[None]:
 
 NOISE = r"STEPS.* with (SYNC|GRANT|REFUSE) as effect \d"
 STATUS = r"exit_status.*"
-#: What no promise forbids and a test does: (mutants, by name, the tests).
+#: Mutants that keep all promises, but that a test forbids: (their names, the tests).
 NAMED = (
-    # One sync more, or an answer to nobody: all stays true, and the test calls it noise.
+    # An additional sync, or an answer without a client: all stays true, but the test forbids it.
     (NOISE, "tests/core/test_gate.py::test_every_history_keeps_the_promises"),
     (STATUS, "tests/core/test_gate.py::test_75_is_retriable_and_nothing_else"),
     (r"MEANINGS.*|judge.*|ending_of.*|_last_.*", "tests/core/test_verdict.py"),
@@ -1157,7 +1157,7 @@ EQUIVALENT = (
 
 
 class Graphs(NamedTuple):
-    """What a mutant is judged in: `rows` those whose row is known, `others` the others."""
+    """The graphs for a mutant: `rows` if its row is known, otherwise `others`."""
 
     rows: tuple[Graph, ...]
     others: tuple[Graph, ...]
@@ -1166,7 +1166,7 @@ class Graphs(NamedTuple):
 def fate(mutant: Mutant, graphs: Graphs) -> str:
     """The promise or the test that kills it; "" where it lives."""
     with spoilt(mutant):
-        # To walk all that these change takes long, and tells nothing that the test does not.
+        # A walk through all changed states takes long, and finds no more than the test.
         if re.fullmatch(f"{NOISE}|{STATUS}", mutant.name):
             return of_test(mutant) or of_promise(mutant, graphs)
         return of_promise(mutant, graphs) or of_test(mutant)
@@ -1220,8 +1220,8 @@ def why_equivalent(name: str) -> str:
 def changes(graph: Graph, used: object) -> None:
     """Walk what is other than in `graph` now that row `used` is.
 
-    A state that does not look at the row leads where it led. So only those that do, and what has
-    never been seen, are looked at again. Raises Violation.
+    A state that does not use the row keeps its successors. So only states that use it, and new
+    states, are examined again. Raises Violation.
     """
     setting = graph.setting
     users = set(graph.users.get(used, ()))
@@ -1300,7 +1300,7 @@ ALONE = Setting("drs", 1, 1, orphan=False, disk=False)
 #: What is explored to judge mutants.
 ROWS = (Setting("run", 3, 2, orphan=False), ALONE, Setting("drs", 1, 1, orphan=False))
 OTHERS = (Setting("run", 1, 2, orphan=False), *ROWS[1:])
-#: What is explored besides: all that there is.
+#: The largest settings, which are explored too.
 WHOLE_WORLD = (
     Setting("run", 3, 2),
     Setting("drs", 1, 0),
@@ -1323,7 +1323,7 @@ def report(setting: Setting) -> Graph:
     return graph
 
 
-#: What the processes that look for fates are forked with: the graphs are too large to be sent.
+#: Inherited by the forked workers: the graphs are too large to be sent.
 _forked: list[tuple[list[Mutant], Graphs]] = []
 
 

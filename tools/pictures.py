@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pictures in doc/: of real jobs, of a real terminal's bytes, in a real browser.
 
-Rule 1: nothing is painted by hand. The jobs are the demo's, and a few that end as jobs may.
-Rule 2: what a picture shows of this machine is the name of a directory that is gone by then.
+Rule 1: nothing is drawn by hand. The jobs are those of the demo, and some with other outcomes.
+Rule 2: of this machine a picture shows only the name of a directory that is removed afterwards.
 """
 
 from __future__ import annotations

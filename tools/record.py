@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records the transcripts in fixtures/jobs: real runs of `gpgshim run`, as they were written.
 
-1. A scenario is a row of SCENARIOS: what to run, under what authority, and what there is to see.
-2. gpg, the stunts, the supervisor and its sockets are real; the manager is a few lines that do
-   what the row says; where dgit is named, it is the demo's real upload.
-3. Only what differs from one run to the next is replaced: times, paths, process ids, the key.
+1. A scenario is a row of SCENARIOS: the job, its authority, and what it shows.
+2. gpg, the stunts, the supervisor and its sockets are real. The manager is a few lines that follow
+   the row. A scenario with dgit is the real upload of the demo.
+3. Only text that differs from one run to the next is replaced: times, paths, process ids, the key.
 
     python -m tools.record [NAME…]
 """

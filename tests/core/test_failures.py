@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a failure called final only where something says that it is?"""
+"""Is a failure called permanent only if a row of the table says so?"""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_no_row_hides_another() -> None:
 
 
 def read_transcript(path: Path) -> tuple[dict[str, str], bytes]:
-    """A transcript's head, and what was said."""
+    """The head of a recorded message, and the message."""
     head, _, said = path.read_bytes().partition(b"\n\n")
     return dict(line.split(": ", 1) for line in head.decode().splitlines()), said
 

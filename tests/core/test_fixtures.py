@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does today's gate do what the recorded jobs say: the core alone, and the whole over real sockets?
+"""Does the present gate decide as the recorded jobs did: the tables alone, and over real sockets?
 
 The same file drives both. Over sockets its input lines are made to happen: `$` starts a real stunt
 with those words, `<` and `%` move a stand-in manager, command or job; then the journal that the
@@ -121,7 +121,7 @@ def tmp_dir() -> Iterator[Path]:
         yield Path(name)
 
 
-#: The stand-in job: does what it is told, a line at a time, and tells the process ids it started.
+#: The stand-in job: it reads commands, one a line, and prints the process ids that it started.
 #: As dgit-repos-server it begins with its request to commit.
 JOB = """
 import json, os, subprocess, sys
@@ -159,7 +159,7 @@ DRS_WORDS = list("shdvfrc"), ["KEY", "--", "stage", *"utpg", ""]
 
 
 class Stage:
-    """A supervisor, and stand-ins for all that its journal speaks of."""
+    """A supervisor, and stand-ins for all other parties of its journal."""
 
     def __init__(self, scratch: Path, transcript: Transcript) -> None:
         self.scratch = scratch
@@ -168,12 +168,12 @@ class Stage:
         self.is_drs = self.authority == "o2m"  # else it is `gpgshim run`
         self.observed = "mode" in transcript.head
         if self.observed:
-            self.authority = "nobody"  # whoever it is was never asked
+            self.authority = "nobody"  # the authority of the journal was never asked
         self.journal = scratch / "state" / "gpgshim" / "stage.1"
         self.stunts: list[int] = []
         self.report: list[str] = []
         self.peer: socket.socket | None = None
-        self.goes: Path | None = None  # a program that is gone when it is asked
+        self.goes: Path | None = None  # a program that is removed before it is asked
         self.listener: socket.socket | None = None
         self.its: socket.socket | None = None
         self.fifo = scratch / "fifo"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does every history of events keep the promises, whatever crashes or fails on the way?
+"""Does every sequence of events keep the promises, with a crash or a failure at any step?
 
 The gate's table is walked whole: from every world that can be reached, every event, with every
 effect in turn failing (done or not done) and with a crash after every effect. Histories that lead
@@ -37,7 +37,7 @@ INPUTS = [event for event in Event if event is not Event.FAILED]
 
 
 class World(NamedTuple):
-    """What matters of everything outside the gate, and what has happened to it."""
+    """The relevant facts outside the gate."""
 
     gate: State
     disk: State = State.UNCOMMITTED  # the last durable word
@@ -62,7 +62,7 @@ class World(NamedTuple):
             assert not (self.granted and outcome is Outcome.UNSIGNED), "2: unsigned, but granted"
 
     def check_at_rest(self) -> None:
-        """What holds between two events: the gate is in the one state that the facts call for."""
+        """Between two events the gate is in the one state that agrees with the facts."""
         self.check()
         assert self.gate is (
             State.LATE if self.late
@@ -118,7 +118,7 @@ def failed(world: World, effect: Effect) -> set[World]:
 
 
 def step(world: World, event: Event) -> set[World]:
-    """All that can become of `world`; with a check wherever a crash could leave it."""
+    """All possible successors of `world`, checked wherever a crash could stop it."""
     after = set()
     if event in QUESTIONS:
         world = world._replace(waiting=min(2, world.waiting + 1), unsynced=True)

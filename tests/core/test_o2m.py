@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is there exactly one yes in what a manager can say, and does it hear nothing but the truth?"""
+"""Does only `go-ahead` count as a yes of the manager, and is every reply to the manager true?"""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_no_reply_says_what_is_not_true(state: State, said: Said) -> None:
         assert state is State.COMMITTED or reply is Reply.TELL_LATE
     if said is Said.UPLOADED and state is not State.UNKNOWN:
         assert outcome == "uploaded"
-    # What the user was told for good is not called retriable afterwards.
+    # A job whose final mail has gone to the user is not called retriable afterwards.
     if said in (Said.IRRECOVERABLE, Said.HALF):
         assert outcome in ("irrecoverable", None)
     # What was retriable stays so: that is what all this is for.

@@ -72,5 +72,5 @@ def test_escaped_text_is_one_printable_line(text: str) -> None:
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        return  # a lone high surrogate stands for no bytes, so nobody can have sent it
+        return  # a lone high surrogate stands for no bytes, so no peer can have sent it
     assert escape(text).isascii() and (escape(text).isprintable() or not text)

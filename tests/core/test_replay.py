@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a replay see what today's gate would have done otherwise, reports to a manager included?"""
+"""Does a replay find each line that the present gate would have decided in another way?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the journal's format give back what was written, and refuse what was not?"""
+"""Does the parser of journals return what was written, and refuse everything else?"""
 
 from __future__ import annotations
 

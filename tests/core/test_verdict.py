@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the journal alone tell the outcome, wherever it was cut?"""
+"""Is the outcome derived from the journal alone, wherever the journal was cut?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do both ends read each other's one line, and nothing else?"""
+"""Do a stunt and a supervisor read each other's line, and refuse everything else?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a command line read as gpg reads it? One line of a table for each rule and each surprise."""
+"""Is a command line read as gpg reads it? One row for each rule and each special case."""
 
 from __future__ import annotations
 

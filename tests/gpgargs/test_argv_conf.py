@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Are conf files read as gpg reads them, and is what cannot be known from them left open?"""
+"""Are conf files read as gpg reads them, and does anything that cannot be known stay unknown?"""
 
 from __future__ import annotations
 

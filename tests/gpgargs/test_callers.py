@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is each call that a real program makes of gpg taken for what it is, by each table?"""
+"""Is each recorded call of gpg by a real program read correctly, with the options of each gpg?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.gpgs import TABLES, VERSIONS, read
 
 CALLERS = Path(__file__).parents[2] / "fixtures" / "callers"
 HOW = {"recorded", "read in source"}
-# What issue and oracle need; a file that goes missing is a caller that nobody watches any more.
+# The programs that must be recorded: if a file is removed, the test fails.
 WANTED = (
     "aptly debsign dgit dgit-repos-server dpkg duplicity git gpgme makepkg maven-gpg-plugin mutt "
     "pass python-gnupg reprepro rpmsign tag2upload-oracled twine"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Would a person who wonders why a call was gated see it at a glance?"""
+"""Does `gpgshim explain` show why the gate applies to a call?"""
 
 from __future__ import annotations
 

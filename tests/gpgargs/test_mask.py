@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is each secret in a command line masked, and is the line read as before?"""
+"""Is each secret in a command line masked, and is the masked line still read in the same way?"""
 
 from __future__ import annotations
 

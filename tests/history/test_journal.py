@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is what the journal says there, and nothing else, when the disk does not do as it is told?
+"""Does the journal have exactly the lines that it reported as written, although the disk fails?
 
-The journal by itself; what a whole job does when its journal fails is in test_faults.
+These are tests of the journal alone. test_faults has whole jobs whose journal fails.
 """
 
 from __future__ import annotations

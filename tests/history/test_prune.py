@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Are old journals removed, and only those that nobody has to look at?"""
+"""Are old journals removed, except those that a person must look at?"""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def steps(what: Callable[[], object], of: set[str]) -> list[int]:
 
 
 def check_two(directory: Path, made: list[Journal]) -> None:
-    """Have these attempts, which began at one time, numbers of which the next one is told?"""
+    """Check that the next number comes after those of these attempts, which began together."""
     for each in made:
         each.check_name()
     numbers = sorted(int(each.path.name.removeprefix("j.")) for each in made)
@@ -332,7 +332,7 @@ def test_many_are_left_to_a_process_that_nobody_waits_for(
     monkeypatch.setattr(module, "prune", slowly)
     assert prune_if_due(tmp_path, NOW) == 0
     os.close(given)
-    # Nobody else has it: whoever reads what we write to its end is not kept waiting.
+    # No other process has the descriptor open, so a program that reads it to the end does not wait.
     assert select.select([held], [], [], 20)[0]
     assert os.read(held, 1) == b""
     os.close(held)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does `gpgshim status` see every job that is under way, and few of those that are not?"""
+"""Does `gpgshim status` find every job that is under way, and open only few other journals?"""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
         write(tmp_path, name)
     (tmp_path / "dir.1").mkdir()
     (tmp_path / "link.1").symlink_to(tmp_path / "j.1")
-    os.mkfifo(tmp_path / "fifo.1")  # whoever opened it would wait
+    os.mkfifo(tmp_path / "fifo.1")  # a process that opens it waits
     assert shown(tmp_path, None) == [("j", 1)]
 
 

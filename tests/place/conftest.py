@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How do many runs share one session, and the machine? All are started at once, a few at a time."""
+"""The runs of all places, which share one session: they are started together, a few at a time."""
 
 from __future__ import annotations
 

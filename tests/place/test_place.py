@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a signature committed or refused in every place where a job can run, and the outcome true?"""
+"""In every place where a job can run: is a signature committed or refused, and the outcome true?"""
 
 from __future__ import annotations
 

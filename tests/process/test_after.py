@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a person called when one is needed, and is nobody held up by that?
+"""Does the alarm call a person when one is needed, and does no other program wait for it?
 
-Real jobs and a real alarm command, which writes down what it was given.
+The jobs are real, and so is the alarm command, which records its arguments and environment.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ os.rename("{root}/alarm.new", "{root}/alarm")
 
 
 class Alarm:
-    """What the alarm command was given."""
+    """The arguments and the environment of the alarm command."""
 
     def __init__(self, path: Path) -> None:
         import json
@@ -98,7 +98,7 @@ def test_an_unknown_outcome(scratch: Scratch) -> None:
 )
 def test_no_alarm_without_need(scratch: Scratch, command: str, options: tuple[str, ...]) -> None:
     configure(scratch)
-    scratch.run(command, *options)  # which waits until nobody has its stderr any more
+    scratch.run(command, *options)  # returns when no process has its stderr open any more
     assert not (scratch.root / "alarm").exists()
 
 
@@ -151,7 +151,7 @@ def test_an_alarm_that_hangs_is_killed_with_all_that_it_started(
     (path,) = scratch.journals()
     after.raise_alarm(path, path.read_bytes(), str(script), seconds=0.5)
     os.set_blocking(hearing, True)
-    assert os.read(hearing, 1) == b""  # nobody has the other end any more
+    assert os.read(hearing, 1) == b""  # the other end is closed everywhere
     os.close(hearing)
     assert "took longer than 0.5 s, and was killed\n" in capfd.readouterr().err
 
@@ -166,7 +166,7 @@ def test_a_journal_that_nobody_can_read_is_an_alarm(scratch: Scratch) -> None:
 
 
 def test_a_signature_that_went_round(worker: Worker, scratch: Scratch) -> None:
-    """The worker's signals are blocked; its pipes are let go while the alarm is still at it."""
+    """The worker's signals are blocked. Its pipes are closed while the alarm command still runs."""
     configure(scratch)
     fifo = scratch.fifo("fifo")
     text = (scratch.root / "call").read_text()

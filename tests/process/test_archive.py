@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the archive's double speak as dgit expects, and fail when, and only when, it is told to?"""
+"""Does the stand-in for the archive answer as dgit expects, and fail only on demand?"""
 
 from __future__ import annotations
 

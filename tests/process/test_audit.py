@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the journal say who asks, and for which bytes, and does finding that out stay short?
+"""Does the journal name the client and the files of a request, and is that found out quickly?
 
 The asker is the test itself: what /proc says of it is known.
 """

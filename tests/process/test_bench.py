@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do the benchmarks run, and say what they measured? Nothing here judges a time."""
+"""Do the benchmarks run, and print what they measured? No test here judges a time."""
 
 from __future__ import annotations
 

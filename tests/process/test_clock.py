@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a clock that jumps, or a supervisor that was stopped, change what is true of a job?"""
+"""Does the outcome of a job stay true if a clock jumps, or if the supervisor is stopped?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a standard descriptor that its caller closed never taken for another file?
+"""Does no file of ours get the number of a standard descriptor that the caller closed?
 
 All eight ways of closing 0, 1 and 2, for each program of ours that a caller starts.
 """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a shell that has the package's completions offer what can come next?"""
+"""Do the completions of bash and zsh offer the words that can come next?"""
 
 from __future__ import annotations
 

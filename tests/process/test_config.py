@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do the settings come from where they should, and is a wrong one an error that helps?"""
+"""Are the settings read from the right files, and does an error in one name its cause?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a descriptor of the caller's gone when the job has closed it, though a supervisor goes on?"""
+"""Is a descriptor of the caller closed when the job closes it, while the supervisor still runs?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When the disk fails at any point of a job, is what is said what the journal says?
+"""If the disk fails at any point of a job, is the reported outcome still that of the journal?
 
 Promises 1, 2 and 5. The supervisor is a fork of the test, so that os.write and os.fsync can fail
 for its journal, and for that alone; the stunt, the gpg and the authority are real processes. One
@@ -123,9 +123,9 @@ def run_job(scratch: Scratch, mocker: MockerFixture, command: str = "gpg -s f; e
 
 
 def assert_said_is_written(scratch: Scratch, done: Done) -> None:
-    """Hold what was said and done against the bytes that are on the disk."""
+    """Compare the messages and the effects with the bytes that are on the disk."""
     assert "Traceback" not in done.err
-    scratch.differences_wanted = True  # effects failed: what follows is no row of the tables
+    scratch.differences_wanted = True  # effects failed: no row has what follows
     asked = (scratch.root / "asked").exists()
     if "nothing was started" in done.err:
         assert done.status == 74
@@ -156,13 +156,13 @@ def test_no_space(scratch: Scratch, mocker: MockerFixture, number: int, mode: st
     done = run_job(scratch, mocker)
     assert_said_is_written(scratch, done)
     failing = WRITES[number - 1]
-    only_noted = failing == "< go-ahead" and "lasting" not in mode  # what was said is not lost
+    only_noted = failing == "< go-ahead" and "lasting" not in mode  # the answer itself is not lost
     committed = only_noted or number > WRITES.index("! committed") + 1
     granted = only_noted or number > WRITES.index("= go") + 1
     if number > 1:
         assert (b"! committed\n" in scratch.journals()[0].read_bytes()) == committed
         assert scratch.calls() == ["-s f"] * granted
-    # The failure has a name, for whoever was refused.
+    # The refused gpg names the failure.
     if number > 1 and not granted:
         assert "gpg: gpgshim refuses: the supervisor cannot go on: " in done.err
 
@@ -243,7 +243,7 @@ def test_no_space_for_the_end_of_a_job_that_asked_nothing(
     Disk(mocker, scratch.state / "gpgshim", "write", number, mode)
     done = run_job(scratch, mocker, command)
     if command != "exit 5" and number == 2 and "for good" not in mode:
-        # It ended well, and the journal could not take it: what it says is not what was seen.
+        # The job succeeded, but could not record that, so the journal has another ending.
         scratch.differences_wanted = True
         assert done.status == 74
         assert "so it says: retriable" in done.err
@@ -293,7 +293,7 @@ def test_authority_that_certainly_did_not_run(scratch: Scratch, mocker: MockerFi
 
 
 def test_authority_that_cannot_be_watched(scratch: Scratch, mocker: MockerFixture) -> None:
-    # The command runs, and may commit; nobody will hear of it.
+    # The command runs, and may commit, but its answer cannot be received.
     real, seen = os.pidfd_open, []
 
     def fail(pid: int, flags: int = 0) -> int:
@@ -311,7 +311,7 @@ def test_authority_that_cannot_be_watched(scratch: Scratch, mocker: MockerFixtur
 
 
 def test_answer_that_cannot_be_read(scratch: Scratch, mocker: MockerFixture) -> None:
-    # It may have been go-ahead; nobody knows.
+    # The answer may have been go-ahead, but it is lost.
     mocker.patch("os.waitid", side_effect=OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
     done = run_job(scratch, mocker)
     assert done.status == 5
@@ -383,7 +383,7 @@ def test_disk_that_is_full(scratch: Scratch) -> None:
 
 
 def test_no_proc(scratch: Scratch) -> None:
-    # A chroot without /proc: what the stunts are run with cannot be told.
+    # A chroot without /proc: the interpreter of the stunts cannot be found.
     skips.unless_root("who can unmount something")
     real = scratch.stand_in()
     (scratch.root / "gpg").symlink_to(real)

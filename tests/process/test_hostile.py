@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of a job in a hostile place: mad peers, directories of others, no gpg, odd names?
+"""Does a job survive hostile clients, directories of other users, a missing gpg and odd names?
 
-Each gets a refusal in one line, or delays nobody; nothing is signed, and no traceback is shown.
+Each gets a refusal in one line, or delays no other client. No file is signed, and there is no
+traceback.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def test_two_hundred_who_say_nothing(job: Job) -> None:
     with contextlib.ExitStack() as stack:
         peers = [stack.enter_context(job.connect()) for _ in range(200)]
         peers[7].sendall(b"gpgshim/1 si")
-        # They have ten seconds each, one after another: nobody would wait for that.
+        # If each of them could use its ten seconds alone, the others would wait too long.
         assert_unharmed(job)
 
 
@@ -283,7 +284,7 @@ def test_peer_that_gives_up(scratch: Scratch, commit: str, asked: bool, answer: 
                 assert first.recv(4096)
         second.sendall(b"gpgshim/1 give-up\n")
         assert second.recv(100) == b"gpgshim/1 " + answer + b"\n"
-        # Where it was closed, who asks now is refused; where it was not, nothing has changed.
+        # If the gate was closed, later requests are refused; if not, nothing has changed.
         assert ("% close" in scratch.lines()) == answer.startswith(b"closed")
 
 
@@ -446,7 +447,7 @@ def test_gpg_that_is_none(scratch: Scratch, text: str, why: str) -> None:
 
 
 def test_gpg_that_cannot_be_looked_at_is_not_stepped_over(scratch: Scratch) -> None:
-    # execvp(3) would stop at it, too: what stands behind it is another gpg.
+    # execvp(3) would stop at it too. The next gpg on PATH is another program.
     link = scratch.root / "loop/gpg"
     link.parent.mkdir()
     link.symlink_to("gpg")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does an interrupt reach the job once, and end our own programs without a traceback?"""
+"""Does an interrupt reach the job once, and do our own programs end without a traceback?"""
 
 from __future__ import annotations
 

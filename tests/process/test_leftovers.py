@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does anything of a job live on when the tests that started it are cut off?"""
+"""Do all processes of a job end if the test run that started it is killed?"""
 
 from __future__ import annotations
 

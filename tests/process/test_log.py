@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is what we say one line, and does the system's journal learn how much it matters?"""
+"""Is each log message one line, and does the system's journal get its priority?"""
 
 from __future__ import annotations
 

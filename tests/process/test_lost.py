@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is nothing granted, and nothing called retriable, where an attempt's journal lost its name?
+"""If the journal of an attempt is moved or removed: is every request refused, and no job retriable?
 
 Promises 1 and 2. The job itself takes the journal away, and perhaps another attempt takes the
 number over. What follows the job (outcome, alarm, record) must not speak of the other journal.

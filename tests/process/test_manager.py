@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the manager's double a manager? A kinder one would hide faults, the oracle's and ours."""
+"""Is the stand-in for the manager as strict as the protocol? If not, it would hide faults."""
 
 from __future__ import annotations
 

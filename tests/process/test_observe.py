@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a gate that only looks on hold nothing, refuse nothing and claim nothing, and still see all?
+"""Does observe mode hold, refuse and claim nothing, and still record every request?
 
-`--observe`, with real processes. What it writes down is replayed when a test is over, as ever.
+The processes are real. Each journal is replayed at the end of the test, as in all tests.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def test_dgit_ends_as_it_does(scratch: Scratch, script: str, own: int, would: Ou
     dgit = scratch.script("real-dgit", f"#!/bin/sh\n{script}\n")
     finish(scratch.start_with_dgit(dgit, "dgit push-source; echo $? >status", "--observe"))
     assert status(scratch) == own
-    # The job itself ended well; had dgit said 75 to it, nobody knows.
+    # The job itself succeeded. Its result after an exit 75 of dgit cannot be known.
     assert ("% would 75" in scratch.lines()) == (would is Outcome.RETRIABLE)
     assert scratch.verdict().would is would
     assert scratch.verdict().outcome is Outcome.OBSERVED
@@ -230,12 +230,12 @@ def test_supervise(scratch: Scratch, own: str, expected: int) -> None:
     done = scratch.gpgshim("close", *(["--status", own] if own else []), job)
     assert (done.status, done.out) == (expected, "observed\n")
     assert scratch.lines()[1:7] == SIGNED
-    # Whoever still has the PATH is let through too.
+    # A process that still has the PATH is not stopped either.
     subprocess.run([f"{job}/bin/gpg", "-s", "g"], check=True, cwd=scratch.root, env=scratch.env)
     assert scratch.calls() == ["-s f", "-s g"]
 
 
-# Under dgit-repos-server: what the manager hears is what it would hear without us.
+# Under dgit-repos-server: the manager receives the same lines as without gpgshim.
 
 
 @pytest.fixture

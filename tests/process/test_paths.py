@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who else could replace what stands at a path of ours, and is that path then refused?
+"""Is a path refused if another user could replace a directory or a file on it?
 
 Each test makes the directories, links and owners in question for real. Another user is user id
 65534, which takes root.
@@ -99,7 +99,7 @@ def test_a_group_with_other_members(place: Path) -> None:
     os.chown(place, -1, OTHER)  # nogroup, which is the first group of several users
     place.chmod(0o770)
     assert_refused(place, f"others can write to {place} (mode 0770)")
-    os.chown(place, -1, 54321)  # nobody knows who is in it
+    os.chown(place, -1, 54321)  # a group without a name: its members are unknown
     assert_refused(place, f"others can write to {place} (mode 0770)")
 
 
@@ -166,7 +166,7 @@ def test_a_link_that_another_user_can_replace(place: Path) -> None:
 
 @as_root
 def test_the_namespace_of_an_ordinary_user(scratch: Scratch) -> None:
-    # Root is nobody that is mapped there, and / is root's.
+    # Root is not mapped in this namespace, and / belongs to root.
     package = scratch.root / "lib/gpgshim"
     (package / "system").mkdir(parents=True)
     for name in ("__init__", "system/__init__", "system/errors", "system/places"):
@@ -257,7 +257,7 @@ def test_the_metrics_file_where_others_can_write(place: Path) -> None:
     place.chmod(0o777)
     victim = place / "victim"
     victim.write_text("mine\n")
-    # What somebody would put there who knows our process id.
+    # An attacker who knows our process id could put this there.
     (place / f"x.prom.{os.getpid()}.new").symlink_to(victim)
     tally.write_textfile(place / "x.prom", nothing())
     assert victim.read_text() == "mine\n"
@@ -276,7 +276,7 @@ def test_the_metrics_file_where_others_can_write(place: Path) -> None:
 
 @contextlib.contextmanager
 def served_by(user: int, path: Path) -> Iterator[int]:
-    """A socket that another user listens at; a descriptor that gives all that it is sent."""
+    """Listen at a socket as another user; the descriptor returns everything that is sent to it."""
     reader, writer = os.pipe()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
@@ -325,7 +325,7 @@ def test_a_manager_s_socket_where_others_can_write(scratch: Scratch, place: Path
         seen, hint = message(done.err)
         assert f"others can write to {place} (mode 0777)" in seen
         assert hint.endswith("or name a socket in a directory of this user")
-        # So it is where that has changed since the job began.
+        # The same holds if the mode has changed since the job began.
         place.chmod(0o700)
         command = f"chmod 777 {place}; {SIGN}"
         done = scratch.run(command, "--commit", f"o2m:{place}/manager")

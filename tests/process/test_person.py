@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`--commit ask`: is a person shown what is about to be signed, and is only `yes' a yes?
+"""`--commit ask`: does a person see what is about to be signed, and does only `yes' go ahead?
 
 Each job has a terminal of its own, as a person would: a pty whose other end is the test's.
 """
@@ -69,7 +69,7 @@ def test_all_else_is_no(scratch: Scratch, typed: str) -> None:
 
 
 def test_what_was_typed_before_is_no_answer(scratch: Scratch) -> None:
-    # `cat` has the terminal first, and does not read what is meant for whoever comes after.
+    # `cat` has the terminal first. It does not read input that is meant for the next reader.
     with job(scratch, f"echo ready; while ! test -e go; do sleep 0.05; done; {SIGN}") as terminal:
         terminal.hear("ready\n")
         terminal.type("yes\n")
@@ -142,7 +142,7 @@ def test_nobody_in_time(scratch: Scratch) -> None:
     with job(scratch, SIGN, "--deadline", "0.3") as terminal:
         terminal.hear(PROMPT)
         assert terminal.end() == 2
-    assert terminal.said.startswith("\n")  # what is said next has a line of its own
+    assert terminal.said.startswith("\n")  # the next message begins on a new line
     assert "% timeout" in scratch.lines()
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a gate work as process 1 of a container, and refuse to start where /proc is another's?"""
+"""Does gpgshim work as process 1, and not start if /proc belongs to another PID namespace?"""
 
 from __future__ import annotations
 

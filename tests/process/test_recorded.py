@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Are production's journals replayed as they are, and is a recorded run one more fixture?
+"""Can a journal of production be replayed unchanged, and is a recorded run a fixture?
 
-`gpgshim replay` and `run --record`, with real processes. What was recorded is played over real
-sockets, as tests/core/test_fixtures.py plays all fixtures.
+`gpgshim replay` and `run --record` are tested with real processes. The recorded journals are played
+over real sockets, as tests/core/test_fixtures.py plays all fixtures.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def test_what_does_not_tell_all_words_is_left_out(words: str) -> None:
 
 
 def played(path: Path) -> Transcript:
-    """What is written when the fixture at `path` is played; it has to be the fixture."""
+    """The journal of a run that plays the fixture at `path`. It must equal the fixture."""
     transcript = parse(path.read_bytes())
     with tmp_dir() as scratch:
         lines = Stage(scratch, transcript).play()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the outcome's line say why a gpg was refused, where its caller swallows what it says?"""
+"""Does the outcome's line say why a gpg was refused, if its caller hides gpg's own message?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the stunt dgit-repos-server hold every conversation with the manager as it should?
+"""Does the stunt dgit-repos-server send the right lines to the manager in every case?
 
 The manager is the test, at the other end of two real pipes. dgit-repos-server's stand-in is a shell
 script that does what a row says; gpg's stand-in writes down what it was called with.
@@ -121,7 +121,7 @@ class Worker:
         os.write(self._speak, text.encode())
 
     def hear(self) -> str:
-        """The next line that the manager hears; empty: nobody can say anything any more."""
+        """The manager's next line; empty when no process has the pipe open any more."""
         while b"\n" not in self._heard:
             ready = select.select([self._hear], [], [], PATIENCE)[0]
             assert ready, f"the manager heard nothing after {self._heard!r}\n{self.err()}"
@@ -134,7 +134,7 @@ class Worker:
         return line.decode()
 
     def rest(self) -> list[str]:
-        """All that the manager still hears, until the last who could say something is gone."""
+        """All further lines of the manager, until no process has the pipe open any more."""
         return list(iter(self.hear, ""))
 
     def hang_up(self) -> None:
@@ -145,7 +145,7 @@ class Worker:
         (self.scratch.root / name).touch()
 
     def wait_for(self, name: str) -> str:
-        """Wait until the job has written a whole line to this file; what it is."""
+        """Wait until the job has written a whole line to this file, and return it."""
         path = self.scratch.root / name
         wait_for(lambda: path.exists() and path.read_text().endswith("\n"), name)
         return path.read_text().strip()
@@ -499,7 +499,7 @@ def test_orphan_that_was_granted_is_dead_before_the_outcome(
 def test_orphan_that_waits_for_the_manager_is_dead_before_the_connection_ends(
     worker: Worker, scratch: Scratch
 ) -> None:
-    """The manager was asked, and the job has ended before its answer: it is told no outcome."""
+    """The job ended after the request to the manager and before its answer: no outcome is sent."""
     orphan = start_with_orphan(worker, scratch)
     worker.touch("ask")
     assert worker.hear() == COMMIT
@@ -533,7 +533,7 @@ def test_orphan_that_asks_as_the_job_ends_is_not_granted(worker: Worker, scratch
 
 
 def is_connected(scratch: Scratch) -> bool:
-    """Whether somebody has connected to the job's socket; the kernel lists each connection."""
+    """Whether a client is connected to the job's socket; the kernel lists each connection."""
     (job,) = scratch.jobs()
     return Path("/proc/net/unix").read_text().count(f"{job}/socket\n") > 1
 
@@ -576,7 +576,7 @@ def test_kill_of_keeper_or_supervisor(
 
 
 def test_kill_of_both_at_once(worker: Worker, scratch: Scratch) -> None:
-    """Nobody ends the job then, but dgit-repos-server says nothing of it to anybody."""
+    """No process is left to end the job, but dgit-repos-server reports nothing about it."""
     worker.start(f"echo $$ >ready; await go; touch mailed; {LOST}")
     drs = int(worker.wait_for("ready"))
     both = tree(worker.pid)[:2]

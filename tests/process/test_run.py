@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does `gpgshim run` say of a job, and is it what its journal says?
+"""Does `gpgshim run` report the outcome of a job as its journal has it?
 
 Promises 1, 2, 3 and 5, with real processes and real sockets. The gpg of these jobs is a stand-in
 that notes what it was called with; one test has the real one, and asks the agent what it signed.
@@ -255,7 +255,7 @@ def test_commit_command_that_is_not_there(scratch: Scratch, commit: str) -> None
     assert "the command that is asked to commit cannot be run: " in done.err
     assert not (scratch.root / "started").exists()
     assert scratch.journals() == scratch.jobs() == []
-    # Where nobody is asked, nobody has to be there.
+    # In observe mode the command is not asked, so it need not exist.
     assert scratch.run("touch started", "--observe", "--commit", commit).status == 0
 
 
@@ -287,7 +287,7 @@ def test_commit_command_that_hangs(scratch: Scratch) -> None:
 
 
 def is_written(fifo: Path) -> bool:
-    """Whether somebody has a named pipe open to write to it."""
+    """Whether a process has the named pipe open for writing."""
     fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.read(fd, 1)
@@ -386,8 +386,8 @@ def test_manager_says_nothing(scratch: Scratch) -> None:
 
 
 def test_nothing_is_read_behind_the_go_ahead(scratch: Scratch) -> None:
-    # Whoever shares the connection finds the manager's next line in it. A socket that is closed
-    # with something unread resets its peer; that is how we see that it was not read.
+    # The next line of the manager stays in the connection for other readers. If a socket with
+    # unread data is closed, its peer gets a reset; so this test can see that it was not read.
     with listening(scratch.root / "manager") as listener:
         process = scratch.start_run(SIGN, "--commit", f"o2m:{scratch.root}/manager")
         with accept(listener) as peer:
@@ -400,7 +400,7 @@ def test_nothing_is_read_behind_the_go_ahead(scratch: Scratch) -> None:
 
 def test_manager_that_is_not_there(scratch: Scratch) -> None:
     with listening(scratch.root / "manager"):
-        """It was; now there is nobody behind the socket."""
+        """The socket remains, but no process listens at it any more."""
     for path in ("manager", "nonexistent"):
         done = scratch.run(SIGN, "--commit", f"o2m:{scratch.root}/{path}")
         assert done.status == 75
@@ -413,7 +413,7 @@ def test_manager_hangs_up_before_it_is_told(scratch: Scratch) -> None:
         process = scratch.start_run(SIGN, "--commit", f"o2m:{scratch.root}/manager")
         accept(listener).close()
         done = finish(process)
-    # We may see that it is gone, and then it was told nothing; or find out as we tell it.
+    # Either we see before the request that the manager is gone, or the request fails.
     told = "! unknown" in scratch.lines()
     assert done.status == (2 if told else 75)
     assert scratch.verdict().outcome == (Outcome.IRRECOVERABLE if told else Outcome.RETRIABLE)
@@ -503,7 +503,7 @@ def test_journal_that_was_taken_away(scratch: Scratch) -> None:
 
 def test_orphan_is_refused_when_the_job_is_over(scratch: Scratch) -> None:
     fifo, told = scratch.fifo("fifo"), scratch.fifo("told")
-    # Whoever comes late finds the stunt first on PATH: its directory stays as long as it lives.
+    # A late process finds the stunt first on PATH: its directory stays while the process lives.
     orphan = f"cat {fifo}; gpg -s f 2>why; echo $? >{told}"
     done = finish(scratch.start_run(f"({orphan}) >/dev/null 2>&1 </dev/null & {SIGN}"))
     assert done.status == 0
@@ -547,7 +547,7 @@ def test_gpg_has_ended_when_it_has(scratch: Scratch, commit: str | None) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_signal_to_the_supervisor(scratch: Scratch, number: signal.Signals) -> None:
-    # It is passed on, and from then on nothing is granted, whatever the job still does.
+    # The signal is passed on, and from then on no request is granted.
     fifo = scratch.fifo("fifo")
     trap = f"trap '{SIGN}; exit 9' {number.name[3:]}; echo >{fifo}; while :; do sleep 0.1; done"
     process = scratch.start_run(trap)
@@ -600,7 +600,7 @@ def test_supervisor_that_is_killed(scratch: Scratch) -> None:
 
 
 def with_command(scratch: Scratch, name: str) -> Path:
-    """A gpg whose table has a command that nobody has looked at."""
+    """A gpg whose table has a command that gpgshim does not know."""
     text = f"""\
         #!/bin/sh
         case "$1" in
@@ -752,8 +752,8 @@ def test_odd_words_come_back_from_the_journal(scratch: Scratch) -> None:
 
 
 def test_files_that_are_none(scratch: Scratch) -> None:
-    # What is to be signed is looked at before; a pipe is not to be opened for that, and a name
-    # such as /dev/stdin means another file to those who look.
+    # The supervisor reads the files that are to be signed. It must not open a pipe for that, and a
+    # name such as /dev/stdin is another file in the supervisor.
     fifo, secret = scratch.fifo("pipe"), scratch.root / "secret"
     secret.write_text("not what gpg is to sign\n")
     command = f"gpg -b /dev/fd/0 /dev/stdin /proc/self/cmdline '' . {fifo} nonexistent <secret"

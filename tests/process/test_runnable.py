@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a command that cannot be executed known before it is needed, and does the kernel agree?
+"""Is a command that cannot be executed found before it is needed, and does the kernel agree?
 
-Each program is really executed too: what is called runnable runs, and what is not does not.
+Each program is also executed: it runs if and only if it is called runnable.
 """
 
 from __future__ import annotations

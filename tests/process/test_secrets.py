@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a passphrase, or a control character, ever get into what is kept or shown?"""
+"""Does no passphrase and no control character get into a journal, a message or a display?"""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_authority_is_named_without_it(scratch: Scratch) -> None:
 
 
 def test_a_supervisor_s_question_is_without_it(scratch: Scratch) -> None:
-    """The journal is without it already while the authority is asked."""
+    """The journal does not contain the secret even while the authority is asked."""
     gate, asked = scratch.fifo("gate"), scratch.fifo("asked")
     ask = scratch.script("ask", f"#!/bin/sh\necho x >{asked}\ncat {gate}\n")
     job = scratch.start_run(f"gpg --passphrase {SECRET} -s f", "--commit", str(ask))
@@ -190,7 +190,7 @@ def test_no_message_of_a_place(scratch: Scratch, name: str, words: list[str]) ->
 
 
 def test_no_message_of_a_stunt(scratch: Scratch) -> None:
-    """A stunt names the job's directory and what it was given."""
+    """The messages of a stunt contain the job's directory and arguments."""
     directory = scratch.root / ODD
     directory.mkdir()
     os.chmod(directory, 0o700)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a shell that evaluates what `supervise` prints go on only if there is a supervisor?
+"""Does a shell that evaluates the output of `supervise` continue only if a supervisor runs?
 
 Each way in which `supervise` can fail is brought about for real, and its output is evaluated as the
 documentation says and as people do: `eval "$(gpgshim supervise …)" && make release`.

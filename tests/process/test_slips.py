@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a slip on the command line end in one line that says what was seen, and what is true?"""
+"""Does an error in the command line give one line with its cause, and what is true of the job?"""
 
 from __future__ import annotations
 

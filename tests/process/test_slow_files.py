@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a file that cannot be read delay only its own question, and only for a while?
+"""Does a file that cannot be read delay only its own request, and only for a few seconds?
 
-The file is on a real file system that does not answer: whoever reads it is in an uninterruptible
-wait, and cannot be killed.
+The file is on a real file system that does not answer: a process that reads the file is in an
+uninterruptible wait, and cannot be killed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def test_a_file_that_is_slow_and_read_in_time(scratch: Scratch, slow: fuse.Disk)
 
 
 def test_others_keep_their_order(scratch: Scratch, slow: fuse.Disk) -> None:
-    """The first question may wait for its file; the others were asked later, and wait behind it."""
+    """The first request may wait for its file. The others came later, and wait for the first."""
     (scratch.root / "plain").write_text("x")
     ready = scratch.fifo("ready")
     command = f"gpg -b mnt/f & cat {ready}; gpg -b plain & gpg -b mnt/f & gpg -b <plain; wait"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does `gpgshim show` find the journal that is meant, and tell a job that is still under way?"""
+"""Does `gpgshim show` find the right journal, and show also a job that is still under way?"""
 
 from __future__ import annotations
 

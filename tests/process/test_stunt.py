@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How does the stunt gpg say no, and what is lost when it does?
+"""How does the stunt gpg refuse, and is nothing lost when it does?
 
 Promise 6: one line on stderr, a FAILURE line where gpg's caller asked for a status, exit status 2;
 the caller's input is still there, and no file was made.
@@ -49,12 +49,12 @@ def table() -> str:
 
 @pytest.fixture
 def job(scratch: Scratch, table: str) -> Path:
-    """The directory of a job that nobody supervises."""
+    """The directory of a job without a supervisor."""
     return jobdir.make(scratch.runtime, "j", table, {"gpg": scratch.stand_in()})
 
 
 class Answering:
-    """Answers every stunt of a job in the same way, and keeps what was asked."""
+    """Gives every stunt of a job the same answer, and keeps the requests."""
 
     def __init__(self, listener: socket.socket, answer: bytes) -> None:
         self.asked: list[bytes] = []
@@ -116,7 +116,7 @@ def leave_nothing(job: Path) -> None:
 
 def leave_the_socket(job: Path) -> None:
     with listening(job / "socket"):
-        """There is a socket and nobody behind it: the supervisor was killed."""
+        """The socket remains, but no process listens at it: the supervisor was killed."""
 
 
 def open_to_all(job: Path) -> None:
@@ -233,7 +233,7 @@ def test_supervisor_of_another_user(scratch: Scratch, job: Path) -> None:
             try:
                 os.setuid(65534)
                 with contextlib.suppress(OSError):
-                    listener.listen()  # whoever says it last is the one that SO_PEERCRED names
+                    listener.listen()  # SO_PEERCRED names the process that called listen() last
                     peer = accept(listener)
                     read_line(peer)
                     peer.sendall(b"gpgshim/1 go\n")

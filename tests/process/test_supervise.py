@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the supervisor serve a job that it did not start, until somebody ends it?
+"""Does a supervisor serve a job that another program started, until the job is closed?
 
 `gpgshim supervise`, in the manner of ssh-agent, and `gpgshim close`, with real processes.
 """
@@ -50,7 +50,7 @@ def shell(scratch: Scratch) -> Iterator[Shell]:
     assert (done.status, done.err) == (0, "")
     shell = Shell(scratch, done.out)
     yield shell
-    # It is nobody's child; its end is that its socket is gone.
+    # It is no child of ours: its socket disappears when it ends.
     scratch.gpgshim("close", shell.job)
     assert not (shell.job / "socket").exists()
 
@@ -78,7 +78,7 @@ def test_line_to_eval_where_it_cannot_start(scratch: Scratch) -> None:
         ("true", "--status 0", 0, Outcome.UNSIGNED),
         ("exit 3", "--status 3", 75, Outcome.RETRIABLE),
         ("exit 75", "--status 75", 75, Outcome.RETRIABLE),
-        ("true", "", 0, Outcome.RETRIABLE),  # nobody said how it went: see gate.OUTCOMES
+        ("true", "", 0, Outcome.RETRIABLE),  # the status is not reported: see gate.OUTCOMES
         ("gpg -s f", "--status 0", 0, Outcome.UPLOADED),
         ("gpg -s f", "--status 3", 3, Outcome.IRRECOVERABLE),
         ("gpg -s f", "--status 75", 70, Outcome.IRRECOVERABLE),
@@ -137,7 +137,7 @@ def test_close_twice(shell: Shell, scratch: Scratch) -> None:
 
 def test_close_at_the_same_moment(shell: Shell, scratch: Scratch) -> None:
     processes = [scratch.start("close", "--status", "1", shell.job) for _ in range(4)]
-    # Whoever is at the door is told the same; whoever comes later finds the job over.
+    # Clients that are connected get the same answer; later clients find that the job is over.
     statuses = [finish(process).status for process in processes]
     assert 75 in statuses
     assert set(statuses) <= {75, 78}
@@ -171,8 +171,8 @@ def test_close_within_run_ends_nothing(scratch: Scratch) -> None:
 
 
 def test_it_is_nobody_s_child(scratch: Scratch, shell: Shell) -> None:
-    # Whoever evals its output reads to the end of the pipe: nothing may hold that open, and the
-    # supervisor outlives the session that started it. That `shell` exists shows the first.
+    # A shell that evaluates the output reads to the end of the pipe, so no process may hold it
+    # open; `shell` shows that. The supervisor outlives the session that started it.
     assert shell("gpg -s f").status == 0
     found = supervisors(scratch)
     assert len(found) == 1

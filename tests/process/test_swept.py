@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long do a job's stunts stay, and what is left of them?
+"""How long do the stunts of a job stay on disk, and what remains afterwards?
 
-What a process shows in /proc as its environment, it can overwrite. So nobody can tell for certain
-that no process has a job's directory on its PATH any more: until the next boot, something refuses.
+A process can overwrite its environment as /proc shows it. So it cannot be known for certain that no
+process has a job's directory on its PATH any more: until the next boot, some program there refuses.
 """
 
 from __future__ import annotations

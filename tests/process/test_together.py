@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do questions that come at once share one sync of the disk, and does it come before every answer?
+"""Do simultaneous requests share one sync of the disk, and is it before every answer?
 
 The supervisor's loop runs in the test itself, with real sockets and a real journal.
 """
@@ -77,7 +77,7 @@ def test_one_sync_for_all(gate: Committed, mocker: MockerFixture, word: str) -> 
         mocker.patch("os.fsync", look)
         gate.serve(peers, words)
         mocker.stopall()
-        # Who asks was all written, and nobody was answered, when the disk was waited for.
+        # At the sync of the disk all requests were written, and no client had got an answer.
         assert seen == [([b""] * PEERS, PEERS, 0)]
         assert answers(peers) == [wire.encode(wire.GO)] * PEERS
     assert gate.text().count("= go") == PEERS

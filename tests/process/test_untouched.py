@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the real gpg that a stunt becomes the one that its caller would have had without it?
+"""Is the process of the real gpg the same with a stunt and without one?
 
 Promise 4. The real gpg here is /bin/sh, called as `gpg -c SNIPPET`: to gpg that is --symmetric,
-which makes no signature, and to sh it is a program that copies what the kernel says about its
-process. As `gpg -sc SNIPPET` it would sign, and is asked for, and granted. Both are started by the
-same hand, once with the stunt between them and once without.
+which makes no signature, and to sh it is a program that copies the kernel's data on its process.
+`gpg -sc SNIPPET` would sign, so the stunt sends a request, which is granted. The same test process
+starts both, once with the stunt between and once without.
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ def reap(pid: int) -> int:
 
 
 def look(program: Path, call: Call, into: Path, letters: str) -> dict[str, object]:
-    """All that the kernel has to say of the process that `call` makes of `program`."""
+    """The kernel's data on the process that `call` makes of `program`."""
     for name in FILES.split():
         (into / name).write_bytes(b"")
     argv = [b"gpg", letters.encode(), LOOK.encode(), b"name", os.fsencode(into), *call.argv]
@@ -331,7 +331,7 @@ def job(request: pytest.FixtureRequest, table: str) -> Iterator[Path]:
 
 
 class Comparison:
-    """What was seen without a stunt is kept, since it is the same for every interpreter."""
+    """Keeps the data without a stunt, which are the same for every interpreter."""
 
     def __init__(self, into: Path) -> None:
         self.into = into

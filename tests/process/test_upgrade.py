@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a job end as it should when the package is upgraded or removed while it runs?"""
+"""Does a job end correctly if the package is upgraded or removed while the job runs?"""
 
 from __future__ import annotations
 

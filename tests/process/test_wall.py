@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a job's gpg refuse where its stunt cannot be executed, instead of being stepped over?
+"""If a stunt cannot be executed, does the job reach the wall and not the real gpg?
 
 Shells go on along PATH after an error of execve(2). Behind the stunts stands the wall.
 """
@@ -326,7 +326,7 @@ def test_a_stunt_that_cannot_be_executed(
 
 
 def test_a_stunt_that_is_being_written(scratch: Scratch, looker: list[str]) -> None:
-    """ETXTBSY, while somebody has it open for writing."""
+    """ETXTBSY, while a process has the stunt open for writing."""
     with job_with_a_real_one(scratch, 60) as (env, _):
         with open(f"{env['PATH'].partition('/bin:')[0]}/bin/gpg", "ab"):
             status, said = call(looker, env)
@@ -350,7 +350,7 @@ def test_limits_that_leave_no_room_for_a_stunt(scratch: Scratch, limit: str) -> 
 
 
 def test_too_little_memory_is_never_a_way_past_the_gate(scratch: Scratch) -> None:
-    """At each limit the call fails. What is printed is Python's, or one line of ours."""
+    """At each limit the call fails. The output is Python's, or one line of ours."""
     with job_with_a_real_one(scratch, 60) as (env, _):
         for limit in range(4_000, 16_000, 250):
             done = subprocess.run(

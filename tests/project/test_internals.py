@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Are the tests there that INTERNALS.md names, and is its diagram that of the tables?"""
+"""Do the tests exist that INTERNALS.md names, and does its diagram agree with the tables?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do the two import trees meet only in the wire format, and does the stunt stay light?"""
+"""Does each package import only what it may, and does a stunt load only the listed modules?"""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ HARMLESS = {
     "typing",
 }
 
-#: All that a stunt has loaded when it becomes the real program, beside what the same interpreter
-#: loads for an empty script; and why. Nothing may be added unseen.
+#: The modules that a stunt has loaded when it becomes the real program, without those that the same
+#: interpreter loads for an empty script, and the reason for each. A new one needs a reason here.
 STUNT_LOADS = {
     "__future__": "annotations that are not evaluated",
     "gpgshim": "the package",

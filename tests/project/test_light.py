@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a supervisor light enough for every job to have one: in what it loads, and in memory?"""
+"""Does a supervisor load few modules and need little memory, so that each job can have one?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.scratch import PATIENCE, Scratch
 
-#: What is loaded only where it is used, and where that is. Each takes milliseconds to load.
+#: Modules that are loaded only when they are used, and where. Each takes milliseconds to load.
 LATER = {
     "ctypes": "run: a subreaper, which is prctl(2)",
     "json": "machine output",

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is each file there that a document names or links to, and each name of the code?"""
+"""Does each file exist that a document names or links to, and each name of the code?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATH = re.compile(rf"`((?:{'|'.join(TOPS)})/[\w./{{}},*-]*)(?:::(\w+))?`")
 #: A module's file without its directory, and a name with its module in front.
 FILE = re.compile(r"`(\w+\.py)`")
 NAME = re.compile(r"`(\w+)\.(\w+)(?:\.(\w+))?(?:\(\))?`")
-#: What else has a dot between two words: modules of others, git's settings, pyproject's sections.
+#: Other words with a dot between them: foreign modules, git's settings, pyproject's sections.
 OTHERS = {*sys.stdlib_module_names, "NAME", "click", "gnupg", "gpg", "pyproject", "tool"}
 #: The target of a link into this repository, without its anchor.
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")

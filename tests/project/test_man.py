@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do the man pages say what the programs and the formats are, no more and no less?"""
+"""Do the man pages describe exactly the present verbs, options and formats?"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is one list of packages what everything asks for, and is a missing package said in one line?
+"""Does every part use the same list of Debian packages, and is a missing one reported in one line?
 
-dpkg-query and apt-get are stand-ins: what is installed on this machine stays as it is.
+dpkg-query and apt-get are stand-ins, so the test installs nothing on this machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def of_group(group: str) -> list[str]:
 
 
 class Machine:
-    """A machine with some packages, a user id, and an apt-get that notes what it was told."""
+    """A machine with some packages, a user id, and an apt-get that records its arguments."""
 
     def __init__(self, root: Path) -> None:
         self.bin = root

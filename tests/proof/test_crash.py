@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a job's outcome true, wherever one of us is stopped, and whichever of our calls fails?
+"""Is the outcome true, wherever a process of ours is killed, and whichever of its calls fails?
 
 A small part of `make crash`, by a seed that is printed; and the proof that it can fail.
 """
@@ -103,8 +103,7 @@ def test_in_a_place(place: Path, name: str, fail: bool, capsys: pytest.CaptureFi
 FOUND = [
     ("run", "supervisor", "epoll_create1 "),  # a traceback, in place of a line
     ("run", "supervisor", "epoll_ctl "),  # a job that could not be watched ran on
-    # No memory ended the supervisor, and was an error that nobody caught as gpg was asked for its
-    # option table.
+    # ENOMEM once ended the supervisor: it was not caught while gpg was asked for its options.
     ("run", "supervisor", "poll = Cannot allocate memory"),
     ("run", "supervisor", "close = Input/output error WORLD/state/"),
     ("run", "supervisor", "prlimit64 "),
@@ -125,7 +124,7 @@ FOUND = [
 
 
 def fail_at(base: Base, face: str, role: str, text: str) -> list[Ran]:
-    """What comes of each call of `role` that is shown with `text`, when it fails."""
+    """The result of a run for each call of `role` with `text`, when that call fails."""
     points = [
         point
         for point in failures(seen(base, face), False)
@@ -145,8 +144,8 @@ def test_what_was_found(base: Base, face: str, role: str, text: str) -> None:
 #: The rows of the table in INTERNALS.md: who dies, at which call, and what is then true of the job.
 ROWS = [
     ("run", "stunt gpg 1", "connect ", {"uncommitted, retriable"}),
-    # Its question stays asked; the answer may come before dgit has seen its gpg die, or after.
-    # A supervisor that is slower than its end finds nobody of the job, and asks nobody.
+    # The request remains sent; the answer may come before or after dgit has seen its gpg die.
+    # A supervisor that is slower than the end of the job finds no process of it, and sends nothing.
     (
         "run",
         "stunt gpg 1",

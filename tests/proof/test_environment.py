@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does an environment that is made to mislead change a verdict, or reach gpg through us?
+"""Does a misleading environment change no decision, and reach gpg unchanged?
 
-The supervisor's side; what the stunt leaves alone is in test_untouched. `gpgshim run` is started in
+These tests are about the supervisor; test_untouched is about the stunt. `gpgshim run` is started in
 each environment, with a job that fails first and one that signs: 75 and a grant are what they would
 be at home, the journal says so, and gpg has no descriptor and no variable of ours.
 """
@@ -56,7 +56,7 @@ GLIBC_S_OWN = 3 << 31
 
 
 class Seen(NamedTuple):
-    """What a gpg was given. `fds` is what each descriptor is, by its number."""
+    """The descriptors (by number), signals, umask and environment of a gpg."""
 
     fds: dict[int, str]
     signals: dict[str, int]
@@ -99,7 +99,7 @@ def looking(scratch: Scratch) -> Path:
 
 
 def seen(scratch: Scratch) -> Seen:
-    """What the gpg that ran last was given."""
+    """What the last gpg inherited."""
     said = {name: (scratch.root / name).read_text() for name in ("fds", "signals", "umask", "env")}
     fds = {}
     for line in said["fds"].splitlines()[1:]:
@@ -113,7 +113,7 @@ def seen(scratch: Scratch) -> Seen:
 
 
 def seen_without_us(scratch: Scratch, prepare: Callable[[], object], env: dict[str, str]) -> Seen:
-    """What the same gpg is given where the same shell finds it by itself."""
+    """What the same gpg inherits if the same shell finds it without gpgshim."""
     path = (scratch.env | env)["PATH"]
     alone = looking(scratch).parent
     done = start(scratch, [], SIGN, prepare, env | {"PATH": f"{alone}:{path}"})
@@ -127,7 +127,7 @@ def seen_without_us(scratch: Scratch, prepare: Callable[[], object], env: dict[s
 def assert_as_at_home(
     scratch: Scratch, prepare: Callable[[], object] = lambda: None, said: bool = True, **env: str
 ) -> None:
-    """Both verdicts are as they always are, and gpg is given what it would be without us."""
+    """Both outcomes are the usual ones, and gpg inherits the same as without gpgshim."""
     wanted = seen_without_us(scratch, prepare, env)
     done = begin(scratch, "exit 3", prepare, **env)
     assert done.status == 75, done.err
@@ -192,7 +192,7 @@ PREPARED: dict[str, Callable[[], object]] = {
 def test_supervisor_in_an_odd_process(scratch: Scratch, how: str) -> None:
     assert_as_at_home(scratch, PREPARED[how])
     if how.startswith("umask"):
-        # What we made is ours to read, and nobody else's.
+        # Only this user can read the files that gpgshim made.
         for path in scratch.journals():
             assert path.stat().st_mode & 0o077 == 0
             assert path.stat().st_mode & 0o400
@@ -407,7 +407,7 @@ def test_stunt_in_a_directory_of_somebody_else(scratch: Scratch, job: Path) -> N
 @pytest.mark.parametrize("dead", [True, False], ids=["its own socket", "a link to the live one"])
 def test_copied_job(scratch: Scratch, job: Path, dead: bool) -> None:
     """A whole JOB copied: its own socket is dead. With a link to the live one, it is that job's,
-    and whoever did not come from that job is refused there.
+    and it refuses every process that does not belong to that job.
     """
     fifo, ready = scratch.fifo("go"), scratch.fifo("ready")
     process = scratch.start_run(f"echo >{ready}; cat {fifo} >/dev/null; {SIGN}")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do a few thousand odd inputs, over true sockets too, get no more than a no?
+"""Do some thousand generated inputs get a refusal at most, over real sockets too?
 
 The million is `make fuzz`.
 """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the model clean on what ships, and does it notice when that is spoilt?
+"""Does the model find no fault in the present tables, and a fault in each spoilt one?
 
 All of it is `python -m tools.model`; here is as much as CI has time for.
 """
@@ -132,8 +132,8 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path, journal, Slow(), 0.01, Witness(tmp_path, LOADED))
     supervisor.finish("% said uploaded")
     supervisor.step(Event.BYPASSED)
-    supervisor.close()  # by a peer, while the authority is being told
-    assert supervisor._until is not None, "nobody waits for the answer, and LATE is never left"
+    supervisor.close()  # by a client, while the authority is asked
+    assert supervisor._until is not None, "the answer is not awaited, so the state LATE never ends"
     assert asked == ["asked"]
     supervisor.shut()
     os.close(waiting)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the page of a job readable in a real browser: on a telephone, on paper, without colour?
+"""Can the page of a job be read in a real browser: on a telephone, on paper, without colour?
 
 Where there is no chromium this is skipped, but not in CI, which installs one.
 """
@@ -104,8 +104,8 @@ def test_a_page_that_did_fetch_would_be_seen(browser: Browser, tmp_path: Path) -
     assert browser.complaints()
 
 
-#: All <use>d text is in shadow trees, which a browser does not let one measure; so it is measured
-#: where it is defined, in a window as wide as the pieces are.
+#: Text of a <use> element is in a shadow tree, which a page cannot measure. So the text is measured
+#: where it is defined, in a window of the width of the pieces.
 MEASURE = """
 (() => {
   const defs = document.querySelector('svg.definitions'), all = document.querySelector('#drawing');

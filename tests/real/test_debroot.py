@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do the Debian roots have one list, and does a root that cannot be used say why?"""
+"""Do all Debian roots use one list of packages, and is it reported why a root is unusable?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a real upload under the gate do what the demo says, and would the demo notice if not?"""
+"""Does a real upload under the gate do what the demo claims, and can the demo fail?"""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_every_query_comes_before_the_commitment(packages: None, answer: str, nu
 
 
 def test_job_that_hangs_and_is_stopped_did_nothing(packages: None) -> None:
-    # dgit has no time limit of its own: somebody else has to lose patience.
+    # dgit has no time limit of its own: another program must end it.
     with open_world("hang file_in_archive/*") as world, open_manager(world) as manager:
         argv = [*find_gpgshim(), *gate(world, manager)]
         env = world.env | {"PYTHONPATH": str(CHECKOUT)}

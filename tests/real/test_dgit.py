@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When does the stunt dgit say 75, and is it otherwise what dgit was?
+"""When does the stunt dgit exit 75, and is its exit status otherwise that of dgit?
 
 A stand-in for the real dgit does what the test's script says, with the stunt gpg first on its PATH.
 """
@@ -49,7 +49,7 @@ def test_failure_that_left_nothing(scratch: Scratch, push: str, end: str) -> Non
         ("true", "exit 0", 0),
         ("true", "exit 255", 255),
         ("true", "exit 1", 1),
-        ("true", "exit 75", 70),  # 75 is never said once somebody was asked
+        ("true", "exit 75", 70),  # no 75 after a request to commit
         ("true", "kill -TERM $$", 143),
         ("true", "kill -KILL $$", 137),
         ("true", "kill -SEGV $$", 139),

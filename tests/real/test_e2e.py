@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do Debian's own tag2upload programs do with us, and without us, what the scenarios say?
+"""Do Debian's tag2upload programs behave as the scenarios say, with gpgshim and without it?
 
 Rule 1: a row's two runs are compared with the row; a gated run must keep the promises besides, and
 one that is only observed must be what it is without us.
@@ -40,8 +40,8 @@ if why := find_reason_against():
 PLAYS = [(name, "stock") for name, row in SCENARIOS.items() if row.stock] + [
     (name, "gated") for name in SCENARIOS
 ]
-#: Where a gate that only looks on is seen to leave everything as it is without us: work that ends
-#: well, fails early and late, is refused by the manager, is killed, and leaves an orphan.
+#: Scenarios in which observe mode must change nothing: the job succeeds, fails early or late, is
+#: refused by the manager, is killed, or leaves an orphan.
 PLAYS += [
     (name, "observed")
     for name in (

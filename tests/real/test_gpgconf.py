@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the stunt gpgconf name the stunt gpg wherever gpgconf names gpg, and change nothing else?
+"""Does the stunt gpgconf replace every path of gpg by the stunt's, and change nothing else?
 
-What gpgme does with it is in test_uses: reprepro signs through gpgme.
+test_uses has gpgme itself: reprepro signs through it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def run(*words: str | Path, **env: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.fixture
 def job(scratch: Scratch) -> Path:
-    """The directory of a job that nobody supervises."""
+    """The directory of a job without a supervisor."""
     real = {"gpg": scratch.stand_in(), "gpgconf": Path(GPGCONF)}
     return jobdir.make(scratch.runtime, "j", "", real)
 
@@ -186,7 +186,7 @@ def test_the_options_are_those_of_this_gpgconf() -> None:
     ],
 )
 def test_an_action_becomes_the_real_one(scratch: Scratch, words: tuple[str, ...]) -> None:
-    """The same process, with its descriptors: nobody stands between an action and its caller."""
+    """The stunt becomes the real gpgconf in the same process, with the same descriptors."""
     real = scratch.script("real-gpgconf", '#!/bin/sh\necho "$$ $*"; cat\n')
     job = jobdir.make(scratch.runtime, "j", "", {"gpg": real, "gpgconf": real})
     with subprocess.Popen(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the real gpg do what argv says, on command lines that nobody has thought of?
+"""Does the real gpg do what our reading says, on generated command lines?
 
 `make judge SEED=… N=…` tries as many as one likes. Here: a few, always the same, on this machine's
 gpg and on that of each Debian root; and all the lines that the other tests claim to have been seen
@@ -65,7 +65,7 @@ def test_what_the_other_tests_say_of_gpg_is_true(root: str) -> None:
 
 
 def test_a_disagreement_is_seen() -> None:
-    """The judge's own rules: what agrees, what is excused, and what never is."""
+    """The rules of the judge: agreement, accepted differences, and disagreement."""
 
     def found(words: list[str], signed: bool, said: str = "", status: int | str = 0) -> str:
         table = optiontable.load((optable.SHIPPED / "gpg-2.4.9").read_text())

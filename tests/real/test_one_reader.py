@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do explain, classify, replay, doctor and the stunt read gpg's conf files alike, and in time?"""
+"""Do explain, classify, replay, doctor and the stunt read conf files alike, and quickly?"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Court(NamedTuple):
 
 @pytest.fixture
 def court(scratch: Scratch) -> Iterator[Court]:
-    """In the home: `plain` and `folder`; `pipe`, which nobody may open; `link`, to nothing."""
+    """The home has `plain`, `folder`, `pipe` (opening it would block) and `link` (to no file)."""
     text = optable.of(GPG, dict(os.environ))
     real = scratch.script("real", "#!/bin/sh\nexit 0\n")
     job = jobdir.make(scratch.runtime, "j", text, {"gpg": real})
@@ -120,7 +120,7 @@ def told(court: Court, words: list[str], explained: bool) -> str:
 
 
 def by_replay(court: Court, words: list[str]) -> bool:
-    """Whether replay contradicts a journal in which these words were asked about."""
+    """Whether replay contradicts a journal that has a request for these words."""
     head = transcript.format_head({"job": "j", "attempt": "1", "authority": "nobody"})
     question = f"$ {transcript.quote(['gpg', *words])}\n# pid 1 in {court.directory}\n"
     (court.directory / "j.1").write_text(f"{head}! uncommitted\n{question}")
@@ -185,7 +185,7 @@ def test_there_is_a_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_large_file_costs_linear_time(tmp_path: Path) -> None:
     conf = tmp_path / "conf"
-    conf.write_text("# a comment that says what somebody once thought\n" * 2_000_000)
+    conf.write_text("# a comment of an earlier administrator\n" * 2_000_000)
     began = time.process_time()
     text = plainfile.read(str(conf))
     assert text is not None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the option table that of the very gpg that will be run, and is a kept one to be trusted?"""
+"""Is the option table that of the gpg that will be run, and is a change of gpg found?"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROWS = (
 
 
 def fake(directory: Path, version: str = VERSION_LINE, rows: str | None = ROWS) -> str:
-    """A gpg that prints these, says no to all else, and counts its calls in `calls`."""
+    """A gpg that prints these texts, fails for other arguments, and counts its calls in `calls`."""
     directory.mkdir(exist_ok=True)
     (directory / "version").write_text(version)
     table = f"cat {directory}/rows" if rows is not None else "echo no >&2; exit 2"

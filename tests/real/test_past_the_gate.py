@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does the outcome say of a program that signs without meeting the gate?
+"""Is the outcome still true if a program signs past the gate?
 
-Each row is a program that does not use the job's PATH, run for real. It signs although nobody said
-yes, and no text of ours may say that nothing was signed. SECURITY.md names them to people.
+Each row is a real program that does not use the job's PATH. It signs without a grant, so no text of
+ours may claim that nothing was signed. SECURITY.md lists these programs.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def test_what_is_advised_is_gated(name: str, scratch: Scratch, key: Key) -> None
     assert key.signings() == before
 
 
-#: What a program says that is there, and that this machine or user may not use.
+#: Messages of programs that exist, but that this machine or user may not use.
 CANNOT = re.compile(
     r"a password is required|not allowed|Authentication failure|No permissions to create|"
     r"Operation not permitted|must be run from a terminal"

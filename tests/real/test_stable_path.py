@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Has a named job's gpg one path in all attempts, which refuses between them and for orphans?
+"""Is gpg's path the same in all attempts of a named job, and does it refuse between them?
 
-cmake's find_program and autoconf keep gpg's absolute path in a build tree. It has to be the gate of
-the next attempt too, and of nobody else.
+cmake's find_program and autoconf keep gpg's absolute path in a build tree. The path must lead to
+the gate of the next attempt too, and to no other program.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def test_another_job_has_another_path(scratch: Scratch) -> None:
 def test_a_path_of_its_own_where_all_are_served_or_nothing_is_named(
     scratch: Scratch, how: str
 ) -> None:
-    """An orphan of an attempt with a gate must not find one that lets everybody through."""
+    """An orphan of a gated attempt must not find the stunts of an attempt that only observes."""
     paths = []
     for _ in range(2):
         if how == "supervise":
@@ -161,7 +161,7 @@ def test_a_crowd_of_attempts(scratch: Scratch) -> None:
 
 
 def test_an_attempt_after_one_that_was_killed(scratch: Scratch) -> None:
-    """Its supervisor and what it left alive are in nobody's way, and get nothing."""
+    """The killed attempt and its orphans do not disturb the next attempt, and get no grant."""
     ready, go, said = (scratch.fifo(name) for name in ("ready", "go", "said"))
     command = f"{REMEMBER}; echo >{ready}; read x <{go}; gpg -s orphan 2>{said}; exit 3"
     first = scratch.start_run(command)
@@ -183,7 +183,7 @@ def test_an_attempt_after_one_that_was_killed(scratch: Scratch) -> None:
 
 
 def test_after_another_python_or_package(scratch: Scratch) -> None:
-    """What was made by an older version is replaced as a whole."""
+    """A directory of an older version is replaced completely."""
     scratch.run(f"{REMEMBER}; exit 3")
     directory = path_of(scratch).parent.parent
     (directory / "code").mkdir()
@@ -252,7 +252,7 @@ leftovers.retire(place[0], True)
 
 
 def test_killed_at_any_moment_the_program_is_there_and_the_next_attempt_too(tmp_path: Path) -> None:
-    """Whatever was done to the directory, its gpg is there, and refuses."""
+    """Whatever the killed attempt did to the directory, its gpg exists, and refuses."""
     tmp_path.chmod(0o700)
     contents = jobdir.Contents("", {"gpg": Path(GPG)})
     made = jobdir.make_at_its_path(tmp_path, "j", contents)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a job served whose libc reports another user id than the kernel does?
+"""Does a gate serve a job whose libc reports another user id than the kernel?
 
 Under fakeroot and proot -0, geteuid(2) and stat(2) report root. The gate compares the user ids of
 client and supervisor as the kernel reports both (SO_PEERCRED). A process that really has another

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Other uses than tag2upload: is the gate reached by the programs that people sign with?
+"""Other uses than tag2upload: do the programs with which people sign meet the gate?
 
 Each is the real one, with the real gpg and a key of its own. Each is run twice: refused, it must
 have signed nothing; granted, what it signed must verify. doc/USES.md says the same to people.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a wrapper as the real gpg, or a gpg that is replaced while a job runs, gated as gpg is?"""
+"""Is a wrapper in the place of gpg gated as gpg is, and a gpg that is replaced during a job?"""
 
 from __future__ import annotations
 

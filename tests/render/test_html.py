@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the page of a job whole, its own, and safe, whatever words are in the journal?"""
+"""Is the page of a job complete, in one file, and safe, with any text in the journal?"""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_the_file_is_written_whole_and_for_this_user_alone(scratch: Scratch) -> 
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o644)
     assert scratch.gpgshim("show", "j", "--html", "page.html").status == 0
-    assert file.stat().st_mode & 0o777 == 0o644  # somebody has said so
+    assert file.stat().st_mode & 0o777 == 0o644  # an existing file keeps its mode
     assert scratch.gpgshim("show", "j", "--html", "-").out.startswith("<!DOCTYPE html>")
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the story of a job tell a person when it could still be retried?"""
+"""Does the story of a job show until when the job could be retried?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Are jobs counted once each, for what they were, and can Prometheus read it?"""
+"""Is each job counted once, with its outcome, and can Prometheus read the numbers?"""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_refusals_of_real_jobs_have_their_cause(scratch: Scratch) -> None:
     scratch.run(sign, "--commit", "sleep 9", "--deadline", "0.2")
     scratch.run(sign, "--commit", "o2m:/nonexistent/x")
     scratch.run("gpg --bless x", "--gpg", with_command(scratch, "bless"))
-    # A job that ends while its gpg waits; and one whose gate somebody has closed.
+    # A job that ends while its gpg waits; and a job whose gate was closed.
     asked = "until grep -q '[>] commit' state/gpgshim/j.5; do :; done"
     scratch.run(f"{sign} & {asked}", "--commit", "sleep 9")
     closing = f"{sys.executable} -m gpgshim close ${{PATH%%/bin:*}} >/dev/null"
@@ -318,7 +318,7 @@ def test_textfile(scratch: Scratch) -> None:
 
 
 def test_a_new_job_among_many_is_quickly_counted(tmp_path: Path) -> None:
-    """What is known is not read again: it would take many times as long."""
+    """Counted journals are not read again, which would take many times as long."""
     for number in range(3000):
         write(tmp_path, f"j{number}.1", UPLOADED)
     tally.take_stock(tmp_path)

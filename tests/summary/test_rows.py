@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a job's one line say what it must, and call a person only where one is needed?"""
+"""Does the line of a job show its state, and call a person only if one is needed?"""
 
 from __future__ import annotations
 

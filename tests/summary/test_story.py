@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the story of a job say, at each moment, no more than its journal so far is a proof of?"""
+"""Does the story of a job claim, at each moment, no more than its journal so far proves?"""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_it_claims_what_the_verdict_of_the_journal_so_far_claims(path: Path) -> 
         assert (last is Undo.FINAL) is (state is State.COMMITTED)
         assert (last is Undo.RETRIABLE) is (state is State.UNCOMMITTED)
         assert (last is Undo.REFUSED) is story.verdict.refused
-        # What was said of a moment stays, whatever comes after it.
+        # Later lines do not change what the story said of earlier ones.
         if not bypassed:
             assert tell(whole).events[: len(story.events) - 1] == story.events[:-1]
 

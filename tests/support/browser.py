@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real browser, driven through its own debugging pipe: what does a page look like in it?
+"""A real browser, which a test controls through its debugging pipe.
 
 Rule 1: only chromium and two pipes; the protocol is Chrome's (DevTools Protocol), JSON and a NUL.
 Rule 2: it has no profile of anybody's, and is gone with the test.
@@ -27,7 +27,7 @@ PATIENCE = 240.0  #: seconds for one command; a busy machine takes its time over
 
 
 class BrowserError(Exception):
-    """The browser did not do what it was told."""
+    """The browser did not do what the test wanted."""
 
 
 class Browser:
@@ -39,7 +39,7 @@ class Browser:
         self._data = b""
         self._number = 0
         self._session: dict[str, str] = {}
-        self.events: list[dict[str, Any]] = []  # all that it told unasked, the oldest first
+        self.events: list[dict[str, Any]] = []  # the events that it sent, oldest first
         target = self.do("Target.createTarget", url="about:blank")["targetId"]
         attached = self.do("Target.attachToTarget", targetId=target, flatten=True)
         self._session = {"sessionId": attached["sessionId"]}
@@ -90,14 +90,14 @@ class Browser:
             self.events.append(self._hear())
 
     def tell(self, expression: str) -> Any:
-        """What a JavaScript expression is in the page, which itself may not run any."""
+        """The value of a JavaScript expression in the page. The page itself may not run scripts."""
         done = self.do("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in done:
             raise BrowserError(f"{expression}: {done['exceptionDetails']}")
         return done["result"].get("value")
 
     def requests(self) -> list[str]:
-        """All that the page that was opened last has had fetched, or tried to."""
+        """The addresses that the last page fetched, or tried to fetch."""
         return [
             event["params"]["request"]["url"]
             for event in self.events

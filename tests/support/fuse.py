@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file system that answers when a test lets it: one file, served by this process.
+"""A file system with one file, which answers when a test lets it. This process serves it.
 
 It speaks the kernel's FUSE protocol (include/uapi/linux/fuse.h) over /dev/fuse by itself, so that
 no library is needed; mounting takes root.
@@ -66,7 +66,7 @@ class Disk:
         self._thread.start()
 
     def release(self) -> None:
-        """Answer what is held, and all that comes."""
+        """Answer the held requests, and all later ones."""
         with self._lock:
             self._released = True
             for unique, answer in self._held:
@@ -74,7 +74,7 @@ class Disk:
             self._held.clear()
 
     def end(self) -> None:
-        """Answer all, so that nobody is left waiting, and go."""
+        """Answer all requests, so that no process waits, and unmount."""
         self.release()
         self._libc.umount2(self._place, _DETACH)
         self._thread.join(10)

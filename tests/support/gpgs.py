@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shipped option tables, and a short way to read a command line with them."""
+"""The shipped option tables, and short functions that read a command line with them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does a test need to run gpgshim for real, and leave nothing behind?"""
+"""Scratch directories, processes and stand-ins, so that a test can run the real gpgshim."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class Scratch:
         return ["--job", "j", *gpg, *options]
 
     def stand_in(self) -> Path:
-        """The stand-in gpg: what it was called with is in `signed`."""
+        """The stand-in gpg. It records its arguments in `signed`."""
         return self.script("stand-in", STAND_IN.format(gpg=GPG, root=self.root))
 
     def script(self, name: str, text: str) -> Path:
@@ -169,7 +169,7 @@ class Scratch:
         return path
 
     def fifo(self, name: str) -> Path:
-        """A named pipe: what opens it waits for the other end."""
+        """A named pipe: a process that opens it waits for the other end."""
         path = self.root / name
         os.mkfifo(path)
         return path
@@ -196,7 +196,7 @@ class Scratch:
         return [x.text for x in self.journal(at).lines if x.sigil == "#"]
 
     def calls(self) -> list[str]:
-        """What the stand-in gpg was called with, a line a call."""
+        """The arguments of the stand-in gpg, a line for each call."""
         return (
             self.signed.read_text("utf-8", "replace").splitlines() if self.signed.exists() else []
         )
@@ -245,7 +245,7 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if not self.pid:
             for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-                signal.signal(number, signal.SIG_DFL)  # as who logs in has them, whoever we are
+                signal.signal(number, signal.SIG_DFL)  # as after a login
             os.chdir(scratch.root)
             os.execve(command[0], list(map(str, command)), scratch.env)
 
@@ -262,9 +262,9 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def end(self) -> int:
-        """The exit status, and in `said` all that was said until then."""
+        """The exit status; `said` then has the whole output."""
         if self.status is None:
-            with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
+            with contextlib.suppress(OSError):  # EIO: no process has the terminal any more
                 while select.select([self.fd], [], [], PATIENCE)[0]:
                     more = os.read(self.fd, 4096)
                     self.said += more.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -313,7 +313,7 @@ def finish(process: subprocess.Popen[str]) -> Done:
 
 
 def wait_for(true: Callable[[], bool], what: str) -> None:
-    """Return when `true` is; for what tells nobody that it has happened."""
+    """Return when `true` is true. Only for events that cannot be waited for."""
     until = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < until, f"{what}: did not come"
@@ -321,12 +321,12 @@ def wait_for(true: Callable[[], bool], what: str) -> None:
 
 
 def hear(fifo: Path) -> str:
-    """All that the next writer of a named pipe says. One that never comes is a failure."""
+    """Everything that the next writer of a named pipe writes. It is a failure if none comes."""
     fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         said = b""
         while True:
-            assert select.select([fd], [], [], PATIENCE)[0], f"nobody writes to {fifo.name}"
+            assert select.select([fd], [], [], PATIENCE)[0], f"no process writes to {fifo.name}"
             with contextlib.suppress(BlockingIOError):
                 more = os.read(fd, 4096)
                 said += more

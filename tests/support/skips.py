@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How does a test say that it cannot run here, and what would run it?
+"""Skips a test that cannot run on this machine, with the reason and the command that helps.
 
 Rule 1: a reason ends with a command, because the end of a test run lists what was skipped.
 Rule 2: CI installs all of tools/packages, so there a missing package is a failure and no skip.

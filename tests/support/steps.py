@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs code of ours step by step: a step ends before each system call.
+"""Runs code of ours step by step. A step ends before each system call.
 
-Rule 1: nothing is replaced. The interpreter itself says that a function of `posix` is called next.
-Rule 2: nothing waits for a time to pass: who is stopped goes on when it is told to.
+Rule 1: nothing is replaced. The interpreter itself reports the next call of a function of `posix`.
+Rule 2: nothing waits for a time to pass: stopped code continues when the test says so.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Stopped(Generic[T]):
         assert self._goes_on.wait(PATIENCE)
 
     def finish(self) -> T:
-        """What it made; as often as it is called."""
+        """The result, at each call."""
         self._goes_on.set()
         self._thread.join(PATIENCE)
         return self._made[0]

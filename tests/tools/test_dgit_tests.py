@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does the table of dgit's own tests say what they did, and hold what it promises?"""
+"""Does the table of dgit's own tests agree with their results, and does it keep its promise?"""
 
 from __future__ import annotations
 

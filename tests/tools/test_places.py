@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the table of places total, does SECURITY.md have it, and can its judge fail?
+"""Is the table of places total, is it in SECURITY.md, and can its checks fail?
 
 `make places` runs the job in each place: tools/place.
 """

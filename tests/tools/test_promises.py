@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Would tests/real/test_e2e notice? Each promise, broken in a report, must be in what is listed."""
+"""Does tests/real/test_e2e find each broken promise? Each one is broken in a report once."""
 
 from __future__ import annotations
 

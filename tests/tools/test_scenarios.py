@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Would the checks of `make e2e` see what they are there to see?"""
+"""Do the checks of `make e2e` find the faults that they are meant to find?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATUSES = ("uploaded", "irrecoverable", "failed")
 
 
 def report(outcome: str, *told: str) -> dict[str, Any]:
-    """One job with one attempt, of which the uploader was told so, and the list likewise."""
+    """One job with one attempt, whose outcome was mailed to the uploader and to the list."""
     mails = [
         {"to": to, "subject": f"[tag2upload 2420] {status} probe", "status": status}
         for status in told

@@ -94,12 +94,12 @@ class Watched(NamedTuple):
     calls: dict[Target, list[Call]]
     root: str  # where it ran
     own: dict[Target, int]  # the index of each one's first call that has to do with this job
-    places: tuple[str, ...]  # what else than modules, and directories above, is looked at
+    places: tuple[str, ...]  # paths that are read, without modules and the directories above
     wrong: list[str]
 
 
 def watch(base: Base, face: str, job: str, may_be_wrong: bool = False) -> Watched:
-    """Run a job to its end, and see all that ours do. AssertionError where that has faults."""
+    """Run a job to its end, and record our calls. AssertionError if there are faults."""
     root = Path(tempfile.mkdtemp(dir=base.root))
     world = World(base, root, face, job)
     attempt = world.attempt(1, None, Deed())
@@ -118,7 +118,7 @@ def watch(base: Base, face: str, job: str, may_be_wrong: bool = False) -> Watche
 
 
 def supervising(watched: Watched) -> list[Call]:
-    """The calls of whoever writes the journal: of one process, or of a daemon and who starts it."""
+    """The calls of the processes that write the journal: of one, or of a daemon and its starter."""
     roles = ("starter", "newborn of starter", "supervisor")
     return [
         call
@@ -142,7 +142,7 @@ def power_cuts(watched: Watched) -> tuple[int, list[str]]:
     for at, call in enumerate(made, 1):
         sends = call.number in (WRITE, SENDTO) and not call.name.startswith("/")
         asked = asked or (sends and call.data.startswith(COMMIT.encode()))
-        # Where a command is asked, that is to start it.
+        # If the authority is a command, starting it is the request.
         asked = asked or (call.number in BIRTHS and COMMIT.encode() in journal[:length])
         granted = granted or (sends and call.data.startswith(GO))
         if "/state/gpgshim" in call.name and call.result >= 0:
@@ -183,7 +183,7 @@ def can_be_half(call: Call) -> bool:
 def parts(watched: Watched) -> Iterator[tuple[Target, int, list[Call]]]:
     """The processes of a job, each with all its calls, and the index of the first to be looked at.
 
-    What the jobs do not differ in is looked at in one of them.
+    Points that are the same in several jobs are tried in one of them.
     """
     for target, made in watched.calls.items():
         if watched.job == JOBS[0]:
@@ -230,15 +230,15 @@ def one_of_each_class(errors: Sequence[int], turn: int) -> list[int]:
 
 
 def failures(watched: Watched, every: bool) -> Iterator[Point]:
-    """Each call that has to do with the job fails once: with each of its errors, or in turns.
+    """Each call that concerns the job fails once: with each of its errors, or one in turn.
 
-    A call is known by its number, by what it is about, and how many such there were before; so it
-    is the same one in every run, whatever else a run has to wait for.
+    A call is identified by its number, its file, and the number of such calls before it; so it
+    is the same call in every run, also if a run makes other calls in between.
 
-    What Python loads, of its own or of ours, is not loaded, however it comes; so there each call
-    fails once, as it does for the directories above what is ours. What is done before a door is
-    there is the same whoever starts it, and fails for the first of them. Until dgit fails, and when
-    its directory is taken away, the jobs are the same.
+    If Python cannot load a module, the kind of the error does not matter. So each call that loads
+    one fails with one error only, and so do calls for the directories above ours. The calls before
+    the socket is bound are the same for each way to start a supervisor, and fail once.
+    The jobs do the same until dgit fails, and while the job's directory is removed.
     """
     for target, begin, made in parts(watched):
         if target.role in OTHERS.values():
@@ -309,7 +309,7 @@ def work(point: Point) -> Ran:
 
 
 def prepare(base: Base) -> None:
-    """Make a worker of this process: one that gives way to whoever else needs the machine."""
+    """Make this process a worker, with a lower priority than other programs."""
     _BASE.append(base)
     os.nice(5)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -340,7 +340,7 @@ def beyond(base: Base, watched: Watched) -> Iterator[Ran]:
 
 
 def until_interrupted(found: Iterable[Ran]) -> Iterator[Ran]:
-    """All of `found`; an interrupt ends it, and what was counted by then is told."""
+    """Yield all of `found`. An interrupt ends that, and the counts so far are printed."""
     try:
         yield from found
     except KeyboardInterrupt:
@@ -399,7 +399,7 @@ def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
     if case.how == "fail":
         points = [p for p in points if p.deed.number in (WRITE, FSYNC)]
     tried = 0
-    # From the end: what counts in a job comes after Python has started.
+    # From the end: the interesting calls of a job come after the start of Python.
     for ran in run_points(base, points[::-1], workers):
         tried += 1
         if fault := next((each for each in ran.faults if case.seen in each), ""):
@@ -460,7 +460,7 @@ def how_to_enter(name: str | None) -> How | None:
 
 
 def crash(root: Path, options: argparse.Namespace) -> int:
-    """Run what was asked for, and print it."""
+    """Run the tests that the options select, and print the result."""
     began = time.monotonic()
     base = Base(root, CHECKOUT, place=how_to_enter(options.place))
     points: list[Point] = []

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""x86-64's system calls, as far as we make any: what they do to the world, and how they can fail.
+"""The system calls of x86-64 that our processes make: their effects, and how they can fail.
 
-Rule 1: a call is private if nobody but its process could tell whether it was made, once the process
-is dead. Death closes descriptors, so to open for reading, to close and to duplicate are private.
-A wait is not: the others go on in the meantime. What is not in PRIVATE is not private.
-Rule 2: an error is in FAILS if a kernel, a disk, a peer or a limit can plausibly give it. What a
-sane kernel never says (EFAULT, EBADF of what we have just opened) is not.
+Rule 1: a call is private if no other process can find out whether it was made, after its process is
+dead. Death closes descriptors, so opening for reading, closing and duplicating are private. A wait
+is not private, because the other processes continue meanwhile. A call that is not in PRIVATE is
+not private.
+Rule 2: an error is in FAILS if a kernel, a disk, a peer or a limit can plausibly cause it. An error
+that a correct kernel never reports (EFAULT, EBADF of an open file) is not in FAILS.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ PRIVATE = {
     5: "fstat",
     6: "lstat",
     8: "lseek",
-    9: "mmap",  # nobody of ours maps anything shared
+    9: "mmap",  # none of our processes makes a shared mapping
     10: "mprotect",
     11: "munmap",
     12: "brk",
@@ -225,7 +226,7 @@ NEVER_FAIL = frozenset(
 )  # fmt: skip
 
 
-#: What a pipe or a socket gives, where a file gives what is in FAILS.
+#: The errors of a pipe or a socket; FAILS has those of a file.
 STREAMS = {READ: (E.ECONNRESET, E.EINTR), WRITE: (E.EPIPE, E.EINTR, E.ECONNRESET)}
 
 

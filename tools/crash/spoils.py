@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults to be put into a copy of the code, each with the points that have to find it.
+"""Faults that are put into a copy of the code, each with the points that must find it.
 
-Rule 1: a spoil is one place, changed as somebody might change it by mistake.
-Rule 2: it has to be found by the check that is there for it: `seen` is a part of what that says.
-Every check of world.faults(), of a next attempt and of a failed fsync has its spoil; one is found
-as soon as nothing is done to a job.
+Rule 1: a spoil changes one place, as a person might change it by mistake.
+Rule 2: the check that exists for it must find it: `seen` is a part of that check's message. Every
+check of world.faults(), of a next attempt and of a failed fsync has its spoil. One spoil is found
+by an undisturbed job.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tools.crash.world import Spoil
 
 
 class Case(NamedTuple):
-    """A fault: what is changed, what is said of it, and where it is to be found.
+    """A fault: the change, the message of the check, and the points that find it.
 
     `how` is "kill", "fail", "move" or "power"; `at` is a part of how the points that will do are
     shown.

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a program and all that comes of it under ptrace(2), and stops one process at one call.
+"""Runs a program and its descendants under ptrace(2), and stops one process at one system call.
 
-Rule 1: a call is met before it has happened. What is killed there has not made it, and has made
-all the calls before; to the rest of the world nothing lies between two calls.
-Rule 2: only the target is slowed down, and only at calls that matter: seccomp(2) lets all others
-through. The other processes are followed for their births, execs and ends.
-Rule 3: it is over when everybody is gone. Who is not, after PATIENCE, is the finding.
+Rule 1: a process is stopped before a call is made. If it is killed there, it has made all earlier
+calls and not this one. Other processes cannot see anything between two calls.
+Rule 2: only the target is slowed down, and only at relevant calls: seccomp(2) lets all others pass.
+The other processes are followed only when they are born, exec and end.
+Rule 3: a run is over when all processes have ended. A process that still runs after PATIENCE is a
+fault.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ PATIENCE = 60  #: seconds until a run that does not end is a failure; none comes
 
 _TRACEME, _CONT, _SYSCALL = 0, 7, 24
 _POKEUSER, _SETOPTIONS, _GETEVENTMSG, _GET_SYSCALL_INFO = 6, 0x4200, 0x4201, 0x420E
-#: SYSGOOD, FORK, VFORK, CLONE, EXEC, SECCOMP, EXITKILL: nobody outlives a harness that is
-#: interrupted.
+#: SYSGOOD, FORK, VFORK, CLONE, EXEC, SECCOMP, EXITKILL: no process outlives an interrupted
+#: harness.
 _OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x80 | 0x100000
 _EVENT_EXEC, _EVENT_SECCOMP = 4, 7
 _EVENTS_BIRTH = (1, 2, 3)
@@ -101,8 +102,8 @@ PUBLIC, ALL = -1, -2  #: in a Deed's number
 class Deed(NamedTuple):
     """What happens at the `at`-th call (from 1) of the target, of those that count.
 
-    Those are the ones with this `number` and normal `name`; or all that are not private (PUBLIC),
-    whatever the private ones are in this run; or ALL.
+    These are the calls with this `number` and normal `name`; or all calls that are not private
+    (PUBLIC), however many private ones this run has; or ALL.
     `what`: "kill" it there; "tear": half is written, and it is killed at its next call; "fail" with
     `error`; "short": half is written, or one byte read, and it goes on; "full": half is written,
     and every later write to that file fails with ENOSPC; "spell": only the next one does. "move":
@@ -228,7 +229,7 @@ class Tracer:
         _ptrace(_CONT, self._root)
 
     def follow(self) -> Seen:
-        """Let it run, do the deed, and wait until nobody is left. Raises Stuck."""
+        """Run the program, do the deed, and wait until all processes have ended. Raises Stuck."""
         old = signal.signal(signal.SIGALRM, _raise_stuck)
         signal.alarm(PATIENCE)
         try:
@@ -247,7 +248,7 @@ class Tracer:
             signal.signal(signal.SIGALRM, old)
 
     def _follow(self) -> Seen:
-        with contextlib.suppress(ChildProcessError):  # nobody is left
+        with contextlib.suppress(ChildProcessError):  # no process is left
             while True:
                 pid, raw = os.waitpid(-1, _WALL)
                 if not os.WIFSTOPPED(raw):
@@ -272,9 +273,9 @@ class Tracer:
                 self._alive = [x for x in map(describe, left) if x]
 
     def _bury(self) -> None:
-        """Wait for the dead, before whoever looks for them: until we have, he does not find them.
+        """Reap dead processes before their parents do, which cannot reap them before us.
 
-        He sees that they are dead, though, and would turn round and round.
+        A parent sees that they are dead, and would try again and again.
         """
         for pid in list(self._processes):
             peeked = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT | _WALL)
@@ -362,7 +363,7 @@ class Tracer:
             calls.append(process.entry._replace(result=result))
 
     def _may_count(self, number: int) -> bool:
-        # The many: no more is looked at than has to be.
+        # This is called very often, so it examines as little as possible.
         if self._deed.number == PUBLIC:
             return not CAN_TAMPER or number not in PRIVATE
         return self._deed.number in (ALL, number)
@@ -373,7 +374,7 @@ class Tracer:
         return self._deed.number == ALL or normal(call.name, self._world) == self._deed.name
 
     def _follow_up(self, pid: int, call: Call) -> None:
-        """What a deed that was done does to later calls."""
+        """The effect of the deed on later calls."""
         if self._fate == "kill":
             os.kill(pid, signal.SIGKILL)
         elif self._full and call.number == WRITE and call.name == self._full:
@@ -414,7 +415,7 @@ def move_journal(world: Path) -> bytes | None:
 
 
 def _sift(numbers: Sequence[int], traced: bool) -> None:
-    """Have this process, and all that come of it, stop at calls with these `numbers`, or without.
+    """Stop this process and its descendants at calls with these `numbers`, or at no call.
 
     Raises OSError.
     """
@@ -456,7 +457,7 @@ def look(pid: int, call: Call) -> Call:
 
 
 def link_of(pid: int, fd: int) -> str:
-    """What a descriptor of a process is; "" where it has none such, such as AT_FDCWD."""
+    """The target of a process's descriptor; "" if there is no such descriptor (AT_FDCWD)."""
     try:
         return os.readlink(f"/proc/{pid}/fd/{fd}")
     except OSError:

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One whole job in a world of its own: real sockets, pipes, files and processes of ours, and
-stand-ins for what is not ours. And what must be true of it afterwards, whatever was done to it.
+"""A whole job in a scratch world: our sockets, pipes, files and processes are real, and other
+programs are stand-ins. And the checks of the job afterwards, whatever was done to it.
 
-Rule 1: a stand-in writes down what it saw when it saw it: the gpg copies the journal as it is when
-a signature is made, the manager as it is when it hears a line.
-Rule 2: faults() is told nothing of what was done to the job, only which process it was done to.
-Rule 3: the second attempt is the first one's judge too: nothing may be in its way.
+Rule 1: a stand-in records what it sees at once: the gpg copies the journal when it makes a
+signature, the manager when it receives a line.
+Rule 2: faults() does not know what was done to the job, only to which process.
+Rule 3: the second attempt is also a check of the first: nothing may prevent it.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ SCRIPT = f"""\
 {JOB}exit $status
 """
 
-#: A person, or a script of his, who starts the daemon, does the job, and says that it is over; and
-#: again if that gave no outcome. What a start that did not go well has left behind, he ends.
+#: A person or a script that starts the daemon, does the job and reports its end; once more if that
+#: gave no outcome. After a failed start it ends the remaining processes.
 OPERATOR = """\
 #!/bin/sh
 line=$("$PYTHON" -m gpgshim supervise --job j --commit authority) || {
@@ -90,7 +90,7 @@ case $outcome in ?*) exit $closed;; esac
 "$PYTHON" -m gpgshim close --status $status >/dev/null
 """
 
-#: It says go-ahead, and writes down when it was asked.
+#: It answers go-ahead, and records the time of the request.
 AUTHORITY = """\
 #!/bin/sh
 for journal in "$WORLD"/moved/* "$WORLD"/state/gpgshim/[!.]*; do
@@ -112,7 +112,7 @@ case $status in
 esac
 """
 
-#: What the stand-in for dgit does: signs twice; fails before that; fails after it.
+#: The jobs of the stand-in for dgit: it signs twice, fails before that, or fails after it.
 JOBS = ("signs", "early", "late")
 FACES = ("run", "repos-server", "supervise")
 #: The stand-ins that are killed too, and their roles. Their calls are not made to fail.
@@ -146,7 +146,7 @@ class Spoil(NamedTuple):
 
 
 #: The machine has one wall, which the first job of a boot makes. Each world makes its own instead,
-#: in its runtime directory, so that this is stopped and fails as all else does.
+#: in its runtime directory, so that making the wall is also killed, and also fails.
 OWN_WALL = Spoil(
     "gpgshim/supervisor/wall.py",
     'PLACES = (Path("/run"), Path("/tmp"))\n',
@@ -155,7 +155,7 @@ OWN_WALL = Spoil(
 
 
 class Base:
-    """What all worlds share: a copy of the code, which nobody edits under us, and stand-ins."""
+    """Shared by all worlds: a copy of the code, which does not change, and stand-ins."""
 
     def __init__(
         self, root: Path, checkout: Path, spoil: Spoil | None = None, place: How | None = None
@@ -181,7 +181,7 @@ class Base:
                 file.write_text(text.replace(each.old, each.new))
         compile_all(Path(self.python), self.code)
         self.tools.mkdir()
-        # All that they need, and all that enters the place; there is no other gpg on their PATH.
+        # The programs that the job and the place need; no other gpg is on their PATH.
         for name in {"cat", "mv", *(place.outside.replace("'", " ").split() if place else ())}:
             if "/" not in name and (found := shutil.which(name)):
                 (self.tools / name).symlink_to(found)
@@ -202,7 +202,7 @@ class Base:
 class Manager:
     """A manager that says go-ahead, and writes down what it heard, and what was on disk then.
 
-    To `gpgshim supervise` it is a command that does so.
+    For `gpgshim supervise` it is a command that does the same.
     """
 
     def __init__(self, world: World, attempt: int, face: str) -> None:
@@ -239,7 +239,7 @@ class Manager:
         self._thread.start()
 
     def end(self) -> None:
-        """Nobody is left to say anything: read what is still there, and stop."""
+        """All other processes have ended: read the remaining input, and stop."""
         os.close(self._told_to_stop)
         self._thread.join()
         for fd in (self._stop, *self._ours):
@@ -403,7 +403,7 @@ class World:
         )
 
     def age(self) -> None:
-        """Make all that is in the runtime directory two days old, so that it may be swept."""
+        """Make everything in the runtime directory two days old, so that it may be removed."""
         long_ago = time.time() - 2 * 86400
         for path in (self.root / "run/gpgshim").glob("*"):
             os.utime(path, (long_ago, long_ago))
@@ -411,8 +411,8 @@ class World:
     def left(self) -> list[str]:
         """Jobs' directories that are two days old, and should have been swept.
 
-        Those that a shell may have on its PATH stay until the next boot; so does what is half made
-        or half removed, because it may be somebody's work.
+        Those that a shell may have on its PATH stay until the next boot; so do directories that are
+        half made or half removed, because they may belong to another program.
         """
         made = (self.root / "run/gpgshim").glob("*")
         found = [path for path in made if not (path / "exported").exists()]
@@ -481,7 +481,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
         retriable = journal is not None and verdict.outcome is Outcome.RETRIABLE
         said = re.findall(r"^gpgshim: (\w+) \((\w+)\)$", attempt.said, re.MULTILINE)
         wrong(len(said) > 1, "the outcome is said twice")
-        # An outcome that the disk did not take is said all the same, where it is in no doubt.
+        # An outcome that the disk did not take is still reported if it is certain.
         wrong(said and said[0] != (verdict.outcome, verdict.state), f"said {said}, not {verdict}")
         wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
         wrong(retriable and said and not lost and mine != TEMPFAIL, f"{mine}, not 75")
@@ -489,7 +489,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
     elif face == "run":
         said = [x for x in attempt.said.splitlines() if x.startswith(f"gpgshim: {attempt.name}: ")]
         wrong(len(said) > 1, "the outcome is said twice")
-        # Who cannot read the journal back says `unknown`, and not what is remembered.
+        # A supervisor that cannot read the journal back reports `unknown`, not what it remembers.
         doubts = said and ": irrecoverable: unknown: " in said[0]
         wrong(
             said and not doubts and f": {verdict.outcome}: " not in said[0],
@@ -499,7 +499,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
             retriable = journal is not None and verdict.outcome is Outcome.RETRIABLE
             wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
             wrong(retriable and said and not lost and mine != TEMPFAIL, f"{mine}, not 75")
-            # What main() takes for stdout's, and nobody caught: `run` writes nothing there.
+            # main() takes an uncaught OSError for one of stdout, but `run` writes nothing there.
             wrong("gpgshim: stdout: " in attempt.said, f"nobody caught this: {attempt.said}")
             wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
     else:
@@ -510,7 +510,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
         wrong(mine == 0 and len(told) != 3, "exit 0, and the manager heard no outcome")
         signs = {"stunt gpg", "real gpg"} & set(seen.late)
         wrong(signs and attempt.signed, "a job ran on to its signature without its keeper")
-    # Nobody may be left when the caller goes on to the next job.
+    # No process may remain when the caller continues with the next job.
     wrong(left_running(attempt, face, killed), f"left running: {seen.alive}")
     found += tracebacks(attempt.said)
     return found
@@ -526,10 +526,10 @@ def unreplayable(journal: bytes | None) -> list[str]:
 
 
 def left_running(attempt: Attempt, face: str, killed: str) -> bool:
-    """Whether somebody was left who should not be, when the caller's own child had ended.
+    """Whether a process remained that should not, when the caller's own child had ended.
 
-    `gpgshim run` leaves the orphans of a job that was killed alone: its gate is closed to them.
-    That everybody ends in the end, the tracer sees.
+    `gpgshim run` does not kill the orphans of a killed job, but its gate refuses them. The tracer
+    checks that all processes end.
     """
     orphans = face != "repos-server" and killed in OF_THE_JOB
     ended = attempt.seen.status if not killed or killed != first_role(face) else None
@@ -538,9 +538,9 @@ def left_running(attempt: Attempt, face: str, killed: str) -> bool:
 
 
 def tracebacks(said: str) -> list[str]:
-    """Tracebacks out of a function of ours: an error that nobody thought of.
+    """Tracebacks from our functions, which are unexpected errors.
 
-    Where no module could be imported, that is Python's to say; none of our functions had begun.
+    If a module could not be imported, Python reports that; none of our functions had begun.
     """
     found = []
     for text in said.split("Traceback (most recent call last):\n")[1:]:
@@ -554,12 +554,12 @@ def tracebacks(said: str) -> list[str]:
 
 
 def first_role(face: str) -> str:
-    """Who is the caller's own child; "" where that is none of ours."""
+    """The role of the caller's own child; "" if it is no process of ours."""
     return {"run": "supervisor", "repos-server": "keeper", "supervise": ""}[face]
 
 
 def faults_of_next(world: World, first: Attempt, number: int) -> tuple[list[str], Attempt]:
-    """What was in the way of attempt `number`, to which nothing was done; and the attempt."""
+    """The faults of attempt `number`, which is not disturbed, and the attempt."""
     attempt = world.attempt(number, Target("nobody", 1), Deed())
     found = [*faults(attempt, world.face, "")]
     if attempt.seen.status != 0 or attempt.verdict.outcome is not Outcome.UPLOADED:
@@ -577,7 +577,7 @@ _TRIED: dict[str, tuple[list[str], str]] = {}
 
 
 def remains_of(root: Path) -> str:
-    """What an attempt has left on disk, less what differs between two runs of the same."""
+    """The files that an attempt left, without differences between two equal runs."""
     found = []
     for top in ("run", "state"):
         for path in sorted((root / top).rglob("*")):

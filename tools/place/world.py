@@ -173,7 +173,7 @@ class World:
         )  # fmt: skip
 
     def signings(self) -> int:
-        """How many signatures the agent was asked for."""
+        """The number of requests for a signature to the agent."""
         return (self.keys / "agent.log").read_text("utf-8", "replace").count("<- PKSIGN")
 
     def journal(self) -> bytes | None:

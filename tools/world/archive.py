@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An archive on loopback that fails when it is told to.
+"""An archive on the loopback interface, which fails on demand.
 
-1. What it says of a package it has read, at that very query, from the real .dsc files in its pool.
-2. A fault comes by schedule, never by chance, and the log has it.
-3. Closing it lets go of every query that hangs.
+1. Each answer about a package is read from the real .dsc files in its pool at that moment.
+2. A fault is scheduled, never random, and the log has it.
+3. When the archive is closed, every query that hangs ends.
 
 It answers what dgit's `ftpmasterapi` method asks, under /api/, and serves the pool under /debian/.
 As a program, `archive.py --fault '503 file_in_archive/* 1' DIR`, where DIR holds `pool/`, prints
@@ -102,7 +102,7 @@ def match_like(pattern: str, text: str) -> bool:
 
 
 class Archive:
-    """Serves DIR/pool on 127.0.0.1 until closed; `queries` is what it was asked, in order."""
+    """Serves DIR/pool on 127.0.0.1 until it is closed; `queries` has the queries in order."""
 
     def __init__(
         self,

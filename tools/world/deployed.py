@@ -8,8 +8,9 @@ default the archive fails once.
 
 1. systemd, the unit, and how our directory comes to be first on its PATH are the real ones. The
    unit's file is not touched, and has no drop-in; or oracled would call itself `testing`.
-2. What the unit speaks of is there: its hosts, its directories under /srv, podman and su. They are
-   doubles, behind us on PATH. systemd's journal is a socket that is read into oracle.log.
+2. Everything that the unit names exists: its hosts, its directories under /srv, podman and su. They
+   are stand-ins, after our directory on PATH. systemd's journal is a socket that is read into
+   oracle.log.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PACE = 60.0  #: seconds; nothing here has a limit that is near
 
 
 def start_oracle(first_on_path: list[Path]) -> subprocess.Popen[bytes]:
-    """Start systemd, and have it start the unit; what that says goes to WORLD/oracle.log."""
+    """Start systemd, which starts the unit. The unit's output goes to WORLD/oracle.log."""
     make_srv()
     write_doubles()
     threading.Thread(target=keep_journal, args=(listen(JOURNAL),), daemon=True).start()
@@ -51,7 +52,7 @@ def start_oracle(first_on_path: list[Path]) -> subprocess.Popen[bytes]:
         f"DGIT_DRS_ANY_URL=1\nDGIT_DRS_SENDMAIL={t2u.BIN}/sendmail\n"
         f"DGIT_TEST_REBOOT_LOCK_1={lock}\nDGIT_TEST_REBOOT_LOCK_2={lock}\n"
     )
-    # Not earlier: gpg finds an agent there, whatever its HOME is, and each home is to have its own.
+    # Not earlier: gpg looks for an agent there for any HOME, but each home must have its own.
     RUNTIME.mkdir(0o700)
     environ = t2u.make_environment(t2u.ORACLE) | {
         "PATH": "/usr/bin:/bin",
@@ -90,7 +91,7 @@ def listen(path: Path) -> socket.socket:
 
 
 def keep_journal(listener: socket.socket) -> None:
-    """Be journald's stream socket: what a unit writes goes to WORLD/oracle.log, head and all."""
+    """Serve journald's stream socket: the output of a unit goes to WORLD/oracle.log."""
 
     def keep(stream: socket.socket) -> None:
         while data := stream.recv(65536):

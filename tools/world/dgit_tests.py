@@ -192,7 +192,7 @@ def is_tag2upload(script: str) -> bool:
 
 
 def find_missing(script: str) -> list[str]:
-    """What the root does not have and this test needs."""
+    """The things that this test needs and that the root does not have."""
     words = re.findall(r"^t-restrict (\S+)", script, re.MULTILINE)
     return [MISSING[word] for word in words if word in MISSING]
 

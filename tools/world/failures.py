@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Has each text of failures.ROWS said by a program that says it, and writes down what it said.
 
-1. The programs are Debian's, in the root that GPGSHIM_ROOT names, and what fails there fails: a
-   port that is closed, a name that nobody knows, a tree that is not what its changelog says.
-2. Nothing is edited: a transcript is all that came out, stdout and stderr in their order.
+1. The programs are Debian's, in the root that GPGSHIM_ROOT names, and the failures are real: a
+   closed port, an unknown name, a tree that contradicts its changelog.
+2. Nothing is edited: a transcript is the whole output, stdout and stderr in their order.
 
 `python -m tools.world.failures` writes fixtures/failures/NAME.txt; inside the root, with a
 directory as its argument, it writes them there.
@@ -32,7 +32,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "failures"
 LONGEST = 600.0  #: seconds, for all of them
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", "-p")
-NOWHERE = "nosuch.invalid"  # RFC 6761: nobody ever knows it
+NOWHERE = "nosuch.invalid"  # RFC 6761: this name never exists
 NO_ROUTE = "192.0.2.1"  # RFC 5737; `debroot` has a route for it that says so
 SERIES = "debian/patches/series"
 #: dgit, whose clock runs faster: curl waits for five minutes.
@@ -76,7 +76,7 @@ class Stage:
     # Peers.
 
     def listen(self, deed: str) -> int:
-        """A port where whoever calls is hung up on (`close`), hard (`reset`), or ignored."""
+        """A port that closes each connection (`close`), resets it (`reset`), or ignores it."""
         listener = socket.create_server(("127.0.0.1", 0))
         self._held.append(listener)
 
@@ -102,12 +102,12 @@ class Stage:
         return int(listener.getsockname()[1])
 
     def close(self) -> int:
-        """A port where nobody listens."""
+        """A closed port."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             return int(listener.getsockname()[1])
 
     def fill(self) -> int:
-        """A port where nobody is let in: so many are at its door."""
+        """A port whose queue is full, so no connection is accepted."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=0)
         self._held.append(listener)
         for _ in range(4):
@@ -287,7 +287,7 @@ CASES: dict[str, Case] = {
     "operation unsupported: ": Case("this distribution takes no pushes", say_unsupported),
 }  # fmt: skip
 
-#: Who can be the one that says it: what a program is called by, and how it says its version.
+#: The programs that print the messages, and the Debian package that has each one's version.
 VERSIONS = {"dgit": "dgit", "ssh": "openssh-client", "curl": "curl", "git": "git"}
 
 
@@ -301,7 +301,7 @@ def find_version(ran: tuple[str, ...]) -> str:
 
 
 def write(saying: str, case: Case, said: Said) -> str:
-    """The transcript: a head, an empty line, and what was said."""
+    """The transcript: a head, an empty line, and the output."""
     head = {
         "row": saying,
         "because": case.why,

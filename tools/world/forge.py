@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A git forge on loopback, in Salsa's place: bare repositories over HTTP, failing when told to.
 
-1. It serves files (git's `dumb' protocol); what is in a repository, git alone has put there.
-2. A fault comes by schedule, as the archive's do.
+1. It serves files (git's `dumb' protocol). Only git writes into its repositories.
+2. A fault is scheduled, as those of the archive.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tools.world.archive import Fault
 
 
 class Forge:
-    """Serves DIR/*.git on 127.0.0.1 until closed; `requests` is what it was asked, in order."""
+    """Serves DIR/*.git on 127.0.0.1 until it is closed; `requests` has the requests in order."""
 
     def __init__(self, root: Path, faults: list[Fault]) -> None:
         self.root = root

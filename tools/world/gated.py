@@ -26,7 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Attempt(NamedTuple):
-    """What one attempt at the job did, as the world has it; the numbers are this attempt's own."""
+    """The effects of one attempt, as the world has them. The numbers count this attempt only."""
 
     status: int
     output: str

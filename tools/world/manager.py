@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tag2upload manager's double: o2m version 9 over a Unix socket, well-behaved or not.
 
-1. What to answer is a row of STEPS; the rest only carries lines. A miss is the oracle's fault.
-2. Whatever the manager would say passes `Manager._say`; so it can misbehave wherever it can speak.
-3. Every line is in the transcript, as seen from the oracle: `>` it sent, `<` the manager said.
+1. Each answer is a row of STEPS; all other code only carries lines. A missing row is a fault of the
+   oracle.
+2. Each line of the manager passes `Manager._say`, so the manager can misbehave at each line.
+3. Every line is in the transcript, as seen from the oracle: `>` was sent, `<` was received.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Phase(StrEnum):
 
 
 class Act(StrEnum):
-    """What the manager does about a line from the oracle."""
+    """The manager's reaction to a line from the oracle."""
 
     NOTE = "note"
     GO_AHEAD = "go-ahead"
@@ -48,7 +49,7 @@ class Act(StrEnum):
 
 P, A = Phase, Act
 
-#: (phase, the oracle's word) -> next phase, and what to do. What is not here is a violation.
+#: (phase, the oracle's word) -> next phase, and reaction. A missing row is a violation.
 STEPS: dict[tuple[Phase, str], tuple[Phase, Act]] = {
     (P.GREETING, "t2u-oracle-version"): (P.NAMING, A.NOTE),
     (P.NAMING, "worker-id"): (P.WAITING, A.NOTE),
@@ -66,7 +67,7 @@ STEPS: dict[tuple[Phase, str], tuple[Phase, Act]] = {
 
 
 class Misdeed(StrEnum):
-    """What the manager does in place of saying a word."""
+    """What the manager does instead of sending a word."""
 
     HANG_UP = "hang-up"
     SILENCE = "silence"  # for ever, but it stays on the line
@@ -80,7 +81,7 @@ WORDS = ("t2u-manager-ready", "ayt", "job", "go-ahead", "restart-worker")  # wha
 
 @dataclass
 class Job:
-    """One upload that somebody asked for, through all its attempts."""
+    """One requested upload, through all its attempts."""
 
     id: str
     package: str
@@ -93,7 +94,7 @@ class Job:
 
 @dataclass
 class Attempt:
-    """What the manager knows of one attempt; `outcome` is the oracle's word, or `lost`."""
+    """The manager's data on one attempt; `outcome` is the oracle's word, or `lost`."""
 
     job: str
     last: bool
@@ -136,7 +137,7 @@ def write_job(job: Job, last: bool) -> list[tuple[str, bytes]]:
 
 
 class Hangup(Exception):
-    """This conversation is over, by whoever's wish."""
+    """One of the two sides has ended this conversation."""
 
 
 class Manager:
@@ -151,7 +152,7 @@ class Manager:
         self.transcript: list[Line] = []
         self.ended: list[Attempt] = []
         self.finished: list[Job] = []
-        self.changed = threading.Condition()  # over all that is public here
+        self.changed = threading.Condition()  # for all public attributes
         self._misdeeds = dict(misdeeds or {})
         self._jobs: deque[Job] = deque()
         self._orders: deque[str] = deque()  # words for the next worker that waits

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Play one scenario for real, inside a Debian root, and write down what became of it.
 
-1. Nothing here judges: a report says what happened; tests/real/test_e2e.py knows what should have.
-2. What is done to a job is done at a moment that the job itself has reached and waits at.
-3. The clock ends a play that waits for ever; it decides nothing else.
+1. A report says what happened, and judges nothing; tests/real/test_e2e.py has the checks.
+2. A deed is done to a job at a moment at which the job itself waits.
+3. The clock only ends a play that would wait for ever, and decides nothing else.
 
 Usage, with an empty /world, as the ordinary user: `-m tools.world.play SCENARIO MODE PACE`, where
 MODE is stock, gated, observed, or deployed (gated, by systemd: see deployed.py), and PACE is how
@@ -37,7 +37,7 @@ from tools.world.scenarios import SCENARIOS, Scenario
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRST_JOB = 2420
-#: What a job runs at the oracle's, by its command line; the rest there is the workers'.
+#: The processes of a job on the oracle, by their command line; all others belong to the workers.
 JOB_PROCESS = re.compile(
     r"^t2u processor|--tag2upload12| rpush-source |--detach-sign|--clearsign|debsign"
 )
@@ -405,7 +405,7 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         status = 70
-    # The doubles' threads wait for nobody, and nobody for them: the namespaces end with us.
+    # No thread of a stand-in has to be waited for: the namespaces end with this process.
     sys.stderr.flush()
     os._exit(status)
 

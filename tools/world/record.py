@@ -21,7 +21,7 @@ from tools.world.scenarios import SCENARIOS, read_journals
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tag2upload"
 
-#: What differs from one run to the next: (pattern, what it becomes).
+#: Text that differs from one run to the next: (pattern, replacement).
 PASSING = (
     (r"(?<=pid )\d+|(?<=\[)\d+(?=\])", "@PID@"),
     (r"/tmp/[\w.-]+", "@TMP@"),
@@ -68,7 +68,7 @@ def clean(journal: Transcript, head: dict[str, str]) -> Transcript:
 
 
 def main() -> None:
-    """Record the scenarios that are named, or all; what is not a scenario's any more goes."""
+    """Record the named scenarios, or all. Journals without a scenario are removed."""
     reports, *names = sys.argv[1:]
     FIXTURES.mkdir(exist_ok=True)
     written = set()

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The scenarios of a tag2upload job, each a row, and what comes of it without us and with us.
 
-1. A row is data: what is wrong with the world, where the job is waited for, what is done there.
-2. What must come of it is in the row; None stands only where two processes race, and says so.
-3. `check_promises` holds for every gated run, whatever its row says.
+1. A row is data: the fault of the world, the moment at which the job is stopped, the deed there.
+2. The row has the expected results. None is allowed only if two processes race, and is explained.
+3. `check_promises` holds for every gated run, for any row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BEFORE, AFTER = range(1, 8), range(8, 11)  # the archive's queries before and af
 class Want:
     """What became of the jobs, in few words."""
 
-    attempts: str  # outcome of each, `+` before it if the commitment was asked for; jobs by ` | `
+    attempts: str  # their outcomes, after `+` if a commitment was requested; ` | ` separates jobs
     signed: int | None = 0  # by the oracle's key, its own probes not counted
     published: str | None = ""  # `git`, `queue`
     told: str | None = ""  # the status of each mail to the uploader
@@ -43,8 +43,8 @@ class Scenario:
     gated: Want
     archive: tuple[str, ...] = ()  # faults, as archive.Fault reads them
     forge: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()  # ssh waits at the door
-    unreachable: tuple[str, ...] = ()  # ssh finds nobody there
+    held: tuple[str, ...] = ()  # ssh waits before it connects
+    unreachable: tuple[str, ...] = ()  # ssh cannot connect
     misdeeds: Mapping[str, str] = field(default_factory=dict)  # the manager's
     tweak: str = ""  # what else is wrong with the world
     moment: str = ""  # where the job is waited for: archive, door, gpg, commit, job
@@ -76,14 +76,14 @@ def _rows() -> list[Scenario]:
         for n in BEFORE
     ]  # fmt: skip
     rows += [
-        row(f"archive-503-{n:02}", f"likewise query {n}, which the git server makes at the push",
+        row(f"archive-503-{n:02}", f"the archive answers query {n}, made by the git server, with 503",
             TOO_LATE, TOO_LATE, archive=(f"503 * {n}",))
         for n in AFTER
     ]  # fmt: skip
     rows += [
         row("archive-slow", "the archive never answers a query, and the job runs out of time",
             GIVEN_UP, RETRIED, archive=("hang * 2",), moment="archive", stay_held=True, limit=5),
-        row("archive-refused", "nobody listens at the archive",
+        row("archive-refused", "the archive refuses connections",
             GIVEN_UP, Want("retriable retriable", told="failed"), tweak="archive down"),
         row("archive-reset", "the archive hangs up on a query",
             GIVEN_UP, RETRIED, archive=("reset * 2",)),
@@ -92,15 +92,15 @@ def _rows() -> list[Scenario]:
         row("forge-500", "the forge answers 500, once",
             Want("+retriable +uploaded", 4, "git queue", "uploaded"), RETRIED,
             forge=("500 * 1-2",)),
-        row("quilt", "a package with upstream's tarball besides", UPLOADED, UPLOADED,
+        row("quilt", "the package has an upstream tarball too", UPLOADED, UPLOADED,
             tweak="quilt"),
-        row("origs-503", "the archive answers 503 when it is asked for that tarball",
+        row("origs-503", "the archive answers the request for an upstream tarball with 503",
             Want("+retriable +uploaded", 4, "git queue", "uploaded"), RETRIED,
             tweak="quilt", archive=("503 file_in_archive/* 1",)),
         # d-r-s itself says so, and its mail has gone out: not ours to turn.
         row("builder-unreachable", "ssh to the builder fails before dgit is run",
             GIVEN_UP, REFUSED, unreachable=("builder *fetch-inputs*",)),
-        row("tag-changed", "the tag at the forge is not the manager's",
+        row("tag-changed", "the forge has another tag than the manager",
             GIVEN_UP, REFUSED, tweak="tag changed"),
         row("tag-mismatch", "the tag contradicts itself",
             GIVEN_UP, REFUSED, tweak="tag mismatch"),
@@ -108,7 +108,7 @@ def _rows() -> list[Scenario]:
             GIVEN_UP, REFUSED, tweak="unknown signer"),
         row("changelog-mismatch", "the changelog has another version than the tag",
             GIVEN_UP, REFUSED, tweak="changelog mismatch"),
-        row("quilt-mismatch", "upstream's files are changed and no patch says so",
+        row("quilt-mismatch", "upstream's files are changed without a patch",
             GIVEN_UP, REFUSED, tweak="quilt mismatch"),
         row("no-key", "gpg fails at the first signature",
             GIVEN_UP, GIVEN_UP, moment="job", deed="lose the key"),
@@ -125,10 +125,10 @@ def _rows() -> list[Scenario]:
             Want("+irrecoverable", 1, None, "irrecoverable"),
             held=(GIT_PUSH,), moment="door", stay_held=True, limit=5),
         # It signs a tag of which the manager and the uploader have heard that there is none.
-        row("orphan", "the job runs out of time while dgit is stuck; then dgit goes on",
+        row("orphan", "the job runs out of time while dgit is stopped; later dgit continues",
             Want("+irrecoverable", 1, "", "irrecoverable"), RETRIED,
             held=(PRECHECK,), moment="door", deed="freeze dgit", limit=5),
-        row("fence", "likewise, and our dgit is stuck too: it is d-r-s that gives up, by its alarm",
+        row("fence", "the same, and the stunt dgit is stopped too: the alarm of d-r-s ends the job",
             None, REFUSED,
             held=(PRECHECK,), moment="door", deed="freeze dgit, stunt dgit", limit=5),
         row("two-workers", "two jobs at once, and the first archive query fails",
@@ -137,7 +137,7 @@ def _rows() -> list[Scenario]:
             archive=("503 * 1",), jobs=2, workers=2),
         row("probe-during-job", "the oracle probes its key for an idle worker while another works",
             UPLOADED, UPLOADED, held=(PRECHECK,), moment="door", deed="probe", workers=2),
-        row("restart-worker", "between two jobs the manager has the worker start anew",
+        row("restart-worker", "the manager restarts the worker between two jobs",
             Want("+uploaded | +uploaded", 8, "git queue", "uploaded uploaded"),
             Want("+uploaded | +uploaded", 8, "git queue", "uploaded uploaded"),
             moment="job", deed="restart the worker", jobs=2),
@@ -154,9 +154,9 @@ def _rows() -> list[Scenario]:
             Want("+unfinished"), LOST,
             misdeeds={"go-ahead": "silence"}, limit=5, patience=8)
     )  # fmt: skip
-    # The killed leave others behind, who sign or publish or are killed in their turn: None.
+    # Other processes survive. They may sign or publish, or are killed later: None.
     later = Want("+irrecoverable", None, None, "irrecoverable")
-    # Whoever of the two is left ends the job, and d-r-s says nothing more.
+    # The survivor of the two ends the job, and d-r-s reports nothing more.
     ended, ended_late = Want("+lost"), Want("+lost", 1)
     killed = {
         "dgit": ((GIVEN_UP, RETRIED), (later, GIVEN_UP), (later, TOO_LATE)),
@@ -173,8 +173,8 @@ def _rows() -> list[Scenario]:
         "keeper": (
             (None, LOST_AND_RETRIED), (None, ended), (None, ended_late),
         ),
-        # Nobody is left to end the job: d-r-s dies with them, but not what it had started. That can
-        # still not sign unless it has been granted that.
+        # No process is left to end the job. d-r-s dies too, but not its children. They cannot sign
+        # without an earlier grant.
         "keeper, supervisor": (
             (None, LOST_AND_RETRIED),
             (None, Want("+lost", 1, None)),
@@ -184,7 +184,8 @@ def _rows() -> list[Scenario]:
     for whom, (before, at, after) in killed.items():
         name = "both" if "," in whom else whom
         story = "keeper and supervisor are killed at once" if "," in whom else f"{whom} is killed"
-        # Who is left must have ended the job before it is let go. At the builder nobody of us is.
+        # The survivor must have ended the job before the job continues. The builder has no process
+        # of ours.
         held = whom not in ("builder", "ssh")
         rows += [
             row(f"kill-{name}-before", f"{story}, before the first signature", *before,
@@ -220,7 +221,7 @@ def summarise(report: Mapping[str, Any]) -> Want:
 
 
 def matches(want: Want, got: Want) -> bool:
-    """Compare what a row leaves open with nothing, all else exactly."""
+    """Compare all fields exactly, except those that the row leaves open."""
     return (
         got.attempts == want.attempts
         and want.told in (None, got.told)
@@ -246,7 +247,7 @@ def read_journals(report: Mapping[str, Any]) -> dict[str, Transcript]:
 
 
 def count_queries(report: Mapping[str, Any]) -> tuple[int, int]:
-    """How often the archive was asked before the manager was asked to commit, and after that."""
+    """The numbers of archive queries before and after the request to the manager."""
     before = after = 0
     for line in report["timeline"]:
         _, what = line.split(" ", 1)
@@ -257,7 +258,7 @@ def count_queries(report: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def is_unsupervised(report: Mapping[str, Any]) -> bool:
-    """Whether keeper and supervisor were killed at once, so that nobody could end the job."""
+    """Whether keeper and supervisor were killed at once, so that no process could end the job."""
     return bool(report["deed"] == "kill keeper, supervisor")
 
 
@@ -278,7 +279,7 @@ def _list_attempts(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _check_signatures(
     report: Mapping[str, Any], journals: Mapping[str, Transcript]
 ) -> Iterator[str]:
-    """No use of the key that was not granted, and none before the manager was asked."""
+    """The key was used only with a grant, and only after the request to the manager."""
     attempts = _list_attempts(report)
     granted = {name: count_grants(journal) for name, journal in journals.items()}
     if report["scenario"] == "round-the-gate":
@@ -289,7 +290,7 @@ def _check_signatures(
         return
     if report["used"] > sum(granted.values()):
         yield f"the key was used {report['used']} times, and {sum(granted.values())} were granted"
-    told = {}  # by attempt: when it was told go-ahead, by the manager's clock
+    told = {}  # by attempt: the time of its go-ahead, by the manager's clock
     for name, attempt in attempts.items():
         for line in attempt["transcript"]:
             if line.endswith(" < go-ahead"):
@@ -299,7 +300,7 @@ def _check_signatures(
             yield f"{name}: a gpg was let through, and the manager had not said go-ahead"
         for line in attempt["transcript"]:
             if line.endswith(" > commit-to-public-upload"):
-                # With one job at a time there is nobody else.
+                # With one job at a time there is no other job.
                 others = sum(granted.get(it, 0) for it in told if it != name and told[it] < line)
                 if report["used_by"][line] > others:
                     yield f"{name}: the key had been used before the manager was asked"
@@ -326,8 +327,8 @@ def _check_journal(report: Mapping[str, Any], name: str, journal: Transcript) ->
         yield f"{name} holds no outcome"
 
 
-#: The manager's last word on a job -> the mails that the uploader must have had of it. Where the
-#: manager was told nothing, it is the manager who says what is to be said.
+#: The manager's last outcome of a job -> the mails that the uploader must have got. If the manager
+#: received nothing, the manager itself informs the uploader.
 TOLD = {
     "uploaded": ["uploaded"],
     "irrecoverable": ["irrecoverable"],
@@ -338,7 +339,7 @@ TOLD = {
 
 
 def list_disagreements(report: Mapping[str, Any]) -> list[str]:
-    """The jobs of which the uploader was told anything but what the manager was."""
+    """The jobs whose mails to the uploader differ from the outcome that the manager received."""
     found = []
     for job in report["jobs"]:
         told = [
@@ -356,7 +357,7 @@ def list_disagreements(report: Mapping[str, Any]) -> list[str]:
 
 
 def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
-    """What was said to the manager, and to the uploader, agree with each other."""
+    """The reports to the manager and the mails to the uploader agree."""
     attempts = [attempt for job in report["jobs"] for attempt in job["attempts"]]
     names = sorted(read_journals(report))
     if names != sorted(_list_attempts(report)):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ssh, as far as tag2upload uses it: another host is another home on this machine.
 
-1. The remote command is no child of ours. The door starts it, as a remote sshd would, so that
-   whoever kills us, or all that descends from a job, closes its pipes and does no more to it.
+1. The remote command is no child of ours. The door starts it, as a remote sshd would. So if this
+   program is killed, or all descendants of a job, only the command's pipes are closed.
 2. Bytes go both ways, and one exit status comes back; 255 is ssh's own.
 """
 

@@ -46,7 +46,7 @@ def describe_manager(report: Mapping[str, Any]) -> str:
 
 
 def describe_mails(report: Mapping[str, Any]) -> str:
-    """What the uploader was told; the list gets a copy, and each attempt's start and failure."""
+    """The mails to the uploader. The list gets a copy, and each attempt's start and failure."""
     told = [mail["status"] for mail in report["mails"] if "uploader@" in mail["to"]]
     failed = sum(
         mail["status"] not in ("starting", "uploaded") and "uploader@" not in mail["to"]

@@ -4,9 +4,9 @@
 
 1. The programs are the installed ones. What is made here stands where a host, a person or the
    outside world stands: ssh, sendmail, the forge, the archive, the upload queue, keys and config.
-2. A host is a home of its own under WORLD, entered by the stand-in ssh alone, with an environment
-   of its own; what runs there is not a child of who called it.
-3. Nothing happens by chance: what must wait for something waits at the door.
+2. A host is a home of its own under WORLD with its own environment. Only the stand-in ssh enters
+   it, and a process there is no child of the process that called ssh.
+3. Nothing is left to chance: a process that must wait for an event waits at the door.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HOSTS = {
     "tag2upload-manager-01.debian.org": "manager",
 }
 
-#: What a minute is for, takes a second: sleep(2) too.
+#: A minute takes a second, also for sleep(2).
 HURRY = ["faketime", "-f", "+0 x60"]
 
 DPUT = f"""\
@@ -59,7 +59,7 @@ run_lintian = 0
 
 
 def run(*command: str | Path, cwd: Path, home: Path, text: str | None = None) -> str:
-    """Run a command to its end as whoever lives in `home`; its stdout."""
+    """Run a command to its end as the user of `home`, and return its stdout."""
     done = subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
@@ -88,7 +88,7 @@ def make_key(home: Path, name: str, address: str) -> str:
     """Make the one secret key that `home` has, for ever unlocked; its fingerprint."""
     gnupg = home / ".gnupg"
     gnupg.mkdir(mode=0o700)
-    # The agent's log is how signatures are counted: nobody can sign without it.
+    # Signatures are counted in the agent's log: none can be made without the agent.
     (gnupg / "gpg-agent.conf").write_text(f"log-file {gnupg}/agent.log\ndebug ipc\n")
     run("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key",
         f"{name} <{address}>", "ed25519", "sign", "never", cwd=home, home=home)  # fmt: skip
@@ -108,7 +108,7 @@ def write_script(path: Path, text: str) -> None:
 
 
 def write_dgit_config(home: Path, api: str, mirror: str, extra: str = "") -> None:
-    """Point dgit at the archive's double. All else is what dgit knows of Debian by itself."""
+    """Make dgit use the stand-in for the archive. All other settings are dgit's own for Debian."""
     with (home / ".gitconfig").open("a") as config:
         config.write(
             f'[dgit-distro "debian"]\n\tarchive-query-url = {api}\n'
@@ -143,7 +143,7 @@ def read_mails() -> list[Mail]:
 
 @dataclass(frozen=True)
 class KeyUses:
-    """How often the oracle's agent was asked to sign, by whomever: oracled's probes too."""
+    """Requests for a signature to the oracle's agent, also those of oracled's probes."""
 
     asked: int = 0
     made: int = 0
@@ -189,9 +189,9 @@ class Call:
 class Door:
     """Where the stand-in ssh knocks: runs what it asks for, on the host that it names."""
 
-    held: list[str]  # globs over `HOST COMMAND`; these wait
-    dead: list[str] = field(default_factory=list)  # likewise; these find nobody there
-    hurried: list[str] = field(default_factory=list)  # likewise; their clock runs faster: see HURRY
+    held: list[str]  # patterns for `HOST COMMAND`: these wait
+    dead: list[str] = field(default_factory=list)  # such patterns: these cannot connect
+    hurried: list[str] = field(default_factory=list)  # such patterns: their clock is fast: HURRY
     calls: list[Call] = field(default_factory=list)
     waiting: list[Call] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)  # over all above
@@ -203,7 +203,7 @@ class Door:
         threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
 
     def release(self) -> None:
-        """Let all who wait go, and hold nobody any more."""
+        """Let all waiting processes continue, and hold none any more."""
         with self.changed:
             self.held.clear()
             self.changed.notify_all()
@@ -400,7 +400,7 @@ class Package:
 
 
 def start_oracle(first_on_path: list[Path], workers: int, timeout: int) -> subprocess.Popen[bytes]:
-    """Start the unmodified oracled, as its unit does; what it says goes to WORLD/oracle.log."""
+    """Start the unmodified oracled, as its unit does. Its output goes to WORLD/oracle.log."""
     environment = make_environment(ORACLE) | {
         "DGIT_DRS_ANY_URL": "1",  # the forge speaks plain HTTP here
         "DGIT_DRS_SENDMAIL": str(BIN / "sendmail"),

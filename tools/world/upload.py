@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One upload's world, in one temporary directory: all that `dgit rpush-source` needs, and no more.
+"""The world of one upload, in a temporary directory: only what `dgit rpush-source` needs.
 
 1. dgit, debsign, gpg, git and dput are real. `ssh` is not: it runs the builder's side here.
-2. Nobody's environment is inherited: each side's is written out here, whole.
-3. What happened is read from the queue, the server and the agent's log, not from what was said.
+2. No environment is inherited: the environment of each side is here, completely.
+3. The results are read from the queue, the server and the agent's log, not from messages.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def run_quietly(
 
 
 def _read_or_nothing(path: Path) -> bytes:
-    """What is in a file of /proc; nothing where its process is gone, or another user's."""
+    """The content of a file of /proc; empty if its process is gone or belongs to another user."""
     try:
         return path.read_bytes()
     except OSError:
@@ -191,7 +191,7 @@ class World:
         return self.run_builder("git", "-C", str(self.git), "tag", "--list").split()
 
     def verify_upload(self) -> list[str]:
-        """Check all that is in the queue and on the server; say what carries a good signature.
+        """Check everything in the queue and on the server; return what has a good signature.
 
         Raises WorldError for the first thing that is missing, not signed by the key, or not what
         the signed thing says it is.
