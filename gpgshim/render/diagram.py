@@ -94,12 +94,11 @@ class _Frame(NamedTuple):
 
 def draw(story: Story, is_live: bool, end: float | None) -> Diagram:
     """The diagram of a story. `end` is the end of its time, in seconds; None without a scale."""
-    end = end or None  # a job without length has no scale
     strips = strips_of(story, is_live, end)
     tops = list(accumulate((HEIGHTS[type(strip)] for strip in strips), initial=_TOP))
     placed = [_Placed(strip, top) for strip, top in zip(strips, tops, strict=False)]
     bottom = tops[-1]
-    scale = Scale(end, _TOP, bottom) if end else None
+    scale = Scale(end, _TOP, bottom) if end else None  # also for a job without length
     frame = _Frame(_lanes(story), scale, bottom + _END)
     starts = _starts(placed)
     shapes = [

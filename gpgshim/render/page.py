@@ -40,8 +40,9 @@ def job_page(
     under_way: bool = False,
     now: datetime | None = None,
 ) -> str:
-    """The page of one job, in ASCII. `now` is its time of creation, or None if it shows none.
+    """The page of one job, in ASCII, as its journal is.
 
+    `now` is the time of its creation, or None for a page that has no such time.
     The other parameters are those of show.show. Raises TranscriptError for a transcript that
     contradicts itself.
     """
@@ -50,5 +51,4 @@ def job_page(
 
 
 def _render(template: str, **values: object) -> str:
-    text = _ENVIRONMENT.get_template(template).render(values)
-    return text.encode("ascii", "xmlcharrefreplace").decode()
+    return _ENVIRONMENT.get_template(template).render(values)

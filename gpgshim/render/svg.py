@@ -3,7 +3,8 @@
 """Shapes as SVG.
 
 Rule 1: pure: shapes in, text out. PRINTERS has each shape.
-Rule 2: every text is escaped by `_element`. Looks are in the style sheet: the classes have names.
+Rule 2: `_element` escapes each text. Attributes are numbers and the names of classes; the style
+sheet has their looks.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ def print_shapes(shapes: Iterable[Shape]) -> str:
     return "\n".join(PRINTERS[type(shape)](shape) for shape in shapes)
 
 
-def _element(tag: str, *inside: str, **attributes: str | float) -> str:
-    """An element. A final underscore of an attribute's name is dropped; `inside` is markup."""
-    words = "".join(f' {name.rstrip("_")}="{escape(str(v))}"' for name, v in attributes.items())
-    return f"<{tag}{words}>{''.join(inside)}</{tag}>" if inside else f"<{tag}{words}/>"
+def _element(tag: str, text: str = "", *children: str, **attributes: str | float) -> str:
+    """An element. `children` are elements; attributes are ours. `class_` is the attribute class."""
+    words = "".join(f' {name.rstrip("_")}="{value}"' for name, value in attributes.items())
+    inside = escape(text) + "".join(children)
+    return f"<{tag}{words}>{inside}</{tag}>" if inside else f"<{tag}{words}/>"
 
 
 def _percent(number: float) -> str:
@@ -107,7 +109,7 @@ def _time_bar(bar: TimeBar) -> str:
 def _tick_mark(tick: TickMark) -> str:
     words = _element(
         "text",
-        escape(tick.words),
+        tick.words,
         class_="clock end tick",
         x=_percent(TICKS - 0.7),
         y=_pixels(tick.y + 3.5),
@@ -131,8 +133,8 @@ def _lane(lane: Lane) -> str:
     for shown, name in ((Width.NARROW, lane.short), (Width.WIDE, lane.name)):
         width = len(name) * _NAME_LETTER + _NAME_MARGIN
         box = _element("rect", class_="name", x=_pixels(-width / 2), y=0, width=_pixels(width))
-        words = _element("text", escape(name), class_="name", y=16)
-        out.append(_element("svg", box, words, class_=shown, x=_percent(lane.x), y=8))
+        words = _element("text", name, class_="name", y=16)
+        out.append(_element("svg", "", box, words, class_=shown, x=_percent(lane.x), y=8))
     return "".join(out)
 
 
@@ -149,7 +151,7 @@ def _point(point: Point) -> str:
     x, y = _percent(point.x), _pixels(point.y)
     if not point.is_on_disk:
         return _element("circle", class_="point", cx=x, cy=y, r=4)
-    return _element("svg", _element("rect", class_="on-disk", x=-5, y=-5), x=x, y=y)
+    return _element("svg", "", _element("rect", class_="on-disk", x=-5, y=-5), x=x, y=y)
 
 
 def _guide(guide: Guide) -> str:
@@ -159,9 +161,9 @@ def _guide(guide: Guide) -> str:
 def _label(label: Label) -> str:
     look = " ".join(each for each in (label.role, label.anchor, label.width) if each)
     shift = {"dx": _pixels(label.shift)} if label.shift else {}
-    full = [_element("title", escape(label.full))] if label.full not in ("", label.words) else []
+    full = [_element("title", label.full)] if label.full not in ("", label.words) else []
     position = {"x": _percent(label.x), "y": _pixels(label.y), **shift}
-    return _element("text", escape(label.words), *full, class_=look, **position)
+    return _element("text", label.words, *full, class_=look, **position)
 
 
 def _milestone_line(line: MilestoneLine) -> str:

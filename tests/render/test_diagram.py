@@ -14,7 +14,7 @@ import pytest
 from gpgshim.core.transcript import parse
 from gpgshim.render import diagram
 from gpgshim.render.diagram import HEIGHTS, Diagram, draw
-from gpgshim.render.labels import event_labels
+from gpgshim.render.labels import centred, event_labels
 from gpgshim.render.sequence import Milestone, Strip
 from gpgshim.render.shapes import (
     Anchor,
@@ -213,6 +213,14 @@ def test_a_long_label_moves_to_the_left_and_is_cut_last(
     assert wide.anchor == anchor
     assert (" ... " in wide.words) is (length == 400)
     assert (" ... " in narrow.words) is (length > 30)
+
+
+def test_a_text_in_the_middle_is_cut_for_a_narrow_page_only() -> None:
+    (one,) = centred(Role.PAUSE, "x" * 38, 0)
+    assert (one.width, one.words) == (Width.ALL, "x" * 38)
+    narrow, wide = centred(Role.PAUSE, "x" * 39, 0)
+    assert (narrow.width, len(narrow.words)) == (Width.NARROW, 38)
+    assert (wide.width, wide.words) == (Width.WIDE, "x" * 39)
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)

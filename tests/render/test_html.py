@@ -14,9 +14,10 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from gpgshim.core.transcript import TranscriptError, parse, quote
-from gpgshim.render.page import job_page
+from gpgshim.render.page import _ENVIRONMENT, job_page
 from gpgshim.render.sequence import MOST_EVENTS
 from gpgshim.summary.rows import row_of
 from gpgshim.summary.story import tell
@@ -191,6 +192,13 @@ def test_a_diagram_of_very_many_events_leaves_some_out_and_says_so() -> None:
     assert len(lines_across(text, "no-return")) == len(lines_across(text, "committed")) == 3
 
 
+def test_the_facts_are_the_head_the_length_and_the_signatures() -> None:
+    reader = read(page_of(UPLOADED))
+    facts = dict(zip(reader.text_of("dt"), reader.text_of("dd"), strict=True))
+    assert facts["job"] == "2420" and facts["authority"] == "o2m"
+    assert (facts["took"], facts["signatures"]) == ("9.002 s", "1")
+
+
 def test_the_attempts_are_listed() -> None:
     transcript = parse(UPLOADED.encode())
     first = row_of("2420", 1, "p", UPLOADED.encode(), False, NOW.timestamp(), 0)
@@ -204,6 +212,11 @@ def test_the_attempts_are_listed() -> None:
         " could be retried for -, 0 signatures",
         "under way: began 9 s ago, could be retried for -, 0 signatures",
     ]
+
+
+def test_a_value_that_a_template_misses_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        _ENVIRONMENT.from_string("{{ missing }}").render()
 
 
 # The file.

@@ -118,6 +118,12 @@ def omissions(text: str) -> list[int]:
     return [int(each.partition(" events omitted")[0]) for each in pauses]
 
 
+def test_a_short_pause_in_a_long_job_has_no_strip() -> None:
+    text = BEGUN + "+1.0 = no\n+2.0 = no\n+100.0 % exit 1\n"
+    for end, number in ((100, 1), (20, 3), (None, 0)):
+        assert sum(isinstance(strip, Pause) for strip in strips(text, end=end)) == number
+
+
 def test_a_long_job_has_omissions_but_never_of_a_milestone() -> None:
     assert omissions(many(10)) == []
     (omitted,) = omissions(many(5000))
