@@ -12,7 +12,7 @@ import os
 
 from click.shell_completion import CompletionItem
 
-from gpgshim.history.jobs import split
+from gpgshim.core import names
 from gpgshim.system import places
 from gpgshim.system.errors import GpgshimError
 
@@ -26,8 +26,8 @@ def of_job(begun: str) -> list[CompletionItem]:
     """The jobs that have a journal and begin with `begun`; files, if `begun` has a slash."""
     if "/" in begun:
         return of_file(begun)
-    names: list[str] = []
+    found: list[str] = []
     with contextlib.suppress(OSError, GpgshimError):
-        names = os.listdir(places.state_directory(dict(os.environ)))
-    jobs = {split(name)[0] for name in names if split(name)[1]}
+        found = os.listdir(places.state_directory(dict(os.environ)))
+    jobs = {job for job, attempt in map(names.split, found) if attempt}
     return [CompletionItem(job) for job in sorted(jobs) if job.startswith(begun)]

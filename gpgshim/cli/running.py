@@ -18,12 +18,11 @@ import click
 from gpgshim.authority.authority import Authority, Nobody, from_option
 from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
-from gpgshim.core import wire
+from gpgshim.core import names, wire
 from gpgshim.core.gate import Outcome, exit_status
 from gpgshim.core.transcript import escape, quote
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
-from gpgshim.history.journal import check_job_name
 from gpgshim.stunts import ask
 from gpgshim.supervisor import config, followup
 from gpgshim.supervisor.attempt import PASSED_ON, Attempt, caller_environ, made_up_name
@@ -65,10 +64,9 @@ def _job_name(given: str | None) -> str:
     """The job's name: from --job, or a new one. Raises Misused."""
     if given is None:
         return made_up_name()
-    try:
-        return check_job_name(given)
-    except Misconfigured as error:
-        raise Misused(f"--job: {error.seen}") from None
+    if fault := names.fault_of(given):
+        raise Misused(f"--job: {fault}")
+    return given
 
 
 def _authority_of(now: config.Settings, job: str) -> Authority:

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from gpgshim.core import names
 from gpgshim.core.transcript import Transcript, TranscriptError, escape, parse
-from gpgshim.history.jobs import Found, attempts_of, read_row, split
+from gpgshim.history.jobs import Found, attempts_of, read_row
 from gpgshim.history.journal import is_under_way, read_plain
 from gpgshim.summary.rows import AttemptRow
 from gpgshim.system import places
@@ -83,7 +84,7 @@ def find(job: str) -> Told:
     else:
         directory = places.state_directory(dict(os.environ))
         path = directory / job
-        name, attempt = split(job)
+        name, attempt = names.split(job)
         is_attempt = bool(attempt) and os.path.lexists(path)
         if attempts := attempts_of(directory, job):
             if is_attempt:
@@ -113,14 +114,13 @@ def _no_such(directory: Path, job: str) -> GpgshimError:
     import difflib
 
     try:
-        names = [name for name in os.listdir(directory) if split(name)[1]]
+        jobs = {job for job, attempt in map(names.split, os.listdir(directory)) if attempt}
     except FileNotFoundError:
-        names = []
+        jobs = set()
     except OSError as error:
         return Unable(f"the jobs in {directory} cannot be read: {error.strerror}")
-    jobs = {split(name)[0] for name in names}
     # A missing attempt of an existing job is the more likely mistake.
-    near = [*({split(job)[0]} & jobs), *difflib.get_close_matches(job, jobs, n=1)]
+    near = [*({names.split(job)[0]} & jobs), *difflib.get_close_matches(job, jobs, n=1)]
     hint = f"did you mean {near[0]!r}?" if near else "`gpgshim status --all` lists all jobs"
     if os.path.isfile(job):
         hint = f"to show the file of that name, write ./{escape(job)}"

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from gpgshim.core import names
 from gpgshim.history.journal import attempts as numbers_of
 from gpgshim.history.journal import is_under_way, locked_inodes, read_plain
 from gpgshim.summary.rows import AttemptRow, row_of, unread
@@ -37,7 +38,7 @@ class Found(NamedTuple):
     @property
     def path(self) -> str:
         """The path of the journal."""
-        return f"{self.directory}/{self.job}.{self.attempt}"
+        return f"{self.directory}/{names.journal_of(self.job, self.attempt)}"
 
 
 def find(directory: Path) -> dict[str, list[Found]]:
@@ -48,7 +49,7 @@ def find(directory: Path) -> dict[str, list[Found]]:
     try:
         with os.scandir(fd) as entries:  # by descriptor, which is faster for many names
             for entry in entries:
-                job, attempt = split(entry.name)
+                job, attempt = names.split(entry.name)
                 if not attempt:
                     continue
                 try:
@@ -65,14 +66,6 @@ def find(directory: Path) -> dict[str, list[Found]]:
         if len(attempts) > 1:
             attempts.sort(key=lambda each: each.attempt)
     return jobs
-
-
-def split(name: str) -> tuple[str, int]:
-    """(job, attempt) of a journal's name; attempt 0 for any other name."""
-    job, _, attempt = name.rpartition(".")
-    is_ours = job[:1].isalnum() and attempt.isascii() and attempt.isdecimal() and len(attempt) < 10
-    # We write no leading zeros, so such a name is not a journal's.
-    return (job, int(attempt)) if is_ours and attempt[0] != "0" else (name, 0)
 
 
 def read_row(found: Found, now: float) -> AttemptRow:
@@ -132,6 +125,6 @@ def attempts_of(directory: Path, job: str) -> list[Found]:
         return []
     for attempt in numbers:
         with contextlib.suppress(OSError):
-            written = os.stat(f"{directory}/{job}.{attempt}").st_mtime
+            written = os.stat(f"{directory}/{names.journal_of(job, attempt)}").st_mtime
             found.append(Found(job, attempt, directory, written, True))
     return found

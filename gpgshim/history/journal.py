@@ -25,15 +25,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gpgshim.core import names
 from gpgshim.core.gate import State
-from gpgshim.core.transcript import Line, escape, format_head
+from gpgshim.core.transcript import Line, format_head
 from gpgshim.system.descriptors import write_all
-from gpgshim.system.errors import Misconfigured, Unable
+from gpgshim.system.errors import Unable
 from gpgshim.system.files import sync_directory
 from gpgshim.system.places import STATE_HINT, make_private
 
 _AT_ONCE = 1 << 20  #: bytes per read
-_LONGEST_NAME = 120  #: bytes; a file name has 255, and a runtime directory's path must fit in 107
 
 #: fcntl(2)'s struct flock: type, whence, start, length (0: all), process id (0 in OFD locks).
 _FLOCK = "@hhqqi0q"
@@ -48,32 +48,13 @@ class Lost(OSError):
     """
 
 
-def check_job_name(name: str) -> str:
-    """`name`, if it is a valid name of a job. Raises Misconfigured.
-
-    A name is used as a file name and as a line of a head. So it consists of letters, digits and
-    `._+~,-`, and begins with a letter or a digit.
-    """
-    if not name or len(name) > _LONGEST_NAME:
-        raise Misconfigured(f"a job's name has 1 to {_LONGEST_NAME} characters, not {len(name)}")
-    if not (
-        name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "._+~,-" for c in name)
-    ):
-        raise Misconfigured(
-            f"{escape(name)!r} cannot be a job's name: it may have letters, digits and ._+~,- only,"
-            " and begins with a letter or a digit"
-        )
-    return name
-
-
 def attempts(directory: Path, job: str) -> list[int]:
     """The numbers of all attempts of `job` that have a name, in order. Raises OSError.
 
     This reads the whole directory. newest_attempt() does not.
     """
-    start = f"{job}."
-    ends = [name[len(start) :] for name in os.listdir(directory) if name.startswith(start)]
-    return sorted(int(end) for end in ends if is_attempt(end))
+    found = map(names.split, os.listdir(directory))
+    return sorted(number for each, number in found if number and each == job)
 
 
 def marker(directory: Path, job: str) -> Path:
@@ -81,7 +62,7 @@ def marker(directory: Path, job: str) -> Path:
 
     Pruning makes it before it removes a journal of the job, and removes it a day or more later.
     """
-    return directory / f".pruned-{job}"
+    return directory / names.marker_of(job)
 
 
 def newest_attempt(directory: Path, job: str) -> int:
@@ -117,12 +98,7 @@ def _search(directory: Path, job: str) -> int:
 
 def is_taken(directory: Path, job: str, attempt: int) -> bool:
     """Whether the name of that attempt of `job` exists, whatever it leads to."""
-    return os.path.lexists(f"{directory}/{job}.{attempt}")
-
-
-def is_attempt(text: str) -> bool:
-    """Whether `text` is an attempt's number as we write it: without leading zeros."""
-    return text.isascii() and text.isdecimal() and len(text) < 10 and text[0] != "0"
+    return os.path.lexists(f"{directory}/{names.journal_of(job, attempt)}")
 
 
 class Journal:
@@ -160,7 +136,7 @@ class Journal:
             new = directory / f".new.{os.urandom(8).hex()}"
             while True:
                 attempt = newest_attempt(directory, job) + 1
-                path = directory / f"{job}.{attempt}"
+                path = directory / names.journal_of(job, attempt)
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)
                 try:

@@ -24,8 +24,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from gpgshim.core import names
 from gpgshim.core.verdict import judge_bytes
-from gpgshim.history.journal import is_attempt, is_taken, marker
+from gpgshim.history.journal import is_taken, marker
 from gpgshim.system.files import sync_directory
 from gpgshim.system.processes import detach, start_process
 
@@ -115,16 +116,14 @@ def _look(directory: Path) -> tuple[dict[str, _Own], set[str]]:
     """The journals in `directory`, by job, and the jobs with a marker. Raises OSError."""
     by_job: dict[str, _Own] = {}
     marked: set[str] = set()
-    start = marker(directory, "").name
     with os.scandir(directory) as entries:
         for entry in entries:
-            name, _, attempt = entry.name.rpartition(".")
-            if entry.name.startswith(start):
-                marked.add(entry.name[len(start) :])
+            if job := names.marked_by(entry.name):
+                marked.add(job)
                 continue
-            is_ours = name[:1].isalnum() and is_attempt(attempt)
-            if is_ours and entry.is_file(follow_symlinks=False):
-                by_job.setdefault(name, {})[int(attempt)] = entry
+            job, attempt = names.split(entry.name)
+            if attempt and entry.is_file(follow_symlinks=False):
+                by_job.setdefault(job, {})[attempt] = entry
     return by_job, marked
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim import __version__
+from gpgshim.core import names
 from gpgshim.core.replay import replay, reread
 from gpgshim.core.transcript import Line, Transcript, TranscriptError, parse
 from gpgshim.gpgargs import decision, optiontable
-from gpgshim.history.jobs import split
 from gpgshim.history.journal import read_plain
 from gpgshim.stunts import plainfile
 
@@ -62,7 +62,7 @@ def _journals(paths: list[Path]) -> Iterator[Path]:
 
 def _is_one(path: Path) -> bool:
     """Whether the name of a file in a directory is that of a journal: JOB.N, or a fixture."""
-    return path.is_file() and (split(path.name)[1] > 0 or path.suffix == ".txt")
+    return path.is_file() and (names.split(path.name)[1] > 0 or path.suffix == ".txt")
 
 
 def keep(journal: bytes, path: Path, shows: str) -> None:

@@ -23,6 +23,7 @@ import signal
 from pathlib import Path
 
 from gpgshim.authority.authority import DEFAULT_SIGNALS
+from gpgshim.core import names
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
@@ -96,11 +97,11 @@ def raise_alarm(journal: Path, data: bytes, command: str, seconds: float = SECON
     if alarm is None:
         return
     meaning = BYPASSED if alarm is Alarm.BYPASSED else verdict.meaning
-    job, _, attempt = journal.name.rpartition(".")
+    job, attempt = names.split(journal.name)
     environ = caller_environ() | {
         "GPGSHIM_ALARM": str(alarm),
         "GPGSHIM_JOB": job,
-        "GPGSHIM_ATTEMPT": attempt,
+        "GPGSHIM_ATTEMPT": str(attempt),
         "GPGSHIM_OUTCOME": str(verdict.outcome),
         "GPGSHIM_MEANING": meaning,
         "GPGSHIM_JOURNAL": str(journal),

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from gpgshim import __version__
 from gpgshim.authority.authority import DEFAULT_SIGNALS, Authority
+from gpgshim.core import names
 from gpgshim.core.transcript import OBSERVE
 from gpgshim.gpgargs import mask, optiontable
-from gpgshim.history.journal import Journal, check_job_name
+from gpgshim.history.journal import Journal
 from gpgshim.supervisor import hasher, jobdir, leftovers, optable, wall
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.supervisor import Supervisor, exit_line
@@ -102,7 +103,9 @@ class Attempt:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environ = caller_environ()
         now = datetime.now(UTC)
-        self.job = check_job_name(job)
+        if fault := names.fault_of(job):
+            raise Misconfigured(fault)
+        self.job = job
         search = environ.get("PATH", os.defpath)
         real = {"gpg": find_gpg(search, gpg)}
         if gpgconf := places.find_real("gpgconf", search):

@@ -22,12 +22,11 @@ from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import (
     Journal,
     Lost,
-    check_job_name,
     is_under_way,
     marker,
     newest_attempt,
 )
-from gpgshim.system.errors import Misconfigured, Unable
+from gpgshim.system.errors import Unable
 from tests.support.steps import calls
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -185,17 +184,6 @@ def test_head_is_escaped(tmp_path: Path) -> None:
     assert parse(journal.read()).head["command"] == "a\\n! committed\\n\\x1b[31m \\xc3\\xa9 \\xff"
     assert judge_bytes(journal.read()).state is State.UNCOMMITTED
     journal.close()
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\n", "-a", "é", "a b", "a\0", "x" * 121])
-def test_names_that_are_none(name: str) -> None:
-    with pytest.raises(Misconfigured, match="a job's name"):
-        check_job_name(name)
-
-
-@pytest.mark.parametrize("name", ["1", "a.b_c+d~e-f", "x" * 120])
-def test_names_that_are(name: str) -> None:
-    assert check_job_name(name) == name
 
 
 def test_lines_that_belong_together_are_written_together(

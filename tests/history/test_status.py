@@ -20,7 +20,7 @@ from pytest_mock import MockerFixture
 
 from gpgshim.cli import status
 from gpgshim.history import jobs, journal
-from gpgshim.history.jobs import NEWEST, attempts_of, find, read_rows, split
+from gpgshim.history.jobs import NEWEST, attempts_of, find, read_rows
 from gpgshim.history.journal import Journal, is_under_way, locked_inodes
 from gpgshim.summary.rows import UNREAD, AttemptRow
 from gpgshim.system.errors import Unable
@@ -154,14 +154,6 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "link.1").symlink_to(tmp_path / "j.1")
     os.mkfifo(tmp_path / "fifo.1")  # a process that opens it waits
     assert shown(tmp_path, None) == [("j", 1)]
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [("a.1", ("a", 1)), ("a.b.12", ("a.b", 12)), ("a", ("a", 0)), ("a.", ("a.", 0))],
-)
-def test_names(name: str, parts: tuple[str, int]) -> None:
-    assert split(name) == parts
 
 
 def test_one_that_is_pruned_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
