@@ -19,6 +19,10 @@ from __future__ import annotations
 NEVER = ""
 ANY = 1 << 30
 
+# gpg's table marks these as commands, but gpg uses them as options: --fingerprint lists keys only
+# if there is no command.
+NO_COMMAND = ("fingerprint",)
+
 # name: (the command that gpg's switch maps the name to, a short reason).
 COMMANDS: dict[str, tuple[str, str]] = {
     # signatures on data

@@ -59,15 +59,11 @@ def lines_in(text: str) -> Iterator[str]:
 
 
 def parse_text(text: str, path: str, table: Table) -> list[Option]:
-    """C3, C5, C6: the options of a conf file, with faults. Raises Doubt if it has conditions."""
+    """C3 to C7: the options in the text of the conf file at `path`, with faults. Raises Doubt."""
     options: list[Option] = []
-    forgiven: set[str] = set()
+    ignored: set[str] = set()
     rows: dict[str, Row | None] = {}  # by keyword: a long file repeats the same keywords
-    if "\0" in text:
-        raise Doubt(f"C3: {path} holds a NUL")
-    if text[1:2] == "\n" and text[2:] and text[0] not in SPACE + "#":
-        # libgpg-error reads three bytes to find a byte order mark, and loses some of them.
-        raise Doubt(f"C3: after {path}:1, one letter, the first letter of the next line is lost")
+    check_start(text, path)
     for at, raw in enumerate(lines_in(text.removeprefix("\ufeff")), 1):
         line = raw.strip(SPACE)
         if not line or line[0] == "#":
@@ -77,41 +73,57 @@ def parse_text(text: str, path: str, table: Table) -> list[Option]:
             raise Doubt(f"C7: {path}:{at} has {line}", drops)
         keyword = first_field(line)
         argument = line[len(keyword) :].lstrip(SPACE)
-        if keyword == "ignore-invalid-option":
-            forgiven.update(fields(argument))
-            continue
         if keyword == "alias" and argument:
             raise Doubt(f"C3: {path}:{at} has an alias")
+        if keyword == "ignore-invalid-option":
+            ignored.update(fields(argument))
+            continue
         if keyword not in rows:
             rows[keyword] = table.named(keyword)
         row = rows[keyword]
-        if row is None and keyword in forgiven:
+        if row is None and keyword in ignored:
             continue
-        name, _, flags = row or (keyword, 0, 0)
-        if flags & OBSOLETE and raw.endswith(keyword):
-            continue
-        one = Option(keyword, name, flags, where=f"{path}:{at}")
-        if row is None or flags & OBSOLETE or keyword in NOT_IN_CONF:
-            one.fault = "is no option"
-        elif argument and not flags & TYPE:
-            one.fault = "takes no argument"
-        elif argument:
-            one.value = argument[1:].removesuffix('"') if argument[0] == '"' else argument
-            if not number_fits(flags, one.value):
-                one.fault = f"does not take {one.value!r}"
-        elif flags & TYPE and not flags & OPTIONAL:
-            one.fault = "lacks its argument"
-        if one.fault:
-            one.fault = f"C6: {one.where}: {keyword} {one.fault}"
-            if table.version.startswith("2.2."):
-                continue  # 2.2 warns, and continues
-            if not table.exact:
-                raise Doubt(one.fault)
-        options.append(one)
+        if row and row[2] & OBSOLETE and raw.endswith(keyword):
+            continue  # C6: gpg ignores an obsolete option, if nothing follows it
+        option = setting(keyword, argument, row, f"{path}:{at}")
+        if option.fault and table.version.startswith("2.2."):
+            continue  # C6: 2.2 warns, and continues
+        if option.fault and not table.exact:
+            raise Doubt(option.fault)
+        options.append(option)
     return options
 
 
-def home(path: str, environ: Mapping[str, str]) -> str:
+def check_start(text: str, path: str) -> None:
+    """Raise Doubt if gpg reads other characters than those of the file."""
+    if "\0" in text:
+        raise Doubt(f"C3: {path} holds a NUL")
+    if text[1:2] == "\n" and text[2:] and text[0] not in SPACE + "#":
+        # libgpg-error reads three bytes to find a byte order mark, and loses some of them.
+        raise Doubt(f"C3: after {path}:1, one letter, the first letter of the next line is lost")
+
+
+def setting(keyword: str, argument: str, row: Row | None, where: str) -> Option:
+    """C3, C5: the option of one line, with its argument and its fault."""
+    flags = row[2] if row else 0
+    option = Option(keyword, keyword, flags, where=where)
+    fault = ""
+    if row is None or flags & OBSOLETE or keyword in NOT_IN_CONF:
+        fault = "is no option"
+    elif argument and not flags & TYPE:
+        fault = "takes no argument"
+    elif argument:
+        option.value = argument[1:].removesuffix('"') if argument[0] == '"' else argument
+        if not number_fits(flags, option.value):
+            fault = f"does not take {option.value!r}"
+    elif flags & TYPE and not flags & OPTIONAL:
+        fault = "lacks its argument"
+    if fault:
+        option.fault = f"C6: {where}: {keyword} {fault}"
+    return option
+
+
+def expand_home(path: str, environ: Mapping[str, str]) -> str:
     """C2: `path` with a leading ~ replaced. Raises Doubt if that needs the user database."""
     if path == "~" or path.startswith("~/"):
         if "HOME" not in environ:
@@ -132,7 +144,7 @@ def user_files(options: Sequence[Option], table: Table, environ: Mapping[str, st
         raise Doubt("C2: --chuid, so the conf file is another user's")
     homedirs = [one.value for one in options if one.name == "homedir"]
     homedir = (homedirs and homedirs[-1]) or environ.get("GNUPGHOME") or "~/.gnupg"
-    base = home(homedir[0] + homedir[1:].rstrip("/"), environ) + "/gpg.conf"
+    base = expand_home(homedir[0] + homedir[1:].rstrip("/"), environ) + "/gpg.conf"
     paths, version = [], table.version
     while version:
         paths.append(f"{base}-{version}")
@@ -140,7 +152,9 @@ def user_files(options: Sequence[Option], table: Table, environ: Mapping[str, st
     return [*paths, base]
 
 
-def first(paths: Sequence[str], file: Callable[[str], str | None]) -> tuple[str, str] | None:
+def first_readable(
+    paths: Sequence[str], file: Callable[[str], str | None]
+) -> tuple[str, str] | None:
     """The first of these files that can be read, and its text. Raises Doubt for other errors."""
     for path in paths:
         try:
@@ -163,13 +177,13 @@ def parse_files(
     """P2: the options of the global and the user's conf file, and why some may be unknown."""
     found: list[Option] = []
     try:
-        system = first([table.conf], file)
+        system = first_readable([table.conf], file)
         found += parse_text(system[1], system[0], table) if system else []
     except Doubt as doubt:
         return [], doubt  # the user's file is unknown too: an [if] without [fi] reaches into it
     try:
         paths = user_files(options, table, environ)
-        user = first(paths, file)
+        user = first_readable(paths, file)
         found += parse_text(user[1], user[0], table) if user else []
     except Doubt as doubt:
         return found, doubt

@@ -24,13 +24,14 @@ from gpgshim.gpgargs.commands import (
     MULTIFILE,
     NEVER,
     NEW_KEYS,
+    NO_COMMAND,
     NOT_MULTIFILE,
     PARAMETERS,
     SIGNS,
     UNSETTLED,
 )
 from gpgshim.gpgargs.conffile import Doubt, parse_files
-from gpgshim.gpgargs.exits import exit_reason
+from gpgshim.gpgargs.exits import AT_ONCE, exit_reason
 from gpgshim.gpgargs.optiontable import CHAMELEON, COMMAND
 from gpgshim.gpgargs.parser import Option, number, parse
 
@@ -42,10 +43,6 @@ if TYPE_CHECKING:
 
 # The verdicts, by the words that `gpgshim classify` prints and that scripts rely on.
 SIGN, PASS, UNKNOWN_COMMAND = "sign", "pass", "refuse"
-
-AT_ONCE = ("help", "warranty", "dump-options", "dump-option-table")  # P1
-# In gpg's table a command, but used as an option: it lists keys only if there is no command.
-NO_COMMAND = ("fingerprint",)
 
 
 class Reading:
@@ -74,6 +71,83 @@ class Reading:
         self.status_fd = fds[-1] if fds and fds[-1] >= 0 else None
 
 
+def read(
+    words: Sequence[str],
+    table: Table,
+    environ: Mapping[str, str],
+    file: Callable[[str], str | None],
+) -> Reading:
+    """How gpg would read `words` (its argv without argv[0]; surrogateescape).
+
+    `file` returns the text of a conf file (surrogateescape), or None if there is none. A relative
+    path is relative to gpg's working directory. It raises OSError if the content is unknown, and
+    for anything but a plain file: a pipe that was read here would be empty when gpg reads it.
+    """
+    options, files = parse(words, table)
+    for one in options:
+        if one.name in AT_ONCE:
+            return Reading(PASS, f"P1: {one.text} ends gpg at once", options, files, "")
+    confs: list[Option] = []
+    doubt: Doubt | None = None
+    if not any(one.fault for one in options):
+        confs, doubt = parse_files(options, table, environ, file)
+    options = [*confs, *options]
+    verdict, reason = decide(options, files, table, doubt)
+    return Reading(verdict, reason, options, files, str(doubt or ""))
+
+
+def decide(
+    options: Sequence[Option], files: Sequence[str], table: Table, doubt: Doubt | None
+) -> tuple[str, str]:
+    """The verdict and its reason. The first rule that applies decides."""
+    commands = [one for one in options if one.flags & COMMAND and one.name not in NO_COMMAND]
+    unknown = [one for one in commands if one.name not in COMMANDS]
+    never = [one for one in commands if one not in unknown and COMMANDS[one.name][0] == NEVER]
+    end = exit_reason(options, table, doubt)
+    # S1: Sequoia's gpg reads its words by rules of its own. Only a plain call is certain.
+    is_plain = never and never == commands and not end and not doubt
+    asks_version = any(one.name == "version" for one in options)
+    if table.maker == CHAMELEON and not is_plain and not asks_version:
+        return SIGN, "S1: Sequoia's gpg reads its words by rules of its own"
+    # T, C1, C6, P3, P4, V: gpg exits before it runs any command.
+    if end:
+        return PASS, end
+    # A command that commands.py does not list. Its effect together with others is unknown too.
+    if unknown:
+        return UNKNOWN_COMMAND, f"{rule_and_name(unknown[0])}, a command that gpgshim does not know"
+    # C7: the global conf file may remove words, and with them a command that never signs.
+    if doubt and doubt.drops:
+        return SIGN, str(doubt)
+    # A command that never signs. With any other command it would be a conflict.
+    if never:
+        return PASS, f"{rule_and_name(never[0])}: {COMMANDS[never[0].name][1]}"
+    # M1 to M6: all commands together, with these options and this number of words.
+    return judge_combination(commands, options, files, table, doubt)
+
+
+def judge_combination(
+    commands: Sequence[Option],
+    options: Sequence[Option],
+    files: Sequence[str],
+    table: Table,
+    doubt: Doubt | None,
+) -> tuple[str, str]:
+    """M1 to M6: the verdict on commands each of which may be part of a signature."""
+    meaning, signer, problem = combine(commands)
+    if problem:
+        return PASS, problem
+    if signer is None:
+        problem = "M2: nothing that signs"
+    elif table.exact:
+        problem = usage_error(meaning, options, files)
+    if signer is not None and not problem:
+        return SIGN, f"{rule_and_name(signer)}: {COMMANDS[signer.name][1]}"
+    # A conf file that is not known may hold the missing command or option.
+    if doubt and meaning in UNSETTLED:
+        return SIGN, str(doubt)
+    return PASS, problem
+
+
 def rule_and_name(one: Option) -> str:
     """A command's name in a reason: the rule, the word, and the full name if it differs."""
     rule = "C4" if one.where else "T2" if one.text.startswith("--") else "T6"
@@ -87,13 +161,13 @@ def rule_and_name(one: Option) -> str:
 def combine(commands: Sequence[Option]) -> tuple[str, Option | None, str]:
     """M1: the combination of these commands, the one that signs, and the conflict or ""."""
     meaning, signer = "", None
-    for one in commands:
-        new = COMMANDS[one.name][0]
-        signer = one if new in SIGNS else signer
+    for command in commands:
+        new = COMMANDS[command.name][0]
+        signer = command if new in SIGNS else signer
         if meaning not in ("", new):
             both = COMBINATIONS.get((meaning, new))
             if both is None:
-                return meaning, signer, f"M1: {one.text} conflicts with {meaning}"
+                return meaning, signer, f"M1: {command.text} conflicts with {meaning}"
             new = both
         meaning = new
     return meaning, signer, ""
@@ -115,62 +189,3 @@ def usage_error(meaning: str, options: Sequence[Option], files: Sequence[str]) -
     if meaning in NEW_KEYS and "forbid-gen-key" in names:
         return f"M6: --forbid-gen-key forbids {meaning}"
     return ""
-
-
-def decide(
-    options: Sequence[Option], files: Sequence[str], table: Table, doubt: Doubt | None
-) -> tuple[str, str]:
-    """The verdict on everything that gpg reads, and the reason."""
-    commands = [one for one in options if one.flags & COMMAND and one.name not in NO_COMMAND]
-    unknown = [one for one in commands if one.name not in COMMANDS]
-    never = [one for one in commands if one not in unknown and COMMANDS[one.name][0] == NEVER]
-    end = exit_reason(options, table, doubt)
-    asks_version = any(one.name == "version" for one in options)
-    if (
-        table.maker == CHAMELEON
-        and not asks_version
-        and (end or doubt or not never or never != commands)
-    ):
-        return SIGN, "Sequoia's gpg reads its words by rules of its own"
-    if end:
-        return PASS, end
-    if unknown:
-        return UNKNOWN_COMMAND, f"{rule_and_name(unknown[0])}, a command that gpgshim does not know"
-    if doubt and doubt.drops:
-        return SIGN, str(doubt)
-    if never:
-        return PASS, f"{rule_and_name(never[0])}: {COMMANDS[never[0].name][1]}"
-    meaning, signer, conflict = combine(commands)
-    if conflict:
-        return PASS, conflict
-    if signer is None:
-        problem = "M2: nothing that signs"
-    else:
-        problem = usage_error(meaning, options, files) if table.exact else ""
-    if signer is None or problem:
-        return (SIGN, str(doubt)) if doubt and meaning in UNSETTLED else (PASS, problem)
-    return SIGN, f"{rule_and_name(signer)}: {COMMANDS[signer.name][1]}"
-
-
-def read(
-    words: Sequence[str],
-    table: Table,
-    environ: Mapping[str, str],
-    file: Callable[[str], str | None],
-) -> Reading:
-    """How gpg would read `words` (its argv without argv[0]; surrogateescape).
-
-    `file` returns the text of a conf file (surrogateescape), or None if there is none. A relative
-    path is relative to gpg's working directory. It raises OSError if the content is unknown, and
-    for anything but a plain file: a pipe that was read here would be empty when gpg reads it.
-    """
-    options, files = parse(words, table)
-    for one in options:
-        if one.name in AT_ONCE:
-            return Reading(PASS, f"P1: {one.text} ends gpg at once", options, files, "")
-    confs: list[Option] = []
-    doubt: Doubt | None = None
-    if not any(one.fault for one in options):
-        confs, doubt = parse_files(options, table, environ, file)
-    verdict, reason = decide([*confs, *options], files, table, doubt)
-    return Reading(verdict, reason, [*confs, *options], files, str(doubt or ""))

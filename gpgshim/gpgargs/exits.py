@@ -21,18 +21,22 @@ if TYPE_CHECKING:
     from gpgshim.gpgargs.optiontable import Table
     from gpgshim.gpgargs.parser import Option
 
-# P4, V: option values that make gpg exit. First, a request for a list of the possible values;
-HELP = ("help", "full-help")
+#: P1: if one of these is anywhere among the options, gpg does nothing else.
+AT_ONCE = ("help", "warranty", "dump-options", "dump-option-table")
+
+_HELP = ("help", "full-help")
+#: P4: with one of these values, gpg prints the possible values and exits.
 LISTS = {
-    "list-options": HELP,
-    "import-options": HELP,
-    "export-options": HELP,
-    "keyserver-options": HELP,
-    "verify-options": HELP,
+    "list-options": _HELP,
+    "import-options": _HELP,
+    "export-options": _HELP,
+    "keyserver-options": _HELP,
+    "verify-options": _HELP,
     "debug": ("help", "?"),
     "compatibility-flags": ("help", "?"),
 }
-# then, a word that is none of these (in any case);
+
+#: P4: with a value that is none of these words, in any case, gpg exits.
 CHOICES = {
     "compliance": "gnupg openpgp rfc4880bis rfc4880 rfc2440 pgp6 pgp7 pgp8 de-vs",
     "tofu-default-policy": "auto good unknown bad ask",
@@ -42,8 +46,10 @@ CHOICES = {
     "request-origin": "none local remote browser",
     "force-ownertrust": "undefined never marginal full ultimate",
 }
-# then, a number out of range, unless a later option corrects it (the first item names which).
-# s2k-mode is missing here, because --openpgp and similar options correct it too.
+
+#: V: with a number that is not in the range, gpg exits, unless a later option corrects it. The
+#: first item names the number: two options set the same one. s2k-mode is missing here, because
+#: --openpgp and similar options correct it too.
 RANGES = {
     "completes-needed": ("completes-needed", range(1, 1 << 31)),
     "marginals-needed": ("marginals-needed", range(2, 1 << 31)),
@@ -52,38 +58,40 @@ RANGES = {
     "default-cert-check-level": ("default-cert-level", range(4)),
     "min-cert-level": ("min-cert-level", range(1, 4)),
 }
-# Last, options that only print which other option to use.
-GONE = ("print-dane-records", "print-pka-records")
 
-
-def exit_at(one: Option, table: Table) -> str:
-    """P3, P4: why gpg exits at this option, or "" if it continues."""
-    if one.name == "version":
-        return f"P3: {one.text} prints and exits"
-    value = one.value or ""
-    if value.lstrip(SPACE) in LISTS.get(one.name, ()):
-        return f"P4: {one.text} {value} prints and exits"
-    if not table.exact:
-        return ""
-    if one.name in GONE:
-        return f"V: {one.text} is an error"
-    if one.name in CHOICES and value.lower() not in CHOICES[one.name].split():
-        return f"P4: {one.text} does not know {value!r}"
-    return ""
+#: V: these options only print which other option replaces them, and are errors.
+REPLACED = ("print-dane-records", "print-pka-records")
 
 
 def exit_reason(options: Sequence[Option], table: Table, doubt: Doubt | None) -> str:
-    """Why gpg exits while it parses its options, or ""."""
+    """Why gpg exits while it evaluates these options; "" if it continues."""
     numbers: dict[str, Option] = {}
-    for one in options:
-        end = one.fault or exit_at(one, table)
-        if end:
-            return end
-        if one.name in RANGES:
-            numbers[RANGES[one.name][0]] = one
-    for one in numbers.values():
-        if one.where and doubt:
-            continue  # a later file may correct it
-        if table.exact and number(one.value or "", one.flags) not in RANGES[one.name][1]:
-            return f"V: {one.text} is out of range with {one.value}"
+    for option in options:
+        reason = option.fault or _exit_at(option, table)
+        if reason:
+            return reason
+        if option.name in RANGES:
+            numbers[RANGES[option.name][0]] = option
+    for option in numbers.values():
+        if option.where and doubt:
+            continue  # a later file, which is not known, may correct it
+        value = number(option.value or "", option.flags)
+        if table.exact and value not in RANGES[option.name][1]:
+            return f"V: {option.text} is out of range with {option.value}"
+    return ""
+
+
+def _exit_at(option: Option, table: Table) -> str:
+    """P3, P4, V: why gpg exits at this option; "" if it continues."""
+    if option.name == "version":
+        return f"P3: {option.text} prints and exits"
+    value = option.value or ""
+    if value.lstrip(SPACE) in LISTS.get(option.name, ()):
+        return f"P4: {option.text} {value} prints and exits"
+    if not table.exact:
+        return ""
+    if option.name in REPLACED:
+        return f"V: {option.text} is an error"
+    if option.name in CHOICES and value.lower() not in CHOICES[option.name].split():
+        return f"P4: {option.text} does not know {value!r}"
     return ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from gpgshim.gpgargs import commands, decision, mask, optiontable, parser
+from gpgshim.gpgargs import commands, decision, exits, mask, optiontable, parser
 from gpgshim.gpgargs.text import printable
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def kind(one: parser.Option) -> str:
     if one.fault:
         return f"error: {one.fault.partition(': ')[2]}"
     full = "" if one.text.lstrip("-") == one.name else f" {one.name}"
-    if one.name in (*decision.AT_ONCE, "version"):
+    if one.name in (*exits.AT_ONCE, "version"):
         return f"{one.name}: prints and exits"
     what = "option"
-    if one.flags & optiontable.COMMAND and one.name not in decision.NO_COMMAND:
+    if one.flags & optiontable.COMMAND and one.name not in commands.NO_COMMAND:
         why = commands.COMMANDS.get(one.name, ("", ""))[1]
         what, full = "command", f"{full}: {why}" if why else full
     return f"{what}{full}" + (", and its argument" if one.value is not None else "")

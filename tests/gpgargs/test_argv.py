@@ -258,7 +258,7 @@ def test_options_of_the_value_rules_take_a_value_in_some_gpg(name: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_command_of_gpg_is_known(version: str) -> None:
     in_gpg = {name for name, _, flags in TABLES[version].rows() if flags & optiontable.COMMAND}
-    aside = {*decision.AT_ONCE, "version", *decision.NO_COMMAND}
+    aside = {*exits.AT_ONCE, "version", *commands.NO_COMMAND}
     assert in_gpg - aside <= commands.COMMANDS.keys()
 
 

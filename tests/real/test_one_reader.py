@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gpgshim.core import transcript
 from gpgshim.doctor.checks.facts import Machine
 from gpgshim.doctor.checks.gnupg import GPG_CONF
-from gpgshim.gpgargs import conffile, decision, explain, optiontable, parser
+from gpgshim.gpgargs import commands, conffile, decision, explain, optiontable, parser
 from gpgshim.history import recorded
 from gpgshim.stunts import plainfile
 from gpgshim.supervisor import jobdir, optable
@@ -141,7 +141,7 @@ def by_doctor(court: Court) -> tuple[list[str], bool]:
 
 def is_told(one: parser.Option) -> bool:
     return bool(
-        one.fault or (one.flags & optiontable.COMMAND and one.name not in decision.NO_COMMAND)
+        one.fault or (one.flags & optiontable.COMMAND and one.name not in commands.NO_COMMAND)
     )
 
 

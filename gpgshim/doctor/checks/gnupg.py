@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gpgshim.doctor.checks.check import Check
 from gpgshim.doctor.checks.finding import Finding, combine, fault, note, ok
-from gpgshim.gpgargs import conffile, decision, optiontable
-from gpgshim.gpgargs.commands import COMMANDS
+from gpgshim.gpgargs import conffile, optiontable
+from gpgshim.gpgargs.commands import COMMANDS, NO_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Gpg(NamedTuple):
 
 def gather_gpg(machine: Machine) -> Gpg:
     table = machine.table
-    known = {*COMMANDS, *decision.NO_COMMAND, *conffile.NOT_IN_CONF}
+    known = {*COMMANDS, *NO_COMMAND, *conffile.NOT_IN_CONF}
     unknown = [
         name for name, _, flags in table.rows() if flags & optiontable.COMMAND and name not in known
     ]
@@ -86,7 +86,7 @@ def gather_conf(machine: Machine) -> Conf:
     lines = [
         ConfLine(each.where, each.text, each.fault)
         for each in options
-        if each.fault or (each.flags & optiontable.COMMAND and each.name not in decision.NO_COMMAND)
+        if each.fault or (each.flags & optiontable.COMMAND and each.name not in NO_COMMAND)
     ]
     return Conf(lines, str(doubt or ""))
 
