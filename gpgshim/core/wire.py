@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The protocol between a stunt and its supervisor: one line in each direction, then the end.
 
-Rule 1: the stunt imports this under `python3 -I -S`: no imports, no work at import.
+Rule 1: a stunt imports this under `python3 -I -S`, so this module imports nothing and computes
+nothing when it is loaded.
 Rule 2: a line is ASCII, at most LONGEST bytes with its line feed, and begins with VERSION.
 Rule 3: the line does not identify the client. The kernel identifies it (SO_PEERCRED, /proc).
 """
@@ -45,7 +46,7 @@ def encode(word: str, argument: str = "") -> bytes:
 def decode(data: bytes, words: tuple[str, ...]) -> tuple[str, str]:
     """(word, argument) of a received line, complete or not. Raises WireError."""
     if not data:
-        raise WireError("it hung up without a word")
+        raise WireError("it sent nothing")
     if not data.endswith(b"\n") or data.count(b"\n") != 1 or len(data) > LONGEST:
         raise WireError(f"it sent {len(data)} bytes that are not one line: {data[:60]!r}")
     try:
@@ -53,7 +54,7 @@ def decode(data: bytes, words: tuple[str, ...]) -> tuple[str, str]:
     except UnicodeDecodeError:
         raise WireError(f"it sent bytes that are not ASCII: {data[:60]!r}") from None
     if version != VERSION:
-        raise WireError(f"it speaks {version[:60]!r}, not {VERSION}")
+        raise WireError(f"its protocol is {version[:60]!r}, not {VERSION}")
     if word not in words:
         raise WireError(f"it sent {word[:60]!r}, not one of {', '.join(words)}")
     return word, argument.strip()

@@ -97,7 +97,7 @@ def parse_text(text: str, path: str, table: Table) -> list[Option]:
 def check_start(text: str, path: str) -> None:
     """Raise Doubt if gpg reads other characters than those of the file."""
     if "\0" in text:
-        raise Doubt(f"C3: {path} holds a NUL")
+        raise Doubt(f"C3: {path} contains a NUL")
     if text[1:2] == "\n" and text[2:] and text[0] not in SPACE + "#":
         # libgpg-error reads three bytes to find a byte order mark, and loses some of them.
         raise Doubt(f"C3: after {path}:1, one letter, the first letter of the next line is lost")
@@ -109,15 +109,15 @@ def setting(keyword: str, argument: str, row: Row | None, where: str) -> Option:
     option = Option(keyword, keyword, flags, where=where)
     fault = ""
     if row is None or flags & OBSOLETE or keyword in NOT_IN_CONF:
-        fault = "is no option"
+        fault = "is not an option"
     elif argument and not flags & TYPE:
         fault = "takes no argument"
     elif argument:
         option.value = argument[1:].removesuffix('"') if argument[0] == '"' else argument
         if not number_fits(flags, option.value):
-            fault = f"does not take {option.value!r}"
+            fault = f"does not accept {option.value!r}"
     elif flags & TYPE and not flags & OPTIONAL:
-        fault = "lacks its argument"
+        fault = "needs an argument"
     if fault:
         option.fault = f"C6: {where}: {keyword} {fault}"
     return option
@@ -130,7 +130,7 @@ def expand_home(path: str, environ: Mapping[str, str]) -> str:
             raise Doubt("C2: HOME is not set")
         return environ["HOME"] + path[1:]
     if path.startswith("~"):
-        raise Doubt(f"C2: the home of another user, {path}")
+        raise Doubt(f"C2: {path} is the home of another user")
     return path
 
 

@@ -104,11 +104,11 @@ def decide(
     unknown = [one for one in commands if one.name not in COMMANDS]
     never = [one for one in commands if one not in unknown and COMMANDS[one.name][0] == NEVER]
     end = exit_reason(options, table, doubt)
-    # S1: Sequoia's gpg reads its words by rules of its own. Only a plain call is certain.
+    # S1: Sequoia's gpg has its own rules, which are not known. Only a plain call is certain.
     is_plain = never and never == commands and not end and not doubt
     asks_version = any(one.name == "version" for one in options)
     if table.maker == CHAMELEON and not is_plain and not asks_version:
-        return SIGN, "S1: Sequoia's gpg reads its words by rules of its own"
+        return SIGN, "S1: Sequoia's gpg has its own rules, which are not known"
     # T, C1, C6, P3, P4, V: gpg exits before it runs any command.
     if end:
         return PASS, end
@@ -137,7 +137,7 @@ def judge_combination(
     if problem:
         return PASS, problem
     if signer is None:
-        problem = "M2: nothing that signs"
+        problem = "M2: no command that signs"
     elif table.exact:
         problem = usage_error(meaning, options, files)
     if signer is not None and not problem:
@@ -181,7 +181,7 @@ def usage_error(meaning: str, options: Sequence[Option], files: Sequence[str]) -
     detached = meaning == "sign" and "detach-sign" in names
     least, most = DETACHED if detached else SIGNS[meaning]
     if not least <= len(files) <= most:
-        return f"M4: {meaning} does not work with {len(files)} words after it"
+        return f"M4: {meaning} does not accept {len(files)} words after the options"
     if files and meaning in PARAMETERS:
         batch = [name for name in names if name in ("batch", "no-batch")]
         if batch[-1:] != ["batch"] and not any(name in PARAMETERS[meaning] for name in names):

@@ -77,7 +77,7 @@ def exit_reason(options: Sequence[Option], table: Table, doubt: Doubt | None) ->
             continue  # a later file, which is not known, may correct it
         value = number(option.value or "", option.flags)
         if table.exact and value not in RANGES[option.name][1]:
-            return f"V: {option.text} is out of range with {option.value}"
+            return f"V: {option.text} {option.value} is out of range"
     return ""
 
 
@@ -93,5 +93,5 @@ def _exit_at(option: Option, table: Table) -> str:
     if option.name in REPLACED:
         return f"V: {option.text} is an error"
     if option.name in CHOICES and value.lower() not in CHOICES[option.name].split():
-        return f"P4: {option.text} does not know {value!r}"
+        return f"P4: {option.text} does not accept {value!r}"
     return ""

@@ -95,7 +95,7 @@ class Table:
             return exact
         found = [] if not name or ":" in name or "\n" in name else list(self._starting_with(name))
         if not found:
-            return "is no option"
+            return "is not an option"
         if any(row[1:] != found[0][1:] for row in found):
             return "is ambiguous"
         return found[0]

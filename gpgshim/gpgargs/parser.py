@@ -98,7 +98,7 @@ def with_argument(
     name, _, flags = row
     one = Option(text, name, flags)
     if flags & OBSOLETE:
-        one.fault = f"T9: {text} is obsolete, and an error on the command line"
+        one.fault = f"T9: {text} is obsolete, which is an error on the command line"
     if not flags & TYPE:
         if inline is not None and flags & CONFFILE:
             one.fault = f"T3: {text} takes no value"
@@ -108,11 +108,11 @@ def with_argument(
     if flags & OPTIONAL and (value is None or (used and value.startswith("-"))):
         return one, 0
     if value is None:
-        one.fault = f"T4: {text} lacks its argument"
+        one.fault = f"T4: {text} needs an argument"
         return one, 0
     one.value = value
     if not number_fits(flags, value):
-        one.fault = f"T8: {text} does not take {value!r}"
+        one.fault = f"T8: {text} does not accept {value!r}"
     return one, used
 
 
@@ -141,7 +141,7 @@ def cluster(word: str, after: Sequence[str], table: Table) -> tuple[list[Option]
         elif letter in "h?":
             options.append(Option(f"-{letter}", "help"))
         else:
-            options.append(Option(f"-{letter}", fault=f"T6: -{letter} is no option"))
+            options.append(Option(f"-{letter}", fault=f"T6: -{letter} is not an option"))
     return options, 0
 
 

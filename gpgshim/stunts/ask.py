@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sends a request to a supervisor: connect, send one line, receive one line.
 
-Rule 1: the stunts import this under `python3 -I -S`: only builtin modules and wire.
+Rule 1: the stunts import this under `python3 -I -S`, so it imports builtin modules and wire only.
 Rule 2: a missing answer counts as a refusal. Each cause of a missing answer has its own message.
 Rule 3: user ids are compared as the kernel reports them (SO_PEERCRED), never as libc reports them.
 """
@@ -36,51 +36,57 @@ def ask(job: str, word: str, argument: str = "", patience: float | None = None) 
     """
     path = job + SOCKET
     try:
-        import _socket  # imported here, so that a stunt that sends no request does not pay for it
-
-        about = posix.lstat(job)
-        ours = _own_user()
-        if (
-            about.st_mode & _S_IFMT != _S_IFDIR
-            or about.st_mode & _WRITABLE_BY_OTHERS
-            # fakeroot and proot change geteuid(2), and may change stat(2) to match it.
-            or about.st_uid not in (0, ours, posix.geteuid())
-        ):
-            raise NoAnswer(f"{job} is not a directory that this user ({ours}) alone can write to")
-        peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        try:
-            if patience is not None:
-                peer.settimeout(patience)
-            peer.connect(path)
-            theirs = _user_of(peer)
-            if theirs != ours:
-                raise NoAnswer(f"{path} is served by user id {theirs}, not by {ours}")
-            peer.sendall(wire.encode(word, argument))
-            data = b""
-            while not data.endswith(b"\n") and len(data) < wire.LONGEST:
-                more = peer.recv(wire.LONGEST)
-                if not more:
-                    break
-                data += more
-            return wire.decode(data, wire.ANSWERS)
-        except (OSError, NoAnswer, wire.WireError) as error:
-            _say_why(peer, str(error))
-            raise
-        finally:
-            peer.close()
+        return _exchange(job, path, wire.encode(word, argument), patience)
     except ImportError as error:
-        raise NoAnswer(f"there is no way to ask ({error})") from None
+        raise NoAnswer(f"this python3 cannot open a socket ({error})") from None
     except PermissionError:
-        raise NoAnswer(f"{path} serves another user than this one") from None
+        raise NoAnswer(f"{path} does not serve this user") from None
     except FileNotFoundError:
         raise NoAnswer(f"the job is over: there is no {path}") from None
     except wire.WireError as error:
         raise NoAnswer(f"the supervisor at {path} did not answer: {error}") from None
     except OSError as error:
-        raise NoAnswer(f"the supervisor at {path} cannot be asked: {error.strerror}") from None
+        why = f"no request can be sent to the supervisor at {path}: {error.strerror}"
+        raise NoAnswer(why) from None
 
 
-def _say_why(peer: _socket.socket, why: str) -> None:
+def _exchange(job: str, path: str, request: bytes, patience: float | None) -> tuple[str, str]:
+    """Send `request` to the socket at `path`; the word and argument of the answer."""
+    import _socket  # imported here, so that a stunt that sends no request does not pay for it
+
+    about = posix.lstat(job)
+    ours = _own_user()
+    if (
+        about.st_mode & _S_IFMT != _S_IFDIR
+        or about.st_mode & _WRITABLE_BY_OTHERS
+        # fakeroot and proot change geteuid(2), and may change stat(2) to match it.
+        or about.st_uid not in (0, ours, posix.geteuid())
+    ):
+        raise NoAnswer(f"{job} is not a directory that this user ({ours}) alone can write to")
+    peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        if patience is not None:
+            peer.settimeout(patience)
+        peer.connect(path)
+        theirs = _user_of(peer)
+        if theirs != ours:
+            raise NoAnswer(f"{path} is served by user id {theirs}, not by {ours}")
+        peer.sendall(request)
+        data = b""
+        while not data.endswith(b"\n") and len(data) < wire.LONGEST:
+            more = peer.recv(wire.LONGEST)
+            if not more:
+                break
+            data += more
+        return wire.decode(data, wire.ANSWERS)
+    except (OSError, NoAnswer, wire.WireError) as error:
+        _report_failure(peer, str(error))
+        raise
+    finally:
+        peer.close()
+
+
+def _report_failure(peer: _socket.socket, why: str) -> None:
     """Tell the supervisor why we give up, best effort: our stderr may be lost."""
     try:
         peer.settimeout(0)
@@ -99,6 +105,7 @@ def tell(job: str, why: str) -> None:
 
 def _user_of(end: _socket.socket) -> int:
     """The user id of the process at the other end of a Unix socket, as the kernel reports it."""
+    # system/places.py has this too, for the supervisor: a stunt does not import that package.
     import _socket
 
     credentials = end.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)

@@ -6,7 +6,7 @@ Only a job under dgit-repos-server has this stunt. Such a job calls dgit once, s
 the job's failure, and its exit status reaches the manager.
 
 Rule 1: the gate's state decides whether 75 is possible; the gate is closed before its state is
-read. dgit's output is checked second, and can only exclude 75.
+read. dgit's output is checked after that, and can only exclude 75.
 Rule 2: the stunt ends as dgit ended: by the same signal, or with the same status.
 Rule 3: like the stunt gpg it runs under `python3 -I -S`.
 """
@@ -59,16 +59,35 @@ def main(job: str) -> NoReturn:
     undo_start_up()
     if PUSHES.isdisjoint(words):
         run_in_our_place(real, "dgit", words)
+    child, stderr = _start(real, words)
+    output = _watch(job, child, stderr)
+    _, status = posix.waitpid(child, 0)
+    if ask.observes(job):
+        if status:
+            _report_would(job, output)
+        _end_as_dgit(status, taken=TEMPFAIL)
+    if status and _is_uncommitted(job):
+        if failures.is_transient(output):
+            posix._exit(TEMPFAIL)
+        say("dgit: gpgshim: nothing was committed, but a retry would fail too: not retriable")
+    _end_as_dgit(status, TEMPFAIL_TAKEN)
+
+
+def _start(real: str, words: list[bytes]) -> tuple[int, int]:
+    """Start the real dgit: its process id, and a pipe from its stderr, or -1.
+
+    If no process can be created, become dgit, whose own exit status then counts.
+    """
     # If the caller left SIGCHLD ignored, the kernel would discard the child's status.
-    left = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    of_caller = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     ours, its = _pipe()
     try:
         child = posix.fork()
     except OSError:
-        _signal.signal(_signal.SIGCHLD, left)
-        run_in_our_place(real, "dgit", words)  # without supervision; its own exit status counts
+        _signal.signal(_signal.SIGCHLD, of_caller)
+        run_in_our_place(real, "dgit", words)
     if not child:
-        _signal.signal(_signal.SIGCHLD, left)
+        _signal.signal(_signal.SIGCHLD, of_caller)
         if its >= 0:
             if _is_same(1, 2):
                 posix.dup2(its, 1)
@@ -79,17 +98,7 @@ def main(job: str) -> NoReturn:
             _signal.signal(number, lambda got, _frame: posix.kill(child, got))
     if its >= 0:
         posix.close(its)
-    said = _listen(job, child, ours)
-    _, status = posix.waitpid(child, 0)
-    if ask.observes(job):
-        if status:
-            _tell_what_would_be(job, said)
-        _die_alike(status, taken=TEMPFAIL)
-    if status and _nothing_was_asked(job):
-        if failures.is_transient(said):
-            posix._exit(TEMPFAIL)
-        say("dgit: gpgshim: nobody was asked to commit, but this would fail again: not retriable")
-    _die_alike(status, TEMPFAIL_TAKEN)
+    return child, ours
 
 
 def _pipe() -> tuple[int, int]:
@@ -109,44 +118,48 @@ def _is_same(one: int, other: int) -> bool:
     return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
-def _listen(job: str, child: int, ours: int) -> bytes:
-    """Pass on dgit's output until it ends; kill it at its time limit; the end of its output."""
-    until = _until(job)
+def _watch(job: str, child: int, stderr: int) -> bytes:
+    """Pass dgit's stderr on until dgit has ended; the end of the text.
+
+    At the time limit, dgit is killed unless there is or may be a grant. Then the result is empty.
+    """
+    deadline = _deadline(job)
     given_up = False
     poll = select.poll()
     try:
         poll.register(posix.pidfd_open(child), select.POLLIN)
-        most = None
+        interval = None
     except OSError:
-        most = UNSEEN  # most likely no descriptor is left
-    if ours >= 0:
-        poll.register(ours, select.POLLIN)
-    said = b""
+        interval = UNSEEN  # most likely no descriptor is left
+    if stderr >= 0:
+        poll.register(stderr, select.POLLIN)
+    output = b""
     while True:
-        left = None if until is None else max(0.0, until - time.monotonic()) * 1000
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        wait = left if interval is None else min(left or interval, interval)
         try:
-            ready = [fd for fd, _ in poll.poll(left if most is None else min(left or most, most))]
+            ready = [fd for fd, _ in poll.poll(wait)]
         except OSError:
             time.sleep(0.01)  # most likely no memory is left; dgit continues, so keep reading
             continue
-        if not ready and most is not None and (left or left is None):
+        if not ready and interval is not None and (left or left is None):
             if posix.waitid(posix.P_PID, child, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
-                return b"" if given_up else said
+                break
         elif not ready:
-            until = None
+            deadline = None
             given_up = _give_up(job, child)
-        elif ours in ready:
-            data = posix.read(ours, LONGEST_TAIL)
+        elif stderr in ready:
+            data = posix.read(stderr, LONGEST_TAIL)
             if not data:
-                poll.unregister(ours)
-            said = (said + data)[-LONGEST_TAIL:]
-            _pass_on(data)
+                poll.unregister(stderr)
+            output = (output + data)[-LONGEST_TAIL:]
+            _write_to_stderr(data)
         else:
-            # The pipe is empty. An orphan may hold it open, but dgit has written everything.
-            return b"" if given_up else said
+            break  # The pipe is empty. An orphan may hold it open, but dgit has written everything.
+    return b"" if given_up else output
 
 
-def _pass_on(data: bytes) -> None:
+def _write_to_stderr(data: bytes) -> None:
     try:
         while data:
             data = data[posix.write(2, data) :]
@@ -154,7 +167,8 @@ def _pass_on(data: bytes) -> None:
         pass  # nothing reads our stderr; dgit itself would have got SIGPIPE here
 
 
-def _until(job: str) -> float | None:
+def _deadline(job: str) -> float | None:
+    """The time (monotonic clock) shortly before dgit-repos-server's alarm; None without one."""
     try:
         with open(job + "/until") as file:
             return float(file.read())
@@ -164,34 +178,35 @@ def _until(job: str) -> float | None:
 
 def _give_up(job: str, child: int) -> bool:
     """dgit-repos-server's time limit is near: kill dgit unless there is or may be a grant."""
-    if not _nothing_was_asked(job, wire.GIVE_UP):
+    if not _is_uncommitted(job, wire.GIVE_UP):
         return False
-    say("dgit: gpgshim: the job's time is up, and nobody was asked to commit; dgit is ended")
+    say("dgit: gpgshim: the job's time limit is near, and nothing was committed; dgit is killed")
     posix.kill(child, _signal.SIGKILL)
     return True
 
 
-def _nothing_was_asked(job: str, request: str = wire.CLOSE) -> bool:
+def _is_uncommitted(job: str, request: str = wire.CLOSE) -> bool:
+    """Send a request to close the gate; whether it is closed, and no commitment was requested."""
     try:
         answer, state = ask.ask(job, request)
     except ask.NoAnswer as error:
-        say(f"dgit: gpgshim: {error}; the job is not called retriable")
+        say(f"dgit: gpgshim: {error}; so the job is not reported as retriable")
         return False
     return (answer, state.partition(" ")[0]) == (wire.CLOSED, "uncommitted")
 
 
-def _tell_what_would_be(job: str, said: bytes) -> None:
+def _report_would(job: str, output: bytes) -> None:
     """In observe mode, report the exit status that a gate would have given to dgit's failure."""
     try:
         answer, state = ask.ask(job, wire.CLOSE, patience=ask.PATIENCE)
-        nothing_was_asked = (answer, state.partition(" ")[0]) == (wire.CLOSED, "uncommitted")
-        if nothing_was_asked and failures.is_transient(said):
+        is_uncommitted = (answer, state.partition(" ")[0]) == (wire.CLOSED, "uncommitted")
+        if is_uncommitted and failures.is_transient(output):
             ask.ask(job, wire.WOULD, str(TEMPFAIL), ask.PATIENCE)
     except ask.NoAnswer:
         pass  # the journal lacks it; nothing else depends on it
 
 
-def _die_alike(status: int, taken: int) -> NoReturn:
+def _end_as_dgit(status: int, taken: int) -> NoReturn:
     """End as dgit did; `taken` replaces a status 75 that is dgit's own."""
     die_if_killed(status)
     own = posix.WEXITSTATUS(status)

@@ -34,12 +34,13 @@ FAILURE = b"[GNUPG:] FAILURE gpgshim 33554683\n"
 def main(job: str) -> NoReturn:
     """Run the stunt gpg of the job whose directory is `job`."""
     try:
-        _be_gpg(job)
+        _run(job)
     except MemoryError:
         _refuse("there is too little memory for the stunt", None)
 
 
-def _be_gpg(job: str) -> NoReturn:
+def _run(job: str) -> NoReturn:
+    """Become the real gpg, after a request if this call may sign. Exits if that is impossible."""
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # an interrupt kills us, as it kills gpg
     raw = process.caller_words()
@@ -58,24 +59,30 @@ def _be_gpg(job: str) -> NoReturn:
     reading = decision.read(words, table, environ, plainfile.read)
     replaced = _replaced(table) if reading.verdict == decision.PASS else ""
     if reading.verdict != decision.PASS or replaced:
-        word = wire.SIGN if reading.verdict == decision.SIGN else wire.UNKNOWN_COMMAND
-        observed = ask.observes(job)
-        try:
-            answer, why = ask.ask(job, word, patience=ask.PATIENCE if observed else None)
-        except ask.NoAnswer as error:
-            answer, why = wire.NO, str(error)
-        if answer != wire.GO and not observed:
-            if replaced:
-                why = f"{replaced} was replaced after the job began, so this call may sign; {why}"
-            _refuse(why, reading.status_fd)
+        _get_grant(job, reading, replaced)
     try:
         if table.is_wrapped:
-            _leave_path(job)
+            _remove_stunts_from_path(job)
         process.become(real, [b"gpg", *raw])
     except OSError as error:
         why = f"{real} cannot be run: {error.strerror}"
         ask.tell(job, why)
         _refuse(why, reading.status_fd)
+
+
+def _get_grant(job: str, reading: decision.Reading, replaced: str) -> None:
+    """Send a request to the supervisor, and wait. Returns if gpg may run; exits if not."""
+    word = wire.SIGN if reading.verdict == decision.SIGN else wire.UNKNOWN_COMMAND
+    is_observed = ask.observes(job)
+    try:
+        answer, why = ask.ask(job, word, patience=ask.PATIENCE if is_observed else None)
+    except ask.NoAnswer as error:
+        answer, why = wire.NO, str(error)
+    if answer == wire.GO or is_observed:
+        return
+    if replaced:
+        why = f"{replaced} was replaced after the job began, so this call may sign; {why}"
+    _refuse(why, reading.status_fd)
 
 
 def _replaced(table: optiontable.Table) -> str:
@@ -90,7 +97,7 @@ def _replaced(table: optiontable.Table) -> str:
     return ""
 
 
-def _leave_path(job: str) -> None:
+def _remove_stunts_from_path(job: str) -> None:
     """Remove the stunts from PATH for a wrapper, which would otherwise find them in place of gpg.
 
     Without gpgshim they would not be on its PATH either. The wrapper's own words are already

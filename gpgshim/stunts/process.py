@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every stunt does as a process: reads its words, becomes the real program, says a line, dies.
+"""The steps that all stunts share: read the caller's words, become the real program, report, die.
 
 Rule 1: the real program gets argv, descriptors, environment and signals as the caller left them.
 Rule 2: this runs under `python3 -I -S`: only builtin modules, and no others of the stunts.

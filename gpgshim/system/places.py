@@ -138,6 +138,7 @@ def is_trusted(owner: int) -> bool:
 
 def user_of(end: socket.socket) -> int:
     """The user id of the process at the other end of a Unix socket, as the kernel reports it."""
+    # stunts/ask.py has this too: a stunt does not import this package.
     credentials = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     return int.from_bytes(credentials[4:8], sys.byteorder)
 

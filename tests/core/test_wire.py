@@ -30,16 +30,16 @@ def test_any_argument_makes_one_line(argument: str) -> None:
 @pytest.mark.parametrize(
     ("data", "seen"),
     [
-        (b"", "hung up without a word"),
+        (b"", "it sent nothing"),
         (b"gpgshim/1 go", "bytes that are not one line"),
         (b"gpgshim/1 go\ngpgshim/1 go\n", "bytes that are not one line"),
         (b"gpgshim/1 " + b"x" * wire.LONGEST + b"\n", "bytes that are not one line"),
         (b"gpgshim/1 \xff\n", "not ASCII"),
-        (b"gpgshim/2 go\n", "speaks 'gpgshim/2', not gpgshim/1"),
-        (b"GET / HTTP/1.0\n", "speaks 'GET', not gpgshim/1"),
+        (b"gpgshim/2 go\n", "its protocol is 'gpgshim/2', not gpgshim/1"),
+        (b"GET / HTTP/1.0\n", "its protocol is 'GET', not gpgshim/1"),
         (b"gpgshim/1 gone\n", "sent 'gone', not one of go, no, closed, open"),
         (b"gpgshim/1\n", "sent '', not one of go, no, closed, open"),
-        (b"\n", "speaks '', not gpgshim/1"),
+        (b"\n", "its protocol is '', not gpgshim/1"),
     ],
 )
 def test_all_else_is_an_error_that_says_what_came(data: bytes, seen: str) -> None:

@@ -192,7 +192,7 @@ SS -e -c -s
 -- -s --list-keys
 -- -s --gen-key
 SS --gen-key --generate-key
-M2 nothing that signs
+M2 no command that signs
 -- f
 -- -e -r K f
 -- -c f
@@ -366,12 +366,12 @@ def test_status_fd_is_the_last_as_gpg_reads_it(line: str, fd: int | None) -> Non
         ("--clearsign f", "T2: --clearsign: signs data, in clear text"),
         ("-bsau K", "T6: -s is sign: signs data"),
         ("--sig f", "T2: --sig is ambiguous"),
-        ("--bogus=1 f", "T2: --bogus is no option"),
+        ("--bogus=1 f", "T2: --bogus is not an option"),
         ("--verify f", "T2: --verify: verifies with public keys"),
         ("-k", "T6: -k is list-keys: reads public keys"),
         ("-s --verify", "T2: --verify: verifies with public keys"),
         ("-s --clearsign -e", "M1: -e conflicts with clear-sign"),
-        ("f", "M2: nothing that signs"),
+        ("f", "M2: no command that signs"),
     ],
 )
 def test_a_reason_names_rule_and_word(line: str, reason: str) -> None:
@@ -406,7 +406,7 @@ def test_load_says_what_is_wrong() -> None:
 
 def test_a_name_is_no_way_into_the_table() -> None:
     for name in ("sign:115", "sign:115:128\nclear-sign", "\nsign", ":115:", ""):
-        assert NEW.find(name) == "is no option"
+        assert NEW.find(name) == "is not an option"
         assert NEW.named(name) is None
 
 

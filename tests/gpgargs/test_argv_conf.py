@@ -121,7 +121,7 @@ def test_a_global_file_may_even_take_words_away() -> None:
 
 def test_a_bad_line_for_a_gpg_that_nobody_has_tried_is_a_doubt() -> None:
     reading = read("f", made("2.6.0"), {USER_CONF: "bogus"})
-    assert (reading.verdict, reading.doubt) == (S, f"C6: {USER_CONF}:1: bogus is no option")
+    assert (reading.verdict, reading.doubt) == (S, f"C6: {USER_CONF}:1: bogus is not an option")
 
 
 # C1: which files are read.

@@ -40,10 +40,10 @@ def test_what_is_wrong_is_shown_at_its_word() -> None:
         == """\
 gpg 2.4.9 reads:
   -s       command sign: signs data
-  --bogus  error: --bogus is no option
+  --bogus  error: --bogus is not an option
   --sig    error: --sig is ambiguous
   f        file
-pass: T2: --bogus is no option
+pass: T2: --bogus is not an option
 """
     )
 
@@ -62,7 +62,7 @@ def test_what_ends_gpg_is_shown() -> None:
 
 
 def test_nothing_at_all() -> None:
-    expected = "gpg 2.4.9 reads:\npass: M2: nothing that signs\n"
+    expected = "gpg 2.4.9 reads:\npass: M2: no command that signs\n"
     assert explain.reading(read("", NEW), NEW) == expected
 
 

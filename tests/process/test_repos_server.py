@@ -627,7 +627,7 @@ def test_dgit_that_is_stuck_is_ended_in_time(worker: Worker, scratch: Scratch) -
     worker.start(by_dgit(PASSES, LOST), timeout="1")
     assert worker.rest() == HEARD_PASSES
     assert worker.end() == 0
-    assert "the job's time is up" in worker.err()
+    assert "the job's time limit is near" in worker.err()
 
 
 def test_dgit_that_has_signed_is_left_alone(worker: Worker, scratch: Scratch) -> None:
@@ -645,7 +645,7 @@ def test_dgit_without_a_limit_is_not_ended(worker: Worker, scratch: Scratch) -> 
     worker.start(by_dgit(PASSES, LOST), timeout="0")
     assert worker.rest() == HEARD_PASSES
     assert worker.end() == 0
-    assert "time is up" not in worker.err()
+    assert "time limit is near" not in worker.err()
 
 
 # What it passes on, and what it does not take.

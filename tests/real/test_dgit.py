@@ -150,7 +150,7 @@ def test_supervisor_that_is_gone(scratch: Scratch, end: str, expected: int) -> N
     )
     assert done.returncode == expected
     assert done.stderr.count("\n") == bool(expected)
-    assert ("the job is not called retriable" in done.stderr) == bool(expected)
+    assert ("the job is not reported as retriable" in done.stderr) == bool(expected)
 
 
 def test_real_dgit_that_is_gone(scratch: Scratch) -> None:

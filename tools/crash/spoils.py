@@ -69,7 +69,7 @@ SPOILS = {
         "power",
     ),
     "dgit says 75 from memory": Case(
-        Spoil("gpgshim/stunts/dgit.py", "if status and _nothing_was_asked(job):", "if status:"),
+        Spoil("gpgshim/stunts/dgit.py", "if status and _is_uncommitted(job):", "if status:"),
         "dgit says 75 after commit",
         "repos-server",
         "stunt gpg",
