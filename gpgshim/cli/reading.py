@@ -12,8 +12,9 @@ import click
 from gpgshim.cli import options
 from gpgshim.cli.group import WORDS_OF_ANOTHER, cli
 from gpgshim.gpgargs import decision, optiontable
-from gpgshim.supervisor.attempt import caller_environ, find_gpg, table_of
+from gpgshim.supervisor.realgpg import find_gpg, table_of
 from gpgshim.system.errors import Malformed, Misused
+from gpgshim.system.ownprocess import caller_environ
 
 
 def table_for(gpg: str | None) -> optiontable.Table:

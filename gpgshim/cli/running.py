@@ -25,7 +25,8 @@ from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
 from gpgshim.stunts import ask
 from gpgshim.supervisor import config, followup
-from gpgshim.supervisor.attempt import PASSED_ON, Attempt, caller_environ, made_up_name
+from gpgshim.supervisor.attempt import Attempt, made_up_name
+from gpgshim.supervisor.signals import PASSED_ON
 from gpgshim.system import places
 from gpgshim.system.descriptors import redirect_to_null, release_inherited
 from gpgshim.system.errors import (
@@ -37,6 +38,7 @@ from gpgshim.system.errors import (
     before_the_job,
 )
 from gpgshim.system.log import LEVELS, say
+from gpgshim.system.ownprocess import caller_environ
 
 
 def report(attempt: Attempt, verdict: Verdict) -> None:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from gpgshim.doctor.checks.facts import Key, NoAnswer, Place, Process, Stunt, Trial, TrialJob
 from gpgshim.supervisor import config
-from gpgshim.supervisor.attempt import caller_environ, find_gpg, table_of
+from gpgshim.supervisor.realgpg import find_gpg, table_of
 from gpgshim.system import places
+from gpgshim.system.ownprocess import caller_environ
 
 if TYPE_CHECKING:
     from gpgshim.gpgargs.optiontable import Table

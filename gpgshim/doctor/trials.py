@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from gpgshim.doctor.checks.facts import Key, NoAnswer, Trial, TrialJob
 from gpgshim.supervisor import jobdir
-from gpgshim.supervisor.attempt import kill_descendants, own_umask
+from gpgshim.supervisor.processes import kill_descendants
 from gpgshim.system import places
+from gpgshim.system.ownprocess import own_umask
 
 if TYPE_CHECKING:
     from gpgshim.doctor.machine import Machine

@@ -28,9 +28,10 @@ from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.summary.metrics import Alarm, alarm_of
-from gpgshim.supervisor.attempt import caller_environ
 from gpgshim.supervisor.config import Settings
+from gpgshim.supervisor.signals import PASSED_ON
 from gpgshim.system.log import say
+from gpgshim.system.ownprocess import caller_environ
 from gpgshim.system.processes import detach, start_process
 
 SECONDS = 30.0  #: an alarm command that takes longer is killed

@@ -13,7 +13,7 @@ import contextlib
 import errno
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,18 +23,19 @@ from gpgshim.core import names
 from gpgshim.core.transcript import OBSERVE
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history.journal import Journal
-from gpgshim.supervisor import hasher, jobdir, leftovers, optable, wall
+from gpgshim.supervisor import jobdir, leftovers, signals, wall
 from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.processes import (
+    become_subreaper,
+    kill_descendants,
+    living_descendants,
+    reap_orphans,
+)
+from gpgshim.supervisor.realgpg import find_gpg, table_of
 from gpgshim.supervisor.supervisor import Supervisor, exit_line
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured, Unable
-
-#: Signals to us that are also meant for the job.
-PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-
-#: Programs that serve the user, not the job, and may outlive the job. None can get a grant. Our own
-#: reader of files is one of them.
-SERVERS = frozenset(("gpg-agent", "scdaemon", "keyboxd", "dirmngr", hasher.NAME))
+from gpgshim.system.ownprocess import caller_environ, check_proc, own_umask
 
 SHELL = "/bin/sh"
 
@@ -48,16 +49,6 @@ NOT_STARTED = {
         NOT_NOW,
     ),
 }
-
-
-@contextlib.contextmanager
-def own_umask() -> Iterator[None]:
-    """Set our own umask: files that we make are for this user alone, and usable for us."""
-    given = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(given)  # the job gets the caller's umask
 
 
 class Attempt:
@@ -182,7 +173,7 @@ class Attempt:
         if found is None and "/" not in words[0]:
             raise FileNotFoundError(2, os.strerror(2))
         # Signals are caught before there is a child, so that none can get lost.
-        self._signals = self._catch_signals()
+        self._signals, self._mask = signals.block_ours()
         about = {
             "setsigdef": DEFAULT_SIGNALS,
             "setsigmask": self._mask,
@@ -208,25 +199,6 @@ class Attempt:
             kill_descendants()
             raise
 
-    def _catch_signals(self) -> int:
-        """Block the signals that are meant for us; a descriptor from which they can be read.
-
-        A signal that our caller has blocked or ignored stays as it is.
-        """
-        from gpgshim.system import kernel
-
-        given = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        self._mask = given
-        ours = [
-            number
-            for number in PASSED_ON
-            if number not in given and signal.getsignal(number) is not signal.SIG_IGN
-        ]
-        for number in ours:
-            signal.signal(number, lambda _number, _frame: None)  # for a later unblocking
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*ours, signal.SIGCHLD))
-        return kernel.signal_descriptor((*ours, signal.SIGCHLD))
-
     def not_started(self, error: OSError) -> None:
         """The job could not be started; this ends it."""
         self.status = NOT_STARTED.get(error.errno or 0, CANNOT_BE_RUN)
@@ -234,7 +206,7 @@ class Attempt:
 
     def end_on_signals(self) -> None:
         """Have a signal to us end a job that another process starts. Raises OSError."""
-        self._signals = wake_on_signals((*PASSED_ON, signal.SIGCHLD))
+        self._signals = signals.wake_on((*signals.PASSED_ON, signal.SIGCHLD))
         self.supervisor.watch(self._signals, self._end_if_told)
         self._reap()
 
@@ -308,7 +280,7 @@ class Attempt:
         if self._mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         reap_orphans(set())
-        if all(name in SERVERS for _, name in _descendants(os.getpid())):
+        if not living_descendants():
             self._leave()
 
 
@@ -327,150 +299,3 @@ def load_for_job() -> None:
 def made_up_name() -> str:
     """A name for a job without a given name."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
-
-
-def living_descendants() -> list[str]:
-    """All processes that descend from us, except SERVERS: `name[pid]` each."""
-    return [f"{name}[{pid}]" for pid, name in _descendants(os.getpid()) if name not in SERVERS]
-
-
-def kill_descendants() -> list[str]:
-    """Kill all processes that descend from us, except SERVERS; the killed ones, `name[pid]` each.
-
-    It uses SIGKILL, because a process may block other signals. It repeats until no process is left:
-    a process that forks while it is being killed leaves an orphan, which is reparented to us, a
-    subreaper.
-    """
-    killed: list[str] = []
-    while victims := kill_once():
-        for pid, name in victims:
-            if f"{name}[{pid}]" not in killed:
-                killed.append(f"{name}[{pid}]")
-        for pid, _ in victims:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-    return killed
-
-
-def kill_once() -> list[tuple[int, str]]:
-    """Kill the processes that exist at this moment, without waiting; process ids and names.
-
-    A parent is killed before its child, so it cannot report the child's death.
-    """
-    victims = [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]
-    for pid, _ in victims:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return victims
-
-
-def caller_environ() -> dict[str, str]:
-    """The environment from our caller. In a C locale, CPython itself sets LC_CTYPE (PEP 538)."""
-    environ = {name: value for name, value in os.environ.items() if name}  # posix_spawn needs names
-    with contextlib.suppress(OSError):
-        given = Path("/proc/self/environ").read_bytes().split(b"\0")
-        values = [os.fsdecode(entry[9:]) for entry in given if entry.startswith(b"LC_CTYPE=")]
-        environ.pop("LC_CTYPE", None)
-        if values:
-            environ["LC_CTYPE"] = values[0]
-    return environ
-
-
-def check_proc() -> None:
-    """Raises Misconfigured unless /proc shows our own PID namespace.
-
-    Clients are looked up there by process id, and so are remaining processes of a job. In the /proc
-    of another namespace, our numbers belong to other processes.
-    """
-    try:
-        status = Path("/proc/self/status").read_text("utf-8", "replace")
-    except OSError as error:
-        raise Misconfigured(
-            f"/proc is not mounted, or does not show this process ({error.strerror}):"
-            " `mount -t proc proc /proc` in its PID namespace; nothing was started"
-        ) from error
-    # proc(5): our process id in each namespace, from that of /proc down to our own.
-    shown = status.partition("\nNSpid:")[2].partition("\n")[0].split()
-    shown = shown or status.partition("\nPid:")[2].partition("\n")[0].split()  # before Linux 4.1
-    if shown != [str(os.getpid())]:
-        raise Misconfigured(
-            f"/proc belongs to another PID namespace: it calls this process {shown[0]}, which is"
-            f" {os.getpid()} in its own: `unshare --mount-proc`, or mount /proc anew;"
-            " nothing was started"
-        )
-
-
-def find_gpg(search: str, given: str | None) -> Path:
-    """The real gpg: `given`, or the first on the PATH `search`. Raises Misconfigured."""
-    found = places.find_real("gpg", search, given)
-    if found is None:
-        raise Misconfigured(
-            f"there is no gpg on PATH ({search}): install gnupg, or name it with --gpg;"
-            " nothing was started"
-        )
-    return found
-
-
-def table_of(gpg: Path, environ: Mapping[str, str]) -> str:
-    """The option table of the gpg at this path; gpg runs with `environ`. Raises Misconfigured."""
-    try:
-        return optable.of(str(gpg), {**environ, "PATH": without_stunts(environ)})
-    except optable.NoTable as error:
-        where = "" if str(gpg) in str(error) else f"{gpg}: "
-        raise Misconfigured(f"{where}{error}; nothing was started") from error
-
-
-def without_stunts(environ: Mapping[str, str]) -> str:
-    """The PATH of `environ` without stunts' directories: a wrapper would find the stunts."""
-
-    def has_stunt(directory: str) -> bool:
-        with contextlib.suppress(OSError, ValueError):
-            return places.is_stunt(Path(directory, "gpg"))
-        return False
-
-    search = environ.get("PATH", os.defpath).split(":")
-    return ":".join(each for each in search if not has_stunt(each))
-
-
-def become_subreaper() -> None:
-    """Have the job's orphans reparented to us, not to init. Raises Unable."""
-    try:
-        from gpgshim.system import kernel
-
-        kernel.become_subreaper()
-    except (ImportError, OSError, AttributeError) as error:  # AttributeError: without __init__.py
-        reason = getattr(error, "strerror", None) or error
-        raise Unable(f"cannot become a subreaper: {reason}; nothing was started") from error
-
-
-def wake_on_signals(numbers: Sequence[signal.Signals]) -> int:
-    """Catch `numbers`; a descriptor from which one byte per signal can be read."""
-    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in numbers:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda _number, _frame: None)
-    return reader
-
-
-def reap_orphans(known: set[int]) -> None:
-    """Reap the job's dead orphans, but not the processes in `known`, for which other code waits."""
-    for pid in children_of(os.getpid()):
-        if pid not in known:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-
-
-def children_of(pid: int) -> Iterator[int]:
-    """The process ids of `pid`'s children, with the dead ones that are not reaped."""
-    with contextlib.suppress(OSError):
-        for each in Path(f"/proc/{pid}/task").iterdir():
-            yield from map(int, (each / "children").read_text().split())
-
-
-def _descendants(pid: int) -> Iterator[tuple[int, str]]:
-    for child in children_of(pid):
-        with contextlib.suppress(OSError):
-            name = Path(f"/proc/{child}/comm").read_text().strip()
-            yield child, name
-            yield from _descendants(child)

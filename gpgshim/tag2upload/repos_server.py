@@ -40,8 +40,8 @@ from gpgshim.core.transcript import escape, quote
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
 from gpgshim.supervisor import config, followup
-from gpgshim.supervisor.attempt import (
-    Attempt,
+from gpgshim.supervisor.attempt import Attempt
+from gpgshim.supervisor.processes import (
     become_subreaper,
     kill_descendants,
     kill_once,

@@ -35,7 +35,7 @@ from gpgshim.core.replay import replay
 from gpgshim.core.transcript import Line, Transcript, parse, unquote
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.stunts.ask import ask
-from gpgshim.supervisor.attempt import children_of
+from gpgshim.supervisor.processes import children_of
 from tests.support.scratch import wait_for
 from tools.world.scenarios import SCENARIOS
 

@@ -26,8 +26,8 @@ from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.stunts import ask
 from gpgshim.supervisor import jobdir
-from gpgshim.supervisor.attempt import children_of
 from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.processes import children_of
 from gpgshim.supervisor.supervisor import Supervisor
 from tests.process.test_repos_server import (
     COMMIT,

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core.gate import Outcome, State
-from gpgshim.supervisor.attempt import children_of
+from gpgshim.supervisor.processes import children_of
 from gpgshim.system import places
 from gpgshim.tag2upload.repos_server import answer_by, give_up_at
 from tests.support import skips

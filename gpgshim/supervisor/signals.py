@@ -1,0 +1,47 @@
+"""The signals to a supervisor: which it takes, and how it reads them.
+
+Rule 1: a signal that our caller has blocked or ignored stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+
+#: Signals to us that are also meant for the job.
+PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+def wake_on(numbers: Sequence[signal.Signals]) -> int:
+    """Catch `numbers`; a descriptor from which one byte per signal can be read."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+    return reader
+
+
+def block_ours() -> tuple[int, set[int | signal.Signals]]:
+    """Block the signals that are meant for us, and SIGCHLD. Raises OSError.
+
+    Returns a descriptor from which they can be read, and the signals that were blocked before. A
+    signal that our caller has blocked or ignored stays as it is.
+    """
+    from gpgshim.system import kernel
+
+    given = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    ours = [
+        number
+        for number in PASSED_ON
+        if number not in given and signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    for number in ours:
+        signal.signal(number, lambda _number, _frame: None)  # for a later unblocking
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*ours, signal.SIGCHLD))
+    try:
+        return kernel.signal_descriptor((*ours, signal.SIGCHLD)), given
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, given)
+        raise
