@@ -237,6 +237,8 @@ def run_target(target: Callable[..., None], count: int) -> int:
 class Never:
     """An authority that says no by silence, so that no grant could be right."""
 
+    pid = 0
+
     def check(self) -> None:
         pass
 

@@ -58,6 +58,10 @@ class NotAsked(OSError):
 class Authority(Protocol):
     """The operations that the supervisor needs of an authority."""
 
+    @property
+    def pid(self) -> int:
+        """The process that was started to ask it, for which answer() waits; 0 if there is none."""
+
     def check(self) -> None:
         """Before the job starts: check that the means to ask exist. Raises Misconfigured."""
 
@@ -83,6 +87,8 @@ class Authority(Protocol):
 
 class Nobody:
     """For a job without --commit: go-ahead at once. The job only wants a journal."""
+
+    pid = 0
 
     def __init__(self) -> None:
         self._fd = -1
@@ -112,6 +118,8 @@ class Person:
     The data to be signed is shown first. The terminal is opened anew, so that our settings do not
     affect other users of it.
     """
+
+    pid = 0
 
     def __init__(self) -> None:
         import termios  # noqa: F401 - imported before the job starts, if it will ask
@@ -262,6 +270,8 @@ class Manager:
 
     They are not made non-blocking, because that would also change them for oracled's worker.
     """
+
+    pid = 0
 
     def __init__(self, reader: int, writer: int) -> None:
         self._reader = reader

@@ -25,7 +25,7 @@ from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
 from gpgshim.stunts import ask
 from gpgshim.supervisor import config, followup
-from gpgshim.supervisor.attempt import Attempt, made_up_name
+from gpgshim.supervisor.attempt import Attempt, Plan, made_up_name
 from gpgshim.supervisor.signals import PASSED_ON
 from gpgshim.system import places
 from gpgshim.system.descriptors import redirect_to_null, release_inherited
@@ -124,16 +124,8 @@ def run(
         words = quote(mask.of_words(command))
         followup.load(now, record)
         _stop_on((signal.SIGINT,))
-        attempt = Attempt(
-            name,
-            authority,
-            called,
-            words,
-            now.deadline,
-            now.gpg,
-            observe=now.observe,
-            keeps_path=job is not None and not now.observe,
-        )
+        plan = Plan(name, authority, called, words, now.deadline, now.gpg, observe=now.observe)
+        attempt = Attempt(plan._replace(keeps_path=job is not None and not now.observe))
     try:
         try:
             attempt.start(list(command))
@@ -207,7 +199,8 @@ def supervise(
         asked = now.commit or "nobody"
         followup.load(now)
         _stop_on(PASSED_ON)
-        attempt = Attempt(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
+        plan = Plan(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
+        attempt = Attempt(plan)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go
         line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import signal
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from gpgshim import __version__
 from gpgshim.authority.authority import DEFAULT_SIGNALS, Authority
@@ -32,7 +34,8 @@ from gpgshim.supervisor.processes import (
     reap_orphans,
 )
 from gpgshim.supervisor.realgpg import find_gpg, table_of
-from gpgshim.supervisor.supervisor import Supervisor, exit_line
+from gpgshim.supervisor.settlement import exit_line
+from gpgshim.supervisor.supervisor import Refusing, Supervisor
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured, Unable
 from gpgshim.system.ownprocess import caller_environ, check_proc, own_umask
@@ -51,71 +54,77 @@ NOT_STARTED = {
 }
 
 
+class Plan(NamedTuple):
+    """What an attempt is to be."""
+
+    job: str  #: its name
+    authority: Authority
+    called: str  #: the authority's name in the journal
+    command: str | None  #: for the journal, without secrets; None if another process starts the job
+    deadline: float  #: seconds for the authority's answer
+    gpg: str | None = None  #: the real gpg; None for the first on PATH
+    #: The real dgit. Without it the job has no stunt dgit, because that stunt closes the gate when
+    #: dgit fails.
+    dgit: Path | None = None
+    #: Nothing is held and nothing is refused. The authority must be Nobody, whose go-ahead comes at
+    #: once. The journal is marked, and records what a gate would have done. None of the guarantees
+    #: hold for such a job, and none is claimed: its outcome is `observed`.
+    observe: bool = False
+    #: On the monotonic clock: the time when the stunt dgit gives up a job that is not committed.
+    until: float | None = None
+    #: On the same clock: a later answer of the authority counts only for a late commitment.
+    latest: float = math.inf
+    #: The job's stunts are at the same path as in its last attempt, unless another attempt of the
+    #: job is running. This must not be used if every process of the user is served, or with
+    #: `observe`: an orphan of an attempt with a gate would be let through.
+    keeps_path: bool = False
+    #: Called before a client of the job is refused, with a function that gives the durable state;
+    #: the processes that it killed.
+    refusing: Refusing = lambda _state: []
+
+
+class _Programs(NamedTuple):
+    """The real programs by name, and gpg's option table, as text and loaded."""
+
+    real: dict[str, Path]
+    text: str
+    table: optiontable.Table
+
+
 class Attempt:
-    """The attempt of `job`, a name, under `authority`.
+    """The attempt of a job, as `plan` says.
 
-    `called` is the authority's name in the journal. `command` is the job's command line in the
-    journal, without secrets; None if another process starts the job. `deadline` is in seconds.
-    `gpg` is a path, or None for the first gpg on PATH. `dgit` is the real dgit, or None; without it
-    the job has no stunt dgit, because that stunt closes the gate when dgit fails. `until` (seconds
-    on the monotonic clock) is the time at which the stunt dgit gives up a job that is not
-    committed. The constructor raises the errors of its steps, and then removes everything that it
-    made.
-
-    With `keeps_path` the job's stunts are at the same path as in its last attempt, unless another
-    attempt of the job is running. This must not be used if every process of the user is served, or
-    with `observe`: an orphan of an attempt with a gate would be let through.
-
-    With `observe` nothing is held and nothing is refused. The authority must be Nobody, whose
-    go-ahead comes at once. The journal is marked, and records what a gate would have done. None of
-    the guarantees hold for such a job, and none is claimed: its outcome is `observed`.
+    The constructor raises the errors of its steps, and then removes everything that it made.
     """
 
     @own_umask()
-    def __init__(
-        self,
-        job: str,
-        authority: Authority,
-        called: str,
-        command: str | None,
-        deadline: float,
-        gpg: str | None = None,
-        dgit: Path | None = None,
-        observe: bool = False,
-        until: float | None = None,
-        keeps_path: bool = False,
-    ) -> None:
+    def __init__(self, plan: Plan) -> None:
         check_proc()
-        authority.check()
+        plan.authority.check()
         load_for_job()
-        if command is not None:
+        if plan.command is not None:
             become_subreaper()
         # If the caller left SIGCHLD ignored, the kernel would discard exit statuses.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environ = caller_environ()
-        now = datetime.now(UTC)
-        if fault := names.fault_of(job):
+        started = datetime.now(UTC)
+        if fault := names.fault_of(plan.job):
             raise Misconfigured(fault)
-        self.job = job
-        search = environ.get("PATH", os.defpath)
-        real = {"gpg": find_gpg(search, gpg)}
-        if gpgconf := places.find_real("gpgconf", search):
-            real["gpgconf"] = gpgconf
-        if dgit:
-            real["dgit"] = dgit
-        text = table_of(real["gpg"], environ)
-        table = optiontable.load(text)
+        self.job = plan.job
+        self.authority = plan.authority
+        self.child = 0
+        self.status = 0  # the job's exit status, as a shell reports it, after it has ended
+        self._pidfd = self._signals = -1
+        self._mask: set[int | signal.Signals] | None = None  # the caller's, while ours differs
+        programs = _find_programs(plan, environ)
         base = places.runtime_directory(environ)
         places.make_private(base, places.RUNTIME_HINT)
         leftovers.sweep(base)
-        wall_directory = wall.stand(real, base)
-        self.authority = authority
-        self.child = 0
-        self.status = 0  # the job's exit status, as a shell reports it, after it has ended
-        self._signals = -1
-        self._mask: set[int | signal.Signals] | None = None  # the caller's, while ours differs
-        contents = jobdir.Contents(text, real, until, observe, wall_directory)
-        place = jobdir.make_at_its_path(base, self.job, contents) if keeps_path else None
+        wall_directory = wall.stand(programs.real, base)
+        contents = jobdir.Contents(
+            programs.text, programs.real, plan.until, plan.observe, wall_directory
+        )
+        place = jobdir.make_at_its_path(base, self.job, contents) if plan.keeps_path else None
         self._is_at_its_path = place is not None
         self._held = -1  # a descriptor that holds the directory's lock
         if place:
@@ -125,34 +134,44 @@ class Attempt:
             with contextlib.suppress(OSError):  # a file system without locks
                 self._held = leftovers.hold(self.directory)
         try:
-            if command is None:
-                leftovers.keep_whole(self.directory)
-            head = {
-                "gpg": f"{real['gpg']} {table.version}",
-                "authority": mask.of_text(called),
-                **({} if command is None else {"command": command}),
-                "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-                "gpgshim": __version__,
-                **({"mode": OBSERVE} if observe else {}),
-            }
-            self.journal = Journal.create(places.state_directory(environ), self.job, head)
-            witness = Witness(self.directory, table)
-            self.supervisor = Supervisor(
-                self.directory,
-                self.journal,
-                authority,
-                deadline,
-                witness,
-                ends_told=command is None,
-                observes=observe,
-            )
+            self.journal, self.supervisor = self._begin(plan, programs, started, environ)
         except BaseException:
             self._leave()
             raise
+        #: Gets the journal's line for the job's end.
+        self._ended: Callable[[str], None] = self.supervisor.finish
         #: The directories before the rest of the job's PATH.
         self.gate = f"{self.directory}/bin:{wall_directory}"
-        behind = wall.without_shorter(search, wall_directory)
+        behind = wall.without_shorter(environ.get("PATH", os.defpath), wall_directory)
         self.environ = environ | {"PATH": f"{self.gate}:{behind}"}
+
+    def _begin(
+        self, plan: Plan, programs: _Programs, started: datetime, environ: dict[str, str]
+    ) -> tuple[Journal, Supervisor]:
+        """Make the journal, and listen for clients."""
+        if plan.command is None:
+            leftovers.keep_whole(self.directory)
+        head = {
+            "gpg": f"{programs.real['gpg']} {programs.table.version}",
+            "authority": mask.of_text(plan.called),
+            **({} if plan.command is None else {"command": plan.command}),
+            "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
+            "gpgshim": __version__,
+            **({"mode": OBSERVE} if plan.observe else {}),
+        }
+        journal = Journal.create(places.state_directory(environ), self.job, head)
+        supervisor = Supervisor(
+            self.directory,
+            journal,
+            plan.authority,
+            plan.deadline,
+            Witness(self.directory, programs.table),
+            ends_told=plan.command is None,
+            observes=plan.observe,
+            latest=plan.latest,
+            refusing=plan.refusing,
+        )
+        return journal, supervisor
 
     def start(
         self,
@@ -168,7 +187,7 @@ class Attempt:
         """
         import shutil
 
-        self._ended = ended or self.supervisor.finish
+        self._ended = ended or self._ended
         found = shutil.which(words[0], path=self.environ["PATH"])
         if found is None and "/" not in words[0]:
             raise FileNotFoundError(2, os.strerror(2))
@@ -219,7 +238,7 @@ class Attempt:
                 return
 
     def _reap(self) -> None:
-        reap_orphans({self.child, getattr(self.authority, "pid", 0)})
+        reap_orphans({self.child, self.authority.pid})
 
     def _child_ended(self) -> None:
         pid, status = os.waitpid(self.child, os.WNOHANG)
@@ -235,18 +254,15 @@ class Attempt:
             if number == signal.SIGCHLD:
                 self._reap()
                 continue
-            name = signal.Signals(number).name
-            with contextlib.suppress(OSError, ProcessLookupError):
-                has_it = by_kernel and self._shares_terminal_signal(number)
-                does = "the job got it too" if has_it else "pass it on"
-                self.journal.note(f"# we got {name}, and {does}", "% close")
+            has_it = by_kernel and self._shares_terminal_signal(number)
+            self.supervisor.entries.signal(signal.Signals(number).name, has_it)
             self.supervisor.close()
             if not has_it:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.child, number)
 
     def _shares_terminal_signal(self, number: int) -> bool:
-        """Whether the terminal sent its signal to the job too. Raises ProcessLookupError.
+        """Whether the terminal sent its signal to the job, which is not reaped yet, too.
 
         ^C goes to the foreground process group. The hang-up goes to the leader of the session, and
         to the group when the leader has ended.
@@ -282,6 +298,17 @@ class Attempt:
         reap_orphans(set())
         if not living_descendants():
             self._leave()
+
+
+def _find_programs(plan: Plan, environ: dict[str, str]) -> _Programs:
+    search = environ.get("PATH", os.defpath)
+    real = {"gpg": find_gpg(search, plan.gpg)}
+    if gpgconf := places.find_real("gpgconf", search):
+        real["gpgconf"] = gpgconf
+    if plan.dgit:
+        real["dgit"] = plan.dgit
+    text = table_of(real["gpg"], environ)
+    return _Programs(real, text, optiontable.load(text))
 
 
 def load_for_job() -> None:

@@ -17,7 +17,7 @@ from gpgshim.authority.authority import Nobody
 from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
-from gpgshim.supervisor import optable, supervisor
+from gpgshim.supervisor import clients, optable, supervisor
 from gpgshim.supervisor.audit import Witness
 from tests.support.scratch import (
     GPG,
@@ -76,7 +76,7 @@ def test_a_question_that_came_while_we_were_stopped_is_heard(place: Path) -> Non
             if len(calls) == 1:
                 return 0.0  # the client is accepted
             client.sendall(b"gpgshim/1 sign\n") if len(calls) == 2 else None
-            return 2 * supervisor.PATIENCE
+            return 2 * clients.PATIENCE
 
         witness = Witness(place, optiontable.load(optable.of(GPG, {})))
         served = supervisor.Supervisor(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.supervisor import hasher
-from gpgshim.supervisor.supervisor import READING
+from gpgshim.supervisor.requests import READING
 from tests.support import fuse
 from tests.support.scratch import PATIENCE, Scratch, finish, tell, wait_for
 

@@ -19,7 +19,7 @@ from pytest_mock import MockerFixture
 
 from gpgshim.authority.authority import Nobody
 from gpgshim.core import wire
-from gpgshim.core.gate import State
+from gpgshim.core.gate import Event
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import optable
@@ -39,7 +39,9 @@ class Committed:
         self.journal = Journal.create(root / "state", "j", {})
         witness = Witness(root, optiontable.load(optable.of(GPG, dict(os.environ))))
         self.supervisor = Supervisor(root, self.journal, Nobody(), 10, witness)
-        self.supervisor.state = State.COMMITTED
+        # An earlier request, whose client is gone, and its answer.
+        self.supervisor.gatekeeper.step(Event.ASKED)
+        self.supervisor.gatekeeper.step(Event.GO_AHEAD)
         at_once = os.eventfd(1)
         self.supervisor.watch(at_once, lambda: self.supervisor.finish("% exit 0"))
 

@@ -69,15 +69,17 @@ def test_memory(scratch: Scratch) -> None:
 LIST_AS_ASKED = """
 import os, sys
 from gpgshim.cli import main as cli
-from gpgshim.supervisor import supervisor
-asked, grant = supervisor.Supervisor._asked, supervisor.Supervisor._grant
+from gpgshim.supervisor.gatekeeper import Gatekeeper
+from gpgshim.supervisor.requests import Requests
+add, grant = Requests.add, Gatekeeper._grant
 def begin(self, *question):
-    self.loaded = set(sys.modules)
-    asked(self, *question)
+    global loaded
+    loaded = set(sys.modules)
+    add(self, *question)
 def end(self):
     grant(self)
-    os.write(2, repr(sorted(set(sys.modules) - self.loaded)).encode())
-supervisor.Supervisor._asked, supervisor.Supervisor._grant = begin, end
+    os.write(2, repr(sorted(set(sys.modules) - loaded)).encode())
+Requests.add, Gatekeeper._grant = begin, end
 cli.main()
 """
 

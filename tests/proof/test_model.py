@@ -131,9 +131,10 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path / "state", "j", {})
     supervisor = Supervisor(tmp_path, journal, Slow(), 0.01, Witness(tmp_path, LOADED))
     supervisor.finish("% said uploaded")
-    supervisor.step(Event.BYPASSED)
+    supervisor.gatekeeper.step(Event.BYPASSED)
     supervisor.close()  # by a client, while the authority is asked
-    assert supervisor._until is not None, "the answer is not awaited, so the state LATE never ends"
+    awaited = supervisor.time_limit() is not None
+    assert awaited, "the answer is not awaited, so the state LATE never ends"
     assert asked == ["asked"]
     supervisor.shut()
     os.close(waiting)

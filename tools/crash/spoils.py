@@ -86,7 +86,7 @@ SPOILS = {
     ),
     "the keeper leaves the job alone": Case(
         Spoil(
-            "gpgshim/tag2upload/repos_server.py",
+            "gpgshim/tag2upload/watchdog.py",
             "    killed = kill_descendants()\n",
             "    killed = []\n",
         ),
@@ -96,8 +96,8 @@ SPOILS = {
     ),
     "the supervisor does not miss its keeper": Case(
         Spoil(
-            "gpgshim/tag2upload/repos_server.py",
-            "            self.supervisor.watch(self._keeper, self._lose_keeper)\n",
+            "gpgshim/tag2upload/relay.py",
+            "            self.supervisor.watch(self._watchdog, self._lose_watchdog)\n",
             "",
         ),
         "ran on to its signature",
@@ -136,7 +136,7 @@ SPOILS = {
     ),
     "the outcome is what is remembered": Case(
         Spoil(
-            "gpgshim/supervisor/supervisor.py",
+            "gpgshim/supervisor/settlement.py",
             "            verdict = self._read_back()\n",
             "            first = State.UNCOMMITTED\n"
             "            outcome = OUTCOMES[first, ending]\n"
@@ -169,8 +169,8 @@ SPOILS = {
     ),
     "a grant that is not written down": Case(
         Spoil(
-            "gpgshim/supervisor/supervisor.py",
-            "        self.journal.note(*[Effect.GRANT.value] * len(self._waiting))\n",
+            "gpgshim/supervisor/gatekeeper.py",
+            "        self._entries.granted(len(self._waiting))\n",
             "",
         ),
         "SIGNED, 0 granted",
@@ -200,10 +200,10 @@ SPOILS = {
     ),
     "the outcome is written twice": Case(
         Spoil(
-            "gpgshim/supervisor/supervisor.py",
-            "                    self.journal.sync(seen.outcome.value)\n",
-            "                    self.journal.sync(seen.outcome.value)\n"
-            "                    self.journal.sync(seen.outcome.value)\n",
+            "gpgshim/supervisor/settlement.py",
+            "                    self._journal.sync(seen.outcome.value)\n",
+            "                    self._journal.sync(seen.outcome.value)\n"
+            "                    self._journal.sync(seen.outcome.value)\n",
         ),
         "outcomes in the journal",
         "repos-server",
@@ -232,7 +232,7 @@ SPOILS = {
     ),
     "what cannot be taken back is called retriable": Case(
         Spoil(
-            "gpgshim/tag2upload/repos_server.py",
+            "gpgshim/tag2upload/relay.py",
             "            self.manager.tell(lines)\n",
             '            self.manager.tell([*lines[:2], "retriable"])\n',
         ),
@@ -243,7 +243,7 @@ SPOILS = {
     ),
     "the manager is told line by line": Case(
         Spoil(
-            "gpgshim/tag2upload/repos_server.py",
+            "gpgshim/tag2upload/relay.py",
             "            self.manager.tell(lines)\n",
             "            for line in lines:\n                self.manager.tell([line])\n",
         ),
@@ -253,7 +253,7 @@ SPOILS = {
     ),
     "exit 0 for what was not told": Case(
         Spoil(
-            "gpgshim/tag2upload/repos_server.py",
+            "gpgshim/tag2upload/relay.py",
             "            self.manager.tell(lines)\n        except OSError as error:\n",
             "            self.manager.tell(lines)\n        except OSError as error:\n"
             "            return 0\n",
@@ -266,9 +266,9 @@ SPOILS = {
     ),
     "a line that cannot be written is fatal": Case(
         Spoil(
-            "gpgshim/supervisor/supervisor.py",
-            "        with contextlib.suppress(OSError):\n            self.journal.note(line)\n",
-            "        self.journal.note(line)\n",
+            "gpgshim/supervisor/entries.py",
+            "        with contextlib.suppress(OSError):\n            self._journal.note(*lines)\n",
+            "        self._journal.note(*lines)\n",
         ),
         "nobody caught this",
         "run",
@@ -318,9 +318,9 @@ SPOILS = {
     ),
     "the commitment is not synced": Case(
         Spoil(
-            "gpgshim/supervisor/supervisor.py",
-            "lambda: journal.sync(Effect.WRITE_COMMITTED.value)",
-            "lambda: journal.note(Effect.WRITE_COMMITTED.value)",
+            "gpgshim/supervisor/gatekeeper.py",
+            "lambda: entries.state(Effect.WRITE_COMMITTED)",
+            "lambda: entries.note(Effect.WRITE_COMMITTED.value)",
         ),
         "granted, and `! committed` would not be on disk",
         "supervise",
@@ -332,7 +332,7 @@ SPOILS = {
             "gpgshim/supervisor/supervisor.py",
             "                self.finish(line)\n",
             "                self.over = line\n                self.close()\n"
-            "                self._loop(lambda: False)\n",
+            "                self._loop.run(self, lambda: False)\n",
         ),
         "STUCK",
         "supervise",

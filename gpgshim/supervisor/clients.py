@@ -1,0 +1,228 @@
+"""The clients: connections of stunts, or of any other process, to our socket.
+
+Rule 1: the kernel identifies a client (SO_PEERCRED, /proc), never the client itself.
+Rule 2: a client that does not belong to the job is answered, and nothing else happens.
+Rule 3: a client sends one line, within PATIENCE. Further input or EOF means that it stopped
+waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from gpgshim.core import wire
+from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.entries import Entries
+from gpgshim.supervisor.loop import Loop
+from gpgshim.system.places import own_user
+
+PATIENCE = 10.0  #: seconds in which a client must send its one line
+MOST_REFUSALS = 3  #: causes that are kept for the outcome's line; the journal has all of them
+_BACKLOG = 4096  #: connections in the kernel's queue; the kernel limits this to somaxconn
+
+
+class Client:
+    """A connection. `until` is the time limit for its line; `left` is called when it is closed."""
+
+    def __init__(self, peer: socket.socket, until: float, left: Callable[[Client], None]) -> None:
+        self.peer = peer
+        self.data = b""
+        self.is_gone = False  # whether we have answered, and closed the connection
+        self.has_asked = False  # whether it has sent a request for a gpg
+        self.until = until
+        self.pid, self.uid, _gid = struct.unpack(
+            "3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        )
+        self._left = left
+
+    def answer(self, word: str, argument: str = "") -> None:
+        """Send the one answer, and close the connection. Does nothing after the first answer."""
+        if self.is_gone:
+            return
+        # A new connection's buffer has room for a line; a peer that is gone is ignored.
+        with contextlib.suppress(OSError):
+            self.peer.send(wire.encode(word, argument))
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the connection."""
+        self.is_gone = True
+        self._left(self)
+        self.peer.close()
+
+
+class Refusals:
+    """Why gpgs were refused, each cause once, for the outcome's line.
+
+    The caller of gpg may hide gpg's messages, as git does.
+    """
+
+    def __init__(self) -> None:
+        self.causes: list[str] = []
+
+    def add(self, why: str) -> None:
+        """Keep the reason of a refusal."""
+        if why not in self.causes and len(self.causes) < MOST_REFUSALS:
+            self.causes.append(why)
+
+
+class Service(Protocol):
+    """What a client's request leads to."""
+
+    def ask(self, client: Client, word: str) -> None:
+        """A client of the job asks for a gpg; `word` is wire.SIGN or wire.UNKNOWN_COMMAND."""
+
+    def gone(self, client: Client) -> None:
+        """A client that has asked stopped waiting for its answer."""
+
+    def control(self, client: Client, word: str, argument: str) -> None:
+        """A client has sent one of the other requests; this answers it."""
+
+
+class Clients:
+    """Listens at `path`. `serves_all` is whether a client may be no descendant of ours.
+
+    Raises OSError if the socket cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        loop: Loop,
+        service: Service,
+        entries: Entries,
+        refusals: Refusals,
+        witness: Witness,
+        *,
+        serves_all: bool,
+        starts_elsewhere: bool,
+    ) -> None:
+        self._path = path
+        self._loop = loop
+        self._service = service
+        self._entries = entries
+        self._refusals = refusals
+        self._witness = witness
+        self._serves_all = serves_all
+        self._starts_elsewhere = starts_elsewhere
+        self._user = own_user()
+        self._open: set[Client] = set()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.setblocking(False)
+        self._listener.bind(os.fsencode(path))
+        self._listener.listen(_BACKLOG)
+        loop.watch(self._listener.fileno(), self._welcome, is_peer=True)
+
+    def time_limits(self) -> list[float]:
+        """On the clock: the times at which a client is late."""
+        return [client.until for client in self._open if not client.has_asked]
+
+    def look_at_the_clock(self, now: float) -> None:
+        """Send late clients away, after a last look at their input."""
+        for client in [each for each in self._open if not each.has_asked and each.until <= now]:
+            self._hear(client)
+            if client in self._open and not client.has_asked:
+                self._entries.silent_client(client.pid, PATIENCE)
+                client.answer(wire.NO, "no question came")
+
+    def shut(self) -> None:
+        """Remove the socket and close all connections."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+        for client in list(self._open):
+            client.drop()
+        self._listener.close()
+
+    def _welcome(self) -> None:
+        # Accept all waiting clients: requests that arrive together are answered after one sync.
+        for _ in range(_BACKLOG):
+            try:
+                peer, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                # Most likely no descriptor is left. The other clients wait in the kernel's queue.
+                time.sleep(0.01)
+                return
+            try:
+                peer.setblocking(False)
+                client = Client(peer, self._loop.clock() + PATIENCE, self._left)
+                self._watch(client)
+            except OSError:
+                peer.close()  # most likely too many are watched; no answer counts as a refusal
+                return
+            self._open.add(client)
+            if client.uid == self._user:
+                self._hear(client)
+            else:
+                why = f"this gate does not serve user id {client.uid}"
+                self._entries.foreign_user(client.uid, client.pid)
+                self._refusals.add(why)
+                client.answer(wire.NO, why)
+
+    def _watch(self, client: Client) -> None:
+        self._loop.watch(client.peer.fileno(), lambda: self._hear(client), is_peer=True)
+
+    def _left(self, client: Client) -> None:
+        self._open.discard(client)
+        self._loop.unwatch(client.peer.fileno())
+
+    def _hear(self, client: Client) -> None:
+        try:
+            more = client.peer.recv(wire.LONGEST + 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        if client.has_asked:
+            # Further input or EOF means that the client stopped waiting; it may give a reason.
+            self._service.gone(client)
+            client.drop()
+            with contextlib.suppress(wire.WireError):
+                word, argument = wire.decode(more, wire.REQUESTS)
+                if word == wire.GAVE_UP:
+                    self._gave_up(client, argument)
+            return
+        client.data += more
+        if more and b"\n" not in client.data and len(client.data) <= wire.LONGEST:
+            return
+        if not client.data:
+            self._entries.hung_up(client.pid)
+            client.answer(wire.NO, "no question came")
+            return
+        try:
+            word, argument = wire.decode(client.data, wire.REQUESTS)
+        except wire.WireError as error:
+            self._entries.malformed(client.pid, error)
+            client.answer(wire.NO, str(error))
+            return
+        if word in (wire.SIGN, wire.UNKNOWN_COMMAND):
+            self._asked(client, word)
+        elif word == wire.GAVE_UP:
+            self._gave_up(client, argument)
+            client.answer(wire.NO, "it is written down")
+        else:
+            self._service.control(client, word, argument)
+
+    def _asked(self, client: Client, word: str) -> None:
+        if not (self._serves_all or self._witness.is_of_job(client.pid)):
+            # A stunt of this job that was called by hand or by another job. If another process
+            # starts the job, as under `supervise`, the two cannot be told apart.
+            self._entries.foreign_process(client.pid)
+            client.answer(wire.NO, f"process {client.pid} was not started by this gate's job")
+            return
+        client.has_asked = True
+        self._service.ask(client, word)
+
+    def _gave_up(self, client: Client, why: str) -> None:
+        """A stunt refused by itself, or stopped waiting, and gives the reason."""
+        self._entries.gave_up(client.pid, why)
+        if self._starts_elsewhere or self._witness.is_of_job(client.pid):
+            self._refusals.add(why)

@@ -1,0 +1,256 @@
+"""The gatekeeper: it gives events to the gate, and performs the effects.
+
+Rule 1: it decides nothing. Events go through gate.STEPS, and it performs the effects in order.
+Rule 2: an effect that fails ends its row, and the gate gets FAILED. So a state is on disk before a
+request or an answer is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gpgshim.authority.authority import Authority, NotAsked
+from gpgshim.core import wire
+from gpgshim.core.gate import STEPS, Effect, Event, State
+from gpgshim.supervisor.clients import Client, Refusals
+from gpgshim.supervisor.entries import Entries, text_of
+from gpgshim.supervisor.loop import Loop
+from gpgshim.supervisor.requests import Request
+
+
+class Limits(NamedTuple):
+    """The time limits of an authority's answer.
+
+    `deadline` is in seconds from the request. `latest` is on the clock: a later answer counts only
+    for a late commitment.
+    """
+
+    deadline: float
+    latest: float = math.inf
+
+
+class _Waiting(NamedTuple):
+    """A client that waits for its answer; `number` is that of its request, from 1."""
+
+    client: Client
+    number: int
+
+
+class Gatekeeper:
+    """Holds the gate's state; others only read it. `refusing` is called before a refusal.
+
+    With `observes` every request is granted before it is written.
+    """
+
+    def __init__(
+        self,
+        entries: Entries,
+        authority: Authority,
+        loop: Loop,
+        limits: Limits,
+        refusals: Refusals,
+        refusing: Callable[[], None],
+        observes: bool,
+    ) -> None:
+        self.state = State.UNCOMMITTED
+        self._entries = entries
+        self._authority = authority
+        self._loop = loop
+        self._limits = limits
+        self._refusals = refusals
+        self._refusing = refusing
+        self._observes = observes
+        self._why = ""  # the reason of all refusals, once all are refused
+        self._waiting: list[_Waiting] = []  # in the order of requests and answers
+        self._numbers = 0
+        self._question: list[str] = []  # the journal's lines of the last request
+        self._together: list[Event] = []  # requests in the journal that the gate has not got yet
+        self._until: float | None = None  # the authority's time limit, while it has to answer
+        self._gpgs: set[int] = set()  # process ids of granted gpgs that have not ended
+        self._perform = {
+            Effect.REACH: authority.reach,
+            Effect.SYNC: entries.sync,
+            Effect.WRITE_UNKNOWN: lambda: entries.state(Effect.WRITE_UNKNOWN),
+            Effect.SEND_COMMIT: self._send_commit,
+            Effect.WRITE_COMMITTED: lambda: entries.state(Effect.WRITE_COMMITTED),
+            Effect.GRANT: self._grant,
+            Effect.REFUSE: self._refuse,
+        }
+
+    # Events.
+
+    def step(self, event: Event) -> None:
+        """Give the gate an event, and perform its effects."""
+        self.state, effects = STEPS[self.state, event]
+        for effect in effects:
+            try:
+                self._perform[effect]()
+            except OSError as error:
+                self._fail(error)
+                return
+
+    def take(self, request: Request) -> None:
+        """Write down a request whose files are read, and give it to the gate."""
+        self._numbers += 1
+        self._waiting.append(_Waiting(request.client, self._numbers))
+        if self._observes:
+            # The answer goes out before anything is written. The command line was read first.
+            request.client.answer(wire.GO)
+        try:
+            self._question = self._entries.request(
+                request.event, request.call, (request.about, *(request.files or ()))
+            )
+        except OSError as error:
+            self._fail(error)
+            return
+        if self.state is State.UNCOMMITTED and request.event is Event.UNKNOWN_COMMAND:
+            self._why = f"before the commitment, {request.call[:200]} is not a command that we know"
+            self.step(request.event)
+            self._why = ""  # this reason was for this request only
+            return
+        if self.state is State.COMMITTED:
+            self._together.append(request.event)
+        else:
+            self.step(request.event)
+        if self._observes:
+            self._hear_authority()  # the answer of Nobody; it must come before gpg continues
+
+    def step_together(self) -> None:
+        """Give the gate the requests that have come since.
+
+        After the commitment, requests that came together share one sync of the disk: the first step
+        answers all waiting clients, and then no event is left to be performed.
+        """
+        together, self._together = self._together, []
+        for event in together:
+            if self._waiting:
+                self.step(event)
+
+    def gone(self, client: Client) -> None:
+        """A client that has asked stopped waiting for its answer."""
+        for each in [each for each in self._waiting if each.client is client]:
+            self._waiting.remove(each)
+            self._entries.gone(each.number)
+
+    def close(self) -> None:
+        """Close the gate: from now on it grants nothing."""
+        if self.state is not State.CLOSED:
+            self._why = "the job is over"
+        # A late commitment continues: the gate was already closed when it began.
+        if self._until is not None and self.state is not State.LATE:
+            self._stop_asking()
+            self._authority.give_up()
+        self.step(Event.CLOSE)
+
+    def time_limits(self) -> list[float]:
+        """On the clock: the time at which the authority is late, if it is being asked."""
+        return [] if self._until is None else [self._until]
+
+    def look_at_the_clock(self, now: float) -> None:
+        """Do not wait for a late authority any more, after a last look at its answer."""
+        if self._until is not None and self._until <= now:
+            self._hear_authority()
+        if self._until is not None and self._until <= now:
+            self._stop_asking()
+            self._authority.give_up()
+            self._entries.timeout()
+            self._silent("timeout")
+
+    def _fail(self, error: OSError) -> None:
+        self._entries.failed(error)
+        self._why = self._why or f"the supervisor cannot go on: {text_of(error)}"
+        self.state, effects = STEPS[self.state, Event.FAILED]
+        for effect in effects:
+            assert effect is Effect.REFUSE  # REFUSE cannot fail: see test_gate
+            self._refuse()
+
+    # The authority.
+
+    def _send_commit(self) -> None:
+        self._entries.commit_sent()
+        try:
+            self._authority.ask(self._question)
+        except NotAsked as error:
+            # `! unknown` stays on disk, but the authority has not committed: it is a refusal.
+            self._entries.not_asked(error)
+            self._answered(Event.REFUSAL, "< refused", f"{error.strerror}")
+            return
+        self._loop.watch(self._authority.fileno(), self._hear_authority, is_peer=True)
+        latest = math.inf if self.state is State.LATE else self._limits.latest
+        self._until = min(self._loop.clock() + self._limits.deadline, latest)
+
+    def _hear_authority(self) -> None:
+        if self._until is None:
+            return
+        try:
+            answer = self._authority.answer()
+        except OSError as error:  # its answer is unknown
+            self._stop_asking()
+            self._authority.give_up()
+            self._entries.failed(error)
+            self._silent(f"failed {text_of(error)}")
+            return
+        if answer is not None:
+            self._answered(answer.event, answer.line)
+
+    def _answered(self, event: Event, line: str, why: str = "") -> None:
+        self._stop_asking()
+        self._entries.answer(line)
+        if event is not Event.GO_AHEAD:
+            self._why = why or f"the authority did not say go-ahead, but {line[2:]!r}"
+        self.step(event)
+
+    def _silent(self, cause: str) -> None:
+        self._why = f"the authority did not answer ({cause})"
+        self.step(Event.SILENCE)
+
+    def _stop_asking(self) -> None:
+        if self._until is not None:
+            self._until = None
+            with contextlib.suppress(KeyError, ValueError):
+                self._loop.unwatch(self._authority.fileno())
+
+    # Answers to clients.
+
+    def _grant(self) -> None:
+        self._entries.granted(len(self._waiting))
+        granted, self._waiting = self._waiting, []
+        for each in granted:
+            self._watch_gpg(each)
+            each.client.answer(wire.GO)
+
+    def _watch_gpg(self, granted: _Waiting) -> None:
+        # The stunt is alive, because it waits for us, and keeps its process id when it becomes gpg.
+        pid = granted.client.pid
+        if pid in self._gpgs:
+            return
+        try:
+            gpg = os.pidfd_open(pid)
+        except OSError:
+            return
+
+        def ended() -> None:
+            self._loop.unwatch(gpg)
+            os.close(gpg)
+            self._gpgs.discard(pid)
+            self._entries.gpg_ended(granted.number, pid)
+
+        try:
+            self._loop.watch(gpg, ended)
+        except OSError:
+            os.close(gpg)  # its end is not recorded; it still gets its answer
+            return
+        self._gpgs.add(pid)
+
+    def _refuse(self) -> None:
+        self._refusing()
+        while self._waiting:
+            client = self._waiting.pop(0).client
+            why = self._why or "the gate is closed"
+            self._entries.refused(why)
+            self._refusals.add(why)
+            client.answer(wire.NO, why)

@@ -1,0 +1,154 @@
+"""The requests on their way to the gate, until the files that would be signed are read.
+
+Rule 1: another process reads the files, with a time limit: a file system may never answer.
+Rule 2: requests keep the order of their arrival.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+
+from gpgshim.core import wire
+from gpgshim.core.gate import Event
+from gpgshim.core.transcript import quote
+from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.clients import Client
+from gpgshim.supervisor.entries import Entries
+from gpgshim.supervisor.hasher import Hasher
+from gpgshim.supervisor.loop import Loop
+
+#: Seconds for reading the files of a request. Less than ask.PATIENCE, so that a gpg in observe mode
+#: still gets our answer.
+READING = 3.0
+
+
+class Request:
+    """A client's request for a gpg. `event` is ASKED or UNKNOWN_COMMAND."""
+
+    def __init__(self, client: Client, event: Event, call: str, about: str, until: float) -> None:
+        self.client = client
+        self.event = event
+        self.call = call  # gpg's command line, as written to the journal
+        self.about = about  # the note that identifies the client
+        self.until = until  # on the clock: the time limit for reading the files
+        self.files: list[str] | None = None  # the notes on the files; None until they are read
+
+
+class Requests:
+    """Gives each request to `put` when its files are read. Raises nothing."""
+
+    def __init__(
+        self, loop: Loop, witness: Witness, entries: Entries, put: Callable[[Request], None]
+    ) -> None:
+        self._loop = loop
+        self._witness = witness
+        self._entries = entries
+        self._put = put
+        self._reading: deque[Request] = deque()  # in the order of arrival
+        self._hasher = Hasher(witness.read_files, witness.practise)
+        self._hasher_fd = -1
+        self._number = 0  # of the last request to the hasher
+        self._requested: dict[int, Request] = {}  # requests that the hasher has not answered yet
+
+    def add(self, client: Client, word: str) -> None:
+        """A client has asked; `word` is wire.SIGN or wire.UNKNOWN_COMMAND."""
+        words = self._witness.read_command_line(client.pid)
+        call = quote(self._witness.without_secrets(words)) or "gpg"
+        about = self._witness.describe(client.pid)
+        event = Event.ASKED if word == wire.SIGN else Event.UNKNOWN_COMMAND
+        request = Request(client, event, call, about, self._loop.clock() + READING)
+        self._reading.append(request)
+        if self._witness.has_files(client.pid, words):
+            self._read(request)
+        else:
+            request.files = []
+        self.put_ready()
+
+    def put_ready(self) -> None:
+        """Give the gate those requests whose files are read, in the order of arrival."""
+        while self._reading and self._reading[0].files is not None:
+            self._put(self._reading.popleft())
+
+    def gone(self, client: Client) -> None:
+        """The client stopped waiting: its request does not reach the gate any more."""
+        for request in [each for each in self._reading if each.client is client]:
+            self._reading.remove(request)
+            self._entries.gone_early(client.pid, request.call)
+
+    def stop_reading(self) -> None:
+        """The gate is closed: requests whose files are not read yet are too late now."""
+        self._requested.clear()
+        for request in self._reading:
+            if request.files is None:
+                request.files = ["# its files were not read: the job is over"]
+        self.put_ready()
+
+    def time_limits(self) -> list[float]:
+        """On the clock: the times at which files are not waited for any more."""
+        return [request.until for request in self._requested.values()]
+
+    def look_at_the_clock(self, now: float) -> None:
+        """Give up files that take too long, after a last look at the hasher's answers."""
+        if any(request.until <= now for request in self._requested.values()):
+            self._hear()
+            self._give_up(now)
+
+    def start(self) -> None:
+        """Start the hasher, before the first request, which would wait for it."""
+        self.stop()
+        with contextlib.suppress(OSError):  # without it, no files are read, and the journal says so
+            fd = self._hasher.start()
+            self._loop.watch(fd, self._hear)
+            self._hasher_fd = fd
+
+    def stop(self) -> None:
+        """End the hasher."""
+        if self._hasher_fd >= 0:
+            self._loop.unwatch(self._hasher_fd)
+            self._hasher_fd = -1
+        self._hasher.end()
+
+    def _read(self, request: Request, retries: bool = True) -> None:
+        if self._hasher_fd < 0:
+            self.start()
+            retries = False
+        self._number += 1
+        try:
+            self._hasher.ask(self._number, request.client.pid)
+        except OSError as error:
+            if retries:  # it was killed, and we have not noticed yet
+                self._read_again(request)
+            else:
+                request.files = [f"# its files were not read: {error.strerror}"]
+            return
+        self._requested[self._number] = request
+
+    def _hear(self) -> None:
+        answers = self._hasher.read()
+        if answers is not None:
+            for number, lines in answers:
+                if request := self._requested.pop(number, None):
+                    request.files = lines
+            return
+        # It ended at the first request without an answer. The others are tried once more.
+        number = min(self._requested, default=0)
+        if number:
+            self._requested.pop(number).files = ["# its files were not read: their reader ended"]
+        self._read_again()
+
+    def _give_up(self, now: float) -> None:
+        late = [number for number, each in self._requested.items() if each.until <= now]
+        for number in late:
+            self._requested.pop(number).files = [
+                f"# its files were not read within {READING:g} s, and are not waited for"
+            ]
+        if late:
+            self._read_again()
+
+    def _read_again(self, *more: Request) -> None:
+        again, self._requested = [*self._requested.values(), *more], {}
+        self.start()
+        for request in again:
+            self._read(request, retries=False)

@@ -1,0 +1,223 @@
+"""The real dgit-repos-server of a job, and the two pipes to it.
+
+Rule 1: it gets go-ahead at once, and its report is held until it has ended and the gate is closed.
+Rule 2: the manager gets an outcome once, complete, and as o2m.REPLIES says, or nothing.
+Rule 3: the uploader must not hear what the manager will not hear.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+
+from gpgshim.authority.authority import Manager
+from gpgshim.core import o2m
+from gpgshim.core.gate import State
+from gpgshim.core.verdict import Verdict
+from gpgshim.supervisor.attempt import Attempt
+from gpgshim.supervisor.entries import said
+from gpgshim.supervisor.processes import kill_descendants, kill_once, living_descendants
+from gpgshim.system import log
+from gpgshim.system.descriptors import write_all
+from gpgshim.system.errors import Unable
+from gpgshim.system.log import LEVELS, Level
+from gpgshim.tag2upload.watchdog import spawn_bound
+
+WHO = "dgit-repos-server: gpgshim"  #: the start of each of our messages
+LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
+LONGEST_NOTE = 1000  #: bytes of an invalid report that the journal shows
+
+
+def say(text: str, level: Level = Level.ERROR, hint: str = "") -> None:
+    """Write one line to stderr, which is oracled's journal; a hint is a second one."""
+    log.say(text, level, WHO, hint)
+
+
+class Unheard:
+    """The processes of a job that were killed before they could report."""
+
+    def __init__(self) -> None:
+        self.killed: list[str] = []
+
+    def end(self, state: Callable[[], State]) -> list[str]:
+        """A client of the job will be refused, so the job will fail; `state` is the durable state.
+
+        If the manager hears nothing of it, the uploader must not either. The killed processes.
+        """
+        if not o2m.is_dropped(state()):
+            return []
+        killed = [f"{name}[{pid}]" for pid, name in kill_once()]
+        self.killed += killed
+        return killed
+
+
+class Relay:
+    """The real dgit-repos-server of `attempt`, and the two pipes to it.
+
+    `watchdog` is a pidfd of our watchdog.
+    """
+
+    def __init__(self, attempt: Attempt, manager: Manager, watchdog: int, unheard: Unheard) -> None:
+        self.attempt = attempt
+        self.supervisor = attempt.supervisor
+        self.manager = manager
+        self._watchdog = watchdog
+        self._unheard = unheard
+        self._to_it = self._from_it = -1
+        self._said = b""  # its output, without its request to commit
+        self._has_go_ahead = False
+        self._is_watched = True  # whether our watchdog is alive
+        self._report: o2m.Report | None = None
+        self._amount = o2m.Said.NOTHING
+
+    def run(self, words: list[str]) -> int:
+        """Run the real program; 0 if the manager got the outcome. Raises Unable."""
+        try:
+            its_stdin, self._to_it = os.pipe2(os.O_CLOEXEC)
+            self._from_it, its_stdout = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self._from_it, False)
+            pipes = [
+                (os.POSIX_SPAWN_DUP2, self.stdin_for_it(its_stdin), 0),
+                (os.POSIX_SPAWN_DUP2, its_stdout, 1),
+            ]
+            self.supervisor.watch(self._watchdog, self._lose_watchdog)
+            self.supervisor.watch(self._from_it, self._hear)
+            self.attempt.start(words, pipes, self._ended, spawn_bound)
+        except OSError as error:
+            self.attempt.not_started(error)
+            self.supervisor.settle()
+            raise Unable(f"{words[0]} cannot be run: {error.strerror}") from error
+        os.close(its_stdin)
+        os.close(its_stdout)
+        self.supervisor.serve()
+        self.end_the_rest()
+        return self._reply() if self._is_watched else self._abandon()
+
+    def stdin_for_it(self, ours: int) -> int:
+        """The descriptor that dgit-repos-server reads; `ours` is the pipe's."""
+        return ours
+
+    def pass_on(self, data: bytes) -> None:
+        """Handle output of dgit-repos-server as it arrives: here it is only held."""
+
+    def end_the_rest(self) -> None:
+        """Kill all remaining processes of the job."""
+        killed = [each for each in kill_descendants() if each not in self._unheard.killed]
+        if killed:
+            self.supervisor.entries.killed(killed)
+            still = f"and this was still running: {', '.join(killed)}"
+            say(f"job {self.attempt.job} is over, {still}", Level.NOTICE)
+
+    def _lose_watchdog(self) -> None:
+        # The worker has seen it die, and drops the connection, so our report would be lost.
+        self.supervisor.unwatch(self._watchdog)  # it would stay readable
+        if not self.supervisor.over:
+            self._is_watched = False
+            self.supervisor.finish("% unkept")
+
+    def _abandon(self) -> int:
+        verdict = self.supervisor.settle()
+        raise Unable(f"job {self.attempt.job}: our keeper was killed: {verdict.meaning}")
+
+    def _hear(self) -> None:
+        """Read dgit-repos-server's output; its first line is the early request to commit."""
+        while self._from_it >= 0:
+            try:
+                data = os.read(self._from_it, LONGEST_REPORT)
+            except BlockingIOError:
+                break
+            if not data:
+                self.supervisor.unwatch(self._from_it)
+                break
+            self.pass_on(data)
+            # Longer output is no report, but must be read too, or the job would hang.
+            self._said = (self._said + data)[: LONGEST_REPORT + 1]
+        if not self._has_go_ahead and self._said.startswith(o2m.COMMIT):
+            self._has_go_ahead = True
+            self._said = self._said.removeprefix(o2m.COMMIT)
+            try:
+                write_all(self._to_it, o2m.GO_AHEAD)
+            except OSError:
+                os.close(self._to_it)  # it is dead, or it takes the end of file as the answer
+
+    def _ended(self, line: str) -> None:
+        """dgit-repos-server has ended: derive the job's ending from its report and exit status."""
+        self._hear_the_rest()
+        too_long = len(self._said) > LONGEST_REPORT
+        self._report = None if too_long else o2m.parse_report(self._said)
+        self._amount = o2m.amount_to(self._report, self._said, line == "% exit 0")
+        if self._report is not None and line == "% exit 0":
+            *first, last = self._report.lines
+            self.supervisor.entries.said(first)
+            line = said(last)
+        else:
+            if self._amount is o2m.Said.HALF:
+                wrote = self._said[:LONGEST_NOTE].decode("utf-8", "replace")
+                self.supervisor.entries.half(wrote)
+            if line == "% exit 0":
+                line = "% end"  # exit 0 without a report
+        self.supervisor.finish(line)
+
+    def _hear_the_rest(self) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._hear()
+
+    def _reply(self) -> int:
+        state = self.supervisor.settlement.durable_state()
+        reply = o2m.REPLIES[state, self._amount]
+        if reply is o2m.Reply.TELL_LATE:
+            say(
+                f"ALARM: job {self.attempt.job} says {self._amount}, and no signature of it was"
+                " granted: one went round the gate",
+                Level.ALERT,
+            )
+            self.supervisor.tell_late()
+            if self.supervisor.settlement.durable_state() is not State.COMMITTED:
+                reply = o2m.Reply.DROP
+        lines = o2m.reply_lines(reply, self._report)
+        self.supervisor.entries.reply(lines)
+        verdict = self.supervisor.settle()
+        say(
+            f"job {self.attempt.job}: {reply}: {verdict.outcome}: {verdict.meaning}"
+            f"{self.supervisor.about_refusals()} [{self.attempt.journal.path}]",
+            LEVELS[verdict.outcome],
+        )
+        return self.tell(lines, verdict)
+
+    def tell(self, lines: list[str], verdict: Verdict) -> int:
+        """Send the manager `lines`, unless the journal contradicts them. Raises Unable."""
+        if not lines or lines[-1] != verdict.outcome:  # a torn last line may change the outcome
+            raise Unable(f"job {self.attempt.job}: the manager is told no outcome, and has to look")
+        try:
+            self.manager.tell(lines)
+        except OSError as error:
+            raise Unable(
+                f"job {self.attempt.job}: the manager did not take its outcome: {error.strerror}"
+            ) from error
+        return 0
+
+
+class Observer(Relay):
+    """The same in observe mode."""
+
+    def stdin_for_it(self, ours: int) -> int:
+        return 0
+
+    def pass_on(self, data: bytes) -> None:
+        try:
+            write_all(1, data)
+        except OSError:
+            # The manager is gone. As without us, dgit-repos-server must get a broken pipe.
+            self.supervisor.unwatch(self._from_it)
+            os.close(self._from_it)
+            self._from_it = -1
+
+    def end_the_rest(self) -> None:
+        if not self._is_watched:
+            super().end_the_rest()
+        elif left := living_descendants():
+            self.supervisor.entries.not_killed(left)
+
+    def tell(self, lines: list[str], verdict: Verdict) -> int:
+        return self.attempt.status  # the manager has already got dgit-repos-server's whole output
