@@ -41,7 +41,7 @@ echo "$*" >>{root}/signed
 WITH_DGIT = """\
 import functools, pathlib, sys
 from gpgshim.cli import main as cli, running
-running.Attempt = functools.partial(running.Attempt, dgit=pathlib.Path(sys.argv.pop(1)))
+running.Plan = functools.partial(running.Plan, dgit=pathlib.Path(sys.argv.pop(1)))
 sys.exit(cli.main())
 """
 
