@@ -320,7 +320,7 @@ def load_for_job() -> None:
         import hashlib  # noqa: F401
         import shutil  # noqa: F401
     except (ImportError, OSError) as error:
-        raise Unable(f"{error}; nothing was started") from error
+        raise Unable(str(error)) from error
 
 
 def made_up_name() -> str:

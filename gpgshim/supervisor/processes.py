@@ -28,7 +28,7 @@ def become_subreaper() -> None:
         kernel.become_subreaper()
     except (ImportError, OSError, AttributeError) as error:  # AttributeError: without __init__.py
         reason = getattr(error, "strerror", None) or error
-        raise Unable(f"cannot become a subreaper: {reason}; nothing was started") from error
+        raise Unable(f"cannot become a subreaper: {reason}") from error
 
 
 def living_descendants() -> list[str]:

@@ -17,8 +17,7 @@ def find_gpg(search: str, given: str | None) -> Path:
     found = places.find_real("gpg", search, given)
     if found is None:
         raise Misconfigured(
-            f"there is no gpg on PATH ({search}): install gnupg, or name it with --gpg;"
-            " nothing was started"
+            f"there is no gpg on PATH ({search})", hint="install gnupg, or name it with --gpg"
         )
     return found
 
@@ -29,7 +28,7 @@ def table_of(gpg: Path, environ: Mapping[str, str]) -> str:
         return optable.of(str(gpg), {**environ, "PATH": without_stunts(environ)})
     except optable.NoTable as error:
         where = "" if str(gpg) in str(error) else f"{gpg}: "
-        raise Misconfigured(f"{where}{error}; nothing was started") from error
+        raise Misconfigured(f"{where}{error}") from error
 
 
 def without_stunts(environ: Mapping[str, str]) -> str:

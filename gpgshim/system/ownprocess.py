@@ -42,8 +42,8 @@ def check_proc() -> None:
         status = Path("/proc/self/status").read_text("utf-8", "replace")
     except OSError as error:
         raise Misconfigured(
-            f"/proc is not mounted, or does not show this process ({error.strerror}):"
-            " `mount -t proc proc /proc` in its PID namespace; nothing was started"
+            f"/proc is not mounted, or does not show this process ({error.strerror})",
+            hint="`mount -t proc proc /proc` in its PID namespace",
         ) from error
     # proc(5): our process id in each namespace, from that of /proc down to our own.
     shown = status.partition("\nNSpid:")[2].partition("\n")[0].split()
@@ -51,6 +51,6 @@ def check_proc() -> None:
     if shown != [str(os.getpid())]:
         raise Misconfigured(
             f"/proc belongs to another PID namespace: it calls this process {shown[0]}, which is"
-            f" {os.getpid()} in its own: `unshare --mount-proc`, or mount /proc anew;"
-            " nothing was started"
+            f" {os.getpid()} in its own",
+            hint="`unshare --mount-proc`, or mount /proc anew",
         )

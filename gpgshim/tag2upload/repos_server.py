@@ -69,7 +69,8 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     try:
         closed = open_standard()
-        real = find_real(os.environ.get("PATH", os.defpath))
+        with before_the_job():
+            real = find_real(os.environ.get("PATH", os.defpath))
         if MODE not in words:
             say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched", Level.NOTICE)
             become(real, words)
@@ -80,21 +81,19 @@ def main() -> NoReturn:
         # jobs. Running without the intended commit or time limit would be a guess.
         with before_the_job():
             settings = config.load(os.environ).settings
-        try:
-            arguments = read_arguments(words)
-            check_manager(closed)
-        except (Malformed, Misconfigured) as error:
-            stand_aside(error, settings, real, words)
-        become_subreaper()
-        # If the caller left SIGCHLD ignored, we would not get the supervisor's exit status.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        try:
-            watchdog = os.pidfd_open(os.getpid())
-            supervisor = os.fork()
-        except OSError as error:
-            raise Unable(
-                f"there is no supervisor: {error.strerror}; nothing was started"
-            ) from error
+            try:
+                arguments = read_arguments(words)
+                check_manager(closed)
+            except (Malformed, Misconfigured) as error:
+                stand_aside(error, settings, real, words)
+            become_subreaper()
+            # If the caller left SIGCHLD ignored, we would not get the supervisor's exit status.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                watchdog = os.pidfd_open(os.getpid())
+                supervisor = os.fork()
+            except OSError as error:
+                raise Unable(f"there is no supervisor: {error.strerror}") from error
         if supervisor:
             status = watch_over(supervisor)
         else:
@@ -114,9 +113,7 @@ def main() -> NoReturn:
 def check_manager(closed: frozenset[int]) -> None:
     """Raises Misconfigured if stdin or stdout was closed: they are the manager's pipes."""
     if closed & {0, 1}:
-        raise Misconfigured(
-            "stdin or stdout is closed, so there is no manager; nothing was started"
-        )
+        raise Misconfigured("stdin or stdout is closed, so there is no manager")
 
 
 def serve(
@@ -131,7 +128,8 @@ def serve(
     `arguments` are the words after MODE by name; `watchdog` is a pidfd of the watchdog.
     """
     manager = Manager(0, 1)
-    followup.load(settings)
+    with before_the_job():
+        followup.load(settings)
     limit, now = int(arguments["timeout"]), time.monotonic()
     unheard = Unheard()
     try:
@@ -169,7 +167,7 @@ def read_arguments(words: list[str]) -> dict[str, str]:
     if len(given) != len(ARGUMENTS) or found["--"] != "--" or not found["timeout"].isdecimal():
         raise Malformed(
             f"{MODE} is followed by {quote(mask.of_words(given))}, which is not how"
-            " tag2upload-oracled 17.0 calls it; nothing was started"
+            " tag2upload-oracled 17.0 calls it"
         )
     return found
 
@@ -197,8 +195,8 @@ def find_real(search: str) -> Path:
             if each.startswith("/") and os.access(path, os.X_OK) and not places.is_stunt(path):
                 return path
     raise Misconfigured(
-        f"there is no real dgit-repos-server on PATH ({search}): install dgit-infrastructure;"
-        " nothing was started"
+        f"there is no real dgit-repos-server on PATH ({search})",
+        hint="install dgit-infrastructure",
     )
 
 
