@@ -370,7 +370,7 @@ def test_what_cannot_be_observed_runs_without_us(
     assert observed.end() == 0
     assert scratch.calls() == ["-s f"]
     assert observed.err().count("\n") == 1
-    assert "it was only to be observed" in observed.err()
+    assert "observe mode: " in observed.err()
     assert scratch.journals() == []
     scratch.env["XDG_STATE_HOME"] = str(scratch.state)
 
