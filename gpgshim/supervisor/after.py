@@ -29,7 +29,6 @@ from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.summary.metrics import Alarm, alarm_of
 from gpgshim.supervisor.config import Settings
-from gpgshim.supervisor.signals import PASSED_ON
 from gpgshim.system.log import say
 from gpgshim.system.ownprocess import caller_environ
 from gpgshim.system.processes import detach, start_process

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The clients: connections of stunts, or of any other process, to our socket.
 
 Rule 1: the kernel identifies a client (SO_PEERCRED, /proc), never the client itself.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The journal's entries: one method for each kind of line that a supervisor writes.
 
 Rule 1: this is the only place where a supervisor's lines get their text.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The gatekeeper: it gives events to the gate, and performs the effects.
 
 Rule 1: it decides nothing. Events go through gate.STEPS, and it performs the effects in order.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The event loop: one place waits for everything at once.
 
 Rule 1: a slow, silent or broken peer delays no other peer.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The processes below ours: which there are, and how they are ended.
 
 Rule 1: a job's processes are our descendants: we are a subreaper, so orphans are reparented to us.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The requests on their way to the gate, until the files that would be signed are read.
 
 Rule 1: another process reads the files, with a time limit: a file system may never answer.

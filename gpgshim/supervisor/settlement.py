@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The settlement: the outcome of a job that is over, on disk.
 
 Rule 1: the outcome is derived from the journal, read back; never from the memory of this process.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The signals to a supervisor: which it takes, and how it reads them.
 
 Rule 1: a signal that our caller has blocked or ignored stays as it is.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """This process as its caller started it: its environment, its umask, its /proc."""
 
 from __future__ import annotations

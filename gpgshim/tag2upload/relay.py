@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The real dgit-repos-server of a job, and the two pipes to it.
 
 Rule 1: it gets go-ahead at once, and its report is held until it has ended and the gate is closed.

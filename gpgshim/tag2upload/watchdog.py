@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The watchdog: the supervisor's parent process.
 
 Rule 1: each of the two ends the job if the other is killed, because an unsupervised job must not
