@@ -25,12 +25,12 @@ def test_go_ahead_is_the_only_yes() -> None:
     [b"", b"\n", b"go-ahead", b"go-ahead\r\n", b" go-ahead\n", b"Go-Ahead\n", b"go-ahead now\n",
      b"protocol-violation no\n", b"ayt\n", b"go-ahead\n\n"],
 )  # fmt: skip
-def test_what_is_nearly_yes_is_not(line: bytes) -> None:
+def test_only_the_exact_line_is_a_yes(line: bytes) -> None:
     assert o2m.answer_to_commit(line) is Event.SILENCE
 
 
 @given(st.binary(max_size=30))
-def test_all_else_is_nobody_knows(line: bytes) -> None:
+def test_every_other_end_leaves_the_commitment_unknown(line: bytes) -> None:
     assert (o2m.answer_to_commit(line) is Event.GO_AHEAD) == (line == b"go-ahead\n")
 
 
@@ -87,7 +87,7 @@ def test_the_table_of_replies_is_total() -> None:
 
 
 @pytest.mark.parametrize(("state", "said"), list(product(DURABLE, Said)))
-def test_no_reply_says_what_is_not_true(state: State, said: Said) -> None:
+def test_no_reply_is_untrue(state: State, said: Said) -> None:
     report = None
     if said not in (Said.NOTHING, Said.HALF):
         report = o2m.Report("m", "reported -", Outcome(said))

@@ -180,7 +180,7 @@ def test_denied_has_the_outcomes_of_an_uncommitted_job() -> None:
     "data",
     [b"", b"no journal\n", HEAD, HEAD + b"! uncommitted\n! unk", HEAD + b"! unknown\n"],
 )
-def test_nothing_is_said_of_gpg_by_a_journal_that_does_not_show_it(data: bytes) -> None:
+def test_a_journal_without_gpg_claims_nothing_about_it(data: bytes) -> None:
     verdict = judge_bytes(data)
     assert (verdict.state, verdict.doubtful) == (State.UNKNOWN, True)
     assert verdict.meaning.startswith("unknown: the journal is torn or cannot be read")

@@ -42,7 +42,7 @@ def test_any_argument_makes_one_line(argument: str) -> None:
         (b"\n", "its protocol is '', not gpgshim/1"),
     ],
 )
-def test_all_else_is_an_error_that_says_what_came(data: bytes, seen: str) -> None:
+def test_every_other_line_is_an_error_that_shows_it(data: bytes, seen: str) -> None:
     with pytest.raises(wire.WireError) as caught:
         wire.decode(data, wire.ANSWERS)
     assert seen in str(caught.value)

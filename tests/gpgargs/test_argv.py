@@ -299,7 +299,7 @@ def test_every_meeting_is_a_meaning_or_a_conflict(there: str, new: str) -> None:
     assert ("conflicts" in read(line).reason) == conflict
 
 
-def test_a_command_that_nobody_has_looked_at_is_refused() -> None:
+def test_an_unlisted_command_is_unknown() -> None:
     table = made("2.4.9", more="new-command:999:128")
     for line in ("--new-command f", "--new-com", "-s --new-command", "--new-command --verify"):
         assert read(line, table).verdict == decision.UNKNOWN_COMMAND

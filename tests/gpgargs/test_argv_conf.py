@@ -99,7 +99,7 @@ def test_line(conf: str, line: str, old: str, new: str) -> None:
         "s\nverify",
     ],
 )
-def test_what_cannot_be_known_is_asked_where_it_could_sign(conf: str) -> None:
+def test_a_call_that_could_sign_by_an_unknown_line_sends_a_request(conf: str) -> None:
     for line in ("f", "", "-e -r K f", "-c f", "-s f", "-s f f", "--multifile -s f", "--gen-key f"):
         reading = read(line, NEW, {USER_CONF: conf})
         assert reading.verdict == S, line
@@ -119,7 +119,7 @@ def test_a_global_file_may_even_take_words_away() -> None:
     assert read("--verify f", NEW, {optiontable.SYSTEM_CONF: "[verbose]"}).verdict == P
 
 
-def test_a_bad_line_for_a_gpg_that_nobody_has_tried_is_a_doubt() -> None:
+def test_a_bad_line_for_an_untried_gpg_is_a_doubt() -> None:
     reading = read("f", made("2.6.0"), {USER_CONF: "bogus"})
     assert (reading.verdict, reading.doubt) == (S, f"C6: {USER_CONF}:1: bogus is not an option")
 

@@ -110,7 +110,7 @@ def test_a_namesake_comes_first(tmp_path: Path, mocker: MockerFixture) -> None:
     journal.close()
 
 
-def test_what_a_crash_left_is_stepped_over(tmp_path: Path) -> None:
+def test_a_new_journal_avoids_the_remains_of_a_crash(tmp_path: Path) -> None:
     (tmp_path / f".new.{os.getpid()}").write_text("half a hea")
     (tmp_path / "j.1").symlink_to("nonexistent")
     journal = Journal.create(tmp_path, "j", {})
@@ -198,7 +198,7 @@ def test_lines_that_belong_together_are_written_together(
 
 
 @pytest.mark.parametrize("written", [0, 5, 16, 20, 30])
-def test_what_was_written_together_is_taken_back_together(
+def test_lines_that_were_written_together_are_removed_together(
     journal: Journal, mocker: MockerFixture, written: int
 ) -> None:
     write = os.write

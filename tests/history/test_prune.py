@@ -283,7 +283,7 @@ def test_a_later_attempt_that_is_there_by_now_keeps_the_earlier(
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
-def test_what_a_crash_half_way_leaves_has_the_highest_number(
+def test_a_crash_while_pruning_leaves_the_highest_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
     for number in (1, 2, 3):
@@ -310,7 +310,7 @@ def test_a_directory_that_is_not_there_is_no_matter(tmp_path: Path) -> None:
 
 @pytest.mark.starts
 @pytest.mark.usefixtures("all_at_once")
-def test_many_are_left_to_a_process_that_nobody_waits_for(
+def test_many_journals_are_pruned_by_a_process_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FEW", 5)
@@ -344,7 +344,9 @@ def test_many_are_left_to_a_process_that_nobody_waits_for(
 
 
 @pytest.mark.usefixtures("all_at_once")
-def test_many_where_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_journals_are_pruned_at_once_if_no_job_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "FEW", 5)
     for number in range(6):
         write(tmp_path, f"a{number}.1", 1000)

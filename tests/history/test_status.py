@@ -64,7 +64,7 @@ def test_a_child_without_a_supervisor_does_not_keep_it_so(scratch: Scratch) -> N
     tell(go)
 
 
-def test_whoever_looks_is_in_nobody_s_way(tmp_path: Path) -> None:
+def test_looking_at_a_journal_does_not_disturb_its_supervisor(tmp_path: Path) -> None:
     own = Journal.create(tmp_path, "j", {})
     for _ in range(3):
         assert is_under_way(own.path)
@@ -100,7 +100,7 @@ def test_where_the_kernel_does_not_list_locks_each_journal_is_asked(
     test_a_job_under_way_is_never_too_old_to_be_seen(tmp_path)
 
 
-def test_a_lock_of_somebody_else_s_is_not_taken_for_it(
+def test_a_lock_of_another_file_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Inode numbers are one file system's own: the list only says where to look.
@@ -146,7 +146,7 @@ def test_two_attempts_at_once(tmp_path: Path) -> None:
     second.close()
 
 
-def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_no_journals(tmp_path: Path) -> None:
     write(tmp_path, "j.1")
     for name in ("README", ".new.12", ".pruned", "j.x", "j.0", "j.01", "j.9999999999", "-j.1"):
         write(tmp_path, name)

@@ -156,7 +156,7 @@ def test_an_alarm_that_hangs_is_killed_with_all_that_it_started(
     assert "took longer than 0.5 s, and was killed\n" in capfd.readouterr().err
 
 
-def test_a_journal_that_nobody_can_read_is_an_alarm(scratch: Scratch) -> None:
+def test_an_unreadable_journal_is_an_alarm(scratch: Scratch) -> None:
     configure(scratch)
     after.raise_alarm(scratch.root / "j.7", b"nonsense\n", str(scratch.root / "call"))
     assert Alarm(scratch.root / "alarm").words[:3] == ["unknown", "j.7", "irrecoverable"]
@@ -187,7 +187,7 @@ def test_a_signature_that_went_round(worker: Worker, scratch: Scratch) -> None:
     tell(fifo)
 
 
-def test_nobody_is_told_of_a_manager_that_hung_up(worker: Worker, scratch: Scratch) -> None:
+def test_a_manager_that_hung_up_is_no_alarm(worker: Worker, scratch: Scratch) -> None:
     configure(scratch)
     worker.start(f"{SIGN}; exit 9")
     assert worker.hear() == COMMIT

@@ -72,7 +72,7 @@ def test_practice_opens_nothing_but_proc(witness: Witness) -> None:
     assert [path for path in opened if not path.startswith("/proc/")] == []
 
 
-def test_what_cannot_be_loaded_is_gone_without(
+def test_without_hashlib_there_is_no_hash(
     witness: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("a").write_bytes(b"one")
@@ -132,7 +132,7 @@ def test_a_file_that_grows_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch)
 # Whose process it is.
 
 
-def test_what_we_started_is_of_the_job(witness: Witness) -> None:
+def test_our_descendants_belong_to_the_job(witness: Witness) -> None:
     words = ["sh", "-c", "sleep 100 & echo $!; wait"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

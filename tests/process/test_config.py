@@ -120,7 +120,7 @@ def test_the_command_line_wins(user: Path, scratch: Scratch) -> None:
     assert scratch.journal().head["authority"] == "true"
 
 
-def test_what_is_shown_would_say_the_same(user: Path, scratch: Scratch) -> None:
+def test_the_output_is_a_settings_file_with_the_same_settings(user: Path, scratch: Scratch) -> None:
     command = "say 'a \\\"b\\\"' \x7f é \t x"
     user.write_text(f"commit = {config.to_toml(command)}\nkeep-days = 2.5\n")
     done = scratch.gpgshim("config")
@@ -176,7 +176,7 @@ def test_xdg_config_home(scratch: Scratch, user: Path) -> None:
         ("\n# \udce9\n", ":2: not UTF-8"),
     ],
 )
-def test_what_is_not_understood(scratch: Scratch, user: Path, text: str, seen: str) -> None:
+def test_an_invalid_setting_is_an_error(scratch: Scratch, user: Path, text: str, seen: str) -> None:
     user.write_bytes(text.encode("utf-8", "surrogateescape"))
     job, verb = scratch.run("touch started"), scratch.gpgshim("config")
     assert (job.status, verb.status) == (78, 78)

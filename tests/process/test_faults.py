@@ -196,7 +196,7 @@ def test_fsync_fails(scratch: Scratch, mocker: MockerFixture, number: int, mode:
     ],
     ids=["uploaded", "unsigned"],
 )
-def test_no_outcome_is_said_that_the_disk_may_not_have(
+def test_no_outcome_is_reported_that_the_disk_may_not_have(
     scratch: Scratch, mocker: MockerFixture, command: str, number: int, on_disk: str, mode: str
 ) -> None:
     """The page cache has how the job ended; after a power cut, the journal says something else."""

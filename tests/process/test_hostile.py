@@ -123,7 +123,7 @@ def test_peer_that_gives_up_before_it_asks(job: Job) -> None:
     assert not any("made no sense" in note for note in job.scratch.notes())
 
 
-def test_two_hundred_who_say_nothing(job: Job) -> None:
+def test_two_hundred_silent_clients(job: Job) -> None:
     with contextlib.ExitStack() as stack:
         peers = [stack.enter_context(job.connect()) for _ in range(200)]
         peers[7].sendall(b"gpgshim/1 si")
@@ -214,7 +214,7 @@ def test_stranger_is_refused(scratch: Scratch, how: str, committed: bool) -> Non
     ],
     ids=["a daemon", "an orphan", "deep down"],
 )
-def test_all_that_comes_from_the_job_is_of_it(scratch: Scratch, command: str) -> None:
+def test_every_descendant_belongs_to_the_job(scratch: Scratch, command: str) -> None:
     scratch.fifo("done")
     scratch.script("deep", '#!/bin/sh\ntest $1 = 0 && exec gpg -s f\n"$0" $(($1 - 1)); exit $?\n')
     done = scratch.run(command)
@@ -338,7 +338,7 @@ def test_directory_in_ours_that_others_can_write(scratch: Scratch, which: str) -
 
 
 @pytest.mark.parametrize("which", ["run", "state"])
-def test_directory_of_somebody_else(scratch: Scratch, which: str) -> None:
+def test_a_directory_of_another_user(scratch: Scratch, which: str) -> None:
     skips.unless_root("who can give a directory to another user")
     (scratch.root / which / "gpgshim").mkdir()
     os.chown(scratch.root / which / "gpgshim", 65534, 65534)
@@ -530,7 +530,7 @@ def test_stunts_of_jobs_long_gone_are_swept(scratch: Scratch) -> None:
     assert scratch.calls() == ["-s f"]
 
 
-def test_what_only_looks_like_a_job_is_not_swept(scratch: Scratch) -> None:
+def test_a_directory_that_only_looks_like_a_job_is_not_removed(scratch: Scratch) -> None:
     """Where there is no runtime directory it is /tmp, in which people have their work."""
     kept = Job(scratch)
     base = scratch.runtime / "gpgshim"

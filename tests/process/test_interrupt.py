@@ -121,7 +121,7 @@ def test_signals_that_the_caller_ignores_or_blocks_stay_so(scratch: Scratch) -> 
     assert [note.split()[2] for note in scratch.notes() if "we got" in note] == ["SIGTERM,"]
 
 
-def test_what_a_job_and_an_authority_start_with(scratch: Scratch) -> None:
+def test_a_job_and_an_authority_start_with_no_blocked_signal(scratch: Scratch) -> None:
     look = scratch.script("look", "#!/bin/sh\ngrep Sig /proc/self/status >>seen\n")
     assert scratch.run(f"{look}; gpg -s f", "--commit", look).status == 0
     masks = [x.split()[1] for x in (scratch.root / "seen").read_text().splitlines() if "Blk" in x]

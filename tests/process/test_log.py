@@ -36,7 +36,7 @@ def said(scratch: Scratch, command: str, stream: str, *options: str) -> str:
     ("command", "level"),
     [("true", 6), ("gpg -s f", 6), ("exit 3", 5), ("gpg -s f; exit 3", 4)],
 )
-def test_the_journal_is_told_how_much_it_matters(
+def test_a_message_to_the_journal_has_a_priority(
     scratch: Scratch, command: str, level: int
 ) -> None:
     text = said(scratch, command, "{}:{}")
@@ -45,11 +45,11 @@ def test_the_journal_is_told_how_much_it_matters(
 
 
 @pytest.mark.parametrize("stream", ["", "{0}:{2}", "0:{1}", "{}", "x"])
-def test_nobody_else_is(scratch: Scratch, stream: str) -> None:
+def test_a_message_elsewhere_has_no_priority(scratch: Scratch, stream: str) -> None:
     assert said(scratch, "true", stream).startswith("gpgshim: j.1: ")
 
 
-def test_an_error_is_one(scratch: Scratch) -> None:
+def test_an_error_has_the_priority_of_an_error(scratch: Scratch) -> None:
     assert said(scratch, "true", "{}:{}", "--commit", "").startswith("<3>gpgshim: --commit")
 
 

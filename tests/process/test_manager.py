@@ -113,7 +113,7 @@ def test_lost_job_is_retried_only_if_uncommitted(place: Path, committed: bool) -
     "line",
     ["uploaded", "go-ahead", "", "commit-to-public-uploads", "email reported <1>", "ack"],
 )
-def test_what_does_not_fit_is_a_violation(place: Path, line: str) -> None:
+def test_an_unexpected_line_is_a_violation(place: Path, line: str) -> None:
     with Manager(place / "s") as manager:
         manager.submit(make_job())
         oracle = Oracle(place)
@@ -143,7 +143,7 @@ def test_misdeed_takes_the_place_of_the_word(
         assert [oracle.hear() for _ in heard] == heard
 
 
-def test_silence_says_nothing_and_stays(place: Path) -> None:
+def test_silence_is_no_answer(place: Path) -> None:
     with Manager(place / "s", {"go-ahead": Misdeed.SILENCE}) as manager:
         manager.submit(make_job())
         oracle = Oracle(place)

@@ -86,7 +86,7 @@ def test_the_status_is_the_command_s_own(
     assert scratch.jobs() == []
 
 
-def test_nobody_is_asked_and_everything_is_seen(scratch: Scratch) -> None:
+def test_no_authority_is_asked_and_every_request_is_recorded(scratch: Scratch) -> None:
     done = scratch.run("gpg -s f; gpg --verify f; gpg -s f", "--observe", "--commit", "touch asked")
     assert done.status == 0
     assert not (scratch.root / "asked").exists()
@@ -97,7 +97,7 @@ def test_nobody_is_asked_and_everything_is_seen(scratch: Scratch) -> None:
     assert any("under sh[" in note for note in scratch.notes())
 
 
-def test_what_would_be_refused_is_not(scratch: Scratch) -> None:
+def test_a_request_that_a_gate_would_refuse_is_granted(scratch: Scratch) -> None:
     gpg = with_command(scratch, "bless-key")
     done = scratch.run("gpg --bless-key x", "--observe", "--gpg", gpg)
     assert done.status == 0
@@ -140,7 +140,7 @@ def test_a_disk_that_takes_nothing_more(scratch: Scratch) -> None:
     assert scratch.verdict().outcome is Outcome.OBSERVED
 
 
-def test_nobody_waits_for_the_disk(scratch: Scratch, mocker: MockerFixture) -> None:
+def test_no_gpg_waits_for_the_disk(scratch: Scratch, mocker: MockerFixture) -> None:
     """The disk is slower here than the stunt is patient: it takes nothing until gpg could run."""
     job = jobdir.make(scratch.runtime, "j", LOADED.text, {"gpg": Path(GPG)}, observe=True)
     journal = Journal.create(scratch.root / "journals", "j", {"mode": "observe"})
@@ -270,7 +270,7 @@ def test_a_manager_that_refuses_is_heard_by_dgit_repos_server(
     assert scratch.verdict().outcome is Outcome.OBSERVED
 
 
-def test_what_would_have_been_retriable(observed: Worker, scratch: Scratch) -> None:
+def test_a_failure_that_a_gate_would_call_retriable(observed: Worker, scratch: Scratch) -> None:
     observed.install("exit 9", "dgit", "#!/bin/sh\n{script}\n")
     observed.start(by_dgit(PASSES, LOST))
     assert observed.hear() == COMMIT
@@ -291,7 +291,7 @@ def test_its_end_is_its_own(observed: Worker, scratch: Scratch) -> None:
     assert scratch.verdict().would is Outcome.IRRECOVERABLE
 
 
-def test_what_it_writes_comes_through_as_it_is(observed: Worker, scratch: Scratch) -> None:
+def test_the_output_is_forwarded_unchanged(observed: Worker, scratch: Scratch) -> None:
     observed.start("printf 'one\\n'; await go; printf 'and two\\n'; exit 3")
     assert observed.hear() == COMMIT
     observed.say(f"{GO_AHEAD}\n")
@@ -311,7 +311,7 @@ def test_a_bypass_is_seen(observed: Worker, scratch: Scratch) -> None:
     assert "% bypassed" in scratch.lines()
 
 
-def test_what_is_left_of_the_job_is_left(observed: Worker, scratch: Scratch) -> None:
+def test_remaining_processes_of_the_job_are_not_killed(observed: Worker, scratch: Scratch) -> None:
     observed.start(f"(echo $$ >orphan; exec sleep 1000) >/dev/null 2>&1 & await orphan; {PASSES}")
     observed.say(f"{GO_AHEAD}\n")
     assert observed.hear() == COMMIT
@@ -355,7 +355,7 @@ def test_it_does_not_outlive_us(observed: Worker, scratch: Scratch, victim: str)
 
 
 @pytest.mark.parametrize("wrong", ["arguments", "state"])
-def test_what_cannot_be_observed_runs_without_us(
+def test_a_job_that_cannot_be_observed_runs_without_gpgshim(
     observed: Worker, scratch: Scratch, wrong: str
 ) -> None:
     words = None

@@ -58,7 +58,7 @@ def test_yes(scratch: Scratch) -> None:
 @pytest.mark.parametrize(
     "typed", ["\n", "no\n", "y\n", "YES\n", "yes please\n", "\4", "yes\4\4no\n"]
 )
-def test_all_else_is_no(scratch: Scratch, typed: str) -> None:
+def test_any_other_answer_is_a_refusal(scratch: Scratch, typed: str) -> None:
     with job(scratch, SIGN) as terminal:
         terminal.hear(PROMPT)
         terminal.type(typed)
@@ -68,7 +68,7 @@ def test_all_else_is_no(scratch: Scratch, typed: str) -> None:
     assert "< refused" in scratch.lines()
 
 
-def test_what_was_typed_before_is_no_answer(scratch: Scratch) -> None:
+def test_earlier_input_is_no_answer(scratch: Scratch) -> None:
     # `cat` has the terminal first. It does not read input that is meant for the next reader.
     with job(scratch, f"echo ready; while ! test -e go; do sleep 0.05; done; {SIGN}") as terminal:
         terminal.hear("ready\n")
@@ -138,7 +138,7 @@ def test_terminal_that_goes_away(scratch: Scratch) -> None:
     assert scratch.verdict().outcome == "irrecoverable"
 
 
-def test_nobody_in_time(scratch: Scratch) -> None:
+def test_no_answer_in_time(scratch: Scratch) -> None:
     with job(scratch, SIGN, "--deadline", "0.3") as terminal:
         terminal.hear(PROMPT)
         assert terminal.end() == 2

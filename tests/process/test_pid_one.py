@@ -80,7 +80,7 @@ def test_the_exit_status_of_process_1(scratch: Scratch, status: int) -> None:
     assert done.status == (75 if status else 0)
 
 
-def test_what_another_process_1_started_is_refused(scratch: Scratch) -> None:
+def test_a_process_that_the_gate_did_not_start_is_refused(scratch: Scratch) -> None:
     """A shell beside the job, whose parent is process 1 too, which is not the gate here."""
     script = (
         f"{RUN} run {options(scratch)} --commit true -- sh -c 'echo $PATH >path; read x <end' & "

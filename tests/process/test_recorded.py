@@ -67,7 +67,9 @@ def test_production_s_directory_as_it_is(scratch: Scratch) -> None:
         ("$ gpg -s f", "? gpg -s f", "was taken for refuse, and is sign: "),
     ],
 )
-def test_what_differs_is_told_and_where(scratch: Scratch, old: str, new: str, seen: str) -> None:
+def test_replay_names_each_difference_and_its_line(
+    scratch: Scratch, old: str, new: str, seen: str
+) -> None:
     text = HEAD + SIGNED.replace("+0.201 uploaded", "uploaded")
     good, bad = write(scratch, "good.1", text), write(scratch, "bad.1", text.replace(old, new))
     done = scratch.gpgshim("replay", good, bad)
@@ -134,14 +136,14 @@ def test_questions_are_read_again(table: optiontable.Table) -> None:
     assert read_with(table, HEAD + "! uncommitted\n$ gpg -s f\n! unknown\n") == [""]
 
 
-def test_what_is_read_otherwise_is_told() -> None:
+def test_replay_names_a_call_that_is_read_in_another_way() -> None:
     told = read_with(NEW, HEAD + SIGNED.replace("$ gpg -s f", "? gpg -s f"))
     assert len(told) == 1
     assert told[0].startswith("? gpg -s f was taken for refuse, and is sign: ")
 
 
 @pytest.mark.parametrize("words", ["gpg", "gpg -s <+3 words>", "python3 -s f", "gpg 'x", "''"])
-def test_what_does_not_tell_all_words_is_left_out(words: str) -> None:
+def test_a_call_whose_words_are_not_all_known_is_left_out(words: str) -> None:
     assert read_with(NEW, HEAD + SIGNED.replace("gpg -s f", words)) == []
 
 

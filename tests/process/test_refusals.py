@@ -28,11 +28,11 @@ def told(scratch: Scratch, command: str, *options: str | Path) -> str:
         ("ask", "the supervisor cannot go on: there is no terminal to ask at"),
     ],
 )
-def test_what_the_gate_refuses(scratch: Scratch, commit: str, why: str) -> None:
+def test_the_line_names_the_cause_of_a_refusal(scratch: Scratch, commit: str, why: str) -> None:
     assert f"; gpg was refused: {why}" in told(scratch, "gpg -s f", "--commit", commit)
 
 
-def test_each_cause_is_told_once(scratch: Scratch) -> None:
+def test_each_cause_is_named_once(scratch: Scratch) -> None:
     line = told(scratch, f"gpg -s a {SWALLOW}; gpg -s b", "--commit", "false")
     assert line.count("the authority did not say go-ahead") == 1
 

@@ -365,7 +365,7 @@ def test_manager_that_is_gone_at_the_end(worker: Worker, scratch: Scratch) -> No
     assert scratch.verdict().outcome is Outcome.UPLOADED
 
 
-def test_upload_that_went_round_is_told_late(worker: Worker, scratch: Scratch) -> None:
+def test_an_upload_past_the_gate_is_committed_late(worker: Worker, scratch: Scratch) -> None:
     worker.start(f"echo $$ >drs; {UPLOADED}")
     assert worker.hear() == COMMIT
     assert not is_alive(int(worker.wait_for("drs")))

@@ -423,7 +423,7 @@ def test_manager_hangs_up_before_it_is_told(scratch: Scratch) -> None:
 # Who asks, and when.
 
 
-def test_second_signature_asks_nobody(scratch: Scratch) -> None:
+def test_the_second_signature_needs_no_request(scratch: Scratch) -> None:
     commit = scratch.script("commit", "#!/bin/sh\necho asked >>asked\n")
     assert scratch.run(f"{SIGN}; {SIGN}; {SIGN}", "--commit", str(commit)).status == 0
     assert (scratch.root / "asked").read_text() == "asked\n"
@@ -612,7 +612,7 @@ def with_command(scratch: Scratch, name: str) -> Path:
     return scratch.script("gpg-next", text.replace("        ", ""))
 
 
-def test_command_that_nobody_knows(scratch: Scratch) -> None:
+def test_an_unknown_command_is_granted_only_after_the_commitment(scratch: Scratch) -> None:
     gpg = with_command(scratch, "bless-key")
     done = scratch.run(f"gpg --bless-key x; {SIGN}; gpg --bless-key y", "--gpg", gpg)
     assert done.status == 0
@@ -629,7 +629,7 @@ def test_command_that_nobody_knows(scratch: Scratch) -> None:
     ]
 
 
-def test_command_that_nobody_knows_commits_nobody(scratch: Scratch) -> None:
+def test_an_unknown_command_does_not_commit(scratch: Scratch) -> None:
     gpg = with_command(scratch, "bless-key")
     done = scratch.run("gpg --bless-key x", "--gpg", gpg, "--commit", "o2m:/nonexistent/commit")
     assert done.status == 75
@@ -693,7 +693,7 @@ def test_readable_while_the_job_runs(scratch: Scratch) -> None:
     ids=["gone", "empty", "nonsense", "impossible", "torn", "directory"],
 )
 @pytest.mark.parametrize("status", [0, 1])
-def test_what_is_no_journal_is_never_retriable(
+def test_a_spoilt_journal_is_never_retriable(
     scratch: Scratch, spoil: Callable[[Path], object], status: int
 ) -> None:
     fifo = scratch.fifo("fifo")

@@ -69,7 +69,7 @@ def of_machine(number: int) -> bytes:
         ELF.read_bytes(),
     ],
 )
-def test_what_runs(tmp_path: Path, content: bytes) -> None:
+def test_a_program_that_runs(tmp_path: Path, content: bytes) -> None:
     path = program(tmp_path / "p", content)
     assert runnable.find(str(path), PATH) == (str(path), "")
     assert runs(path)
@@ -93,7 +93,7 @@ def test_what_runs(tmp_path: Path, content: bytes) -> None:
         (b"#!/usr/bin/env -S nosuch -e\n", "env(1) finds no program 'nosuch'"),
     ],
 )
-def test_what_does_not_run(tmp_path: Path, content: bytes, fault: str) -> None:
+def test_a_program_that_does_not_run(tmp_path: Path, content: bytes, fault: str) -> None:
     path = program(tmp_path / "p", content)
     assert fault in runnable.find(str(path), PATH)[1]
     assert bool(runnable.find(str(path), PATH)[1]) == (not runs(path))
@@ -138,7 +138,7 @@ def test_interpreters_that_are_scripts(tmp_path: Path) -> None:
     assert not runs(loop)
 
 
-def test_what_is_not_found(tmp_path: Path) -> None:
+def test_a_program_that_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     program(tmp_path / "plain", b"#!/bin/sh\n", 0o644)
     os.mkfifo(tmp_path / "fifo", 0o755)
@@ -175,7 +175,7 @@ def test_mounted_noexec(tmp_path: Path) -> None:
     assert done.stdout == f"{tmp_path}/p is on a file system that is mounted noexec\n"
 
 
-def test_what_cannot_be_read_passes(tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_read_counts_as_runnable(tmp_path: Path) -> None:
     skips.unless(os.geteuid(), "an ordinary user, who cannot read all", "make test, as one")
     path = program(tmp_path / "p", ELF.read_bytes(), 0o111)
     assert runnable.find(str(path), PATH) == (str(path), "")
@@ -193,7 +193,7 @@ def test_what_cannot_be_read_passes(tmp_path: Path) -> None:
         ("enabled\nmagic zz\n", False),
     ],
 )
-def test_what_the_kernel_gives_to_another_program(
+def test_a_binfmt_misc_entry_claims_a_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, claimed: bool
 ) -> None:
     formats = tmp_path / "binfmt_misc"

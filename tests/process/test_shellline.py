@@ -191,7 +191,7 @@ def test_nowhere_to_print_the_line(
 
 
 @pytest.mark.parametrize("option", ["", "--foreground"])
-def test_nobody_reads_the_line(scratch: Scratch, option: str) -> None:
+def test_a_closed_stdout_is_an_error(scratch: Scratch, option: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     words = [sys.executable, "-m", "gpgshim", "supervise", *map(str, scratch.options())]

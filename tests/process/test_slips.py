@@ -58,7 +58,7 @@ def test_no_words_at_all_are_a_call_for_help(scratch: Scratch) -> None:
     assert "\n  run " in done.out
 
 
-def test_what_follows_the_command_is_the_command_s(scratch: Scratch) -> None:
+def test_options_after_the_command_belong_to_the_command(scratch: Scratch) -> None:
     done = scratch.gpgshim("run", "--gpg", scratch.stand_in(), "echo", "--job", "-x")
     assert (done.status, done.out) == (0, "--job -x\n")
 
@@ -84,7 +84,7 @@ def test_record_that_cannot_be_kept(scratch: Scratch) -> None:
     assert f"--record {path} was not written: No such file or directory; " in done.err
 
 
-def test_jobs_that_cannot_be_read_are_not_said_to_be_none(scratch: Scratch) -> None:
+def test_an_unreadable_directory_is_not_an_empty_one(scratch: Scratch) -> None:
     scratch.state.mkdir(exist_ok=True)
     (scratch.state / "gpgshim").symlink_to("gpgshim")
     done = scratch.gpgshim("show", "hello")
@@ -129,7 +129,7 @@ def test_nowhere_to_say_it_to(scratch: Scratch, words: str) -> None:
 
 @pytest.mark.parametrize("verb", ["show", "replay"])
 @pytest.mark.parametrize("what", ["pipe", "/dev/zero", "/dev/tty", "."])
-def test_what_is_no_plain_file_is_not_waited_for(scratch: Scratch, verb: str, what: str) -> None:
+def test_a_file_that_is_not_plain_is_not_waited_for(scratch: Scratch, verb: str, what: str) -> None:
     path = scratch.fifo("pipe") if what == "pipe" else scratch.root / what
     done = scratch.gpgshim(verb, path)
     assert done.status in (64, 65) or (verb, what) == ("replay", ".")

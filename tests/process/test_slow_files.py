@@ -119,7 +119,9 @@ def test_a_signal_is_served_meanwhile(
     assert not (scratch.root / "asked").exists()
 
 
-def test_a_client_that_is_gone_meanwhile_asks_nobody(scratch: Scratch, slow: fuse.Disk) -> None:
+def test_a_client_that_is_gone_meanwhile_leads_to_no_request(
+    scratch: Scratch, slow: fuse.Disk
+) -> None:
     go = scratch.fifo("go")
     command = f"gpg -b mnt/f & pid=$!; cat {go}; kill -9 $pid; wait; exit 3"
     process = scratch.start_run(command, "--commit", commit(scratch))

@@ -43,7 +43,7 @@ def test_a_job_that_is_under_way(scratch: Scratch) -> None:
     assert "under way" not in scratch.gpgshim("show", "j").out
 
 
-def test_what_is_not_there_or_no_journal(scratch: Scratch) -> None:
+def test_a_missing_file_or_no_journal(scratch: Scratch) -> None:
     none = scratch.gpgshim("show", "none")
     assert (none.status, none.out) == (64, "")
     assert "there is no journal of a job 'none' in" in none.err

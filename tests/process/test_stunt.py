@@ -298,7 +298,7 @@ def test_status_fd(scratch: Scratch, job: Path, words: list[str], told: bool) ->
     assert done.out == (FAILURE if told else "")
 
 
-def test_status_fd_that_nobody_reads(scratch: Scratch, job: Path) -> None:
+def test_a_status_fd_without_a_reader(scratch: Scratch, job: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -344,7 +344,7 @@ def test_options_in_a_pipe_are_left_for_gpg(scratch: Scratch, job: Path) -> None
     os.close(reader)
 
 
-def test_options_in_a_fifo_that_nobody_writes(scratch: Scratch, job: Path) -> None:
+def test_options_in_a_fifo_without_a_writer(scratch: Scratch, job: Path) -> None:
     fifo = scratch.fifo("options")
     done = call(scratch, job / "bin/gpg", "--options", str(fifo), "file")
     assert_refused(scratch, done, "the job is over")

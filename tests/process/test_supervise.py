@@ -170,7 +170,7 @@ def test_close_within_run_ends_nothing(scratch: Scratch) -> None:
     assert scratch.lines() == ["! uncommitted", *lines]
 
 
-def test_it_is_nobody_s_child(scratch: Scratch, shell: Shell) -> None:
+def test_the_supervisor_is_no_child_of_the_shell(scratch: Scratch, shell: Shell) -> None:
     # A shell that evaluates the output reads to the end of the pipe, so no process may hold it
     # open; `shell` shows that. The supervisor outlives the session that started it.
     assert shell("gpg -s f").status == 0
@@ -217,7 +217,7 @@ def test_tells_systemd_when_it_is_ready(scratch: Scratch, abstract: bool) -> Non
     assert "j.1: unsigned" in done.err
 
 
-def test_nobody_listens_for_the_notice(scratch: Scratch) -> None:
+def test_a_missing_notify_socket_is_ignored(scratch: Scratch) -> None:
     process = scratch.start("supervise", "-D", *scratch.options(), NOTIFY_SOCKET="/nonexistent")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("PATH=")

@@ -63,7 +63,7 @@ def can_read(path: Path) -> bool:
     return True
 
 
-def test_what_is_left_is_small(scratch: Scratch) -> None:
+def test_a_retired_directory_is_small(scratch: Scratch) -> None:
     """Machines run for years, and a job may leave an orphan each time."""
     scratch.run("(setsid sleep 1000 >/dev/null 2>&1 &); exit 3")
     (job,) = scratch.jobs()

@@ -259,7 +259,9 @@ def said_by(command: list[str | Path]) -> dict[str, str]:
     ("stunt", "expected"),
     [("gpg", GPG_LOADS), ("dgit", DGIT_LOADS), ("gpgconf", GPGCONF_LOADS)],
 )
-def test_what_a_stunt_loads(job: Path, stunt: str, expected: dict[str, str]) -> None:
+def test_a_stunt_loads_only_the_listed_modules(
+    job: Path, stunt: str, expected: dict[str, str]
+) -> None:
     empty = loaded_by(job, stunt, "")
     ready = loaded_by(job, stunt, "pass")
     assert ready.keys() - empty.keys() == expected.keys()
@@ -285,7 +287,7 @@ def test_the_code_of_a_stunt_is_complete_and_in_order(stunt: str) -> None:
 
 
 @pytest.mark.starts
-def test_what_cpython_loads_as_it_starts_is_the_job_s_own(job: Path) -> None:
+def test_cpython_loads_its_start_modules_from_the_job(job: Path) -> None:
     in_a_job = loaded_by(job, "gpg", "")
     python = (job / "bin/gpg").read_text()[2:].partition(" ")[0]
     script = job / "script"

@@ -41,7 +41,7 @@ cli.main()
 LARGEST = 25.0  #: MB
 
 
-def test_what_is_loaded_when_it_is_ready(scratch: Scratch) -> None:
+def test_a_ready_supervisor_has_loaded_few_modules(scratch: Scratch) -> None:
     assert scratch.run("true").status == 0  # it knows its gpg from now on
     words = ["supervise", "--foreground", *map(str, scratch.options())]
     by_click, by_us = (

@@ -59,12 +59,12 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_nothing_is_said_where_all_is_there(machine: Machine) -> None:
+def test_nothing_is_printed_if_all_is_installed(machine: Machine) -> None:
     done = machine.need("demo", user=0, installed=of_group("demo"))
     assert (done, machine.apt()) == ((0, "", ""), [])
 
 
-def test_a_user_is_told_one_line_and_nothing_is_run(machine: Machine) -> None:
+def test_a_user_gets_one_line_and_nothing_is_run(machine: Machine) -> None:
     installed = [each for each in of_group("demo") if each not in ("dgit", "gpgv")]
     done = machine.need("demo", user=1000, installed=installed)
     assert done.status == 69
@@ -82,7 +82,7 @@ def test_root_installs_what_is_missing(machine: Machine) -> None:
     assert install.endswith(" dgit gpgv")
 
 
-def test_an_apt_that_fails_is_said(machine: Machine) -> None:
+def test_a_failure_of_apt_is_reported(machine: Machine) -> None:
     done = machine.need("demo", user=0, installed=of_group("demo")[1:], apt=100)
     assert done.status == 69
     assert f"    {LINE} {of_group('demo')[0]}\n" in done.err
@@ -107,7 +107,7 @@ def test_a_group_that_is_not_there(machine: Machine, words: list[str]) -> None:
     assert machine.apt() == []
 
 
-def test_who_asks_for_packages_asks_for_groups_that_are_there() -> None:
+def test_each_group_that_is_asked_for_exists() -> None:
     asked = set()
     for name in ("Makefile", ".ci/run", "tools/world/freshroot", "tools/demo.py"):
         text = (CHECKOUT / name).read_text()
@@ -117,12 +117,12 @@ def test_who_asks_for_packages_asks_for_groups_that_are_there() -> None:
     assert [group for group in sorted(asked) if not of_group(group)] == []
 
 
-def test_nobody_has_a_list_of_their_own() -> None:
+def test_no_other_file_has_a_list_of_packages() -> None:
     for name in ("Makefile", ".ci/run", "README.md"):
         assert not re.search(r"apt(-get)? install .*(reprepro|dgit|dput)", Path(name).read_text())
 
 
-def test_every_skip_says_what_would_run_it() -> None:
+def test_every_skip_goes_through_skips() -> None:
     """That is, goes through tests/support/skips.py."""
     others = [path for path in (CHECKOUT / "tests").rglob("*.py") if path.name != "skips.py"]
     found = re.compile(r"\bpytest\.(skip|importorskip|mark\.skip(if)?)\b")

@@ -135,7 +135,7 @@ def fail_at(base: Base, face: str, role: str, text: str) -> list[Ran]:
 
 @needs_registers
 @pytest.mark.parametrize(("face", "role", "text"), FOUND)
-def test_what_was_found(base: Base, face: str, role: str, text: str) -> None:
+def test_an_earlier_fault_is_not_back(base: Base, face: str, role: str, text: str) -> None:
     found = fail_at(base, face, role, text)
     assert found
     assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []

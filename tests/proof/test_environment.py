@@ -394,7 +394,7 @@ def test_stunt_in_a_directory_that_is_a_link(scratch: Scratch, job: Path) -> Non
     assert scratch.calls() == []
 
 
-def test_stunt_in_a_directory_of_somebody_else(scratch: Scratch, job: Path) -> None:
+def test_a_stunt_in_a_directory_of_another_user(scratch: Scratch, job: Path) -> None:
     skips.unless_root("who can give a directory to another user")
     os.chown(job, 65534, 65534)
     with listening(job / "socket"):
@@ -431,7 +431,7 @@ def test_copied_job(scratch: Scratch, job: Path, dead: bool) -> None:
 
 
 @pytest.mark.parametrize("which", ["run", "state"])
-def test_directory_that_is_a_link_to_somebody_else_s(scratch: Scratch, which: str) -> None:
+def test_a_directory_that_is_a_link_to_one_of_another_user(scratch: Scratch, which: str) -> None:
     skips.unless_root("who can give a directory to another user")
     theirs = scratch.root / "theirs"
     theirs.mkdir(0o755)
@@ -445,7 +445,7 @@ def test_directory_that_is_a_link_to_somebody_else_s(scratch: Scratch, which: st
     (scratch.root / which / "gpgshim").unlink()
 
 
-def test_what_is_made_is_private(scratch: Scratch) -> None:
+def test_new_files_are_private(scratch: Scratch) -> None:
     look = 'cd "${PATH%%/bin:*}" && stat -c "%a %n" . socket bin bin/gpg table && stat -c %a ..'
     done = begin(scratch, f"({look}) >mode", lambda: os.umask(0))
     assert done.status == 0, done.err

@@ -27,7 +27,7 @@ from tools.model import Mutant, Setting, Violation
 ONE = Setting("run", 1, 2, orphan=False)
 
 
-def test_what_ships_keeps_its_promises() -> None:
+def test_the_shipped_tables_keep_the_promises() -> None:
     for setting in (ONE, model.ALONE, Setting("run", 2, 0)):
         graph = model.report(setting)
         assert len(graph.order) > 5_000
@@ -72,7 +72,7 @@ def test_no_mutant_is_made_twice() -> None:
 SOME = ALL[3::29]
 
 
-def test_what_is_spoilt_is_noticed(graphs: model.Graphs) -> None:
+def test_every_mutant_is_found(graphs: model.Graphs) -> None:
     alive = set()
     for mutant in SOME:
         if not model.fate(mutant, graphs):
@@ -81,7 +81,7 @@ def test_what_is_spoilt_is_noticed(graphs: model.Graphs) -> None:
 
 
 @pytest.mark.parametrize(("pattern", "why"), model.EQUIVALENT)
-def test_what_is_called_equivalent_is_there(pattern: str, why: str) -> None:
+def test_each_equivalent_mutant_exists(pattern: str, why: str) -> None:
     assert [mutant for mutant in ALL if re.fullmatch(pattern, mutant.name)], pattern
 
 

@@ -59,7 +59,7 @@ def test_failure_that_left_nothing(scratch: Scratch, push: str, end: str) -> Non
         ("sh -c 'exit 9'", "exit 75", 70),
     ],
 )
-def test_end_after_somebody_was_asked(
+def test_the_exit_status_after_a_request(
     scratch: Scratch, commit: str, end: str, expected: int
 ) -> None:
     run(scratch, f"gpg -s f; {end}", "dgit rpush-source x", "--commit", commit)

@@ -203,7 +203,7 @@ def test_there_is_no_gpg(machine: Machine) -> None:
         assert words_of(checks, name) == "not examined, because of the fault that `gpg` found"
 
 
-def test_what_gpg_is_given_is_looked_at(machine: Machine) -> None:
+def test_the_gpg_of_the_option_is_examined(machine: Machine) -> None:
     (machine.bin / "gpg").unlink()
     assert to_mend(machine.examine("--gpg", GPG)) == set()
 

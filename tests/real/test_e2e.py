@@ -116,7 +116,7 @@ def plays(
 
 
 @pytest.mark.quick
-def test_failures_are_said_as_recorded(
+def test_failures_have_the_recorded_messages(
     plays: dict[tuple[str, str], Future[Report]], tmp_path: Path
 ) -> None:
     """Do the programs still say what bin/dgit's table waits for? The plays go on meanwhile."""

@@ -144,7 +144,7 @@ def test_an_output_that_cannot_be_made(job: Path) -> None:
         ("--list-components", "--list-dirs"),
     ],
 )
-def test_all_else_is_untouched(job: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_every_other_call_is_unchanged(job: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
     env = {"GNUPGHOME": str(tmp_path)}
     ours, theirs = run(job / "bin/gpgconf", *words, **env), run(GPGCONF, *words, **env)
     assert (ours.returncode, ours.stdout, ours.stderr) == (
@@ -196,7 +196,7 @@ def test_an_action_becomes_the_real_one(scratch: Scratch, words: tuple[str, ...]
     assert out == f"{process.pid} {' '.join(words)}\ngiven\n"
 
 
-def test_what_goes_in_and_what_comes_out(scratch: Scratch) -> None:
+def test_stdin_and_a_large_output_pass_through(scratch: Scratch) -> None:
     """stdin is gpgconf's, and its output may be large and hold anything."""
     real = scratch.script(
         "real-gpgconf", "#!/bin/sh\ncat; head -c 3000000 /dev/zero; printf 'gpg:x:/y\\0z'; exit 7\n"
@@ -238,7 +238,7 @@ def test_closed_descriptors(job: Path, tmp_path: Path, redirected: str) -> None:
     assert os.fsencode(job / "bin/gpg") in (tmp_path / "file").read_bytes()
 
 
-def test_nobody_can_read_it(job: Path) -> None:
+def test_a_closed_stdout(job: Path) -> None:
     """With stdout closed the stunt ends as gpgconf itself does."""
     ends = [
         subprocess.run(
@@ -263,7 +263,7 @@ def test_no_real_one_any_more(scratch: Scratch, job: Path) -> None:
         assert b"/nonexistent cannot be run: No such file" in done.stderr
 
 
-def test_nobody_who_reads(job: Path) -> None:
+def test_a_stdout_without_a_reader(job: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([job / "bin/gpgconf", "--list-components"], stdout=writer)

@@ -53,7 +53,7 @@ def test_no_disagreement_on_generated_command_lines(root: str) -> None:
 
 
 @pytest.mark.parametrize("root", [MACHINE, *ROOTS])
-def test_what_the_other_tests_say_of_gpg_is_true(root: str) -> None:
+def test_the_real_gpg_agrees_with_the_cases_of_the_pure_tests(root: str) -> None:
     lines = [judge.Case(shlex.split(line[3:].replace("K", judge.KEY)), {}, {}) for line in CASES]
     lines += [
         judge.Case(shlex.split(line.replace("X", judge.KEY)), {}, {".gnupg/gpg.conf": conf})

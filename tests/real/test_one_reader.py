@@ -151,7 +151,7 @@ def test_classify_of_dev_null(scratch: Scratch) -> None:
     assert (done.status, done.out) == (0, "pass\n")
 
 
-def test_what_is_read(tmp_path: Path) -> None:
+def test_a_plain_file_is_read(tmp_path: Path) -> None:
     file = plainfile.file_in(str(tmp_path))
     (tmp_path / "a").write_bytes(b"x\r\n\xff")
     assert file("a") == file(str(tmp_path / "a")) == "x\r\n\udcff"

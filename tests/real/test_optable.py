@@ -243,7 +243,7 @@ def test_sequoias_gpg_is_known_by_what_it_says(tmp_path: Path) -> None:
         (VERSION_LINE, "verify:1:128:@:\n", "a table of 1 rows without --sign"),
     ],
 )
-def test_what_is_no_usable_gpg_is_named(
+def test_an_unusable_gpg_is_an_error_with_its_cause(
     tmp_path: Path, version: str, rows: str | None, said: str
 ) -> None:
     with pytest.raises(optable.NoTable, match=said):

@@ -131,7 +131,7 @@ def test_the_outcome_does_not_deny_a_signature_that_the_gate_did_not_see(
 
 
 @pytest.mark.parametrize("name", HELPED)
-def test_what_is_advised_is_gated(name: str, scratch: Scratch, key: Key) -> None:
+def test_the_advice_leads_to_the_gate(name: str, scratch: Scratch, key: Key) -> None:
     skips.unless_installed("test", shutil.which(WAYS[name].needs))
     (scratch.root / "f").write_text("hello\n")
     before = key.signings()

@@ -199,7 +199,7 @@ def test_after_another_python_or_package(scratch: Scratch) -> None:
 
 
 @pytest.mark.parametrize("what", ["a file", "a link", "somebody's work"])
-def test_what_stands_at_the_path_and_is_not_ours_is_left_alone(scratch: Scratch, what: str) -> None:
+def test_a_foreign_file_at_the_path_is_left_alone(scratch: Scratch, what: str) -> None:
     scratch.run(f"{REMEMBER}; exit 3")
     directory = path_of(scratch).parent.parent
     shutil.rmtree(directory)

@@ -61,7 +61,7 @@ def test_a_faked_user_in_a_job(scratch: Scratch, faker: str) -> None:
 
 
 @pytest.mark.parametrize("faker", FAKERS)
-def test_a_job_that_is_refused_says_so_to_a_faked_user(scratch: Scratch, faker: str) -> None:
+def test_a_faked_user_sees_the_refusal(scratch: Scratch, faker: str) -> None:
     need(faker)
     before = scratch.key.signings()
     refused = ["--gpg", GPG, "--commit", "sh -c 'exit 1'"]

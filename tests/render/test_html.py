@@ -165,7 +165,7 @@ def test_a_journal_without_times_has_no_scale() -> None:
 
 
 @pytest.mark.parametrize("text", [HEAD + "\n", HEAD, UPLOADED[:-4], ASKED])
-def test_what_a_crash_left_has_a_page(text: str) -> None:
+def test_a_crashed_job_has_a_page(text: str) -> None:
     read(page_of(text))
 
 

@@ -60,7 +60,7 @@ def test_a_journal_that_a_crash_left() -> None:
     )
 
 
-def test_what_a_torn_line_was_is_not_known() -> None:
+def test_the_event_of_a_torn_line_is_not_known() -> None:
     lines = lines_of(UPLOADED.partition("+1.250")[0] + "+1.25")
     assert any(UNSEEN in line for line in lines) and not any(NO_RETURN in line for line in lines)
     assert lines[-1] == "It could be retried for its first 1.000 s; what came then is not known."
@@ -105,7 +105,7 @@ def test_only_command_lines_are_cut() -> None:
     assert " ".join(line[49:].strip() for line in text.splitlines()[4:-3]).strip().endswith(why)
 
 
-def test_colour_adds_nothing_to_what_is_said() -> None:
+def test_colour_does_not_change_the_text() -> None:
     plain = show(parse(UPLOADED.encode()))
     painted = show(parse(UPLOADED.encode()), colour=True)
     assert "\033[" in painted and "\033[" not in plain

@@ -111,7 +111,7 @@ def test_one_attempt(journal: str, seen: dict[str, float]) -> None:
     assert changed(counted(journal)) == seen
 
 
-def test_who_is_gone_waits_no_more() -> None:
+def test_a_client_that_is_gone_waits_no_more() -> None:
     text = ASKED + "+3.000 $ gpg -b g\n+4.000 % gone 1\n+5.000 < go-ahead\n+5.000 ! committed\n"
     sums = counted(text + "+6.000 = go\n+7.000 % exit 0\nuploaded\n")
     assert sums["gpgshim_gate_wait_seconds"] == {"sum": 3.0, "count": 1.0}
@@ -204,13 +204,13 @@ def test_an_upload_is_saved_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kept", ["", "{", "[]", '{"format": 9}', '{"format": 1, "seen": 3}', "\xff"]
 )
-def test_what_was_kept_and_is_lost_is_counted_again(tmp_path: Path, kept: str) -> None:
+def test_spoilt_sums_are_counted_again(tmp_path: Path, kept: str) -> None:
     write(tmp_path, "a.1", RETRIABLE)
     (tmp_path / ".metrics.json").write_bytes(kept.encode("latin-1"))
     assert tally.take_stock(tmp_path)["gpgshim_attempts_total"]["retriable"] == 1
 
 
-def test_what_another_version_kept(tmp_path: Path) -> None:
+def test_sums_of_another_version(tmp_path: Path) -> None:
     sums = {"gpgshim_gone_total": {"": 3}, "gpgshim_attempts_total": {"retriable": 4, "what": 1}}
     kept = {"format": 1, "sums": sums, "seen": {}}
     (tmp_path / ".metrics.json").write_text(json.dumps(kept))

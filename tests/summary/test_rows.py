@@ -106,7 +106,7 @@ def test_tables_have_every_pair_that_can_be() -> None:
         ),
     ],
 )
-def test_what_is_said_of_a_job(text: str, state: str, outcome: str, needs: str, words: str) -> None:
+def test_the_line_of_a_job(text: str, state: str, outcome: str, needs: str, words: str) -> None:
     found = row(text)
     assert (found.state, found.outcome) == (state, outcome)
     assert (found.needs, found.words) == (needs, words)

@@ -85,7 +85,7 @@ def test_nothing_is_left_out(path: Path) -> None:
     assert sum(len(event.notes) + 1 for event in story.events) == len(transcript.lines)
 
 
-def test_who_asks_whom() -> None:
+def test_the_parties_of_a_request_are_named() -> None:
     story = story_of(SIGNED + REPORT + TOLD)
     assert list(story.names.values()) == ["manager", "supervisor", "d-r-s", "dgit", "gpg"]
     ask = story.events[1]
@@ -121,7 +121,7 @@ def test_answers_go_to_those_who_wait_in_the_order_in_which_they_asked() -> None
     assert story.waits_for == "gpg 1, gpg 3, which may sign"
 
 
-def test_answers_that_nobody_asked_for() -> None:
+def test_answers_without_a_request() -> None:
     story = story_of(HEAD + "! uncommitted\n= go\n= no because\n= no\n% gone 0\n")
     assert [event.what for event in story.events[1:4]] == ["go", "no: because", "no"]
     assert {event.number for event in story.events} == {0}
@@ -140,7 +140,7 @@ def test_answers_that_nobody_asked_for() -> None:
         ("% gone 1\n", Undo.ASKING),
     ],
 )
-def test_what_an_authority_s_answer_makes_of_it(lines: str, last: Undo) -> None:
+def test_an_answer_changes_what_can_be_undone(lines: str, last: Undo) -> None:
     head = HEAD + "! uncommitted\n$ gpg f\n! unknown\n> commit-to-public-upload\n"
     # A manager has no word for a refusal, so the authority is a command here.
     assert story_of(head.replace("o2m", "./ask") + lines).events[-1].undo is last
@@ -185,7 +185,7 @@ def test_a_torn_line_may_have_been_any(text: str, undo: Undo) -> None:
         (SIGNED + REPORT + TOLD, ""),
     ],
 )
-def test_what_it_waits_for(text: str, waits: str) -> None:
+def test_the_story_names_what_the_job_waits_for(text: str, waits: str) -> None:
     assert story_of(text).waits_for == waits
 
 
@@ -201,7 +201,7 @@ def test_what_it_waits_for(text: str, waits: str) -> None:
         ("x" * 99, "x" * LONGEST_NAME),
     ],
 )
-def test_what_the_job_is_called(command: str, name: str) -> None:
+def test_the_name_of_the_job_s_program(command: str, name: str) -> None:
     assert job_name({"command": command}) == name
 
 

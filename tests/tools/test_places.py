@@ -86,7 +86,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_what_is_right_has_no_faults(name: str) -> None:
+def test_a_correct_result_has_no_faults(name: str) -> None:
     it, cell = RIGHT[name]
     assert faults(it, cell) == []
 
@@ -114,6 +114,6 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_seen(name: str) -> None:
+def test_a_wrong_result_has_a_fault(name: str) -> None:
     it, cell, words = WRONG[name]
     assert [each for each in faults(it, cell) if words in each]

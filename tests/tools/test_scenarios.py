@@ -52,7 +52,7 @@ def test_the_last_attempt_counts_and_each_job_alone() -> None:
     assert len(list_disagreements(retried)) == 1
 
 
-def test_what_is_measured() -> None:
+def test_the_measured_times_of_a_report() -> None:
     assert measure(report("uploaded")) == [2.5]
     assert measure(report("lost")) == []
     asked = ["+1 archive: 200 suites", "+2 > commit-to-public-upload", "+3 archive: 503 suites"]

@@ -76,7 +76,7 @@ def _rows() -> list[Scenario]:
         for n in BEFORE
     ]  # fmt: skip
     rows += [
-        row(f"archive-503-{n:02}", f"the archive answers query {n}, made by the git server, with 503",
+        row(f"archive-503-{n:02}", f"the archive answers query {n}, of the git server, with 503",
             TOO_LATE, TOO_LATE, archive=(f"503 * {n}",))
         for n in AFTER
     ]  # fmt: skip
