@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The names of files in the directory of journals. No other module builds or splits one.
 
 Rule 1: the journal of attempt N of JOB is JOB.N. N has no leading zeros: an attempt has one name.

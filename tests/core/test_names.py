@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Which names can a job have, and which file is the journal of which attempt?"""
 
 from __future__ import annotations
