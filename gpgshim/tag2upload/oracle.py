@@ -3,7 +3,7 @@
 """Examines a machine as a tag2upload oracle: the environment of oracled, and the programs it runs.
 
 Rule 1: nothing is changed, started or queried over a network. The only programs that run are
-`systemctl --user`, and dgit-repos-server without a task: the stunt and Debian's own.
+`systemctl --user`, systemd's reader of environment.d, and dgit-repos-server without a task.
 Rule 2: each source of an environment is listed separately: the one in force may be outdated.
 """
 
@@ -24,6 +24,8 @@ from gpgshim.tag2upload import repos_server
 
 SECONDS = 20.0  #: time limit for a program that we query
 UNIT = "tag2upload-oracled.service"
+#: Reads the files of environment.d(5) for systemd's user manager, and prints their variables.
+GENERATOR = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator"
 #: Directories of drop-ins for UNIT, next to a directory of units (systemd.unit(5)).
 DROP_INS = (f"{UNIT}.d", "tag2upload-.service.d", "service.d")
 
@@ -109,44 +111,27 @@ def _assignments(entries: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _printed(text: str) -> dict[str, str]:
-    """The assignments that `systemctl show` prints, NAME=VALUE or NAME=$'VALUE' a line.
+    """The assignments that a program of systemd prints, a line each: NAME=VALUE, perhaps quoted.
 
-    Source: systemctl(1) on show-environment. Escapes inside $'...' stay: no path that we read has
-    one.
+    The quotes are "..." with backslashes, or $'...'. Source: shell_maybe_quote() of systemd 252.
     """
-    assigned = dict(_assignments(text.split("\n")))
-    for name, value in assigned.items():
-        if value.startswith("$'") and value.endswith("'"):
-            assigned[name] = value[2:-1]
-    return assigned
+    return {name: _unquoted(value) for name, value in _assignments(text.split("\n"))}
+
+
+def _unquoted(value: str) -> str:
+    if value.startswith("$'") and value.endswith("'"):
+        return value[2:-1]
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return re.sub(r'\\(["\\$`])', r"\1", value[1:-1])
+    return value
 
 
 def environment_d(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables from the files of environment.d(5), as systemd's generator reads them."""
-    config = places.xdg_directory(environ, "XDG_CONFIG_HOME", ".config") or "/nonexistent"
-    files: dict[str, Path] = {}
-    for directory in ("/usr/lib", "/usr/local/lib", "/run", "/etc", config):
-        with contextlib.suppress(OSError):
-            for path in Path(directory, "environment.d").glob("*.conf"):
-                files[path.name] = path  # a file of the same name replaces an earlier one
-    found: dict[str, str] = {}
-    for name in sorted(files):
-        with contextlib.suppress(OSError):
-            for line in files[name].read_text("utf-8", "replace").splitlines():
-                key, equals, value = line.strip().partition("=")
-                if equals and not key.startswith("#"):
-                    found[key] = _expand(value.strip("\"'"), {**environ, **found})
-    return found
+    """The variables that the files of environment.d(5) set for this user, as systemd reads them.
 
-
-def _expand(value: str, known: Mapping[str, str]) -> str:
-    def replace(match: re.Match[str]) -> str:
-        name, kind, other = match["name"] or match["plain"], match["kind"], match["other"] or ""
-        given = known.get(name, "")
-        return {None: given, ":-": given or other, ":+": given and other}[kind]
-
-    pattern = r"\$(?:\{(?P<name>\w+)(?:(?P<kind>:[-+])(?P<other>[^}]*))?\}|(?P<plain>\w+))"
-    return re.sub(pattern, replace, value)
+    Without systemd nothing reads these files, and no variable is set.
+    """
+    return _printed(_output(environ, GENERATOR) or "")
 
 
 def deployment(source: Source) -> Deployment:
@@ -269,9 +254,14 @@ def _systemctl(environ: Mapping[str, str], *words: str) -> str | None:
     runtime = f"/run/user/{os.geteuid()}"
     if "XDG_RUNTIME_DIR" not in environ and os.path.isdir(runtime):
         environ = {**environ, "XDG_RUNTIME_DIR": runtime}  # for example after su
+    return _output(environ, "systemctl", "--user", *words)
+
+
+def _output(environ: Mapping[str, str], *words: str) -> str | None:
+    """The output of a program; None if it is not installed, fails, or does not end in time."""
     try:
         done = subprocess.run(
-            ["systemctl", "--user", *words],
+            words,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
