@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gpgshim.core.transcript import Transcript
 from gpgshim.render.diagram import Diagram, draw
 from gpgshim.render.scale import clock
-from gpgshim.render.show import conclude, no_return, party_name
+from gpgshim.render.sentences import conclude, no_return, party_name
 from gpgshim.render.svg import CLASSES
 from gpgshim.render.terminal import age, duration
 from gpgshim.summary.rows import UNDER_WAY, AttemptRow

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from gpgshim.core import records as r
+from gpgshim.render.sentences import is_request_seen
 from gpgshim.render.terminal import duration
 from gpgshim.summary.story import Kind, Party, Story, StoryEvent, Undo
 
@@ -137,7 +138,7 @@ def _change(story: Story, number: int, event: StoryEvent) -> list[Strip]:
     at = event.at or 0.0
     strips: list[Strip] = []
     if number == story.no_return:
-        is_seen = event.undo is Undo.ASKING
+        is_seen = is_request_seen(story)
         words = "point of no return" if is_seen else "from here on the state is not known"
         strips.append(Across(Milestone.NO_RETURN, words, at))
     if number == story.commitment:
@@ -150,7 +151,7 @@ def _strips_of_event(story: Story, event: StoryEvent) -> list[Strip]:
     is_strong = event.kind in _STRONG
     if isinstance(event.record, r.Request):
         caller = Party.DGIT if Party.DGIT in story.names else Party.JOB
-        asks = "may I sign?" if isinstance(event.record, r.SignRequest) else "may I?"
+        asks = "may I sign?" if isinstance(event.record, r.SignRequest) else "may I run?"
         by = event.by or "unknown program"
         return [
             Message(caller, Party.GPG, f"{by}: {event.record.call}", event.at),

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from gpgshim.core.transcript import Transcript
+from gpgshim.render.sentences import COMMITMENT, conclude, no_return, who
 from gpgshim.render.table import table
 from gpgshim.render.terminal import cut, paint
 from gpgshim.summary.rows import AttemptRow
-from gpgshim.summary.story import Kind, Party, Story, StoryEvent, Undo, tell
+from gpgshim.summary.story import Kind, Story, StoryEvent, Undo, tell
 
 #: What could be undone -> its mark below the first line with the word, and its colour.
 MARKS = {
@@ -25,11 +26,6 @@ MARKS = {
     Undo.REFUSED: ("x", "wait"),
     Undo.FINAL: ("#", "bad"),
 }
-
-NO_RETURN = "point of no return: from here on it is never called retriable"
-#: Used if a signature bypassed the gate, or the journal is torn: the time is unknown.
-UNSEEN = "from here on nobody can vouch for it: never called retriable"
-COMMITMENT = "committed: signatures can be made, and are not taken back"
 
 _CLOCK, _GUTTER, _WHO = 10, 11, 24  # columns; the text of the event takes the rest
 _MOST_LINES = 8  # lines for the text of one event
@@ -68,59 +64,6 @@ def show(
     return "\n".join(out) + "\n"
 
 
-def conclude(story: Story, under_way: bool) -> list[str]:
-    """What is true of the job, one sentence for each line."""
-    verdict = story.verdict
-    if under_way and not verdict.told:
-        return [
-            f"It is under way, and waits for {story.waits_for}.",
-            "The journal does not hold the outcome; if everything stopped now, it would be",
-            f"{verdict.outcome}: {verdict.meaning}.",
-        ]
-    out = []
-    if not verdict.told:
-        out.append("The journal does not hold the outcome; what it holds amounts to this:")
-    out.append(f"{verdict.outcome}: {verdict.meaning}.")
-    out.append(how_long(story))
-    return out
-
-
-def how_long(story: Story) -> str:
-    """The time for which the job could be retried, in one sentence."""
-    if story.verdict.would:
-        return "It was only observed: what it says is what would have been done."
-    if story.no_return is None:
-        return f"It could be retried at any moment of its {_seconds(story.seconds)}."
-    if story.bypassed:
-        return "When it could no longer be retried is not known: a signature went round the gate."
-    if no_return(story) == UNSEEN:
-        return (
-            f"It could be retried for its first {_seconds(story.retriable)};"
-            " what came then is not known."
-        )
-    return (
-        f"It could be retried for its first {_seconds(story.retriable)}; after that,"
-        " when the authority was told, it could not."
-    )
-
-
-def no_return(story: Story) -> str:
-    """The text at the point of no return, for a story that has one."""
-    first = story.events[story.no_return or 0]
-    return NO_RETURN if first.undo is Undo.ASKING else UNSEEN
-
-
-def who(story: Story, event: StoryEvent) -> str:
-    """The party of an event and its recipient: `supervisor -> manager`, `gpg 2 -> supervisor`."""
-    first = party_name(story, event.who, event.number)
-    return first if event.to is None else f"{first} -> {party_name(story, event.to, event.number)}"
-
-
-def party_name(story: Story, party: Party, number: int) -> str:
-    """A party's name: `supervisor`, `gpg 2`. `number` is that of the gpg, or 0."""
-    return f"gpg {number}" if party is Party.GPG and number else story.names[party]
-
-
 def _event(story: Story, event: StoryEvent, is_news: bool, width: int, colour: bool) -> list[str]:
     mark, code = MARKS[event.undo]
     gutter = paint(f"{event.undo if is_news else mark:<{_GUTTER}}", code, colour)
@@ -150,7 +93,3 @@ _LOUD = (Kind.DISK, Kind.OUTCOME)
 def _line_across(text: str, rule: str, width: int, code: str, colour: bool) -> str:
     room = width - _CLOCK - 2
     return f"{'':>{_CLOCK}}  {paint(f' {cut(text, room - 4)} '.center(room, rule), code, colour)}"
-
-
-def _seconds(at: float | None) -> str:
-    return "untold time" if at is None else f"{at:.3f} s"

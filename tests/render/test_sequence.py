@@ -91,7 +91,11 @@ def test_a_torn_journal_has_another_text_at_its_point_of_no_return() -> None:
 
 def test_an_unknown_command_and_an_unknown_caller() -> None:
     found = words(strips(BEGUN + "+1.0 ? gpg --new-command\n+1.1 = no why\n"))
-    assert found[3:] == ["gpg 1: may I?", "gpg 1: no: why"]
+    assert found[2:] == [
+        "unknown program: gpg --new-command",
+        "gpg 1: may I run?",
+        "gpg 1: no: why",
+    ]
 
 
 @pytest.mark.parametrize(

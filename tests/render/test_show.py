@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from gpgshim.core.transcript import TranscriptError, parse
-from gpgshim.render.show import MARKS, NO_RETURN, UNSEEN, show
+from gpgshim.render.sentences import NO_RETURN, UNSEEN
+from gpgshim.render.show import MARKS, show
 from gpgshim.summary.rows import row_of
 from gpgshim.summary.story import Undo
 
@@ -35,7 +36,7 @@ def test_a_whole_job() -> None:
     at = next(n for n, line in enumerate(lines) if "== committed:" in line)
     assert lines[at + 1] == "   2.001 s  final        supervisor                on disk: committed"
     assert lines[-2] == "uploaded: committed, and the job ended well."
-    assert lines[-1].startswith("It could be retried for its first 1.250 s; after that")
+    assert lines[-1].startswith("The job could be retried for its first 1.250 s, until the")
 
 
 def test_the_word_stands_where_it_changes_and_its_mark_elsewhere() -> None:
@@ -48,13 +49,13 @@ def test_the_word_stands_where_it_changes_and_its_mark_elsewhere() -> None:
 def test_a_job_that_asked_nothing() -> None:
     lines = lines_of(HEAD + "! uncommitted\n+4.000 % exit 1\n+4.001 retriable\n")
     assert not [line for line in lines if "no return" in line or "==" in line]
-    assert lines[-1] == "It could be retried at any moment of its 4.001 s."
+    assert lines[-1] == "The job could be retried at any moment of its 4.001 s."
 
 
 def test_a_journal_that_a_crash_left() -> None:
     lines = lines_of(UPLOADED.partition("+1.251")[0] + "+1.25")
     assert any("torn" in line for line in lines)
-    assert any("does not hold the outcome" in line for line in lines)
+    assert any("The journal has no outcome." in line for line in lines)
     assert lines[-2].startswith(
         "irrecoverable: unknown: no gpg under the gate was allowed to sign, but"
     )
@@ -63,16 +64,19 @@ def test_a_journal_that_a_crash_left() -> None:
 def test_the_event_of_a_torn_line_is_not_known() -> None:
     lines = lines_of(UPLOADED.partition("+1.250")[0] + "+1.25")
     assert any(UNSEEN in line for line in lines) and not any(NO_RETURN in line for line in lines)
-    assert lines[-1] == "It could be retried for its first 1.000 s; what came then is not known."
+    assert lines[-1] == (
+        "The job could be retried for its first 1.000 s,"
+        " up to the point after which the state is not known."
+    )
 
 
 def test_a_job_under_way() -> None:
     begun = UPLOADED.partition("+2.000")[0]
     lines = lines_of(begun, under_way=True)
-    assert lines[-3] == "It is under way, and waits for the authority's answer (1 gpg)."
-    assert lines[-2].endswith("if everything stopped now, it would be")
+    assert lines[-3] == "The job is under way, and waits for the authority's answer (1 gpg)."
+    assert lines[-2].endswith("If the job stopped now, its outcome would be")
     assert lines[-1].startswith("irrecoverable: unknown:")
-    assert any("amounts to this" in line for line in lines_of(begun))
+    assert any("From its lines" in line for line in lines_of(begun))
     assert lines_of(UPLOADED, under_way=True) == lines_of(UPLOADED)  # it is only leaving
 
 
@@ -81,7 +85,7 @@ def test_a_signature_that_went_round() -> None:
         HEAD + "! uncommitted\n+1.000 % said uploaded\n+1.001 % bypassed\n+1.002 ! unknown\n"
         "+1.003 > commit-to-public-upload\n+1.004 < go-ahead\n+1.005 ! committed\n+1.006 uploaded\n"
     )
-    assert lines[-1].startswith("When it could no longer be retried is not known")
+    assert lines[-1].startswith("It is not known until when")
     assert not any("retriable   " in line for line in lines)
 
 
@@ -120,8 +124,8 @@ def test_a_journal_that_lies_is_not_told() -> None:
 
 
 def test_times_may_be_missing() -> None:
-    assert lines_of(HEAD + "! uncommitted\n")[-1].endswith("any moment of its untold time.")
-    assert lines_of(HEAD)[-1].startswith("It could be retried for its first untold time;")
+    assert lines_of(HEAD + "! uncommitted\n")[-1] == "The job could be retried at any moment."
+    assert lines_of(HEAD)[-1].startswith("The job could be retried up to the point")
 
 
 def test_times_never_go_back() -> None:
@@ -132,4 +136,4 @@ def test_times_never_go_back() -> None:
 def test_a_job_that_was_only_observed_is_not_called_retriable() -> None:
     lines = lines_of(HEAD.replace("\n\n", "\nmode: observe\n\n") + "! uncommitted\n% exit 1\n")
     assert lines[-2].startswith("observed: nothing was held or refused")
-    assert lines[-1].startswith("It was only observed")
+    assert lines[-1].startswith("The job was only observed")
