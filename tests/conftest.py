@@ -18,6 +18,7 @@ import hypothesis
 import pytest
 
 from tests.support.scratch import GPG, Key, Scratch, guarded, short_directory
+from tests.support.worker import Worker
 
 #: The directories of tests that start processes and open sockets. The tests in all others are pure,
 #: except a test that uses the fixtures below or is marked `starts`.
@@ -120,3 +121,11 @@ def scratch(key: Key) -> Iterator[Scratch]:
     world = Scratch(short_directory(), key)
     yield world
     world.end()
+
+
+@pytest.fixture
+def worker(scratch: Scratch) -> Iterator[Worker]:
+    """oracled's worker, for one job."""
+    worker = Worker(scratch)
+    yield worker
+    worker.close()

@@ -9,72 +9,10 @@ import errno
 import pytest
 
 from gpgshim.gpgargs import decision, optiontable
+from tests.support.commandlines import LINES
 from tests.support.gpgs import HOME, IS_NEW, NEW, OLD, TABLES, USER_CONF, VERSIONS, made, read
 
 S, P = decision.SIGN, decision.PASS
-
-# The user's gpg.conf, the command line, what 2.2.40 does, and what 2.4.7 and 2.4.9 do. Seen on the
-# real gpg.
-LINES = [
-    # C4: a command in a file adds up with those on the command line
-    ("sign", "f", S, S),
-    ("sign", "-e -r X f", S, S),
-    ("sign", "--verify f", P, P),
-    ("sign", "--no-options f", P, P),
-    ("sign", "-c f", S, S),
-    ("encrypt", "-s -e f", P, P),  # encrypt, sign, encrypt: a conflict
-    ("verify", "-s f", P, P),
-    ("detach-sign", "-s f f", S, S),
-    ("list-keys", "f", P, P),
-    ("multifile", "-s f", P, P),
-    ("batch", "--gen-key f", S, S),
-    ("batch", "--no-batch --gen-key f", P, P),
-    ("no-batch", "--batch --gen-key f", S, S),
-    # C3: the long name without dashes, exact, white space, the argument
-    ("  sign\t\n", "f", S, S),
-    ("\tsign \r", "f", S, S),
-    ("# sign", "f", P, P),
-    ("#\n\n \nsign", "f", S, S),
-    ("\ufeffsign", "f", S, S),
-    ("comment a b # c", "-s f", S, S),
-    ("comment sign", "f", P, P),
-    ('comment "sign', "-s f", S, S),
-    ("passphrase", "-s f", S, S),
-    ("list-options help", "-s f", P, P),
-    # C5: what means nothing in a file
-    ("options /other\nhomedir /other", "-s f", S, S),
-    ("strict", "-s f", S, S),
-    # C6: a bad line: a warning in 2.2, the end in 2.4
-    ("bogus", "-s f", S, P),
-    ("x\n", "-s f", S, P),
-    ("x", "-s f", S, P),
-    ("#\nsign", "f", S, S),
-    ("\n\nsign", "f", S, S),
-    ("det", "f", P, P),
-    ("det", "-s f", S, P),
-    ("--sign", "f", P, P),
-    ("sign=x", "-s f", S, P),
-    ("s", "-s f", S, P),
-    ("sign foo", "f", P, P),
-    ("sign foo", "-s f", S, P),
-    ("armor # comment", "-s f", S, P),
-    ("output", "-s f", S, P),
-    ("status-fd 99999999999", "-s f", S, P),
-    ("status-fd x", "-s f", S, S),
-    ("help", "-s f", S, P),
-    ("version", "-s f", S, P),
-    ("no-options", "-s f", S, P),
-    ("strict ", "-s f", S, P),
-    ("sign\x1c", "-s f", S, P),
-    ("ignore-invalid-option bogus det\nbogus a b\ndet", "-s f", S, S),
-    ("ignore-invalid-option\nbogus", "-s f", S, P),
-    ("bogus\nignore-invalid-option bogus", "-s f", S, P),
-    ("alias", "-s f", S, P),
-    # V: a later number puts an earlier one right, wherever it stands
-    ("completes-needed 0", "-s f", P, P),
-    ("completes-needed 0", "--completes-needed 1 -s f", S, S),
-    ("keyid-format bogus", "--keyid-format long -s f", P, P),
-]
 
 
 @pytest.mark.parametrize(("conf", "line", "old", "new"), LINES)

@@ -14,9 +14,7 @@ import pytest
 from tests.support.scratch import guarded, short_directory
 from tools.place.__main__ import WORKERS, key, reason_against
 from tools.place.table import PLACES
-from tools.place.world import Place, Ran, Shared, run
-
-Result = tuple[Ran, list[str]]
+from tools.place.world import Place, Result, Shared, run
 
 
 @pytest.fixture(scope="session")

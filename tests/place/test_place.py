@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.place.conftest import Result
 from tests.support import skips
 from tools.place import enter
 from tools.place.__main__ import key, reason_against
 from tools.place.table import NOT_YET, PLACES
-from tools.place.world import Place, show
+from tools.place.world import Place, Result, show
 
 Runs = Callable[[Place, bool], Result]
 

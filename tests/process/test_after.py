@@ -16,18 +16,8 @@ from pathlib import Path
 import pytest
 
 from gpgshim.supervisor import after
-from tests.process.test_repos_server import (
-    COMMIT,
-    FATAL,
-    HEARD_UPLOADED,
-    UPLOADED,
-    Worker,
-    is_alive,
-    worker,
-)
-from tests.support.scratch import PATIENCE, Scratch, hear, tell, wait_for
-
-__all__ = ["worker"]  # a fixture
+from tests.support.scratch import PATIENCE, Scratch, hear, is_alive, tell, wait_for
+from tests.support.worker import COMMIT, FATAL, HEARD_UPLOADED, UPLOADED, Worker
 
 SIGN = "gpg -s f"
 NOBODY_KNOWS = ("--commit", "sh -c 'exit 9'")

@@ -16,10 +16,8 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core.gate import Outcome
-from tests.process.test_repos_server import COMMIT, HEARD_UPLOADED, UPLOADED, Worker, worker
 from tests.support.scratch import PATIENCE, Scratch
-
-__all__ = ["worker"]  # a fixture
+from tests.support.worker import COMMIT, HEARD_UPLOADED, UPLOADED, Worker
 
 CLOSED = [tuple(fd for fd in range(3) if bits[fd]) for bits in product((0, 1), repeat=3)]
 

@@ -17,11 +17,9 @@ import pytest
 from gpgshim.summary.metrics import METRICS
 from gpgshim.supervisor import config
 from gpgshim.system.errors import Misconfigured
-from tests.process.test_repos_server import COMMIT, PASSES, SIGN, UPLOADED, Worker, worker
 from tests.support import skips
 from tests.support.scratch import CHECKOUT, PATIENCE, Done, Scratch, message
-
-__all__ = ["worker"]  # a fixture
+from tests.support.worker import COMMIT, PASSES, SIGN, UPLOADED, Worker
 
 #: Runs `gpgshim` with another file in the place of the one in /etc.
 WITH_SYSTEM = """\

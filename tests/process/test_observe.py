@@ -29,7 +29,8 @@ from gpgshim.supervisor import jobdir
 from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.processes import children_of
 from gpgshim.supervisor.supervisor import Supervisor
-from tests.process.test_repos_server import (
+from tests.support.scratch import GPG, PATIENCE, Scratch, finish, hear, is_alive, tell, wait_for
+from tests.support.worker import (
     COMMIT,
     GO_AHEAD,
     HEARD_LOST,
@@ -41,15 +42,8 @@ from tests.process.test_repos_server import (
     UPLOADED,
     Worker,
     by_dgit,
-    is_alive,
-    worker,
 )
-from tests.process.test_run import with_command
-from tests.real.test_dgit import status
-from tests.support.scratch import GPG, PATIENCE, Scratch, finish, hear, tell, wait_for
 from tools.fuzz import LOADED
-
-__all__ = ["worker"]  # a fixture
 
 SIGNED = [
     "$ gpg -s f",
@@ -98,7 +92,7 @@ def test_no_authority_is_asked_and_every_request_is_recorded(scratch: Scratch) -
 
 
 def test_a_request_that_a_gate_would_refuse_is_granted(scratch: Scratch) -> None:
-    gpg = with_command(scratch, "bless-key")
+    gpg = scratch.gpg_with_command("bless-key")
     done = scratch.run("gpg --bless-key x", "--observe", "--gpg", gpg)
     assert done.status == 0
     assert scratch.calls() == ["--bless-key x"]
@@ -203,7 +197,7 @@ def configure(scratch: Scratch) -> None:
 def test_dgit_ends_as_it_does(scratch: Scratch, script: str, own: int, would: Outcome) -> None:
     dgit = scratch.script("real-dgit", f"#!/bin/sh\n{script}\n")
     finish(scratch.start_with_dgit(dgit, "dgit push-source; echo $? >status", "--observe"))
-    assert status(scratch) == own
+    assert int((scratch.root / "status").read_text()) == own
     # The job itself succeeded. Its result after an exit 75 of dgit cannot be known.
     assert ("% would 75" in scratch.lines()) == (would is Outcome.RETRIABLE)
     assert scratch.verdict().would is would

@@ -3,7 +3,7 @@
 """Can a journal of production be replayed unchanged, and is a recorded run a fixture?
 
 `gpgshim replay` and `run --record` are tested with real processes. The recorded journals are played
-over real sockets, as tests/core/test_fixtures.py plays all fixtures.
+over real sockets, as tests/process/test_fixtures.py plays all fixtures.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pytest
 from gpgshim.core.replay import reread
 from gpgshim.core.transcript import Transcript, parse
 from gpgshim.gpgargs import decision, optiontable
-from tests.core.test_fixtures import Stage, tmp_dir
 from tests.support.gpgs import NEW, OLD
 from tests.support.scratch import CHECKOUT, Scratch, accept, finish, listening, read_line
+from tests.support.stage import Stage, tmp_dir
 
 SIGN = "gpg -s f"
 SIGNED = """\

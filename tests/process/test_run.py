@@ -599,21 +599,8 @@ def test_supervisor_that_is_killed(scratch: Scratch) -> None:
     assert scratch.calls() == []
 
 
-def with_command(scratch: Scratch, name: str) -> Path:
-    """A gpg whose table has a command that gpgshim does not know."""
-    text = f"""\
-        #!/bin/sh
-        case "$1" in
-            --version) exec {GPG} "$@";;
-            --dump-option-table) {GPG} "$@"; echo "{name}:599:128:@:"; exit;;
-        esac
-        echo "$*" >>{scratch.signed}
-        """
-    return scratch.script("gpg-next", text.replace("        ", ""))
-
-
 def test_an_unknown_command_is_granted_only_after_the_commitment(scratch: Scratch) -> None:
-    gpg = with_command(scratch, "bless-key")
+    gpg = scratch.gpg_with_command("bless-key")
     done = scratch.run(f"gpg --bless-key x; {SIGN}; gpg --bless-key y", "--gpg", gpg)
     assert done.status == 0
     assert scratch.calls() == ["-s f", "--bless-key y"]
@@ -630,14 +617,14 @@ def test_an_unknown_command_is_granted_only_after_the_commitment(scratch: Scratc
 
 
 def test_an_unknown_command_does_not_commit(scratch: Scratch) -> None:
-    gpg = with_command(scratch, "bless-key")
+    gpg = scratch.gpg_with_command("bless-key")
     done = scratch.run("gpg --bless-key x", "--gpg", gpg, "--commit", "o2m:/nonexistent/commit")
     assert done.status == 75
     assert scratch.calls() == []
 
 
 def test_a_refusal_gives_its_own_cause(scratch: Scratch) -> None:
-    gpg = with_command(scratch, "bless-key")
+    gpg = scratch.gpg_with_command("bless-key")
     done = scratch.run(
         f"gpg --bless-key x; {SIGN}", "--gpg", gpg, "--commit", "o2m:/nonexistent/commit"
     )

@@ -11,11 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import test_repos_server
-from tests.process.test_repos_server import COMMIT, HEARD_UPLOADED, UPLOADED, Worker, worker
 from tests.support.scratch import CHECKOUT, PATIENCE, Scratch, hear, tell, wait_for
-
-__all__ = ["worker"]  # a fixture
+from tests.support.worker import COMMIT, HEARD_UPLOADED, UPLOADED, Worker
 
 ALARM = "#!/bin/sh\necho $2 >alarm.new && mv alarm.new alarm\n"
 
@@ -152,13 +149,11 @@ def test_what_follows_a_job_changes_nothing(scratch: Scratch) -> None:
     assert all("ValueError: of another kind; the outcome of the job" in line for line in more)
 
 
-def test_under_dgit_repos_server(
-    worker: Worker, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_under_dgit_repos_server(worker: Worker, scratch: Scratch) -> None:
     configure(scratch)
     installed = install(scratch)
-    monkeypatch.setattr(test_repos_server, "STUNT", installed.parent / "bin/dgit-repos-server")
-    worker.start(f"touch begun; await go; gpg -s f && {UPLOADED}")
+    stunt = installed.parent / "bin/dgit-repos-server"
+    worker.start(f"touch begun; await go; gpg -s f && {UPLOADED}", stunt=stunt)
     wait_for((scratch.root / "begun").exists, "the job")
     shutil.rmtree(installed)
     worker.touch("go")

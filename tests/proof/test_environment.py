@@ -23,7 +23,6 @@ import pytest
 
 from gpgshim.core.gate import Outcome
 from gpgshim.supervisor import optable
-from tests.process.test_repos_server import HEARD_UPLOADED, UPLOADED, Worker
 from tests.support import skips
 from tests.support.scratch import (
     GPG,
@@ -36,6 +35,7 @@ from tests.support.scratch import (
     read_line,
     short_directory,
 )
+from tests.support.worker import HEARD_UPLOADED, UPLOADED, Worker
 
 #: Says how gpg was started: its descriptors, umask, ignored and blocked signals and environment. It
 #: looks through one child each and without a pipe, which would have descriptors of its own.

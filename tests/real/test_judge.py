@@ -18,9 +18,8 @@ import pytest
 
 from gpgshim.gpgargs import decision, optiontable
 from gpgshim.supervisor import optable
-from tests.gpgargs.test_argv import CASES
-from tests.gpgargs.test_argv_conf import LINES
 from tests.support import skips
+from tests.support.commandlines import CASES, LINES
 from tools import judge
 from tools.world.root import ROOTS, ask, how_to_build
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import pytest
 
 from gpgshim.core.gate import Outcome
-from tests.real.test_uses import HELLO
 from tests.support import skips
 from tests.support.scratch import CHECKOUT, GPG, Key, Scratch
+from tests.support.sources import HELLO
 
 SIGN = "gpg --batch --yes -b f"
 IN_TREE = f"{HELLO} && cd hello-1 && git init -q && git add -A && git commit -q -m first && cd .."

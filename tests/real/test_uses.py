@@ -19,21 +19,9 @@ import pytest
 
 from tests.support import skips
 from tests.support.scratch import GPG, Key, Scratch
+from tests.support.sources import HELLO
 
 GIT = "git -c user.name=Probe -c user.email=probe@example.org -c user.signingKey={key}"
-
-
-#: A source package in hello-1, which debuild and gbp can build.
-HELLO = (
-    "mkdir -p hello-1/debian/source && cd hello-1"
-    " && echo '3.0 (native)' >debian/source/format"
-    " && printf 'hello (1) unstable; urgency=low\\n\\n  * First.\\n\\n"
-    " -- Probe <probe@example.org>  Tue, 24 Nov 2026 00:00:00 +0000\\n' >debian/changelog"
-    " && printf 'Source: hello\\nMaintainer: Probe <probe@example.org>\\n\\n"
-    "Package: hello\\nArchitecture: all\\nDescription: none\\n' >debian/control"
-    " && printf '#!/usr/bin/make -f\\n%%:\\n\\t@:\\n' >debian/rules"
-    " && chmod +x debian/rules && cd .."
-)
 
 
 class Use(NamedTuple):

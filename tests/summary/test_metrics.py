@@ -28,7 +28,6 @@ from gpgshim.summary.metrics import (
     nothing,
     render,
 )
-from tests.process.test_run import with_command
 from tests.support.scratch import CHECKOUT, Scratch, finish, hear, tell
 
 HEAD = "job: j\nattempt: 1\n\n! uncommitted\n"
@@ -257,7 +256,7 @@ def test_refusals_of_real_jobs_have_their_cause(scratch: Scratch) -> None:
     scratch.run(sign, "--commit", "false")
     scratch.run(sign, "--commit", "sleep 9", "--deadline", "0.2")
     scratch.run(sign, "--commit", "o2m:/nonexistent/x")
-    scratch.run("gpg --bless x", "--gpg", with_command(scratch, "bless"))
+    scratch.run("gpg --bless x", "--gpg", scratch.gpg_with_command("bless"))
     # A job that ends while its gpg waits; and a job whose gate was closed.
     asked = "until grep -q '[>] commit' state/gpgshim/j.5; do :; done"
     scratch.run(f"{sign} & {asked}", "--commit", "sleep 9")

@@ -36,6 +36,15 @@ case "$1" in --version|--dump-option-table) exec {gpg} "$@";; esac
 echo "$*" >>{root}/signed
 """
 
+#: The same, with one more row in the option table.
+UNKNOWN_COMMAND = """\
+#!/bin/sh
+case "$1" in
+    --version) exec {gpg} "$@";;
+    --dump-option-table) {gpg} "$@"; echo "{name}:599:128:@:"; exit;;
+esac
+echo "$*" >>{root}/signed
+"""
 
 #: `gpgshim run`, with the real dgit as its first word.
 WITH_DGIT = """\
@@ -159,6 +168,10 @@ class Scratch:
     def stand_in(self) -> Path:
         """The stand-in gpg. It records its arguments in `signed`."""
         return self.script("stand-in", STAND_IN.format(gpg=GPG, root=self.root))
+
+    def gpg_with_command(self, name: str) -> Path:
+        """A stand-in gpg whose option table has a command `name` that gpgshim does not know."""
+        return self.script("gpg-next", UNKNOWN_COMMAND.format(gpg=GPG, root=self.root, name=name))
 
     def script(self, name: str, text: str) -> Path:
         """An executable file."""
@@ -318,6 +331,15 @@ def wait_for(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < until, f"{what}: did not come"
         time.sleep(0.005)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(") ")[2][0] != "Z"
 
 
 def hear(fifo: Path) -> str:

@@ -365,7 +365,11 @@ class Ran(NamedTuple):
         return Kind.REFUSED if "< refused" in self.lines else Kind.BLOCKED
 
 
-def run(shared: Shared, place: Place, yes: bool) -> tuple[Ran, list[str]]:
+#: How a job ended, and what is wrong with that.
+Result = tuple[Ran, list[str]]
+
+
+def run(shared: Shared, place: Place, yes: bool) -> Result:
     """Run the job once in `place`; how it ended, and what is wrong with that."""
     world = shared.world(place.how)
     try:

@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does today's gate do what the recorded jobs say, over real sockets?
+
+tests/core/test_fixtures.py replays the same files with the tables alone. What cannot be shown here
+is which other processes lived on, such as the gpg that had just been granted;
+tests/real/test_e2e.py shows it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpgshim.core.transcript import parse
+from tests.support.fixtures import each_fixture
+from tests.support.stage import Stage, tmp_dir
+
+
+@each_fixture
+def test_over_real_sockets(path: Path, request: pytest.FixtureRequest) -> None:
+    transcript = parse(path.read_bytes())
+    with tmp_dir() as scratch:
+        lines = Stage(scratch, transcript).play()
+    expected = [line for line in transcript.lines if line.sigil != "#"]
+    if request.config.getoption("--rewrite"):
+        played = iter(lines)
+        kept = [line if line.sigil == "#" else next(played, line) for line in transcript.lines]
+        path.write_text(str(transcript._replace(lines=(*kept, *played))))
+    else:
+        assert lines == expected
