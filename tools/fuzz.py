@@ -47,7 +47,7 @@ from gpgshim.render.page import job_page
 from gpgshim.render.show import show
 from gpgshim.render.table import table
 from gpgshim.summary.rows import row_of
-from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.supervisor import Supervisor
 from tests.support.pages import read as read_page
 
@@ -265,7 +265,7 @@ class Target:
         self.root = root
         self.journal = Journal.create(root / "state", "fuzz", {})
         self.supervisor = Supervisor(
-            root, self.journal, authority, 5.0, Witness(root, LOADED), ends_told=False
+            root, self.journal, authority, 5.0, Inspector(root, LOADED), ends_told=False
         )
         reader, self._writer = os.pipe()
         self.supervisor.watch(reader, lambda: self.supervisor.finish("% end"))

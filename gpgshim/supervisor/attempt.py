@@ -26,7 +26,6 @@ from gpgshim.core.transcript import OBSERVE
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import jobdir, leftovers, signals, wall
-from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.processes import (
     become_subreaper,
     kill_descendants,
@@ -34,6 +33,7 @@ from gpgshim.supervisor.processes import (
     reap_orphans,
 )
 from gpgshim.supervisor.realgpg import find_gpg, table_of
+from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.settlement import exit_line
 from gpgshim.supervisor.supervisor import Refusing, Supervisor
 from gpgshim.system import places
@@ -165,7 +165,7 @@ class Attempt:
             journal,
             plan.authority,
             plan.deadline,
-            Witness(self.directory, programs.table),
+            Inspector(self.directory, programs.table),
             ends_told=plan.command is None,
             observes=plan.observe,
             latest=plan.latest,

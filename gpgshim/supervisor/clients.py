@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Protocol
 
 from gpgshim.core import wire
-from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.loop import Loop
+from gpgshim.supervisor.requester import Inspector
 from gpgshim.system.places import own_user
 
 PATIENCE = 10.0  #: seconds in which a client must send its one line
@@ -101,7 +101,7 @@ class Clients:
         service: Service,
         entries: Entries,
         refusals: Refusals,
-        witness: Witness,
+        inspector: Inspector,
         *,
         serves_all: bool,
         starts_elsewhere: bool,
@@ -111,7 +111,7 @@ class Clients:
         self._service = service
         self._entries = entries
         self._refusals = refusals
-        self._witness = witness
+        self._inspector = inspector
         self._serves_all = serves_all
         self._starts_elsewhere = starts_elsewhere
         self._user = own_user()
@@ -214,7 +214,7 @@ class Clients:
             self._service.control(client, word, argument)
 
     def _asked(self, client: Client, word: str) -> None:
-        if not (self._serves_all or self._witness.is_of_job(client.pid)):
+        if not (self._serves_all or self._inspector.is_of_job(client.pid)):
             # A stunt of this job that was called by hand or by another job. If another process
             # starts the job, as under `supervise`, the two cannot be told apart.
             self._entries.foreign_process(client.pid)
@@ -226,5 +226,5 @@ class Clients:
     def _gave_up(self, client: Client, why: str) -> None:
         """A stunt refused by itself, or stopped waiting, and gives the reason."""
         self._entries.gave_up(client.pid, why)
-        if self._starts_elsewhere or self._witness.is_of_job(client.pid):
+        if self._starts_elsewhere or self._inspector.is_of_job(client.pid):
             self._refusals.add(why)

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from gpgshim.core import wire
 from gpgshim.core.gate import Event
 from gpgshim.core.transcript import quote
-from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.clients import Client
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.hasher import Hasher
 from gpgshim.supervisor.loop import Loop
+from gpgshim.supervisor.requester import Inspector
 
 #: Seconds for reading the files of a request. Less than ask.PATIENCE, so that a gpg in observe mode
 #: still gets our answer.
@@ -42,27 +42,27 @@ class Requests:
     """Gives each request to `put` when its files are read. Raises nothing."""
 
     def __init__(
-        self, loop: Loop, witness: Witness, entries: Entries, put: Callable[[Request], None]
+        self, loop: Loop, inspector: Inspector, entries: Entries, put: Callable[[Request], None]
     ) -> None:
         self._loop = loop
-        self._witness = witness
+        self._inspector = inspector
         self._entries = entries
         self._put = put
         self._reading: deque[Request] = deque()  # in the order of arrival
-        self._hasher = Hasher(witness.read_files, witness.practise)
+        self._hasher = Hasher(inspector.read_files, inspector.practise)
         self._hasher_fd = -1
         self._number = 0  # of the last request to the hasher
         self._requested: dict[int, Request] = {}  # requests that the hasher has not answered yet
 
     def add(self, client: Client, word: str) -> None:
         """A client has asked; `word` is wire.SIGN or wire.UNKNOWN_COMMAND."""
-        words = self._witness.read_command_line(client.pid)
-        call = quote(self._witness.without_secrets(words)) or "gpg"
-        about = self._witness.describe(client.pid)
+        words = self._inspector.read_command_line(client.pid)
+        call = quote(self._inspector.without_secrets(words)) or "gpg"
+        about = self._inspector.describe(client.pid)
         event = Event.ASKED if word == wire.SIGN else Event.UNKNOWN_COMMAND
         request = Request(client, event, call, about, self._loop.clock() + READING)
         self._reading.append(request)
-        if self._witness.has_files(client.pid, words):
+        if self._inspector.has_files(client.pid, words):
             self._read(request)
         else:
             request.files = []

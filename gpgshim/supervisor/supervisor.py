@@ -26,11 +26,11 @@ from gpgshim.core.gate import TEMPFAIL, Event, State
 from gpgshim.core.transcript import escape
 from gpgshim.core.verdict import Verdict
 from gpgshim.history.journal import Journal
-from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.clients import Client, Clients, Refusals
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.gatekeeper import Gatekeeper, Limits
 from gpgshim.supervisor.loop import Loop
+from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.requests import Requests
 from gpgshim.supervisor.settlement import Settlement
 from gpgshim.system.errors import Unable
@@ -57,7 +57,7 @@ class Supervisor:
         journal: Journal,
         authority: Authority,
         deadline: float,
-        witness: Witness,
+        inspector: Inspector,
         *,
         ends_told: bool = False,
         observes: bool = False,
@@ -87,14 +87,14 @@ class Supervisor:
                 self._refusing,
                 observes,
             )
-            self._requests = Requests(self._loop, witness, self.entries, self.gatekeeper.take)
+            self._requests = Requests(self._loop, inspector, self.entries, self.gatekeeper.take)
             self._clients = Clients(
                 job / "socket",
                 self._loop,
                 self,
                 self.entries,
                 self._refusals,
-                witness,
+                inspector,
                 serves_all=ends_told or observes,
                 starts_elsewhere=ends_told,
             )

@@ -18,7 +18,7 @@ from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import clients, optable, supervisor
-from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.requester import Inspector
 from tests.support.scratch import (
     GPG,
     PATIENCE,
@@ -78,9 +78,9 @@ def test_a_question_that_came_while_we_were_stopped_is_heard(place: Path) -> Non
             client.sendall(b"gpgshim/1 sign\n") if len(calls) == 2 else None
             return 2 * clients.PATIENCE
 
-        witness = Witness(place, optiontable.load(optable.of(GPG, {})))
+        inspector = Inspector(place, optiontable.load(optable.of(GPG, {})))
         served = supervisor.Supervisor(
-            place, journal, Nobody(), 600.0, witness, ends_told=True, clock=clock
+            place, journal, Nobody(), 600.0, inspector, ends_told=True, clock=clock
         )
         client.connect(str(place / "socket"))
         ended = os.eventfd(1, os.EFD_CLOEXEC)

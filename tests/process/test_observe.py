@@ -26,8 +26,8 @@ from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.stunts import ask
 from gpgshim.supervisor import jobdir
-from gpgshim.supervisor.audit import Witness
 from gpgshim.supervisor.processes import children_of
+from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.supervisor import Supervisor
 from tests.support.scratch import GPG, PATIENCE, Scratch, finish, hear, is_alive, tell, wait_for
 from tests.support.worker import (
@@ -147,7 +147,7 @@ def test_no_gpg_waits_for_the_disk(scratch: Scratch, mocker: MockerFixture) -> N
 
     mocker.patch.object(journal, "sync", slow)
     supervisor = Supervisor(
-        job, journal, Nobody(), 9.0, Witness(job, LOADED), ends_told=True, observes=True
+        job, journal, Nobody(), 9.0, Inspector(job, LOADED), ends_told=True, observes=True
     )
     answers = []
 

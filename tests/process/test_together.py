@@ -23,7 +23,7 @@ from gpgshim.core.gate import Event
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import optable
-from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.supervisor import Supervisor
 from tests.support.scratch import GPG, short_directory
 
@@ -37,8 +37,8 @@ class Committed:
         self.root = root
         (root / "state").mkdir(mode=0o700)
         self.journal = Journal.create(root / "state", "j", {})
-        witness = Witness(root, optiontable.load(optable.of(GPG, dict(os.environ))))
-        self.supervisor = Supervisor(root, self.journal, Nobody(), 10, witness)
+        inspector = Inspector(root, optiontable.load(optable.of(GPG, dict(os.environ))))
+        self.supervisor = Supervisor(root, self.journal, Nobody(), 10, inspector)
         # An earlier request, whose client is gone, and its answer.
         self.supervisor.gatekeeper.step(Event.ASKED)
         self.supervisor.gatekeeper.step(Event.GO_AHEAD)

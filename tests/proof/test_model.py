@@ -18,7 +18,7 @@ from gpgshim.core.gate import DURABLE, OUTCOMES, STEPS, Effect, Ending, Event, O
 from gpgshim.core.o2m import REPLIES
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import Journal
-from gpgshim.supervisor.audit import Witness
+from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.supervisor import Supervisor
 from tools import model
 from tools.fuzz import LOADED, Never
@@ -129,7 +129,7 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
             asked.append("given up")
 
     journal = Journal.create(tmp_path / "state", "j", {})
-    supervisor = Supervisor(tmp_path, journal, Slow(), 0.01, Witness(tmp_path, LOADED))
+    supervisor = Supervisor(tmp_path, journal, Slow(), 0.01, Inspector(tmp_path, LOADED))
     supervisor.finish("% said uploaded")
     supervisor.gatekeeper.step(Event.BYPASSED)
     supervisor.close()  # by a client, while the authority is asked

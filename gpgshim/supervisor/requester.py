@@ -28,7 +28,7 @@ MOST_FILES, MOST_BYTES = 100, 64 << 20
 _AT_ONCE = 1 << 18  #: bytes that are read and hashed at a time
 
 
-class Witness:
+class Inspector:
     """Examines the stunts of one job: `job` is its directory, `table` its gpg's options."""
 
     def __init__(self, job: Path, table: optiontable.Table) -> None:
