@@ -34,7 +34,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gpgshim.authority.authority import Answer, Authority, Manager, Nobody
+from gpgshim.authority.authority import Answer, Authority, Manager, NoAuthority
 from gpgshim.core import o2m, wire
 from gpgshim.core.gate import DURABLE, OUTCOMES, Event, Outcome, State
 from gpgshim.core.replay import replay
@@ -357,7 +357,7 @@ def to_supervisor_that_cannot(count: int, root: Path) -> int:
 
 def to_supervisor_that_may(count: int, root: Path) -> int:
     """The authority answers go-ahead at once: only a complete request is granted."""
-    return to_supervisor(count, root, Nobody(), may_grant=True)
+    return to_supervisor(count, root, NoAuthority(), may_grant=True)
 
 
 def to_manager(count: int, root: Path) -> int:

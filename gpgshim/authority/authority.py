@@ -85,7 +85,7 @@ class Authority(Protocol):
         """Stop waiting for it, and end any process that was started to ask it. Raises nothing."""
 
 
-class Nobody:
+class NoAuthority:
     """For a job without --commit: go-ahead at once. The job only wants a journal."""
 
     pid = 0
@@ -363,7 +363,7 @@ def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
     `environ` is the environment of a command.
     """
     if commit is None:
-        return Nobody()
+        return NoAuthority()
     if commit == "ask":
         return Person()
     kind, colon, path = commit.partition(":")

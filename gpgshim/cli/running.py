@@ -15,7 +15,7 @@ from types import FrameType
 
 import click
 
-from gpgshim.authority.authority import Authority, Nobody, from_option
+from gpgshim.authority.authority import Authority, NoAuthority, from_option
 from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
 from gpgshim.core import names, wire
@@ -74,7 +74,7 @@ def _job_name(given: str | None) -> str:
 def _authority_of(now: config.Settings, job: str) -> Authority:
     # A GPGSHIM_JOB from our caller is another job's name.
     asked = from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
-    return Nobody() if now.observe else asked
+    return NoAuthority() if now.observe else asked
 
 
 # Not _WORDS_OF_ANOTHER: a misspelt option of ours must not become the command.

@@ -119,7 +119,7 @@ class Gatekeeper:
         else:
             self.step(request.event)
         if self._observes:
-            self._hear_authority()  # the answer of Nobody; it must come before gpg continues
+            self._hear_authority()  # the answer of NoAuthority; it must come before gpg continues
 
     def step_together(self) -> None:
         """Give the gate the requests that have come since.

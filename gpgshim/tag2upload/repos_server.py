@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim.authority.authority import DEFAULT_SIGNALS, Manager, Nobody
+from gpgshim.authority.authority import DEFAULT_SIGNALS, Manager, NoAuthority
 from gpgshim.core.transcript import quote
 from gpgshim.gpgargs import mask
 from gpgshim.supervisor import config, followup
@@ -135,7 +135,7 @@ def serve(
     try:
         plan = Plan(
             arguments["job"],
-            Nobody() if settings.observe else manager,
+            NoAuthority() if settings.observe else manager,
             "o2m",
             quote(mask.of_words(["dgit-repos-server", *words])),
             settings.deadline,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.authority.authority import Nobody
+from gpgshim.authority.authority import NoAuthority
 from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
@@ -80,7 +80,7 @@ def test_a_question_that_came_while_we_were_stopped_is_heard(place: Path) -> Non
 
         inspector = Inspector(place, optiontable.load(optable.of(GPG, {})))
         served = supervisor.Supervisor(
-            place, journal, Nobody(), 600.0, inspector, ends_told=True, clock=clock
+            place, journal, NoAuthority(), 600.0, inspector, ends_told=True, clock=clock
         )
         client.connect(str(place / "socket"))
         ended = os.eventfd(1, os.EFD_CLOEXEC)

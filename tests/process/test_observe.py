@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.authority.authority import Nobody
+from gpgshim.authority.authority import NoAuthority
 from gpgshim.core import wire
 from gpgshim.core.gate import OUTCOMES, Outcome, State
 from gpgshim.core.replay import replay
@@ -147,7 +147,7 @@ def test_no_gpg_waits_for_the_disk(scratch: Scratch, mocker: MockerFixture) -> N
 
     mocker.patch.object(journal, "sync", slow)
     supervisor = Supervisor(
-        job, journal, Nobody(), 9.0, Inspector(job, LOADED), ends_told=True, observes=True
+        job, journal, NoAuthority(), 9.0, Inspector(job, LOADED), ends_told=True, observes=True
     )
     answers = []
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.authority.authority import Nobody
+from gpgshim.authority.authority import NoAuthority
 from gpgshim.core import wire
 from gpgshim.core.gate import Event
 from gpgshim.gpgargs import optiontable
@@ -38,7 +38,7 @@ class Committed:
         (root / "state").mkdir(mode=0o700)
         self.journal = Journal.create(root / "state", "j", {})
         inspector = Inspector(root, optiontable.load(optable.of(GPG, dict(os.environ))))
-        self.supervisor = Supervisor(root, self.journal, Nobody(), 10, inspector)
+        self.supervisor = Supervisor(root, self.journal, NoAuthority(), 10, inspector)
         # An earlier request, whose client is gone, and its answer.
         self.supervisor.gatekeeper.step(Event.ASKED)
         self.supervisor.gatekeeper.step(Event.GO_AHEAD)
