@@ -27,9 +27,7 @@ from gpgshim.core.transcript import escape
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import GpgshimError, Misconfigured, Misused
 from gpgshim.system.places import check_path, own_user, user_of
-
-#: The signals that CPython has changed for its children, and that a child must get unchanged.
-DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+from gpgshim.system.processes import DEFAULT_SIGNALS
 
 TERMINAL = "/dev/tty"
 PROMPT = "gpgshim: commit, and sign? `yes' goes ahead, anything else refuses: "

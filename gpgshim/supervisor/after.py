@@ -22,7 +22,6 @@ import shutil
 import signal
 from pathlib import Path
 
-from gpgshim.authority.authority import DEFAULT_SIGNALS
 from gpgshim.core import names
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
@@ -31,7 +30,7 @@ from gpgshim.summary.metrics import Alarm, alarm_of
 from gpgshim.supervisor.config import Settings
 from gpgshim.system.log import say
 from gpgshim.system.ownprocess import caller_environ
-from gpgshim.system.processes import detach, start_process
+from gpgshim.system.processes import DEFAULT_SIGNALS, detach, start_process
 
 SECONDS = 30.0  #: an alarm command that takes longer is killed
 

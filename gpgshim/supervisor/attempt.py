@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim import __version__
-from gpgshim.authority.authority import DEFAULT_SIGNALS, Authority
+from gpgshim.authority.authority import Authority
 from gpgshim.core import names
 from gpgshim.core.transcript import OBSERVE
 from gpgshim.gpgargs import mask, optiontable
@@ -39,6 +39,7 @@ from gpgshim.supervisor.supervisor import Refusing, Supervisor
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured, Unable
 from gpgshim.system.ownprocess import caller_environ, check_proc, own_umask
+from gpgshim.system.processes import DEFAULT_SIGNALS
 
 SHELL = "/bin/sh"
 

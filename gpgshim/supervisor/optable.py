@@ -26,6 +26,7 @@ from typing import NamedTuple
 from gpgshim.gpgargs import optiontable
 from gpgshim.stunts import plainfile
 from gpgshim.system.errors import Unable
+from gpgshim.system.processes import DEFAULT_SIGNALS, ENDING
 
 SECONDS = 20.0  #: time limit for a gpg that prints; a cold disk takes one, a hung disk for ever
 LARGEST = 1 << 20  #: bytes that a gpg may print; a table has about twelve thousand
@@ -33,10 +34,6 @@ PIPE = 4096  #: size of the pipe in bytes; a table is larger, so gpg blocks unti
 SHIPPED = Path(__file__).parents[1] / "gpgargs/tables"
 HEADING = 512  #: a row of the table that is a heading of --help
 
-#: Signals that CPython ignores at its start, and that gpg expects with their default action.
-_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
-#: Signals that may end us while a program runs.
-_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 #: Errors for a resource that is short at this moment. Such an error says nothing about the program
 #: itself, so neither a shipped table nor the usual conf file may replace the program's answer.
 _LACKING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -193,7 +190,7 @@ def run(
     """
     called = " ".join(words)
     # A signal's handler may raise. Before its process id is known, the program cannot be killed.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         pid, out, err = spawn(words, environ, blocked)
     except BaseException as problem:
@@ -276,7 +273,7 @@ def spawn(
             environ,
             file_actions=actions,
             setsigmask=blocked,
-            setsigdef=_DEFAULT_SIGNALS,
+            setsigdef=DEFAULT_SIGNALS,
         )
     except BaseException:
         for fd in ours:

@@ -11,8 +11,10 @@ import os
 import signal
 from collections.abc import Sequence
 
+from gpgshim.system.processes import ENDING
+
 #: Signals to us that are also meant for the job.
-PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+PASSED_ON = ENDING
 
 
 def wake_on(numbers: Sequence[signal.Signals]) -> int:

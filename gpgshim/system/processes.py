@@ -19,6 +19,12 @@ from gpgshim.system.descriptors import redirect_to_null
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
+#: Signals that a program expects with their default action, and that we may have changed. CPython
+#: ignores SIGPIPE and SIGXFSZ. SIGCHLD may be ignored by our caller: then the kernel would discard
+#: the exit statuses that the program waits for.
+DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+
+
 def start_process(work: Callable[[], object]) -> int:
     """Start a process that does `work` and exits; its process id. Raises OSError.
 

@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim.authority.authority import DEFAULT_SIGNALS, Manager, NoAuthority
+from gpgshim.authority.authority import Manager, NoAuthority
 from gpgshim.core.transcript import quote
 from gpgshim.gpgargs import mask
 from gpgshim.supervisor import config, followup
@@ -50,6 +50,7 @@ from gpgshim.system.errors import (
     before_the_job,
 )
 from gpgshim.system.log import Level
+from gpgshim.system.processes import DEFAULT_SIGNALS
 from gpgshim.tag2upload.relay import WHO, Observer, Relay, Unheard, say
 from gpgshim.tag2upload.watchdog import watch_over
 
