@@ -51,7 +51,7 @@ def test_a_missing_file_or_no_journal(scratch: Scratch) -> None:
     (scratch.root / "junk").write_text("junk\n")
     junk = scratch.gpgshim("show", "./junk")
     assert (junk.status, junk.out) == (65, "")
-    assert "take the job for unknown" in junk.err
+    assert "the state of the job is unknown" in junk.err
 
 
 def test_a_journal_that_lies(scratch: Scratch) -> None:

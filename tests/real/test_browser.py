@@ -319,6 +319,8 @@ def test_a_screen_reader_finds_its_way(browser: Browser, tmp_path: Path) -> None
         (2, "Sequence diagram"),
         (2, "Table of events"),
     ]
+    (table,) = [node for role, node in nodes if role == "table"]
+    assert table["name"]["value"] == "Table of events"
     (image,) = [node for role, node in nodes if role in ("image", "img")]
     assert image["name"]["value"] == "Sequence diagram of 2420.1"
     assert "The table below has the same events in words" in image["description"]["value"]
