@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpgshim.gpgargs import decision, explain, optiontable
+from gpgshim.gpgargs.commands import COMMANDS
 from gpgshim.stunts import plainfile
 from gpgshim.supervisor import optable
 
@@ -600,9 +601,10 @@ def find(reading: decision.Reading, trial: Trial) -> str:
         return "asked in doubt"
     if trial.status == "timeout":
         return "excused: out of time"
-    if "depends on what is typed" in reading.reason:
-        return "excused: what was typed signs nothing"
-    if "quick-revoke-sig" in reading.reason and trial.status == 0:
+    commands = {COMMANDS[one.name][0] for one in reading.options if one.name in COMMANDS}
+    if commands & {"edit-key", "edit-card"}:
+        return "excused: the later input signs nothing"
+    if "quick-revoke-sig" in commands and trial.status == 0:
         return "excused: no such signature to revoke"  # gpg says nothing then, and is content
     why = excuse(trial.said)
     return f"excused: {why}" if why else "DISAGREE: asked, and had no need"

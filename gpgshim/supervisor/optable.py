@@ -201,41 +201,50 @@ def run(
     texts = {out: b"", err: b""}
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        until = time.monotonic() + SECONDS
-        poll = select.poll()
-        for fd in texts:
-            poll.register(fd, select.POLLIN)
-        is_open = set(texts)
-        while is_open:
-            ready = poll.poll(max(0.0, until - time.monotonic()) * 1000)
-            if not ready:
-                raise NoTable(f"{called}: no end after {SECONDS:g} s")
-            for fd, _ in ready:
-                if fd == out and look:
-                    look(pid)
-                    look = None
-                more = os.read(fd, 1 << 16)
-                texts[fd] += more
-                if not more:
-                    poll.unregister(fd)
-                    is_open.remove(fd)
-            if len(texts[out]) > LARGEST:
-                raise NoTable(f"{called}: more than {LARGEST} bytes")
-    except OSError as problem:  # most likely no memory is left
+        read_all(called, texts, out, lambda: look(pid) if look else None)
+    except BaseException as problem:
         os.kill(pid, signal.SIGKILL)
-        raise failure(called, problem) from problem
-    except BaseException:
-        os.kill(pid, signal.SIGKILL)
+        if isinstance(problem, OSError):  # most likely no memory is left
+            raise failure(called, problem) from problem
         raise
     finally:
         for fd in texts:
             os.close(fd)
-        status = ended(pid)
+        status = wait_for(pid)
     if status:
         said = texts[err].decode("utf-8", "replace").strip()[-200:]
         how = f"exit {status}" if status > 0 else f"signal {-status}"
         raise NoTable(f"{called}: {how}: {said}")
     return texts[out].decode("utf-8", "surrogateescape")
+
+
+def read_all(
+    called: str, texts: dict[int, bytes], out: int, before_first: Callable[[], object]
+) -> None:
+    """Read the descriptors that are the keys of `texts` to their ends, into `texts`.
+
+    `before_first` is called when there is output on `out`, before it is read. Raises NoTable, and
+    OSError.
+    """
+    deadline = time.monotonic() + SECONDS
+    poll = select.poll()
+    for fd in texts:
+        poll.register(fd, select.POLLIN)
+    is_open = set(texts)
+    while is_open:
+        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        if not ready:
+            raise NoTable(f"{called}: no end after {SECONDS:g} s")
+        for fd, _ in ready:
+            if fd == out and not texts[out]:
+                before_first()
+            more = os.read(fd, 1 << 16)
+            texts[fd] += more
+            if not more:
+                poll.unregister(fd)
+                is_open.remove(fd)
+        if len(texts[out]) > LARGEST:
+            raise NoTable(f"{called}: more than {LARGEST} bytes")
 
 
 def failure(called: str, problem: OSError) -> Exception:
@@ -285,7 +294,7 @@ def spawn(
     return pid, *ours  # type: ignore[return-value]
 
 
-def ended(pid: int) -> int:
+def wait_for(pid: int) -> int:
     """Wait for `pid`; its exit status, or the negative number of the signal that killed it."""
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gpgshim.gpgargs import commands, decision, exits, optiontable
 from tests.support.commandlines import CASES
-from tests.support.gpgs import IS_NEW, NEW, OLD, TABLES, VERSIONS, made, read
+from tests.support.gpgs import IS_NEW, NEW, OLD, TABLES, USER_CONF, VERSIONS, made, read
 
 LETTERS = {decision.SIGN: "S", decision.PASS: "-", decision.UNKNOWN_COMMAND: "R"}
 
@@ -117,6 +117,9 @@ def test_of_sequoias_gpg_only_what_is_plain_is_let_through() -> None:
         "-s f",
     ):
         assert read(line, table).verdict == decision.SIGN, line
+    in_doubt: dict[str, str | OSError] = {USER_CONF: "[if x]"}
+    assert read("--verify f", NEW, in_doubt).verdict == decision.PASS
+    assert read("--verify f", table, in_doubt).verdict == decision.SIGN
 
 
 @pytest.mark.parametrize(
