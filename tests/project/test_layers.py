@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import tomllib
@@ -20,27 +21,14 @@ from tests.support.scratch import INTERPRETERS, make_job, short_directory
 PACKAGE = Path(gpgshim.__file__).parent
 TOP = "gpgshim"  #: the modules that are in no package: __init__ and __main__
 
-#: package -> the packages that it may import. Reading down is reading from pure to shell.
+#: The table of INTERNALS.md: package -> the packages that it may import.
+PACKAGES = (PACKAGE.parent / "INTERNALS.md").read_text().partition("\n## The packages\n")[2]
 MAY_IMPORT = {
-    "gpgargs": set(),  # reads gpg's command line
-    "core": {"gpgargs"},  # the tables, the journal's text, the manager's protocol
-    "stunts": {"core", "gpgargs"},  # what runs under `python3 -I -S`
-    "summary": {"core"},  # what one journal tells
-    "render": {"core", "summary"},  # and how that is shown
-    "system": {"core", "gpgargs"},
-    "authority": {"core", "gpgargs", "system"},
-    "history": {"core", "gpgargs", "stunts", "summary", "system"},
-    "supervisor": {
-        "authority", "core", "gpgargs", "history", "stunts", "summary", "system",
-    },
-    "tag2upload": {"authority", "core", "gpgargs", "history", "supervisor", "system"},
-    "doctor": {"core", "gpgargs", "stunts", "supervisor", "system", "tag2upload"},
-    "cli": {
-        "authority", "core", "doctor", "gpgargs", "history", "render", "stunts", "summary",
-        "supervisor", "system",
-    },
-    TOP: {"cli", "system"},
-}  # fmt: skip
+    name: set(re.findall(r"`(\w+)`", others))
+    for name, others in re.findall(
+        r"^\| `(\w+)` \| .* \|([^|]*)\|$", PACKAGES.partition("\n## ")[0], re.MULTILINE
+    )
+}
 
 #: What the supervisor's tree may import of the stunts' tree, because both must do it alike: send a
 #: request, and read gpg's conf files.
@@ -170,6 +158,10 @@ def modules_of(package: str) -> list[Path]:
 
 def test_every_package_has_its_row() -> None:
     assert set(MAY_IMPORT) - {TOP} == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def test_the_table_is_short() -> None:
+    assert 10 < len(MAY_IMPORT) <= 14
 
 
 def test_the_rows_are_in_order() -> None:

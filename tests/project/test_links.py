@@ -29,8 +29,8 @@ FILE = re.compile(r"`(\w+\.py)`")
 NAME = re.compile(r"`(\w+)\.(\w+)(?:\.(\w+))?(?:\(\))?`")
 #: Other words with a dot between them: foreign modules, git's settings, pyproject's sections.
 OTHERS = {*sys.stdlib_module_names, "NAME", "click", "gnupg", "gpg", "pyproject", "tool"}
-#: The target of a link into this repository, without its anchor.
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+#: The target of a link into this repository, and its anchor.
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 
@@ -73,8 +73,15 @@ def test_each_name_of_the_code_that_a_page_names_exists(page: Path) -> None:
     ] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and GitLab make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each).strip().lower().replace(" ", "-") for each in headings}
+
+
 @pages
-def test_each_file_that_a_page_links_to_exists(page: Path) -> None:
-    assert [
-        target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()
-    ] == []
+def test_each_file_and_heading_that_a_page_links_to_exists(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text()):
+        path = page.parent / target if target else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
