@@ -22,7 +22,7 @@ from gpgshim.summary.story import MEANINGS, Story, StoryEvent, Undo, tell
 
 
 class Attempt(NamedTuple):
-    """One attempt in the list of all attempts of the job."""
+    """One attempt in the list of all attempts of the job. `retriable` is empty if it is unknown."""
 
     number: int
     is_this: bool
@@ -124,7 +124,7 @@ def _attempt(row: AttemptRow, story: Story) -> Attempt:
         str(row.outcome or UNDER_WAY),
         row.needs,
         row.began.replace("T", " ") if row.began else f"{age(row.age)} ago",
-        duration(row.retriable),
+        "" if row.retriable is None else duration(row.retriable),
         row.signatures,
     )
 
