@@ -67,8 +67,8 @@ class Plan(NamedTuple):
     #: The real dgit. Without it the job has no stunt dgit, because that stunt closes the gate when
     #: dgit fails.
     dgit: Path | None = None
-    #: Nothing is held and nothing is refused. The authority must be NoAuthority, whose go-ahead comes
-    #: at once. The journal is marked, and records what a gate would have done. None of the
+    #: Nothing is held and nothing is refused. The authority must be NoAuthority, whose go-ahead
+    #: comes at once. The journal is marked, and records what a gate would have done. None of the
     #: guarantees hold for such a job, and none is claimed: its outcome is `observed`.
     observe: bool = False
     #: On the monotonic clock: the time when the stunt dgit gives up a job that is not committed.
