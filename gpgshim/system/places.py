@@ -309,13 +309,18 @@ def _has_stunts(directory: Path) -> bool:
         return False
 
 
+def candidates(name: str, search: str) -> list[Path]:
+    """The paths at which the program `name` may be, by the PATH `search`, in its order.
+
+    A directory with a relative path is not searched: it depends on the directory of the process.
+    """
+    return [Path(each, name) for each in search.split(":") if each.startswith("/")]
+
+
 def find_program(name: str, search: str) -> Path | None:
     """The first executable `name` on the PATH `search`, a stunt or not."""
-    for each in search.split(":"):
-        path = Path(each, name)
-        if each.startswith("/") and os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    return None
+    paths = candidates(name, search)
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
 
 
 def find_real(name: str, search: str, given: str | None = None) -> Path | None:
@@ -325,11 +330,7 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
     was found is a stunt. A stunt is not skipped: it is another job's gate, and bypassing that gate
     must be an explicit choice.
     """
-    if given is not None:
-        candidates = [Path(given)]
-    else:
-        candidates = [Path(each, name) for each in search.split(":") if each.startswith("/")]
-    for path in candidates:
+    for path in candidates(name, search) if given is None else [Path(given)]:
         try:
             if not _is_program(path):
                 continue

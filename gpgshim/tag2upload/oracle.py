@@ -166,12 +166,11 @@ def deployment(source: Source) -> Deployment:
 
 def stunts_on(search: str) -> Iterator[Path]:
     """The stunts on the PATH `search` that belong in a job's directory."""
-    for each in dict.fromkeys(search.split(":")):
-        for name in stuntcode.STUNTS:
-            path = Path(each, name)
-            with contextlib.suppress(OSError):
-                if each.startswith("/") and places.is_stunt(path):
-                    yield path
+    found = [path for name in stuntcode.STUNTS for path in places.candidates(name, search)]
+    for path in dict.fromkeys(found):
+        with contextlib.suppress(OSError):
+            if places.is_stunt(path):
+                yield path
 
 
 def _try_stunt(program: Path, real: Path, environ: Mapping[str, str]) -> str:

@@ -189,11 +189,10 @@ def answer_by(limit: int, now: float) -> float:
 
 def find_real(search: str) -> Path:
     """The first dgit-repos-server on the PATH `search` that is no stunt. Raises Misconfigured."""
-    for each in search.split(":"):
-        path = Path(each, "dgit-repos-server")
+    for path in places.candidates("dgit-repos-server", search):
         with contextlib.suppress(OSError):
             # This stunt is on the same PATH, perhaps under more than one name.
-            if each.startswith("/") and os.access(path, os.X_OK) and not places.is_stunt(path):
+            if os.access(path, os.X_OK) and not places.is_stunt(path):
                 return path
     raise Misconfigured(
         f"there is no real dgit-repos-server on PATH ({search})",
