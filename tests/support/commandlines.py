@@ -286,6 +286,8 @@ LINES = [
     ("ignore-invalid-option bogus det\nbogus a b\ndet", "-s f", S, S),
     ("ignore-invalid-option\nbogus", "-s f", S, P),
     ("bogus\nignore-invalid-option bogus", "-s f", S, P),
+    ("ignore-invalid-option sign\nsign", "f", S, S),  # only an option that gpg lacks is ignored
+    ('keyid-format "long"', "-s f", S, S),  # quotes around a value do not belong to it
     ("alias", "-s f", S, P),
     # V: a later number puts an earlier one right, wherever it stands
     ("completes-needed 0", "-s f", P, P),
