@@ -168,9 +168,7 @@ def test_a_link_that_another_user_can_replace(place: Path) -> None:
 def test_the_namespace_of_an_ordinary_user(scratch: Scratch) -> None:
     # Root is not mapped in this namespace, and / belongs to root.
     package = scratch.root / "lib/gpgshim"
-    (package / "system").mkdir(parents=True)
-    for name in ("__init__", "system/__init__", "system/errors", "system/places"):
-        shutil.copy(CHECKOUT / f"gpgshim/{name}.py", package / f"{name}.py")
+    shutil.copytree(CHECKOUT / "gpgshim", package)
     for path in (package.parent, *package.parent.rglob("*")):
         path.chmod(0o755)
     ours = scratch.root / "ours"
