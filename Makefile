@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Everything that one can do here, one target each. tools/packages lists what each needs of Debian:
-# what is missing is installed if root runs make; anyone else is told the line that does.
+# The commands for contributors, one target each. tools/packages lists the Debian packages that each
+# needs. If root runs make, missing packages are installed; otherwise the command for that is printed.
 
 PYTHON = python3
 VENV = .venv
@@ -17,34 +17,34 @@ help:
 	@echo 'make test      lint, types and tests, on all processors'
 	@echo 'make quick     the pure tests, in half a minute: no process is started, no gpg is needed'
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
-	@echo 'make e2e       Debian'\''s own tag2upload, in a root that this builds: stock, and gated (ROOT=, QUICK=)'
-	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from what it saw'
-	@echo 'make deployed  one job there under systemd --user, as Debian'\''s own unit has it (ROOT=)'
-	@echo 'make demo-tag2upload   the same job there, stock and gated, side by side (ROOT=)'
-	@echo 'make judge     gpg itself judges our reading of generated command lines (N=, SEED=, ROOT=)'
-	@echo 'make dgit-tests  dgit'\''s own tests, plain and under the gate, side by side (ROOT=, TESTS=)'
-	@echo 'make places    one job that signs, in every place where one can run (places-table writes the table)'
+	@echo 'make e2e       Debian'\''s own tag2upload in a Debian root, without the gate and with it (ROOT=, QUICK=)'
+	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from the reports of e2e'
+	@echo 'make deployed  one job in that root, started by Debian'\''s own unit under systemd --user (ROOT=)'
+	@echo 'make demo-tag2upload   the bug in that root, without the gate and with it, side by side (ROOT=)'
+	@echo 'make judge     compare our reading of generated command lines with the real gpg (N=, SEED=, ROOT=)'
+	@echo 'make dgit-tests  dgit'\''s own tests, without the gate and under it, side by side (ROOT=, TESTS=)'
+	@echo 'make places    one job that signs, in every place where a job can run (places-table writes the table)'
 	@echo 'make proof     the quick part of the next three, and misleading environments'
-	@echo 'make model     explore every state of all who take part, and every mutant of the tables'
-	@echo 'make fuzz      N= inputs to all that reads what others wrote'
+	@echo 'make model     explore every state of all processes of a job, and every mutant of the tables'
+	@echo 'make fuzz      send N= generated inputs to every reader of foreign data'
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
-	@echo 'make bench     measure what all this costs, side by side, into bench/RESULTS.md (RUNS=)'
-	@echo 'make deb       the Debian package, built in sid, tried in sid and trixie, into build/deb'
+	@echo 'make bench     measure the costs, compared with simpler wrappers, into bench/RESULTS.md (RUNS=)'
+	@echo 'make deb       build the Debian package in sid into build/deb, and try it in sid and trixie'
 	@echo 'make fresh     make demo and make test on a machine that has only git and make (SUITE=)'
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 	@echo 'make pictures  take the pictures in doc/ again, of real jobs, in chromium'
 	@echo
 	@echo 'ROOT is trixie or sid. The default is trixie with backports, which is what production runs;'
-	@echo 'make judge without ROOT asks the gpg of this machine.'
+	@echo 'Without ROOT, make judge uses the gpg of this machine.'
 
-# Debian has the module that makes a venv in a package of its own.
+# In Debian the module that makes a venv is a package of its own.
 NEEDS = tools/needs $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo venv)
 needs-demo: ; @$(NEEDS) demo
 needs-test: ; @$(NEEDS) demo test
 needs-places: ; @$(NEEDS) places
 needs-pictures: ; @$(NEEDS) pictures
 
-# A venv of another machine, or of a python3 that is gone, is made anew.
+# If the venv is of another machine, or its python3 was removed, it is made again.
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/needs venv
 	$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
@@ -58,7 +58,7 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A file of tests is run by one process: its tests share what they made.
+# One process runs all tests of a file, because they share fixtures.
 PARALLEL = --numprocesses auto --dist loadfile
 test: needs-test lint
 	$(BIN)/pytest $(PARALLEL) --cov
@@ -87,15 +87,14 @@ e2e: venv
 	GPGSHIM_E2E=1 GPGSHIM_E2E_REPORTS=build/e2e/$(DEBIAN) \
 	    $(BIN)/pytest tests/real/test_e2e.py tests/real/test_doctor_oracle.py $(if $(QUICK),-m quick)
 
-# From what `make e2e` saw: the table in TAG2UPLOAD.md, of both roots; and the journals in
-# fixtures/tag2upload, of one. And what dgit, ssh, curl and git say when they fail, in
-# fixtures/failures.
+# From the reports of `make e2e`: the table in TAG2UPLOAD.md, of both roots, and the journals in
+# fixtures/tag2upload, of one. Then the messages of failing programs, in fixtures/failures.
 e2e-record: venv
 	$(BIN)/python -m tools.world.table build/e2e
 	$(BIN)/python -m tools.world.record build/e2e/$(DEBIAN)
 	$(BIN)/python -m tools.world.failures
 
-# Debian's own unit, started by `systemd --user`, with our directory on its PATH. It takes root.
+# Debian's own unit, started by `systemd --user`, with our directory on its PATH. It needs root.
 deployed: venv
 	tools/world/debroot build $(DEBIAN)
 	$(BIN)/python -m tools.world.deployed
@@ -109,21 +108,21 @@ deb:
 	tools/world/debroot build trixie
 	tools/world/debpackage build/deb
 
-# It takes an hour or two: not in CI. What came of it is kept in tools/world/dgit-tests.md.
+# This takes an hour or two, so CI does not run it. tools/world/dgit-tests.md has the results.
 dgit-tests: venv
 	tools/world/debroot build $(DEBIAN)
 	$(BIN)/python -m tools.world.dgit_tests $(TESTS)
 
-# As root and as a user, each on a machine of its own, which takes root to make.
+# As root and as a user, each on a machine of its own. Only root can make these machines.
 SUITE = trixie
 fresh:
 	tools/world/freshroot check $(SUITE)
 
-# What takes longer than one wants to wait for at each change.
+# The tests that take too long for each change.
 proof: venv
 	$(BIN)/pytest tests/proof
 
-# One job that signs, in every place that this machine has. As root it has most.
+# One job that signs, in every place that this machine has. For root it has the most.
 places: needs-places venv
 	$(BIN)/pytest tests/place
 
@@ -148,8 +147,7 @@ crash: venv
 pictures: needs-pictures venv
 	$(BIN)/python -m tools.pictures
 
-# With hyperfine where it is installed; the interpreter that is measured is Debian's. The driver
-# needs nothing that is not in it either.
+# With hyperfine if it is installed. Debian's interpreter is measured, and also runs the benchmark.
 RUNS = 200
 bench:
 	$(PYTHON) -m bench --runs $(RUNS)

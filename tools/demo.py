@@ -59,7 +59,7 @@ def check_failure(attempt: Attempt) -> list[Claim]:
             "dgit had begun its work, and died of the archive's 503",
         ),
         Claim(attempt.signings == 0, "the key made no signature: its agent was never asked"),
-        Claim(not attempt.heard, "the manager was told nothing"),
+        Claim(not attempt.heard, "the manager received nothing"),
         Claim(not attempt.queue and not attempt.tags, "nothing was uploaded, nothing pushed"),
         Claim(
             (told.outcome, told.told) == ("retriable", True) and attempt.status == EX_TEMPFAIL,
@@ -83,7 +83,7 @@ def check_success(attempt: Attempt, world: World) -> list[Claim]:
     return [
         Claim(
             attempt.heard == ["commit-to-public-upload"],
-            f"the manager was told commit-to-public-upload {len(attempt.heard)} time",
+            f"the manager received commit-to-public-upload {len(attempt.heard)} time",
         ),
         Claim(
             attempt.signings_before == [0] and "! committed" in words[:first],
@@ -105,7 +105,7 @@ def check_aftermath(root: Path, before: dict[str, object], after: dict[str, obje
     changed = sorted(path for path in before | after if before.get(path) != after.get(path))
     left = list(find_processes(root).values())
     return [
-        Claim(not root.exists() and not left, f"all that it made and started is gone {left or ''}"),
+        Claim(not root.exists() and not left, f"nothing that the demo made or started remains {left or ''}"),
         Claim(not changed, f"nothing of your own was touched {changed or ''}"),
     ]
 
@@ -173,7 +173,7 @@ class Page:
             self.say(f"  {mark} {self.shorten(claim.text).rstrip()}")
             self.wrong += not claim.true
         if output and not all(claim.true for claim in claims):
-            self.say(f"  all that it put out:\n{output}")
+            self.say(f"  its complete output:\n{output}")
         self.say()
 
     def show_lines(self, lines: list[str]) -> None:
@@ -225,7 +225,7 @@ def show_attempt(world: World, manager: Manager, page: Page, number: int) -> Att
     attempt = run_attempt(world, manager, number)
     page.show_lines(telling(attempt.output))
     if any(query.fault for query in attempt.queries):
-        page.say("  what the archive was asked, and said:")
+        page.say("  the queries to the archive, and its answers:")
         page.show_queries(attempt.queries)
     page.say(f"  $ gpgshim show {SOURCE}.{number}")
     page.show_journal(attempt.journal)
@@ -260,7 +260,7 @@ def main() -> int:
         print(f"demo: {error}", file=sys.stderr)
         return EX_SOFTWARE
     except KeyboardInterrupt:
-        print("demo: interrupted; all that it made and started is gone", file=sys.stderr)
+        print("demo: interrupted; nothing that it made or started remains", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains as it ends
