@@ -159,7 +159,7 @@ def test_a_job_under_way_whose_start_is_not_known(text: str, now: datetime | Non
 def test_a_journal_without_times_has_no_scale() -> None:
     text = page_of(re.sub(r"(?m)^\+\S+ ", "", UPLOADED))
     read(text)
-    assert "The journal has no times" in text
+    assert "The journal has no usable times" in text
     assert len(lines_across(text, "no-return")) == 1
     assert lines_across(text, "lead") == []
 
