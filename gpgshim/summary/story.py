@@ -40,7 +40,7 @@ class Undo(StrEnum):
 #: The explanation of each for a new reader.
 MEANINGS = {
     Undo.RETRIABLE: "nobody was asked to commit: if the job failed now, it could be tried again",
-    Undo.ASKING: "the authority may have received the request: the job is never called retriable again",
+    Undo.ASKING: "the authority may have received the request: it is never called retriable again",
     Undo.UNKNOWN: "the journal does not show it: ask the authority what it believes",
     Undo.REFUSED: "the authority has not committed, and the gate let no gpg sign",
     Undo.FINAL: "signatures may have been made, and are not taken back",
