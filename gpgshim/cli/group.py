@@ -49,6 +49,6 @@ class Verbs(click.Group):
 def cli() -> None:
     """A commitment gate for signatures.
 
-    A stunt gpg, first on a job's PATH, asks a supervisor before the job's first signature is made.
-    A job that fails before that has asked nobody to commit, and can be tried again.
+    A stunt gpg comes first on a job's PATH. It sends a request to a supervisor before the job's
+    first signature is made. A job that fails before that has not committed, and can be tried again.
     """

@@ -22,30 +22,32 @@ from gpgshim.system.log import say
 
 
 @cli.command("status")
-@click.option("-n", "newest", metavar="N", type=click.IntRange(0), help="Show the N newest jobs.")
+@click.option(
+    "-n", "newest", metavar="N", type=click.IntRange(0), help="Show the N newest jobs. Default: 20."
+)
 @click.option("--all", "all_jobs", is_flag=True, help="Show all jobs.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @click.option(
     "--watch",
     metavar="[SECONDS]",
     is_flag=False,
     flag_value=2.0,
     type=options.Seconds(min=0.1, max=86400),
-    help="Show it again every SECONDS (2).",
+    help="Repeat every SECONDS. Default: 2.",
 )
 def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float | None) -> int:
-    """Jobs under way and recent ones, a line each; `!` is one that needs a person.
+    """List jobs: those under way, and recent ones.
 
-    A job's line is its last attempt's; an earlier one has its own where it needs a person.
-    $STATE_DIRECTORY names another directory of journals than one's own.
+    Each job has one line, about its last attempt. An earlier attempt that needs a person has a line
+    too. `!` marks a line that needs a person. $STATE_DIRECTORY names another directory of journals.
 
     \b
     With --json: {"version": 1, "directory", "jobs_in_all": N, "rows": [{"job", "attempt": N,
     "earlier": [OUTCOME…], "journal": PATH, "under_way": BOOL, "state", "outcome" (null: under
     way), "told": BOOL, "started" (or null), "age", "lasted", "retriable" (seconds, or null),
-    "signatures": N, "needs" (empty: no person), "meaning"}…]}. `told` is whether the outcome
-    stands in the journal; it is derived where a supervisor was killed. None of these will go,
-    or change its meaning.
+    "signatures": N, "needs" (empty: no person), "meaning"}…]}. If `told` is false, the supervisor
+    was killed before it recorded an outcome, and `outcome` is derived from the journal. No field
+    will be removed, or change its meaning.
 
     \b
     Examples:
@@ -70,11 +72,14 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
     "--html",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write a page with a diagram instead; `-' is stdout.",
+    help="Write a page with a diagram to FILE instead; `-' is stdout.",
 )
 @click.argument("job", metavar="JOB|JOB.N|FILE", shell_complete=options.job)
 def show_job(job: str, html: Path | None) -> int:
-    """The story of JOB's last attempt, of attempt N, or of a journal FILE, as a timeline.
+    """Show the story of an attempt, as a timeline.
+
+    JOB shows the last attempt of a job, JOB.N shows attempt N, and FILE, with a slash in its name,
+    shows a journal.
 
     \b
     Examples:
@@ -94,12 +99,12 @@ def show_job(job: str, html: Path | None) -> int:
 @options.GPG
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
 def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
-    """Replay journals: would this version, with this gpg, have decided the same?
+    """Check whether this version decides as journals say.
 
-    A FILE is a journal as production wrote it, or a directory of them. What would be decided
-    otherwise is told, a line each. What gpg's conf files say is looked up here and now.
+    FILE is a journal, as production wrote it, or a directory of journals. Each decision that would
+    be different now is printed on one line. gpg's conf files are read as they are now.
 
-    The exit status is 0 if all agree, 1 if something differs, 65 if a file is no journal.
+    The exit status is 0 if all journals agree, 1 if one differs, 65 if a file is not a journal.
 
     \b
     Example:
@@ -122,17 +127,17 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
 
 
 @cli.command("metrics")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--textfile",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write it for node_exporter's textfile collector (FILE ends in .prom), and not to stdout.",
+    help="Write to FILE instead, for node_exporter's textfile collector. FILE ends in .prom.",
 )
 def show_metrics(as_json: bool, textfile: Path | None) -> int:
-    """What became of all jobs, in numbers, as Prometheus reads them.
+    """Print counts of all jobs, for Prometheus.
 
-    A journal is counted once, when its job is over, and stays counted when it is removed.
+    A journal is counted once, when its job is over, and stays counted after its removal.
 
     \b
     Example:

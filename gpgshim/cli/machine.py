@@ -14,12 +14,13 @@ from gpgshim.supervisor import config
 
 
 @cli.command("config")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_config(as_json: bool) -> int:
-    """The settings in force, and where each comes from, as a file that would say the same.
+    """Print the settings in force, and the source of each.
 
-    They are read from /etc/gpgshim/gpgshim.conf, then from gpgshim/gpgshim.conf under
-    $XDG_CONFIG_HOME (default: ~/.config), and the command line of each verb wins over both.
+    The output is a settings file with the same effect. Settings are read from
+    /etc/gpgshim/gpgshim.conf, then from gpgshim/gpgshim.conf under $XDG_CONFIG_HOME (default:
+    ~/.config). The later source wins, and options of a verb win over both.
 
     \b
     Example:

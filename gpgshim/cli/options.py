@@ -29,20 +29,21 @@ class Seconds(click.FloatRange):
 
 
 JOB = click.option(
-    "--job", metavar="NAME", help="The job's name; its journals are NAME.1, NAME.2 …"
+    "--job", metavar="NAME", help="Name of the job. Its journals are NAME.1, NAME.2 and so on."
 )
 COMMIT = click.option(
     "--commit",
     metavar="COMMAND|ask|o2m:SOCKET",
-    help="Who is asked before the first signature: a command (exit 0: go ahead; 1: refused, and"
-    " certainly not committed; all else: nobody knows), you at the terminal, or tag2upload's"
-    " manager. Default: nobody, and go ahead.",
+    help="The authority, which agrees to the commitment before the first signature, or refuses it."
+    " COMMAND: exit status 0 means go-ahead, 1 means refused and certainly not committed; any other"
+    " end leaves the commitment unknown. `ask`: you, at the terminal. `o2m:SOCKET`: a tag2upload"
+    " manager at a Unix socket. Default: no authority; every request is granted.",
 )
 DEADLINE = click.option(
     "--deadline",
     metavar="SECONDS",
     type=Seconds(min=0, min_open=True, max=1e6),
-    help="How long the authority may take; after that nobody knows what it believes. Default: 600.",
+    help="Time for the authority to answer. After that the commitment is unknown. Default: 600.",
 )
 GPG = click.option(
     "--gpg", metavar="PATH", type=click.Path(), help="The real gpg. Default: the first on PATH."
@@ -65,8 +66,8 @@ def job(_context: object, _param: object, begun: str) -> list[CompletionItem]:
 OBSERVE = click.option(
     "--observe/--no-observe",
     default=None,
-    help="Hold nothing, refuse nothing, ask nobody: only journal what would have been done. None"
-    " of the promises hold for such a job, and its exit status is its own.",
+    help="Hold and refuse nothing, and only record what the gate would have done. No promise holds"
+    " for such a job, and its exit status is unchanged.",
 )
 
 

@@ -26,13 +26,15 @@ def table_for(gpg: str | None) -> optiontable.Table:
 
 @cli.command(context_settings=WORDS_OF_ANOTHER)
 @options.GPG
-@click.option("--json-lines", is_flag=True, help="Read cases from stdin, one JSON value a line.")
-@click.option("--explain", "explained", is_flag=True, help="Say how each word was read, and why.")
+@click.option(
+    "--json-lines", is_flag=True, help="Read cases from stdin, one JSON value on each line."
+)
+@click.option("--explain", "explained", is_flag=True, help="Print how each word is read, and why.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
 def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[str, ...]) -> int:
-    """What would this gpg command line do: sign, pass, or refuse?
+    """Print whether a gpg command line would sign.
 
-    With --json-lines a case is an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}.
+    With --json-lines, a case is an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}.
 
     \b
     Examples:
@@ -70,7 +72,9 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
 @click.pass_context
 def explain_words(context: click.Context, gpg: str | None, words: tuple[str, ...]) -> int:
-    """How gpg reads a command line: each word, what it is taken for, and the verdict.
+    """Explain how gpg reads a command line.
+
+    The output has each word with its meaning, and the verdict.
 
     \b
     Example:

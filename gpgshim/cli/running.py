@@ -88,7 +88,7 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
     "--record",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Keep the journal as a fixture, which `gpgshim replay` and fixtures/jobs take as it is.",
+    help="Write the journal to FILE as a fixture, which `gpgshim replay` can read.",
 )
 @click.argument(
     "command",
@@ -109,8 +109,8 @@ def run(
 ) -> int:
     """Run COMMAND under a gate of its own.
 
-    The exit status is COMMAND's own, or 75 if it failed, no gpg under the gate was allowed
-    to sign, and nobody was asked to commit: it can be tried again. 75 has no other meaning.
+    The exit status is COMMAND's own. It is 75 if COMMAND failed, no gpg under the gate was allowed
+    to sign, and no request to commit was sent: the job can be tried again. 75 has no other meaning.
 
     \b
     Example:
@@ -167,7 +167,9 @@ def _leave_to_the_job() -> None:
 @options.DEADLINE
 @options.GPG
 @options.OBSERVE
-@click.option("-D", "--foreground", is_flag=True, help="Do not fork; for systemd (Type=notify).")
+@click.option(
+    "-D", "--foreground", is_flag=True, help="Stay in the foreground, for systemd (Type=notify)."
+)
 @click.pass_obj
 def supervise(
     closed: frozenset[int],
@@ -178,10 +180,10 @@ def supervise(
     observe: bool | None,
     foreground: bool,
 ) -> int:
-    """Be the supervisor of a job that somebody else starts, until `gpgshim close`.
+    """Supervise a job that another program starts.
 
-    Prints the line that puts the stunts on PATH, and then goes into the background. If there is no
-    supervisor, whatever the reason, it prints `false;`.
+    Print a line that puts the stunts on PATH, and go into the background until `gpgshim close`. If
+    the supervisor does not start, for any reason, print `false;` instead.
 
     \b
     Example:
@@ -218,13 +220,13 @@ def supervise(
 
 
 @cli.command()
-@click.option("--status", metavar="N", type=click.IntRange(0, 255), help="How the job ended.")
+@click.option("--status", metavar="N", type=click.IntRange(0, 255), help="Exit status of the job.")
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 def close(status: int | None, directory: Path | None) -> int:
-    """Close the gate of the job whose stunts are first on PATH, and print its outcome.
+    """Close the gate of a job, and print its outcome.
 
-    With --status the exit status is as that of `gpgshim run`. DIRECTORY names another job: the
-    directory whose bin is on its PATH.
+    The job is the one whose stunts are first on PATH. DIRECTORY names another job: its bin is on
+    that job's PATH. With --status, the exit status is the same as that of `gpgshim run`.
 
     \b
     Example:

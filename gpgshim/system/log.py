@@ -44,7 +44,7 @@ LEVELS = {
 def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim", hint: str = "") -> None:
     """Write `text` as one line of the program `who`, whatever names and words it contains.
 
-    A `hint`, what the user can do, is a second line.
+    A `hint` tells the user what to do, on a second line.
     """
     lines = [text, f"hint: {hint}"] if hint else [text]
     with contextlib.suppress(OSError):
@@ -54,7 +54,7 @@ def say(text: str, level: Level = Level.ERROR, who: str = "gpgshim", hint: str =
 
 
 def report(error: GpgshimError, level: Level = Level.ERROR, who: str = "gpgshim") -> None:
-    """Write an error: what was seen; what is therefore true; and its hint."""
+    """Write what `error` saw, what is true of the job, and on a second line the hint."""
     text = f"{error.seen}; {error.fact.value}" if error.fact else error.seen
     say(text, level, who, error.hint)
 

@@ -344,6 +344,6 @@ def find_real(name: str, search: str, given: str | None = None) -> Path | None:
         return path.absolute()
     if given is not None:
         raise Misconfigured(
-            f"{given}, which was given as the real {name}, is not a program that can be executed"
+            f"the real {name} is set to {given}, which is not a program that can be executed"
         )
     return None

@@ -255,7 +255,7 @@ def test_gpg_of_a_file_is_the_one_that_is_read(scratch: Scratch, user: Path) -> 
     for verb in ("classify", "explain"):
         done = scratch.gpgshim(verb, "--", "-s")
         assert done.status == 78
-        assert f"{scratch.root}/none, which was given as the real gpg, is" in done.err
+        assert f"{scratch.root}/none, which is not a program" in done.err
 
 
 def test_keep_days(scratch: Scratch, user: Path) -> None:

@@ -32,7 +32,7 @@ FULL = Path("/dev/full")
         (
             ["run", "--gpg", "/nonexistent", "--", "true"],
             78,
-            "/nonexistent, which was given as the real gpg, is",
+            "the real gpg is set to /nonexistent, which is not",
         ),
         (["run", "--gpg", "/bin/true", "--", "true"], 78, "/bin/true: not a gpg: --version says"),
         (["show", "--html"], 64, "hint: see `gpgshim show --help`"),
