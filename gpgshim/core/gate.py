@@ -165,13 +165,13 @@ OUTCOMES: dict[tuple[State, Ending], Outcome] = {
 #: give. A text claims no more than the gate watches: the gpgs that PATH led to the gate.
 MEANINGS: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): (
-        "no gpg under the gate was asked to sign, and nobody was asked to commit"
+        "no gpg under the gate was asked to sign, and no request to commit was sent"
     ),
     (S.UNCOMMITTED, O.RETRIABLE): (
-        "no gpg under the gate was asked to sign, and nobody was asked to commit"
+        "no gpg under the gate was asked to sign, and no request to commit was sent"
     ),
     (S.UNCOMMITTED, O.IRRECOVERABLE): (
-        "no gpg under the gate was asked to sign, and nobody was asked to commit,"
+        "no gpg under the gate was asked to sign, and no request to commit was sent,"
         " but the same would happen again"
     ),
     (S.UNKNOWN, O.IRRECOVERABLE): (
@@ -186,10 +186,10 @@ MEANINGS: dict[tuple[State, Outcome], str] = {
 
 #: The same, for an uncommitted job whose gpg was refused or died before it got its answer.
 DENIED: dict[Outcome, str] = {
-    O.UNSIGNED: "no gpg under the gate was allowed to sign, and nobody was asked to commit",
-    O.RETRIABLE: "no gpg under the gate was allowed to sign, and nobody was asked to commit",
+    O.UNSIGNED: "no gpg under the gate was allowed to sign, and no request to commit was sent",
+    O.RETRIABLE: "no gpg under the gate was allowed to sign, and no request to commit was sent",
     O.IRRECOVERABLE: (
-        "no gpg under the gate was allowed to sign, and nobody was asked to commit,"
+        "no gpg under the gate was allowed to sign, and no request to commit was sent,"
         " but the same would happen again"
     ),
 }

@@ -29,9 +29,9 @@ NEEDS: dict[tuple[State, Outcome], str] = {
 }
 #: (durable state, outcome) -> further information, short enough for one line of a list.
 SHORT: dict[tuple[State, Outcome], str] = {
-    (S.UNCOMMITTED, O.UNSIGNED): "nobody was asked to commit",
-    (S.UNCOMMITTED, O.RETRIABLE): "nobody was asked to commit",
-    (S.UNCOMMITTED, O.IRRECOVERABLE): "nobody was asked to commit, and it would fail again",
+    (S.UNCOMMITTED, O.UNSIGNED): "no request to commit was sent",
+    (S.UNCOMMITTED, O.RETRIABLE): "no request to commit was sent",
+    (S.UNCOMMITTED, O.IRRECOVERABLE): "no request to commit was sent, and it would fail again",
     (S.UNKNOWN, O.IRRECOVERABLE): "",  # NEEDS says it
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "",

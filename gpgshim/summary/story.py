@@ -39,9 +39,9 @@ class Undo(StrEnum):
 
 #: The explanation of each for a new reader.
 MEANINGS = {
-    Undo.RETRIABLE: "nobody was asked to commit: if the job failed now, it could be tried again",
-    Undo.ASKING: "the authority may have received the request: it is never called retriable again",
-    Undo.UNKNOWN: "the journal does not show it: ask the authority what it believes",
+    Undo.RETRIABLE: "no request to commit was sent: if the job failed now, it could be tried again",
+    Undo.ASKING: "the authority may have received the request: the job is not retriable",
+    Undo.UNKNOWN: "the journal does not show it: ask the authority whether it has committed",
     Undo.REFUSED: "the authority has not committed, and the gate let no gpg sign",
     Undo.FINAL: "signatures may have been made, and are not taken back",
 }
@@ -291,7 +291,7 @@ class _Teller:
             gpgs = ", ".join(f"gpg {number}" for number in sorted(self._signing))
             return f"{gpgs}, which may sign"
         if self._undo() is Undo.RETRIABLE:
-            return "the job: nobody was asked to commit yet"
+            return "the job: no request to commit was sent yet"
         return "the job to go on, or to end"
 
     def _hear(self, record: Record) -> None:

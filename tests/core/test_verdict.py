@@ -121,7 +121,9 @@ def test_a_job_that_went_round_the_gate_is_not_called_harmless() -> None:
 @pytest.mark.parametrize(("state", "outcome"), MEANINGS)
 def test_the_meaning_is_what_is_true(state: State, outcome: Outcome) -> None:
     says = MEANINGS[state, outcome]
-    nobody_asked = "no gpg under the gate was asked to sign, and nobody was asked to commit" in says
+    nobody_asked = (
+        "no gpg under the gate was asked to sign, and no request to commit was sent" in says
+    )
     assert nobody_asked == (state is State.UNCOMMITTED)
     would_fail_again = "the same would happen again" in says
     assert would_fail_again == (nobody_asked and outcome is Outcome.IRRECOVERABLE)

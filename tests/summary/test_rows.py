@@ -44,21 +44,21 @@ def test_tables_have_every_pair_that_can_be() -> None:
             "uncommitted",
             "unsigned",
             "",
-            "nobody was asked to commit",
+            "no request to commit was sent",
         ),
         (
             HEAD + "% exit 1\nretriable\n",
             "uncommitted",
             "retriable",
             "",
-            "nobody was asked to commit",
+            "no request to commit was sent",
         ),
         (
             HEAD + "% no-start 127\nirrecoverable\n",
             "uncommitted",
             "irrecoverable",
             "",
-            "nobody was asked to commit, and it would fail again",
+            "no request to commit was sent, and it would fail again",
         ),
         (
             ASKED + "% eof\n= no\n% exit 2\nirrecoverable\n",
@@ -95,7 +95,7 @@ def test_tables_have_every_pair_that_can_be() -> None:
             "uncommitted",
             "retriable",
             "",
-            "its supervisor is gone; nobody was asked to commit",
+            "its supervisor is gone; no request to commit was sent",
         ),
         (
             SIGNED,
@@ -116,7 +116,7 @@ def test_the_line_of_a_job(text: str, state: str, outcome: str, needs: str, word
 def test_a_job_under_way() -> None:
     found = row(HEAD, under_way=True)
     assert found.outcome is None and found.under_way and not found.needs
-    assert found.words == found.meaning == "waits for the job: nobody was asked to commit yet"
+    assert found.words == found.meaning == "waits for the job: no request to commit was sent yet"
     assert (found.age, found.lasted, found.retriable) == (60, 60, 60)
     found = row(ASKED, under_way=True)
     assert (found.lasted, found.retriable, found.needs) == (60, 1.5, "")

@@ -172,7 +172,7 @@ def test_a_torn_line_may_have_been_any(text: str, undo: Undo) -> None:
 @pytest.mark.parametrize(
     ("text", "waits"),
     [
-        (HEAD + "! uncommitted\n", "the job: nobody was asked to commit yet"),
+        (HEAD + "! uncommitted\n", "the job: no request to commit was sent yet"),
         (SIGNED.partition("+2.000")[0], "the authority's answer (1 gpg)"),
         (
             SIGNED.partition("+2.000")[0] + "+1.300 $ gpg g\n",
