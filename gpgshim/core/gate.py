@@ -172,11 +172,11 @@ MEANINGS: dict[tuple[State, Outcome], str] = {
     ),
     (S.UNCOMMITTED, O.IRRECOVERABLE): (
         "no gpg under the gate was asked to sign, and no request to commit was sent,"
-        " but the same would happen again"
+        " but it would fail again"
     ),
     (S.UNKNOWN, O.IRRECOVERABLE): (
-        "unknown: no gpg under the gate was allowed to sign, but the authority may have heard that"
-        " we commit; check with the authority what it believes"
+        "unknown: no gpg under the gate was allowed to sign, but the authority may have received"
+        " the request to commit; ask the authority whether it has committed"
     ),
     (S.COMMITTED, O.UPLOADED): "committed, and the job ended well",
     (S.COMMITTED, O.IRRECOVERABLE): (
@@ -190,7 +190,7 @@ DENIED: dict[Outcome, str] = {
     O.RETRIABLE: "no gpg under the gate was allowed to sign, and no request to commit was sent",
     O.IRRECOVERABLE: (
         "no gpg under the gate was allowed to sign, and no request to commit was sent,"
-        " but the same would happen again"
+        " but it would fail again"
     ),
 }
 

@@ -70,13 +70,13 @@ REFUSED = (
 #: Meaning if the journal does not show what followed.
 DOUBTFUL = (
     "unknown: the journal is torn or cannot be read, so it does not show whether the authority"
-    " heard that we commit; check with the authority what it believes"
+    " received the request to commit; ask the authority whether it has committed"
 )
 #: Meaning if the gate granted nothing, and the job reports an upload.
-BYPASSED = "unknown: a signature went round the gate; check with the authority what it believes"
+BYPASSED = "unknown: a signature was made past the gate; ask the authority whether it has committed"
 #: Meaning if the stunts were removed, for example by a temporary file cleaner, and the job ran on.
 UNGATED = (
-    "unknown: the job's stunts were taken away while it ran, so its gpg may have been the real one;"
+    "unknown: the job's stunts were removed while it ran, so its gpg may have been the real one;"
     " check what was published"
 )
 #: Meaning for a job in observe mode.

@@ -23,7 +23,7 @@ NEEDS: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): "",
     (S.UNCOMMITTED, O.RETRIABLE): "",
     (S.UNCOMMITTED, O.IRRECOVERABLE): "",  # the caller knows the reason
-    (S.UNKNOWN, O.IRRECOVERABLE): "ask the authority what it believes",
+    (S.UNKNOWN, O.IRRECOVERABLE): "ask the authority whether it has committed",
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "check what was published",
 }
@@ -38,9 +38,9 @@ SHORT: dict[tuple[State, Outcome], str] = {
 }
 REFUSED = "the authority refused: it has not committed"
 OBSERVED = "it was not gated; it would have been"
-BYPASSED = "find what went round the gate, and what the authority believes"
-NO_JOURNAL = "look at the file: it is not a journal, so take the job for unknown"
-UNREAD = "look at the file: it cannot be read, so take the job for unknown"
+BYPASSED = "find what signed past the gate; ask the authority whether it has committed"
+NO_JOURNAL = "examine the file: it is not a journal, so the state of the job is unknown"
+UNREAD = "examine the file: it cannot be read, so the state of the job is unknown"
 
 UNDER_WAY = "under way"  #: used in place of an outcome
 CRASHED = "its supervisor is gone"  #: it wrote no outcome; the outcome is derived

@@ -43,7 +43,7 @@ MEANINGS = {
     Undo.ASKING: "the authority may have received the request: the job is not retriable",
     Undo.UNKNOWN: "the journal does not show it: ask the authority whether it has committed",
     Undo.REFUSED: "the authority has not committed, and the gate let no gpg sign",
-    Undo.FINAL: "signatures may have been made, and are not taken back",
+    Undo.FINAL: "signatures may have been made, and cannot be undone",
 }
 
 

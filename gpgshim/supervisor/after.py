@@ -35,7 +35,7 @@ from gpgshim.system.processes import DEFAULT_SIGNALS, detach, start_process
 SECONDS = 30.0  #: an alarm command that takes longer is killed
 
 #: Used in place of the outcome's meaning, which says less.
-BYPASSED = "a signature went round the gate: the job says that it uploaded, and was granted nothing"
+BYPASSED = "a signature was made past the gate: the job reports an upload, but had no grant"
 
 
 def follow(journal: Journal, settings: Settings) -> None:

@@ -90,12 +90,15 @@ SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 
 #: Key -> its kind, and its purpose.
 KEYS: dict[str, tuple[Kind, str]] = {
-    "commit": (COMMAND, "who is asked before the first signature; o2m:SOCKET is a manager"),
+    "commit": (
+        COMMAND,
+        "the authority; it is asked before the first signature. o2m:SOCKET is a manager",
+    ),
     "deadline": (SECONDS, "how long the authority may take to answer"),
     "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
     "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
-    "observe": (SWITCH, "hold and refuse nothing; only write down what would have been done"),
-    "alarm": (COMMAND, "run when a job went round the gate, or when nobody knows what it did"),
+    "observe": (SWITCH, "hold and refuse nothing; only record what the gate would have done"),
+    "alarm": (COMMAND, "run when a job signed past the gate, or when its state is unknown"),
     "metrics": (PATH, "a textfile for node_exporter, written when a job is over"),
     "keep-days": (AGE, "journals of jobs older than this are removed"),
     "keep-jobs": (COUNT, "of younger jobs, the newest so many are kept"),

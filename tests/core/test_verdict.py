@@ -97,7 +97,7 @@ def test_a_refusal_after_the_commitment_is_too_late() -> None:
 def test_a_job_whose_stunts_were_taken_away_is_not_called_harmless() -> None:
     verdict = judge(parse(HEAD + b"! uncommitted\n% ungated\n% exit 0\n"))
     assert (verdict.state, verdict.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
-    assert "stunts were taken away" in verdict.meaning
+    assert "stunts were removed" in verdict.meaning
     committed = judge(parse(UPLOADED.replace(b"% exit 0", b"% ungated\n% exit 0")))
     assert (committed.outcome, committed.ungated) == (Outcome.UPLOADED, False)
 
@@ -113,7 +113,7 @@ def test_a_job_that_went_round_the_gate_is_not_called_harmless() -> None:
     bypassed = HEAD + b"! uncommitted\n% said uploaded\n% bypassed\n"
     verdict = judge_bytes(bypassed + b"% failed the manager has hung up\n")
     assert (verdict.state, verdict.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
-    assert "went round the gate" in verdict.meaning
+    assert "was made past the gate" in verdict.meaning
     told = judge_bytes(bypassed + b"! unknown\n< go-ahead\n! committed\n")
     assert (told.outcome, told.bypassed) == (Outcome.UPLOADED, False)
 
@@ -125,9 +125,9 @@ def test_the_meaning_is_what_is_true(state: State, outcome: Outcome) -> None:
         "no gpg under the gate was asked to sign, and no request to commit was sent" in says
     )
     assert nobody_asked == (state is State.UNCOMMITTED)
-    would_fail_again = "the same would happen again" in says
+    would_fail_again = "it would fail again" in says
     assert would_fail_again == (nobody_asked and outcome is Outcome.IRRECOVERABLE)
-    asks_for_help = "check with the authority what it believes" in says
+    asks_for_help = "ask the authority whether it has committed" in says
     assert asks_for_help == (state is State.UNKNOWN)
     assert says.startswith("committed, and ") == (state is State.COMMITTED)
     assert ("signatures may have been made; check what was published" in says) == (

@@ -145,4 +145,4 @@ def test_a_job_that_went_round_the_gate_is_not_called_harmless(after: str) -> No
     text = "job: j\n\n! uncommitted\n% said uploaded\n% bypassed\n" + after
     verdict = judge_bytes(text.encode())
     assert verdict.outcome is Outcome.IRRECOVERABLE
-    assert "went round the gate" in verdict.meaning
+    assert "was made past the gate" in verdict.meaning

@@ -208,7 +208,7 @@ def test_the_attempts_are_listed() -> None:
     items = Reader(job_page(transcript, [first, crashed, going])).text_of("li")
     assert items == [
         "uploaded, this one: began 2026-11-24 08:29:50Z, could be retried for 1.250 s, 1 signature",
-        "irrecoverable (ask the authority what it believes): began 9 s ago, 0 signatures",
+        "irrecoverable (ask the authority whether it has committed): began 9 s ago, 0 signatures",
         "under way: began 9 s ago, 0 signatures",
     ]
 

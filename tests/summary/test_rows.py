@@ -64,7 +64,7 @@ def test_tables_have_every_pair_that_can_be() -> None:
             ASKED + "% eof\n= no\n% exit 2\nirrecoverable\n",
             "unknown",
             "irrecoverable",
-            "ask the authority what it believes",
+            "ask the authority whether it has committed",
             "",
         ),
         (
