@@ -35,8 +35,7 @@ def test_a_job_that_is_under_way(scratch: Scratch) -> None:
     job = scratch.start_run(f"echo >{there}; read x <{go}")
     hear(there)
     out = scratch.gpgshim("show", "j").out
-    said = "The job is under way, and waits for the job: no request to commit was sent yet.
-"
+    said = "The job is under way, and waits for the job: no request to commit was sent yet.\n"
     assert said in out
     would_be = "retriable: no gpg under the gate was asked to sign"
     assert f"If the job stopped now, its outcome would be\n{would_be}" in out
