@@ -20,6 +20,7 @@ LATER = {
     "gpgshim.gpgargs.explain": "for people",
     "gpgshim.render.show": "for people",
     "gnupg": "doctor",
+    "gpgshim.doctor": "doctor",
     "jinja2": "show --html",
     "gpgshim.render.page": "show --html",
     "logging": "gnupg",

@@ -69,10 +69,11 @@ class Machine(NamedTuple):
 
     def examine(self, *words: str | Path, **more: str) -> dict[str, Any]:
         """The checks that the doctor reports, by name; its exit status must fit."""
-        return told(self.doctor("--json", *words, **more))
+        return report_of(self.doctor("--json", *words, **more))
 
 
-def told(done: Done) -> dict[str, Any]:
+def report_of(done: Done) -> dict[str, Any]:
+    """The checks of a report in JSON, by name; the report must be consistent."""
     assert done.err == ""
     whole = json.loads(done.out)
     checks = {each["name"]: each for each in whole["checks"]}
@@ -107,7 +108,7 @@ def machine(scratch: Scratch) -> Iterator[Machine]:
     subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False, capture_output=True)
 
 
-def test_a_machine_that_is_well(machine: Machine) -> None:
+def test_a_machine_without_faults(machine: Machine) -> None:
     before = machine.scratch.key.signings()
     checks = machine.examine()
     assert to_mend(checks) == set()
@@ -121,7 +122,7 @@ def test_a_machine_that_is_well(machine: Machine) -> None:
     assert all("not an oracle" in words_of(checks, name) for name in ORACLES)
 
 
-def test_nothing_stays(machine: Machine) -> None:
+def test_nothing_is_left_behind(machine: Machine) -> None:
     scratch = machine.scratch
     before = sorted(map(str, scratch.root.rglob("*")))
     home = sorted(map(str, scratch.key.home.rglob("*")))
@@ -151,7 +152,7 @@ def test_settings(machine: Machine) -> None:
     assert to_mend(machine.examine()) == {"gpg"}
 
 
-def test_settings_that_name_what_is_not_there(machine: Machine) -> None:
+def test_settings_that_name_missing_files(machine: Machine) -> None:
     file = machine.home / ".config/gpgshim/gpgshim.conf"
     file.parent.mkdir(mode=0o700, parents=True)
     root = machine.scratch.root
@@ -208,7 +209,7 @@ def test_the_gpg_of_the_option_is_examined(machine: Machine) -> None:
     assert to_mend(machine.examine("--gpg", GPG)) == set()
 
 
-def test_a_gpg_that_is_none(machine: Machine) -> None:
+def test_a_program_that_is_not_gpg(machine: Machine) -> None:
     machine.put("gpg", "#!/bin/sh\necho hello\n")
     checks = machine.examine()
     assert {"gpg"} <= to_mend(checks)
@@ -243,7 +244,7 @@ def test_keys(machine: Machine) -> None:
     assert "not tried, because there are 2 secret keys" in words_of(checks, "trial signature")
 
 
-def test_a_key_that_wants_a_passphrase_is_not_waited_for(machine: Machine) -> None:
+def test_a_key_with_a_passphrase_does_not_block(machine: Machine) -> None:
     machine.make_key("locked", "secret")
     checks = machine.examine(GNUPGHOME=str(machine.new_gnupg()))
     assert to_mend(checks) == {"trial signature"}
@@ -264,7 +265,7 @@ def test_with_the_modules_of_debian(machine: Machine) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    checks = told(finish(process))
+    checks = report_of(finish(process))
     assert to_mend(checks) == set()
     assert "made and verified" in words_of(checks, "trial signature")
 
@@ -276,7 +277,7 @@ exec {gpg} "$@"
 """
 
 
-def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) -> None:
+def test_a_token_that_waits_for_a_touch_does_not_block(machine: Machine) -> None:
     machine.put("gpg", SLOW.format(gpg=GPG))
     hurry = "from gpgshim.doctor import report, trials; import sys; trials.TRIAL_SECONDS = 1.0\n"
     process = subprocess.Popen(
@@ -286,7 +287,7 @@ def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) ->
         stderr=subprocess.PIPE,
         text=True,
     )
-    checks = told(finish(process))
+    checks = report_of(finish(process))
     assert to_mend(checks) == {"trial signature"}
     assert "after 1 s, and was killed" in words_of(checks, "trial signature")
     assert find_processes(machine.scratch.root) == {}
@@ -295,7 +296,7 @@ def test_a_token_that_waits_to_be_touched_is_not_waited_for(machine: Machine) ->
 # --- stunts ---------------------------------------------------------------------------------------
 
 
-def test_stunts_outside_of_a_job(machine: Machine) -> None:
+def test_stunts_outside_a_job(machine: Machine) -> None:
     machine.put("dgit")
     checks = machine.examine(PATH=f"{CHECKOUT}/bin:{machine.bin}")
     assert to_mend(checks) == {"stunts", "dgit", "gpg", "gpgme"}
@@ -319,7 +320,7 @@ def inside(machine: Machine, command: str) -> tuple[dict[str, Any], int]:
     words = ["--job", "j", "--commit", "true", "--", "sh", "-c", command]
     done = machine.scratch.gpgshim("run", *words, **machine.env)
     assert done.status == 0
-    checks = told(Done(78, done.out, ""))
+    checks = report_of(Done(78, done.out, ""))
     return checks, machine.scratch.key.signings() - before
 
 
@@ -392,7 +393,7 @@ def git(*words: str | Path) -> None:
     subprocess.run(["git", *map(str, words)], check=True, capture_output=True)
 
 
-def test_git_of_the_repository_where_it_stands(machine: Machine) -> None:
+def test_git_settings_of_the_current_repository(machine: Machine) -> None:
     root = machine.scratch.root  # where the doctor is started
     git("init", "-q", root)
     git("-C", root, "config", "gpg.program", "/opt/gpg")
@@ -411,7 +412,7 @@ def test_git_of_the_repository_where_it_stands(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("name", ["commit.gpgSign", "tag.gpgSign", "push.gpgSign"])
-def test_git_that_signs_without_being_asked_to(machine: Machine, name: str) -> None:
+def test_git_settings_that_sign_by_themselves(machine: Machine, name: str) -> None:
     conf = machine.home / ".gitconfig"
     section, _, key = name.partition(".")
     conf.write_text(f"[{section}]\n\t{key}\n")
@@ -521,7 +522,7 @@ def by_shell(machine: Machine, before: str) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    return told(finish(process))
+    return report_of(finish(process))
 
 
 def test_signals(machine: Machine) -> None:
@@ -556,7 +557,7 @@ def test_directories(machine: Machine) -> None:
     assert "is not a directory" in words_of(checks, "runtime directory")
 
 
-def test_a_directory_that_is_not_there_yet(machine: Machine) -> None:
+def test_a_directory_that_does_not_exist_yet(machine: Machine) -> None:
     open_to_all = machine.scratch.root / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
@@ -598,10 +599,10 @@ def mounted(machine: Machine, options: str, name: str) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    return told(finish(process))
+    return report_of(finish(process))
 
 
-def test_no_program_can_be_run_from_there(machine: Machine) -> None:
+def test_a_directory_mounted_noexec(machine: Machine) -> None:
     checks = mounted(machine, "noexec", "run")
     assert to_mend(checks) == {"trial job"}
     assert "noexec" in words_of(checks, "trial job")
@@ -697,7 +698,7 @@ STRANGE: list[Callable[[Machine], dict[str, str]]] = [
 def test_never_a_traceback(machine: Machine, make: Callable[[Machine], dict[str, str]]) -> None:
     machine.put("debsign")
     more = make(machine)
-    told(machine.doctor("--json", **more))
+    report_of(machine.doctor("--json", **more))
     plain = machine.doctor(**more)
     assert "Traceback" not in plain.out + plain.err
     # Every line is the head of a check, or is indented under one.
