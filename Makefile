@@ -34,7 +34,7 @@ help:
 	@echo 'make fixtures  record the transcripts in fixtures/ again'
 	@echo 'make pictures  take the pictures in doc/ again, of real jobs, in chromium'
 	@echo
-	@echo 'ROOT is trixie or sid. The default is trixie with backports, which is what production runs;'
+	@echo 'ROOT is trixie or sid. The default is trixie with backports, which production runs.'
 	@echo 'Without ROOT, make judge uses the gpg of this machine.'
 
 # In Debian the module that makes a venv is a package of its own.
