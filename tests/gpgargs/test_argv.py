@@ -154,6 +154,7 @@ def test_status_fd_is_the_last_as_gpg_reads_it(line: str, fd: int | None) -> Non
         ("-s --verify", "T2: --verify: verifies with public keys"),
         ("-s --clearsign -e", "M1: -e conflicts with clear-sign"),
         ("f", "M2: no command that signs"),
+        ("-s?", "P1: -? ends gpg at once"),
     ],
 )
 def test_a_reason_names_rule_and_word(line: str, reason: str) -> None:

@@ -215,6 +215,7 @@ SS --card-edit
 -- --quick-update-pref
 -S --quick-update-pref K
 -S --quick-add-adsk K K
+-- --quick-add-adsk K
 M5 parameter files
 SS --gen-key
 -- --gen-key f
