@@ -105,7 +105,7 @@ def check_aftermath(root: Path, before: dict[str, object], after: dict[str, obje
     changed = sorted(path for path in before | after if before.get(path) != after.get(path))
     left = list(find_processes(root).values())
     return [
-        Claim(not root.exists() and not left, f"nothing that it made or started remains {left or ''}"),
+        Claim(not root.exists() and not left, f"nothing that it started remains {left or ''}"),
         Claim(not changed, f"nothing of your own was touched {changed or ''}"),
     ]
 
