@@ -1135,7 +1135,7 @@ NAMED = (
     (NOISE, "tests/core/test_gate.py::test_every_history_keeps_the_promises"),
     (STATUS, "tests/core/test_gate.py::test_75_is_retriable_and_nothing_else"),
     (r"MEANINGS.*|judge.*|ending_of.*|_last_.*", "tests/core/test_verdict.py"),
-    (r"ENDINGS.*", "tests/core/test_verdict.py::test_what_is_on_disk_decides"),
+    (r"ENDINGS.*", "tests/core/test_verdict.py::test_the_lines_on_disk_decide"),
 )
 
 #: The mutants that no promise and no test tells from what ships, and why there is nothing to tell.

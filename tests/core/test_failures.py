@@ -37,7 +37,7 @@ def test_every_row_is_reached(saying: bytes, passes: bool) -> None:
     )
 
 
-def test_the_last_that_says_anything_decides() -> None:
+def test_the_last_matching_line_decides() -> None:
     for_good = b"quilt fixup cannot be linear.\n"
     assert is_transient(for_good + BUG_1125487)
     assert not is_transient(BUG_1125487 + for_good)

@@ -54,7 +54,7 @@ def test_cut_after_every_line_it_replays(path: Path) -> None:
 
 
 @each_fixture
-def test_a_line_less_or_out_of_place_is_seen(path: Path) -> None:
+def test_a_missing_or_misplaced_line_is_found(path: Path) -> None:
     """Can the replay fail? Every output line, left out or said twice, must be noticed."""
     transcript = parse(path.read_bytes())
     for at, line in enumerate(transcript.lines):

@@ -44,7 +44,7 @@ def test_a_report() -> None:
 
 
 @pytest.mark.parametrize("cut", range(len(REPORT)))
-def test_a_report_that_is_not_whole_is_none(cut: int) -> None:
+def test_an_incomplete_report_is_none(cut: int) -> None:
     assert o2m.parse_report(REPORT[:cut]) is None
 
 
@@ -62,7 +62,7 @@ def test_a_report_that_is_not_whole_is_none(cut: int) -> None:
         REPORT.replace(b"stable", b"stab\rle"),
     ],
 )
-def test_a_report_that_is_nearly_one_is_none(data: bytes) -> None:
+def test_an_almost_valid_report_is_none(data: bytes) -> None:
     assert o2m.parse_report(data) is None
 
 
@@ -116,5 +116,5 @@ def test_a_reply_needs_its_report() -> None:
     assert o2m.reply_lines(Reply.FORWARD, None) == []
 
 
-def test_where_the_manager_will_hear_nothing() -> None:
+def test_states_in_which_the_manager_receives_nothing() -> None:
     assert [state for state in DURABLE if o2m.is_dropped(state)] == [State.UNKNOWN]

@@ -62,7 +62,7 @@ def test_a_long_command_line_is_cut_and_says_so() -> None:
         "$'\\",
     ],
 )
-def test_what_quote_does_not_write_is_an_error(text: str) -> None:
+def test_text_that_quote_cannot_write_is_an_error(text: str) -> None:
     with pytest.raises(QuoteError):
         unquote(text)
 

@@ -89,7 +89,7 @@ def test_two_records_are_the_same_if_their_lines_are(one: Record, other: Record)
         (r.InvalidReport("b\xfcro\n"), r"# wrote b\xc3\xbcro\n"),
     ],
 )
-def test_what_a_line_looks_like(record: Record, text: str) -> None:
+def test_the_text_of_a_line(record: Record, text: str) -> None:
     assert text_of(record) == text
 
 
@@ -175,7 +175,7 @@ def test_a_note_is_a_sentence_of_printable_ascii(note: Record) -> None:
         ),
     ],
 )
-def test_what_a_note_says(note: Record, text: str) -> None:
+def test_the_text_of_a_note(note: Record, text: str) -> None:
     assert wording.describe(note) == text
 
 

@@ -79,7 +79,7 @@ def differences(journal: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", JOURNALS)
-def test_what_we_do_replays(name: str) -> None:
+def test_our_own_journals_replay_without_a_difference(name: str) -> None:
     assert differences(JOURNALS[name]) == []
 
 
@@ -105,5 +105,5 @@ def test_an_output_less_or_more_is_seen(name: str) -> None:
         (COMMITTED + "% exit 0\nretriable\n", "its outcome is uploaded, but it says retriable"),
     ],
 )
-def test_a_difference_says_what_was_due(journal: str, seen: str) -> None:
+def test_a_difference_names_the_expected_line(journal: str, seen: str) -> None:
     assert any(seen in each for each in differences(journal))

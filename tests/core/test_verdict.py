@@ -48,7 +48,7 @@ UPLOADED = HEAD + (
         ("", State.UNKNOWN, Outcome.IRRECOVERABLE),
     ],
 )
-def test_what_is_on_disk_decides(lines: str, state: State, outcome: Outcome) -> None:
+def test_the_lines_on_disk_decide(lines: str, state: State, outcome: Outcome) -> None:
     verdict = judge_bytes(HEAD + "".join(f"{each}\n" for each in lines.split("|") if each).encode())
     assert (verdict.state, verdict.outcome, verdict.told) == (state, outcome, False)
     assert verdict.meaning
@@ -68,7 +68,7 @@ def test_a_cut_anywhere_never_claims_too_much(cut: int) -> None:
     assert (verdict.outcome is Outcome.UPLOADED) == (b"% exit 0\n" in left)
 
 
-def test_what_nothing_is_known_of_was_not_told() -> None:
+def test_a_file_that_is_no_journal_has_no_outcome() -> None:
     assert judge_bytes(b"no journal\n").told is False
 
 
@@ -94,7 +94,7 @@ def test_a_refusal_after_the_commitment_is_too_late() -> None:
     assert late.meaning == MEANINGS[State.COMMITTED, Outcome.UPLOADED]
 
 
-def test_a_job_whose_stunts_were_taken_away_is_not_called_harmless() -> None:
+def test_a_job_whose_stunts_were_removed_is_not_called_harmless() -> None:
     verdict = judge(parse(HEAD + b"! uncommitted\n% ungated\n% exit 0\n"))
     assert (verdict.state, verdict.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
     assert "stunts were removed" in verdict.meaning
@@ -102,14 +102,14 @@ def test_a_job_whose_stunts_were_taken_away_is_not_called_harmless() -> None:
     assert (committed.outcome, committed.ungated) == (Outcome.UPLOADED, False)
 
 
-def test_a_refusal_is_told_from_silence() -> None:
+def test_a_refusal_differs_from_silence() -> None:
     asked = HEAD + b"! uncommitted\n! unknown\n"
     assert "refused" in judge_bytes(asked + b"< refused\n").meaning
     assert "refused" not in judge_bytes(asked + b"< go-ahead\n").meaning
     assert judge_bytes(asked + b"< refused\n").outcome is Outcome.IRRECOVERABLE
 
 
-def test_a_job_that_went_round_the_gate_is_not_called_harmless() -> None:
+def test_a_job_that_signed_past_the_gate_is_not_called_harmless() -> None:
     bypassed = HEAD + b"! uncommitted\n% said uploaded\n% bypassed\n"
     verdict = judge_bytes(bypassed + b"% failed the manager has hung up\n")
     assert (verdict.state, verdict.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
@@ -119,7 +119,7 @@ def test_a_job_that_went_round_the_gate_is_not_called_harmless() -> None:
 
 
 @pytest.mark.parametrize(("state", "outcome"), MEANINGS)
-def test_the_meaning_is_what_is_true(state: State, outcome: Outcome) -> None:
+def test_the_meaning_is_true(state: State, outcome: Outcome) -> None:
     says = MEANINGS[state, outcome]
     nobody_asked = (
         "no gpg under the gate was asked to sign, and no request to commit was sent" in says
@@ -158,7 +158,7 @@ def test_no_text_claims_more_than_the_gate_watches(text: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", DENIED)
-def test_a_gpg_that_asked_in_vain_is_not_denied(outcome: Outcome) -> None:
+def test_the_outcome_does_not_deny_a_refused_gpg(outcome: Outcome) -> None:
     end = {"unsigned": "% exit 0", "retriable": "% exit 2", "irrecoverable": "% no-start 127"}
     lines = f"! uncommitted\n$ gpg -s\n% failed no manager\n= no\n{end[outcome]}\n{outcome}\n"
     verdict = judge_bytes(HEAD + lines.encode())
@@ -239,7 +239,7 @@ def test_an_ending_is_a_kind_or_one_record_of_it() -> None:
         (r.AnswerExit(0), None),
     ],
 )
-def test_what_ends_a_job(record: Record, ending: Ending | None) -> None:
+def test_the_events_that_end_a_job(record: Record, ending: Ending | None) -> None:
     assert ending_of(record) is ending
 
 

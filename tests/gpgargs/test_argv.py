@@ -56,7 +56,7 @@ def test_names_of_one_number_are_one_command(version: str) -> None:
     assert all(len(meanings) == 1 for meanings in by_number.values())
 
 
-def test_what_commands_mean_is_settled_in_every_table() -> None:
+def test_every_command_of_every_table_has_a_meaning() -> None:
     alone = {meaning for meaning, _ in commands.COMMANDS.values()} - {commands.NEVER}
     together = set(commands.COMBINATIONS.values())
     idle = {"encrypt", "symmetric", "encrypt symmetric"}
@@ -87,7 +87,7 @@ def test_an_unlisted_command_is_unknown() -> None:
     assert read("--new-command --help", table).verdict == decision.PASS
 
 
-def test_what_was_not_tested_with_a_newer_gpg_is_asked() -> None:
+def test_an_untested_value_for_a_newer_gpg_sends_a_request() -> None:
     table = made("2.6.1")
     for line in (
         "--compliance=new -s",
@@ -103,7 +103,7 @@ def test_what_was_not_tested_with_a_newer_gpg_is_asked() -> None:
     assert read("--list-options help -s", table).verdict == decision.PASS
 
 
-def test_of_sequoias_gpg_only_what_is_plain_is_let_through() -> None:
+def test_only_plain_calls_of_sequoias_gpg_pass() -> None:
     table = made("2.4.9", optiontable.CHAMELEON)
     for line in ("--verify f", "--list-keys --with-colons", "--version", "--help", "-s --help"):
         assert read(line, table).verdict == decision.PASS, line
@@ -167,7 +167,7 @@ def test_numbers_of_every_type_have_their_range() -> None:
     assert read("--a-long 9223372036854775808 -s", table).verdict == decision.PASS
 
 
-def test_load_says_what_is_wrong() -> None:
+def test_load_names_the_fault() -> None:
     good = "\n".join(
         [optiontable.HEAD, "gpg: 2.4.9", "maker: gnupg", "rows: 2", "", "sign:115:128", "f:1:2", ""]
     )

@@ -126,7 +126,7 @@ def test_a_file_that_gpg_cannot_read_either_is_passed_over(problem: OSError) -> 
     assert read("f", NEW, {optiontable.SYSTEM_CONF: problem, USER_CONF: problem}).verdict == P
 
 
-def test_a_file_that_nobody_can_tell_is_a_doubt() -> None:
+def test_an_unreadable_conf_file_is_a_doubt() -> None:
     for problem, said in ((IsADirectoryError(21, "Is a directory"), "Is a directory"),
                           (OSError("is a pipe"), "is a pipe")):  # fmt: skip
         for path in (USER_CONF, optiontable.SYSTEM_CONF):

@@ -44,7 +44,7 @@ FILES = sorted(CALLERS.glob("*.txt"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_file_says_what_it_is(path: Path) -> None:
+def test_each_file_names_its_caller(path: Path) -> None:
     head, calls = parse(path)
     assert head.keys() - {"from"} == {"caller", "how", "version"}
     assert head["how"] in HOW

@@ -33,7 +33,7 @@ sign: T2: --det is detach-sign: signs data, detached
     assert explain.reading(reading, NEW) == expected
 
 
-def test_what_is_wrong_is_shown_at_its_word() -> None:
+def test_a_fault_is_shown_at_its_word() -> None:
     reading = read("-s --bogus --sig f", NEW)
     assert (
         explain.reading(reading, NEW)
@@ -48,14 +48,14 @@ pass: T2: --bogus is not an option
     )
 
 
-def test_a_doubt_is_told() -> None:
+def test_a_doubt_is_shown() -> None:
     reading = read("-s", NEW, {USER_CONF: "[if]"})
     assert f"not known: C7: {USER_CONF}:1 has [if]\n" in explain.reading(reading, NEW)
     asked = read("f", NEW, {USER_CONF: "[if]"})
     assert "not known" not in explain.reading(asked, NEW)
 
 
-def test_what_ends_gpg_is_shown() -> None:
+def test_the_reason_for_which_gpg_exits_is_shown() -> None:
     said = explain.reading(read("-batch --vers", NEW), NEW)
     assert "  -h      help: prints and exits\n" in said
     assert "  --vers  version: prints and exits\n" in said
@@ -85,7 +85,7 @@ def classify(lines: list[str], more: bool = False) -> str:
     return "".join(explain.classify_json_lines(NEW, lines, plainfile.file_in, {"HOME": HOME}, more))
 
 
-def test_a_line_a_verdict_in_order(tmp_path: Path) -> None:
+def test_each_call_has_a_line_in_order(tmp_path: Path) -> None:
     (tmp_path / "gpg.conf").write_bytes(b"comment \xff\nsign\n")
     (tmp_path / "g").mkdir()
     (tmp_path / "g" / "gpg.conf").write_text("verify\n")

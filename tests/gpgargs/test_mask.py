@@ -60,7 +60,7 @@ def test_a_secret_is_masked(line: str, table: optiontable.Table) -> None:
 
 
 @pytest.mark.parametrize("line", STAY)
-def test_what_is_no_secret_stays(line: str) -> None:
+def test_other_text_is_not_masked(line: str) -> None:
     assert mask.of_gpg(line.split(), NEW) == line.split()
     assert mask.of_gpg(["--passphrase", "", "-s"], NEW) == ["--passphrase", "", "-s"]
 

@@ -254,9 +254,7 @@ def test_the_newest_attempt(tmp_path: Path, newest: int, marked: bool) -> None:
 
 
 @pytest.mark.parametrize("taken", [[3], [1, 7], [2, 10, 9], [4, 5], [64]])
-def test_the_newest_attempt_where_the_marker_says_that_there_may_be_gaps(
-    tmp_path: Path, taken: list[int]
-) -> None:
+def test_the_newest_attempt_of_a_job_with_a_marker(tmp_path: Path, taken: list[int]) -> None:
     for name in [*(f"j.{number}" for number in taken), *OTHERS]:
         (tmp_path / name).touch()
     marker(tmp_path, "j").touch()

@@ -73,7 +73,7 @@ def test_never_one_without_an_outcome_that_is_borne_out(tmp_path: Path, text: st
     assert left(tmp_path) == {"job.1"}
 
 
-def test_a_job_goes_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_the_journals_of_a_job_are_removed_together(tmp_path: Path) -> None:
     write(tmp_path, "a.1", 1000)
     write(tmp_path, "a.2", 1)
     write(tmp_path, "b.1", 1000)
@@ -304,7 +304,7 @@ def test_a_crash_while_pruning_leaves_the_highest_numbers(
     assert "j.4" in left(tmp_path)
 
 
-def test_a_directory_that_is_not_there_is_no_matter(tmp_path: Path) -> None:
+def test_a_missing_directory_is_no_fault(tmp_path: Path) -> None:
     assert prune_if_due(tmp_path / "none", NOW) == 0
 
 

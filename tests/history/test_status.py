@@ -122,7 +122,7 @@ def test_a_kernel_s_list_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> N
 # Which rows.
 
 
-def test_a_line_a_job_with_what_went_before(tmp_path: Path) -> None:
+def test_each_job_has_a_line_with_its_earlier_attempts(tmp_path: Path) -> None:
     write(tmp_path, "j.1", 9)
     write(tmp_path, "j.2", 8)
     write(tmp_path, "j.10", 7)

@@ -155,7 +155,7 @@ def test_an_unreadable_journal_is_an_alarm(scratch: Scratch) -> None:
 # Under dgit-repos-server.
 
 
-def test_a_signature_that_went_round(worker: Worker, scratch: Scratch) -> None:
+def test_a_signature_past_the_gate(worker: Worker, scratch: Scratch) -> None:
     """The worker's signals are blocked. Its pipes are closed while the alarm command still runs."""
     configure(scratch)
     fifo = scratch.fifo("fifo")
@@ -218,7 +218,7 @@ def test_textfile_under_dgit_repos_server(worker: Worker, scratch: Scratch) -> N
     assert 'outcome="uploaded"} 1\n' in path.read_text()
 
 
-def test_nothing_wanted_is_nothing_paid(scratch: Scratch) -> None:
+def test_without_settings_there_is_no_cost(scratch: Scratch) -> None:
     words = (
         "import sys; from gpgshim.cli import main; from gpgshim.tag2upload import repos_server; "
     )

@@ -107,7 +107,7 @@ def test_a_question_that_came_while_we_were_stopped_is_heard(place: Path) -> Non
      ["status", "--watch={}"]],
     ids=lambda words: words[0],
 )  # fmt: skip
-def test_a_number_that_is_none(scratch: Scratch, words: list[str], value: str) -> None:
+def test_a_value_that_is_no_number(scratch: Scratch, words: list[str], value: str) -> None:
     done = scratch.gpgshim(*(word.format(value) for word in words))
     assert done.status == 64
     assert message(done.err)[0].endswith("; nothing was done")
@@ -115,6 +115,6 @@ def test_a_number_that_is_none(scratch: Scratch, words: list[str], value: str) -
 
 
 @pytest.mark.parametrize("time", ["nan", "-nan", "inf", "1e999", "-1", "-1.000", ""])
-def test_a_time_that_is_none(time: str) -> None:
+def test_a_value_that_is_no_time(time: str) -> None:
     with pytest.raises(TranscriptError, match="is not a time"):
         parse_line(f"+{time} ! unknown")

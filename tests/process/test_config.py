@@ -208,7 +208,7 @@ def test_a_file_that_others_can_write(scratch: Scratch, user: Path) -> None:
     assert scratch.run("touch started").status == 0
 
 
-def test_a_link_is_as_good_as_what_it_leads_to(scratch: Scratch, user: Path) -> None:
+def test_a_link_is_judged_by_its_target(scratch: Scratch, user: Path) -> None:
     there = scratch.root / "there"
     there.mkdir()
     (there / "file").write_text("deadline = 3\n")
@@ -227,7 +227,7 @@ def test_a_file_of_another_user(scratch: Scratch, user: Path) -> None:
     assert (done.status, f"{user} belongs to user id 12345" in done.err) == (78, True)
 
 
-def test_a_file_that_is_none(scratch: Scratch, user: Path) -> None:
+def test_a_name_that_is_no_plain_file(scratch: Scratch, user: Path) -> None:
     user.mkdir()
     done = scratch.gpgshim("config")
     assert (done.status, "is not a plain file" in done.err) == (78, True)

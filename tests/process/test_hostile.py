@@ -289,7 +289,7 @@ def test_peer_that_gives_up(scratch: Scratch, commit: str, asked: bool, answer: 
 
 
 @pytest.mark.parametrize("argument", [b"0", b"9" * 4000, b"-1", b"x", b"", "²".encode()])
-def test_peer_that_says_the_job_is_over(job: Job, argument: bytes) -> None:
+def test_a_client_that_reports_the_end_of_the_job(job: Job, argument: bytes) -> None:
     # Only the end of its own child ends the job of `run`.
     with job.connect() as peer:
         peer.sendall(b"gpgshim/1 end " + argument + b"\n")
@@ -511,7 +511,7 @@ def test_environment_that_python_cannot_say(scratch: Scratch) -> None:
     assert scratch.calls() == ["-s"]
 
 
-def test_stunts_of_jobs_long_gone_are_swept(scratch: Scratch) -> None:
+def test_stunts_of_old_jobs_are_removed(scratch: Scratch) -> None:
     kept = Job(scratch)
     alive = kept.directory
     leftover = scratch.runtime / "gpgshim/left.0123456789ab"

@@ -61,7 +61,7 @@ def test_one_line_in_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert writes == [b"x: a\\nb \\xff\n"]
 
 
-def test_a_stderr_that_is_closed_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stderr_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")
     words = [
         sys.executable,

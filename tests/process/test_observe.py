@@ -325,7 +325,7 @@ def is_ours(process: Path, scratch: Scratch) -> bool:
     return process.joinpath("cwd").resolve() == scratch.root
 
 
-def test_a_manager_that_is_gone_is_felt(observed: Worker, scratch: Scratch) -> None:
+def test_a_manager_that_is_gone_is_noticed(observed: Worker, scratch: Scratch) -> None:
     # As without us, the next thing that it writes ends it.
     observed.start("await go; while :; do echo x || exit 5; done")
     assert observed.hear() == COMMIT

@@ -69,7 +69,7 @@ def test_own_directories_pass(place: Path) -> None:
 
 
 @pytest.mark.parametrize("depth", ["a", "a/b", "a/b/c"])
-def test_a_component_that_all_can_write(place: Path, depth: str) -> None:
+def test_a_component_that_every_user_can_write(place: Path, depth: str) -> None:
     (place / "a/b/c").mkdir(parents=True)
     (place / depth).chmod(0o707)
     assert_refused(
@@ -79,7 +79,7 @@ def test_a_component_that_all_can_write(place: Path, depth: str) -> None:
     check_path(place / "a/b/c")
 
 
-def test_a_component_that_all_can_write_above_what_is_not_there(place: Path) -> None:
+def test_a_component_that_every_user_can_write_above_a_missing_one(place: Path) -> None:
     place.chmod(0o777)
     assert_refused(place / "new/er", f"others can write to {place}")
 
@@ -123,7 +123,7 @@ def test_a_group_of_ours_alone(place: Path) -> None:
     assert_refused(place, f"others can write to {place}")
 
 
-def test_a_link_is_followed_to_what_it_leads_to(place: Path) -> None:
+def test_a_link_is_followed_to_its_target(place: Path) -> None:
     (place / "open/in").mkdir(parents=True)
     (place / "open").chmod(0o777)
     (place / "sub").mkdir()
@@ -144,7 +144,7 @@ def test_links_that_lead_in_a_circle(place: Path) -> None:
         check_path(place / "a/x")
 
 
-def test_what_cannot_be_looked_at(place: Path) -> None:
+def test_a_path_below_a_file(place: Path) -> None:
     (place / "file").write_text("")
     with pytest.raises(Unable, match="Not a directory"):
         check_path(place / "file/x")
@@ -240,7 +240,7 @@ def test_settings_that_another_user_can_replace(scratch: Scratch) -> None:
 
 @as_root
 @pytest.mark.parametrize("check", ["state directory", "runtime directory"])
-def test_the_doctor_says_the_same(scratch: Scratch, check: str) -> None:
+def test_the_doctor_gives_the_same_answer(scratch: Scratch, check: str) -> None:
     theirs = of_another(scratch, "theirs")
     names = {"state": "XDG_STATE_HOME", "runtime": "XDG_RUNTIME_DIR"}
     done = scratch.gpgshim("doctor", **{names[check.split()[0]]: str(theirs)})

@@ -140,7 +140,7 @@ def test_a_signal_to_process_1_reaches_the_job(scratch: Scratch, number: signal.
 
 @pytest.mark.parametrize("verb", ["run", "supervise", "supervise -D"])
 @pytest.mark.parametrize("gone", [False, True], ids=["of another namespace", "not mounted"])
-def test_a_proc_that_is_not_ours(scratch: Scratch, verb: str, gone: bool) -> None:
+def test_a_proc_of_another_namespace(scratch: Scratch, verb: str, gone: bool) -> None:
     command = "-- touch started" if verb == "run" else ""
     words = f"{RUN} {verb} {options(scratch)} --commit true {command}"
     container = STRANGE_PROC

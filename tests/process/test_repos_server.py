@@ -237,9 +237,7 @@ def test_an_upload_past_the_gate_is_committed_late(worker: Worker, scratch: Scra
     assert scratch.verdict()[:3:2] == (State.COMMITTED, Outcome.UPLOADED)
 
 
-def test_upload_that_went_round_and_a_manager_that_will_not_have_it(
-    worker: Worker, scratch: Scratch
-) -> None:
+def test_an_upload_past_the_gate_that_the_manager_refuses(worker: Worker, scratch: Scratch) -> None:
     worker.start(UPLOADED)
     assert worker.hear() == COMMIT
     worker.say("protocol-violation what\n")

@@ -147,7 +147,7 @@ def test_our_descendants_belong_to_the_job(inspector: Inspector) -> None:
         assert not inspector.is_of_job(pid)
 
 
-def test_a_chain_that_breaks_is_looked_at_again(
+def test_a_broken_chain_of_processes_is_read_again(
     inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process between ends, and the kernel gives its child to us."""

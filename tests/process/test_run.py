@@ -214,7 +214,7 @@ def without_refusals(lines: list[str]) -> list[str]:
     return [line for line in lines if not line.startswith("= no ")]
 
 
-def test_refusal_is_said_once_and_for_ever(scratch: Scratch) -> None:
+def test_a_refusal_is_final(scratch: Scratch) -> None:
     commit = scratch.script("commit", "#!/bin/sh\necho asked >>asked; exit 1\n")
     done = scratch.run(f"{SIGN}; {SIGN}; {SIGN}", "--commit", str(commit))
     assert done.status == 2
@@ -299,7 +299,7 @@ def is_written(fifo: Path) -> bool:
         os.close(fd)
 
 
-def test_what_a_commit_command_is_given(scratch: Scratch) -> None:
+def test_the_arguments_of_a_commit_command(scratch: Scratch) -> None:
     commit = scratch.script(
         "commit",
         "#!/bin/sh\nwhich gpg >saw; echo $GPGSHIM_JOB $1 >>saw; cat >>saw\n",
@@ -471,7 +471,7 @@ def test_job_that_ends_while_a_stunt_waits(scratch: Scratch, end: str, status: i
     assert scratch.calls() == []
 
 
-def test_stunts_that_were_taken_away(scratch: Scratch) -> None:
+def test_stunts_that_were_removed(scratch: Scratch) -> None:
     # As what cleans up /tmp does, or /run/user at the last logout. PATH then leads to the real gpg.
     done = scratch.run("rm -r ${PATH%%/bin:*}; exit 3")
     assert (done.status, scratch.verdict().outcome) == (3, Outcome.IRRECOVERABLE)
@@ -486,7 +486,7 @@ def test_stunts_that_cannot_be_run_any_more(scratch: Scratch) -> None:
     assert "% ungated" in scratch.lines()
 
 
-def test_stunts_that_were_taken_away_from_a_dgit(scratch: Scratch) -> None:
+def test_stunts_that_were_removed_from_a_dgit(scratch: Scratch) -> None:
     real = scratch.script("dgit", "#!/bin/sh\nrm -r ${PATH%%/bin:*}; exit 255\n")
     done = finish(scratch.start_with_dgit(real, "dgit push-source"))
     assert done.status == 255

@@ -115,7 +115,7 @@ def test_a_full_disk_under_stdout(scratch: Scratch, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", ["status", "config", "classify -- -s", "run -- true"])
-def test_nowhere_to_say_it_to(scratch: Scratch, words: str) -> None:
+def test_each_verb_with_a_closed_stdout(scratch: Scratch, words: str) -> None:
     done = subprocess.run(
         ["sh", "-c", f"{sys.executable} -m gpgshim {words} >&-"],
         env=scratch.env,

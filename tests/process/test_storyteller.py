@@ -55,7 +55,7 @@ def test_a_missing_file_or_no_journal(scratch: Scratch) -> None:
     assert "the state of the job is unknown" in junk.err
 
 
-def test_a_journal_that_lies(scratch: Scratch) -> None:
+def test_a_journal_that_contradicts_itself(scratch: Scratch) -> None:
     (scratch.root / "lies").write_text("job: j\n\n! uncommitted\n% exit 1\nuploaded\n")
     lies = scratch.gpgshim("show", "./lies")
     assert (lies.status, lies.out) == (65, "")

@@ -155,7 +155,7 @@ def test_close_with_no_job(scratch: Scratch) -> None:
 
 
 @pytest.mark.parametrize("status", ["-1", "256", "x", ""])
-def test_close_with_a_status_that_is_none(shell: Shell, scratch: Scratch, status: str) -> None:
+def test_close_with_an_invalid_status(shell: Shell, scratch: Scratch, status: str) -> None:
     assert scratch.gpgshim("close", "--status", status, shell.job).status == 64
     assert shell("gpg -s f").status == 0
 

@@ -113,7 +113,7 @@ def test_many_directories_cost_a_job_little(scratch: Scratch) -> None:
     assert list(left.parent.glob("left.*")) == []
 
 
-def test_a_boot_that_cannot_be_told_keeps_everything(
+def test_without_a_boot_id_nothing_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bin").mkdir()

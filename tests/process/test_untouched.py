@@ -417,7 +417,9 @@ def test_its_end_is_the_caller_s(job: Path, end: str) -> None:
     ],
     ids=" ".join,
 )
-def test_real_gpg_says_the_same(words: list[str], key: Key, table: str, scratch: Scratch) -> None:
+def test_the_real_gpg_gives_the_same_answer(
+    words: list[str], key: Key, table: str, scratch: Scratch
+) -> None:
     job = make_job(Path(sys.executable), scratch.root, table, Path(GPG))
     done = [
         subprocess.run(

@@ -125,7 +125,7 @@ def test_another_package(
     wait_for((scratch.root / "gpgshim.prom").exists, "the metrics")
 
 
-def test_what_follows_a_job_changes_nothing(scratch: Scratch) -> None:
+def test_the_work_after_a_job_changes_nothing(scratch: Scratch) -> None:
     """An error there is one line, and the outcome has been told before."""
     fault = "import sys; from gpgshim.cli import main as cli\n"
     fault += "from gpgshim.supervisor import followup\n"

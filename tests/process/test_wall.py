@@ -91,7 +91,7 @@ def refuses(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_a_program_says_its_line_and_fails(tmp_path: Path, machine: str) -> None:
+def test_a_program_prints_its_line_and_fails(tmp_path: Path, machine: str) -> None:
     data = wall.program("said: é", machine)
     assert data is not None
     path = tmp_path / "program"
@@ -158,7 +158,7 @@ def test_names_that_a_job_has_not_are_in_another_wall(parents: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("spoil", ["more", "changed", "mode", "less", "link", "file", "others"])
-def test_a_wall_that_is_not_whole_is_not_used(parents: Path, tmp_path: Path, spoil: str) -> None:
+def test_an_incomplete_wall_is_not_used(parents: Path, tmp_path: Path, spoil: str) -> None:
     made = wall.stand(["gpg"], tmp_path)
     if spoil == "more":
         (made / "ls").touch()
@@ -183,7 +183,7 @@ def test_a_wall_that_is_not_whole_is_not_used(parents: Path, tmp_path: Path, spo
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o700, 0o555])
-def test_a_place_that_does_not_do(parents: Path, tmp_path: Path, mode: int) -> None:
+def test_an_unusable_directory(parents: Path, tmp_path: Path, mode: int) -> None:
     """Others can replace what is in it; others cannot enter it; nothing can be made in it."""
     may_not = mode != 0o555 or os.geteuid()
     skips.unless(may_not, "an ordinary user, who cannot write everywhere", "make test, as one")

@@ -184,7 +184,7 @@ def test_imports_go_one_way(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", sorted(set(MAY_IMPORT) - {"stunts"}))
-def test_of_the_stunts_the_others_know_how_to_ask(package: str) -> None:
+def test_other_packages_import_only_the_shared_modules_of_stunts(package: str) -> None:
     names = {name for path in modules_of(package) for name in imports_of(path)}
     assert {name for name in names if name.startswith("gpgshim.stunts.")} <= SHARED
 
@@ -261,7 +261,7 @@ def test_a_stunt_loads_only_the_listed_modules(
 
 @pytest.mark.starts
 @pytest.mark.parametrize("stunt", ["gpg", "dgit"])
-def test_what_a_request_loads(job: Path, stunt: str) -> None:
+def test_a_request_loads_only_the_listed_modules(job: Path, stunt: str) -> None:
     ready = loaded_by(job, stunt, "pass")
     assert loaded_by(job, stunt, ASK).keys() - ready.keys() == {"_socket"}
 

@@ -101,7 +101,7 @@ def test_the_promise_that_is_named() -> None:
 
 
 @pytest.mark.parametrize(("face", "rule"), model.SPOILT)
-def test_a_spoilt_shell_is_noticed(face: str, rule: str) -> None:
+def test_a_spoilt_shell_is_found(face: str, rule: str) -> None:
     assert model.spoilt_shell(face, rule)
 
 
@@ -141,7 +141,7 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", ["", "% failed the manager has hung up\n"])
-def test_a_job_that_went_round_the_gate_is_not_called_harmless(after: str) -> None:
+def test_a_job_that_signed_past_the_gate_is_not_called_harmless(after: str) -> None:
     text = "job: j\n\n! uncommitted\n% said uploaded\n% bypassed\n" + after
     verdict = judge_bytes(text.encode())
     assert verdict.outcome is Outcome.IRRECOVERABLE

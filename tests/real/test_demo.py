@@ -263,7 +263,7 @@ class TestClaims:
                 process.kill()
 
 
-def test_photograph_shows_what_was_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_file_at_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
     for name in (".gnupg/trustdb.gpg", ".gitconfig", ".cache/dgit/x", "elsewhere/gpgshim/job.1"):

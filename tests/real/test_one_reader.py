@@ -172,7 +172,9 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
         file("a\0b")
 
 
-def test_there_is_a_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_above_the_largest_size_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     huge = tmp_path / "huge"
     huge.touch()
     os.truncate(huge, plainfile.LARGEST + 1)

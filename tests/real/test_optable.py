@@ -225,7 +225,7 @@ def test_a_gpg_that_cannot_print_gets_the_shipped_table_of_its_version(tmp_path:
     assert optiontable.load(text).rows() == NEW.rows()
 
 
-def test_sequoias_gpg_is_known_by_what_it_says(tmp_path: Path) -> None:
+def test_sequoias_gpg_is_known_by_its_output(tmp_path: Path) -> None:
     said = "gpg (GnuPG-compatible Sequoia Chameleon) 2.2.40\nSequoia gpg Chameleon 0.13.1\n"
     table = optiontable.load(optable.of(fake(tmp_path, said, rows=None), ENVIRON))
     assert (table.maker, table.version) == (optiontable.CHAMELEON, "2.2.40")

@@ -109,7 +109,7 @@ def test_a_path_of_its_own_where_all_are_served_or_nothing_is_named(
     assert len(set(paths)) == 2
 
 
-def test_not_where_others_could_make_what_a_build_tree_remembers(scratch: Scratch) -> None:
+def test_no_shared_path_where_others_can_write(scratch: Scratch) -> None:
     scratch.runtime.chmod(0o1777)
     for _ in range(2):
         scratch.run("command -v gpg >>paths; exit 3", RUNTIME_DIRECTORY=str(scratch.runtime))

@@ -124,7 +124,7 @@ def test_settings_and_kept_table_are_taken_under_a_faked_user(scratch: Scratch) 
     assert "deadline = 77" in done.stdout, done.stderr
 
 
-def test_a_really_other_user_is_not_served(scratch: Scratch) -> None:
+def test_a_client_with_another_user_id_is_refused(scratch: Scratch) -> None:
     """What the kernel reports as different stays different."""
     skips.unless_root("who can be another user")
     before = scratch.key.signings()

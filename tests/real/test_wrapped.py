@@ -127,7 +127,7 @@ def test_a_gpg_that_is_replaced_after_the_commitment(scratch: Scratch, copy: Pat
     assert scratch.lines().count("= go") == 3
 
 
-def test_a_replaced_gpg_that_signs_is_asked_about(scratch: Scratch, copy: Path) -> None:
+def test_a_signature_of_a_replaced_gpg_sends_a_request(scratch: Scratch, copy: Path) -> None:
     done = scratch.gpgshim(
         "run", "--job", "j", "--gpg", copy, "--", "sh", "-c", f"{REPLACE} && {SIGN}"
     )

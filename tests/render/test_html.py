@@ -169,12 +169,12 @@ def test_a_crashed_job_has_a_page(text: str) -> None:
     read(page_of(text))
 
 
-def test_a_journal_that_lies_has_none() -> None:
+def test_a_journal_that_contradicts_itself_has_no_page() -> None:
     with pytest.raises(TranscriptError):
         page_of(HEAD + "\n! uncommitted\n% exit 1\nuploaded\n")
 
 
-def test_a_diagram_of_very_many_events_leaves_some_out_and_says_so() -> None:
+def test_a_diagram_of_many_events_reports_what_it_leaves_out() -> None:
     assert "see the table" not in page_of(many(10))
     text = page_of(many(5000))
     text = page_of(many(5000))
@@ -289,7 +289,7 @@ def test_a_job_under_way_has_a_page(scratch: Scratch) -> None:
     job.wait()
 
 
-def test_a_lying_journal_leaves_no_file(scratch: Scratch) -> None:
+def test_a_journal_that_contradicts_itself_leaves_no_file(scratch: Scratch) -> None:
     (scratch.root / "lies").write_text("job: j\n\n! uncommitted\n% exit 1\nuploaded\n")
     assert scratch.gpgshim("show", "./lies", "--html", "out.html").status == 65
     assert not (scratch.root / "out.html").exists()

@@ -59,7 +59,7 @@ def test_the_rows_of_a_job_that_was_uploaded() -> None:
     ]
 
 
-def test_a_row_says_what_it_is() -> None:
+def test_the_strips_of_a_job_name_their_events() -> None:
     found = {strip.words: strip for strip in strips(UPLOADED) if not isinstance(strip, Change)}
     P = Party
     assert found["debsign: gpg -b f"] == Message(P.DGIT, P.GPG, "debsign: gpg -b f", 1.0)

@@ -80,7 +80,7 @@ def test_a_job_under_way() -> None:
     assert lines_of(UPLOADED, under_way=True) == lines_of(UPLOADED)  # it is only leaving
 
 
-def test_a_signature_that_went_round() -> None:
+def test_a_signature_past_the_gate() -> None:
     lines = lines_of(
         HEAD + "! uncommitted\n+1.000 % said uploaded\n+1.001 % bypassed\n+1.002 ! unknown\n"
         "+1.003 > commit-to-public-upload\n+1.004 < go-ahead\n+1.005 ! committed\n+1.006 uploaded\n"
@@ -118,7 +118,7 @@ def test_colour_does_not_change_the_text() -> None:
     assert painted == plain
 
 
-def test_a_journal_that_lies_is_not_told() -> None:
+def test_a_journal_that_contradicts_itself_has_no_story() -> None:
     with pytest.raises(TranscriptError):
         show(parse((HEAD + "! uncommitted\n% exit 1\nuploaded\n").encode()))
 

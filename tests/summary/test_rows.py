@@ -125,7 +125,7 @@ def test_a_job_under_way() -> None:
     assert (found.under_way, found.outcome) == (False, "retriable")
 
 
-def test_a_signature_that_went_round_needs_a_person_even_if_all_ended_well() -> None:
+def test_a_signature_past_the_gate_needs_a_person_even_after_success() -> None:
     late = "% said uploaded\n% bypassed\n! unknown\n> commit-to-public-upload\n"
     found = row(HEAD + late + "< go-ahead\n! committed\nuploaded\n")
     assert (found.outcome, found.needs) == (Outcome.UPLOADED, BYPASSED)
@@ -214,7 +214,7 @@ def test_paint_is_never_the_only_carrier() -> None:
     assert [x.rstrip() for x in painted.replace("\033[0m", "").splitlines()] == plain
 
 
-def test_a_file_s_name_does_not_reach_the_terminal_as_it_is() -> None:
+def test_a_file_s_name_is_escaped_for_the_terminal() -> None:
     assert "\033" not in "".join(table([row(HEAD)._replace(job="j\033[2J\n")], None))
 
 

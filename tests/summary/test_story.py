@@ -111,7 +111,7 @@ def test_when_it_could_no_longer_be_retried() -> None:
     assert (story.no_return, story.commitment, story.retriable) == (None, None, 4.001)
 
 
-def test_answers_go_to_those_who_wait_in_the_order_in_which_they_asked() -> None:
+def test_answers_go_to_clients_in_the_order_of_their_requests() -> None:
     story = story_of(
         HEAD + "! uncommitted\n$ gpg a\n! unknown\n> commit-to-public-upload\n$ gpg b\n? gpg c\n"
         "% gone 2\n% gone 2\n< go-ahead\n! committed\n= go\n= go\n"
@@ -146,7 +146,7 @@ def test_an_answer_changes_what_can_be_undone(lines: str, last: Undo) -> None:
     assert story_of(head.replace("o2m", "./ask") + lines).events[-1].undo is last
 
 
-def test_a_signature_that_went_round_makes_nothing_sure() -> None:
+def test_a_signature_past_the_gate_makes_nothing_sure() -> None:
     late = "% said uploaded\n% bypassed\n! unknown\n> commit-to-public-upload\n"
     story = story_of(HEAD + "! uncommitted\n" + late)
     assert story.bypassed and story.no_return == 0
@@ -240,7 +240,7 @@ def test_times_may_be_missing() -> None:
     assert not story_of(HEAD).is_to_scale
 
 
-def test_a_journal_that_lies_is_not_told() -> None:
+def test_a_journal_that_contradicts_itself_has_no_story() -> None:
     with pytest.raises(TranscriptError):
         story_of(HEAD + "! uncommitted\n% exit 1\nuploaded\n")
 

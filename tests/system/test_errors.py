@@ -57,7 +57,7 @@ def test_a_signal(number: signal.Signals) -> None:
     assert number.name in str(Stopped(number))
 
 
-def test_the_set_up_of_a_job_says_what_is_true() -> None:
+def test_an_error_in_the_set_up_says_what_is_true() -> None:
     with pytest.raises(errors.Unable) as caught, before_the_job():
         raise errors.Unable("the disk is full")
     assert caught.value.fact is Fact.NOTHING_STARTED

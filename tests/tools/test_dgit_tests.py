@@ -29,7 +29,7 @@ def read_rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def test_what_passes_plain_passes_under_the_gate() -> None:
+def test_each_test_that_passes_plain_passes_under_the_gate() -> None:
     rows = read_rows()
     assert len(rows) > 100
     passing = {name for name, plain, *_ in rows if plain.startswith("passes")}
@@ -52,7 +52,7 @@ def test_both_runs_of_a_test_run_the_same_words() -> None:
     assert f"PATH={dgit_tests.DEPLOYED}:/usr/bin:/bin" in command("t2u-plain", script, "gated")
 
 
-def test_a_row_says_what_both_runs_did() -> None:
+def test_a_row_has_the_results_of_both_runs() -> None:
     plain, gated = Result("passes", 3, 0), Result("fails", 4, 2)
     assert describe({"plain": plain, "gated": gated}) == "passes, 3 s | fails, 4 s | 2"
     assert describe({"plain": Result("fails", 3, 0)}) == "fails, 3 s |  | "

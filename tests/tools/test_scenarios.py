@@ -35,7 +35,7 @@ def test_every_word_of_the_manager_has_its_mail() -> None:
 
 
 @pytest.mark.parametrize("outcome", TOLD)
-def test_a_mail_that_says_another_thing_is_seen(outcome: str) -> None:
+def test_a_mail_with_another_outcome_is_found(outcome: str) -> None:
     assert list_disagreements(report(outcome, *TOLD[outcome])) == []
     for told in ((), *((status,) for status in STATUSES), ("uploaded", "irrecoverable")):
         if list(told) != TOLD[outcome]:
@@ -59,7 +59,7 @@ def test_the_measured_times_of_a_report() -> None:
     assert count_queries({"timeline": [*asked, "+4 archive: 200 suites"]}) == (1, 2)
 
 
-def test_the_table_says_where_the_roots_differ(tmp_path: Path) -> None:
+def test_the_table_names_differences_between_the_roots(tmp_path: Path) -> None:
     for root, outcome in (("trixie", "uploaded"), ("sid", "lost")):
         (tmp_path / root).mkdir()
         made = report(outcome, "uploaded") | {"versions": ["dgit\t17"], "signed": 4}
