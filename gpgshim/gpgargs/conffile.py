@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gpgshim.gpgargs.optiontable import Row, Table
 
 PART = 1 << 16  # characters of a conf file that are split into lines at a time
+#: C2: the environment variables that gpg's conf files depend on; no others are read.
+VARIABLES = ("HOME", "GNUPGHOME")
 # C5: options of the parser itself, which a conf file must not contain.
 NOT_IN_CONF = ("help", "version", "warranty", "dump-options", "dump-option-table", "no-options")
 

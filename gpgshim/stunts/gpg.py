@@ -14,7 +14,7 @@ from __future__ import annotations
 import posix
 
 from gpgshim.core import wire
-from gpgshim.gpgargs import decision, optiontable
+from gpgshim.gpgargs import conffile, decision, optiontable
 from gpgshim.stunts import ask, plainfile, process
 
 TYPE_CHECKING = False
@@ -53,8 +53,9 @@ def _run(job: str) -> NoReturn:
         ask.tell(job, why)
         _refuse(why, None)
     environ = {
-        name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
-        for name, value in posix.environ.items()
+        name: value.decode("utf-8", "surrogateescape")
+        for name in conffile.VARIABLES
+        if (value := posix.environ.get(name.encode())) is not None
     }
     reading = decision.read(words, table, environ, plainfile.read)
     replaced = _replaced(table) if reading.verdict == decision.PASS else ""

@@ -124,18 +124,18 @@ def main(job: str) -> NoReturn:
     if not call.names_a_program or (call.output is None and not is_open(1)):
         run_in_our_place(real, "gpgconf", raw)
     try:
-        said, status = _ask(real, raw, call)
-        answer = with_stunt(said, f"{job}/bin/gpg".encode("utf-8", "surrogateescape"))
-        if answer:
-            _write(1 if call.output is None else _create(call.output), answer)
+        output, status = _run_real(real, raw, call)
+        changed = with_stunt(output, f"{job}/bin/gpg".encode("utf-8", "surrogateescape"))
+        if changed:
+            _write(1 if call.output is None else _create(call.output), changed)
     except OSError as error:
-        # No answer is safer than the real gpg's path: the caller then signs nothing.
-        say(f"gpgconf: gpgshim: {real} cannot be asked: {error.strerror}")
+        # No output is safer than the real gpg's path: the caller then signs nothing.
+        say(f"gpgconf: gpgshim: the output of {real} cannot be read or written: {error.strerror}")
         posix._exit(2)
-    _end_alike(status)
+    _end_as_gpgconf(status)
 
 
-def _ask(real: str, raw: list[bytes], call: Call) -> tuple[bytes, int]:
+def _run_real(real: str, raw: list[bytes], call: Call) -> tuple[bytes, int]:
     """The real gpgconf's output and its wait status. Raises OSError."""
     ours, its = map(_above_stderr, posix.pipe2(posix.O_CLOEXEC))
     # If the caller left SIGCHLD ignored, the kernel would discard the child's status.
@@ -185,20 +185,20 @@ def _write(fd: int, data: bytes) -> None:
         data = data[posix.write(fd, data) :]
 
 
-def _end_alike(status: int) -> NoReturn:
+def _end_as_gpgconf(status: int) -> NoReturn:
     """End with the status or signal of the real gpgconf."""
     die_if_killed(status)
     posix._exit(posix.WEXITSTATUS(status))
 
 
-def with_stunt(said: bytes, stunt: bytes) -> bytes:
+def with_stunt(output: bytes, stunt: bytes) -> bytes:
     """gpgconf's output, with `stunt` in place of gpg's path in every record that names it."""
     for special, escaped in ((b"%", b"%25"), (b":", b"%3a"), (b",", b"%2c")):
         stunt = stunt.replace(special, escaped)
     # With --null, records may end with a NUL.
     return b"\0".join(
         b"\n".join(_record_with(record, stunt) for record in part.split(b"\n"))
-        for part in said.split(b"\0")
+        for part in output.split(b"\0")
     )
 
 

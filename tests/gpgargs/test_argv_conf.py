@@ -8,7 +8,7 @@ import errno
 
 import pytest
 
-from gpgshim.gpgargs import decision, optiontable
+from gpgshim.gpgargs import conffile, decision, optiontable
 from tests.support.commandlines import LINES
 from tests.support.gpgs import HOME, IS_NEW, NEW, OLD, TABLES, USER_CONF, VERSIONS, made, read
 
@@ -156,10 +156,25 @@ def test_an_unreadable_conf_file_is_a_doubt() -> None:
     ],
 )
 def test_the_homedir(line: str, environ: dict[str, str], directory: str) -> None:
-    files: dict[str, str | OSError] = {f"{directory}/gpg.conf": "sign"}
-    for suffix in ("", "x"):
-        files = {f"{directory}/gpg.conf{suffix}": "sign"}
-        assert read(line, NEW, files, environ).verdict == (P if suffix else S)
+    known = Known(environ)
+    assert read(line, NEW, {f"{directory}/gpg.conf": "sign"}, known).verdict == S
+    assert read(line, NEW, {f"{directory}/gpg.confx": "sign"}, known).verdict == P
+
+
+class Known(dict[str, str]):
+    """An environment that may be asked only for the variables that a stunt passes."""
+
+    def __getitem__(self, name: str) -> str:
+        assert name in conffile.VARIABLES
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        assert name in conffile.VARIABLES
+        return super().__contains__(name)
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        assert name in conffile.VARIABLES
+        return super().get(name, default)
 
 
 @pytest.mark.parametrize(
