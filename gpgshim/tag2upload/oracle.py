@@ -3,7 +3,7 @@
 """Examines a machine as a tag2upload oracle: the environment of oracled, and the programs it runs.
 
 Rule 1: nothing is changed, started or queried over a network. The only programs that run are
-`systemctl --user`, systemd's reader of environment.d, and dgit-repos-server without a task.
+systemctl, systemd-analyze, systemd's reader of environment.d, and dgit-repos-server without a task.
 Rule 2: each source of an environment is listed separately: the one in force may be outdated.
 """
 
@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 from gpgshim.supervisor import stuntcode
 from gpgshim.system import places
-from gpgshim.system.errors import Misconfigured
+from gpgshim.system.errors import Misconfigured, Unable
 from gpgshim.tag2upload import repos_server
 
 SECONDS = 20.0  #: time limit for a program that we query
 UNIT = "tag2upload-oracled.service"
+FORCED = "--force-production"  #: oracled's option
 #: Reads the files of environment.d(5) for systemd's user manager, and prints their variables.
 GENERATOR = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator"
 #: Directories of drop-ins for UNIT, next to a directory of units (systemd.unit(5)).
@@ -203,16 +204,28 @@ def _without_words(program: Path, environ: Mapping[str, str]) -> subprocess.Comp
 
 
 def unit(environ: Mapping[str, str]) -> Unit:
-    """oracled's unit, from the user manager; without one, from the directories of units."""
+    """oracled's unit, from the user manager; without one, from the directories of units.
+
+    Raises Unable if systemd does not name these directories.
+    """
     wanted = ("LoadState", "FragmentPath", "DropInPaths", "ExecStart")
-    shown = _systemctl(environ, "show", UNIT, *(f"--property={each}" for each in wanted))
-    found = _printed(shown or "")
-    if found.get("LoadState") == "loaded":
-        forced = "--force-production" in found.get("ExecStart", "")
-        drop_ins = found.get("DropInPaths", "").split()
-        return Unit("systemd", found.get("FragmentPath", ""), drop_ins, forced)
+    found = _printed(_systemctl(environ, "show", UNIT, "-p", ",".join(wanted)) or "")
+    if found.get("LoadState") != "loaded":
+        return _unit_in_directories(environ)
+    forced = FORCED in found.get("ExecStart", "")
+    drop_ins = found.get("DropInPaths", "").split()
+    return Unit("systemd", found.get("FragmentPath", ""), drop_ins, forced)
+
+
+def _unit_in_directories(environ: Mapping[str, str]) -> Unit:
+    paths = _output(_of_user(environ), "systemd-analyze", "--user", "unit-paths")
+    if paths is None:
+        raise Unable(
+            "systemd-analyze does not name the directories of units",
+            hint="install systemd, or see why `systemd-analyze --user unit-paths` fails",
+        )
     fragment, text, drop_ins = "", "", []
-    for directory in _unit_directories(environ):
+    for directory in paths.splitlines():
         with contextlib.suppress(OSError):
             path = Path(directory, UNIT)
             if not fragment and path.is_file():
@@ -221,39 +234,20 @@ def unit(environ: Mapping[str, str]) -> Unit:
             with contextlib.suppress(OSError):
                 drop_ins += [str(path) for path in sorted(Path(directory, name).glob("*.conf"))]
     commands = [line for line in text.split("\n") if not line.lstrip().startswith(("#", ";"))]
-    forced = any("--force-production" in line for line in commands)
-    return Unit("the directories of units", fragment, drop_ins, forced)
-
-
-def _unit_directories(environ: Mapping[str, str]) -> list[str]:
-    """The directories in which the user manager searches units, in its order (systemd.unit(5))."""
-    config = places.xdg_directory(environ, "XDG_CONFIG_HOME", ".config") or "/nonexistent"
-    data = places.xdg_directory(environ, "XDG_DATA_HOME", ".local/share") or "/nonexistent"
-    own = f"/run/user/{os.geteuid()}"
-    runtime = places.xdg_directory(environ, "XDG_RUNTIME_DIR") or own
-    return [
-        f"{config}/systemd/user.control",
-        f"{runtime}/systemd/user.control",
-        f"{runtime}/systemd/transient",
-        f"{config}/systemd/user",
-        "/etc/xdg/systemd/user",
-        "/etc/systemd/user",
-        f"{runtime}/systemd/user",
-        "/run/systemd/user",
-        f"{data}/systemd/user",
-        "/usr/local/share/systemd/user",
-        "/usr/share/systemd/user",
-        "/usr/local/lib/systemd/user",
-        "/usr/lib/systemd/user",
-    ]
+    return Unit("unit files", fragment, drop_ins, any(FORCED in line for line in commands))
 
 
 def _systemctl(environ: Mapping[str, str], *words: str) -> str | None:
     """The output of `systemctl --user`; None without systemctl or a manager of this user."""
+    return _output(_of_user(environ), "systemctl", "--user", *words)
+
+
+def _of_user(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """`environ` with the runtime directory of this user, which it lacks after su, for example."""
     runtime = f"/run/user/{os.geteuid()}"
-    if "XDG_RUNTIME_DIR" not in environ and os.path.isdir(runtime):
-        environ = {**environ, "XDG_RUNTIME_DIR": runtime}  # for example after su
-    return _output(environ, "systemctl", "--user", *words)
+    if "XDG_RUNTIME_DIR" in environ or not os.path.isdir(runtime):
+        return environ
+    return {**environ, "XDG_RUNTIME_DIR": runtime}
 
 
 def _output(environ: Mapping[str, str], *words: str) -> str | None:

@@ -4,11 +4,11 @@
 
 Rule 1: the installed dgit-repos-server runs, called as tag2upload-oracled calls it. The builder,
 dgit and sendmail are replaced by a few lines of shell each.
-Rule 2: no network and no key: `always-accept` accepts the tag, and dgit signs nothing. All files
-are in a temporary directory.
+Rule 2: it uses no network and no key: `always-accept` accepts the tag, and dgit signs nothing. All
+files are in a temporary directory.
 
-The answer is not certain: dgit-repos-server dies because of dgit's failure, and perl's `die` takes
-the exit status from `$? >> 8` only if errno is 0. No documentation guarantees this.
+No documentation guarantees the answer: dgit-repos-server dies because of dgit's failure, and perl's
+`die` takes the exit status from `$? >> 8` only if errno is 0.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ exec cat >/dev/null
 class Rehearsal(NamedTuple):
     """The result of a rehearsal.
 
-    `reached` says whether dgit-repos-server ran `dgit rpush-source`. `said` is what it wrote to the
-    manager, without its request to commit. `status` is as in subprocess, None if it had to be
-    killed. `complaint` is the last line of its stderr.
+    `reached` says whether dgit-repos-server ran `dgit rpush-source`. `output` is the text that it
+    wrote to the manager, without its request to commit. `status` is as in subprocess, None if it
+    had to be killed. `complaint` is the last line of its stderr.
     """
 
     reached: bool
-    said: bytes
+    output: bytes
     status: int | None
     complaint: str
 

@@ -172,18 +172,18 @@ FINDINGS: list[tuple[Check[Any], Any, Result, str]] = [
     (oracles.RETRIABLE, REHEARSAL._replace(reached=False), MEND, "did not run dgit"),
     (oracles.RETRIABLE, REHEARSAL._replace(status=1), MEND, "ended with status 1"),
     (oracles.RETRIABLE, REHEARSAL._replace(status=None), MEND, "did not end"),
-    (oracles.RETRIABLE, REHEARSAL._replace(said=RETRIABLE[:-1]), MEND, "complete report"),
+    (oracles.RETRIABLE, REHEARSAL._replace(output=RETRIABLE[:-1]), MEND, "complete report"),
     (oracles.RETRIABLE, None, MEND, "no dgit-repos-server"),
     (
         oracles.RETRIABLE,
-        REHEARSAL._replace(said=RETRIABLE.replace(b"retriable", b"irrecoverable")),
+        REHEARSAL._replace(output=RETRIABLE.replace(b"retriable", b"irrecoverable")),
         MEND,
         "irrecoverable",
     ),
     # Retriable, but the uploader got the final mail.
     (
         oracles.RETRIABLE,
-        REHEARSAL._replace(said=RETRIABLE.replace(b"unrep", b"rep")),
+        REHEARSAL._replace(output=RETRIABLE.replace(b"unrep", b"rep")),
         MEND,
         "email reported",
     ),

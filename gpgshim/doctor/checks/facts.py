@@ -219,6 +219,8 @@ class Machine(Protocol):
         """The environments of oracled, the one most surely in force first."""
 
     def deployment(self, source: Source) -> Deployment: ...
-    def unit(self) -> Unit: ...
+    def unit(self) -> Unit:
+        """oracled's unit. Raises Unable."""
+
     def rehearse(self) -> Rehearsal:
         """Run Debian's dgit-repos-server with a dgit that exits 75. Raises OSError."""

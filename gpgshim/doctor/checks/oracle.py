@@ -97,7 +97,7 @@ def diagnose_rehearsal(found: Rehearsal | None) -> Finding:
     if found is None:
         return fault("there is no dgit-repos-server", "install dgit-infrastructure")
     todo = "do not rely on retries: every failure is final, as it is without gpgshim"
-    report = o2m.parse_report(found.said)
+    report = o2m.parse_report(found.output)
     if not found.reached:
         return fault(
             f"dgit-repos-server did not run dgit, so nothing is known: {found.complaint}",
