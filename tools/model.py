@@ -12,7 +12,7 @@ Rule 2: the promises are facts of the world (the manager may have received the r
 sign; these bytes survive), never states of the gate. So a spoilt table cannot spoil its check.
 Rule 3: nothing is sampled. All states are visited; a state is a tuple, and is visited once.
 
-The parties are: up to three stunts, supervisor, its watchdog (keeper), dgit with its stunt,
+The parties are: up to three stunts, supervisor, its watchdog, dgit with its stunt,
 dgit-repos-server, manager, the disk, and an orphan of the attempt before.
 
 These simplifications lose no possible sequence of events:
@@ -128,7 +128,7 @@ class World(NamedTuple):
     drs: str = "r"
     manager: str = "i"
     answer: str = ""  # on its way from the authority to us
-    keeper: bool = True
+    watchdog: bool = True
     orphan: str = "-"
     stray: int = 0
     # Facts that no party can read.
@@ -307,7 +307,7 @@ def check_end(world: World) -> None:
         if world.said != "retriable" and world.status != (70 if own == TEMPFAIL else own):
             raise Violation("4: the job's exit status is not its own")
         return
-    if world.status < 0 or not world.wrote or not world.keeper:
+    if world.status < 0 or not world.wrote or not world.watchdog:
         return
     if world.torn and not world.told:
         return  # what a torn line took with it is not told
@@ -590,7 +590,7 @@ def serve(world: World, setting: Setting) -> Iterator[World]:
     if world.together:
         return  # what is watched comes after those who ask
     if setting.face == "drs":
-        if not world.keeper:
+        if not world.watchdog:
             yield from finish(world, "% unkept", setting)
         if world.drs == "e":
             yield from finish(world, world.reply[0], setting)
@@ -614,7 +614,7 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
                 stunts=none_waits(world.stunts),
                 job="k" if world.job in ("r", "c") and not lives else world.job,
                 drs="e",
-                at="reply" if world.keeper and world.amount else "settle",
+                at="reply" if world.watchdog and world.amount else "settle",
                 reply=(),
             )
         case "reply":
@@ -687,7 +687,7 @@ def tell(world: World, setting: Setting) -> Iterator[World]:
         yield done._replace(status=gate.exit_status(Outcome(world.said), own))
     elif (
         not world.reply
-        or not world.keeper
+        or not world.watchdog
         or world.manager == "x"
         or (world.reply[-1] != world.said and setting.spoilt != LOST and setting.disk)
     ):
@@ -711,7 +711,7 @@ def moves(world: World, setting: Setting) -> Iterator[World]:
         return
     if world.at != "gone":
         yield from supervise(world, setting)
-        # kill -9, between any two instructions. Its keeper, if it has one yet, then ends the job,
+        # kill -9, between any two instructions. Its watchdog, if it has one yet, then ends the job,
         # and if not, the stunts find a dead socket: to the promises it is all the same.
         yield world._replace(at="gone")
         if setting.spoilt == "a stunt takes a dead socket for a yes" and "w" in world.stunts:
@@ -743,8 +743,8 @@ def job_moves(world: World, setting: Setting) -> Iterator[World]:
             for status in ("0", "1", "75", "9"):
                 yield world._replace(job=status)
         return
-    if world.keeper:
-        yield world._replace(keeper=False)
+    if world.watchdog:
+        yield world._replace(watchdog=False)
     if world.job == "r":
         yield world._replace(job="0")  # it went well; without a grant, a signature went round us
         if setting.spoilt == "dgit does not ask":

@@ -336,14 +336,14 @@ def test_a_manager_that_is_gone_is_noticed(observed: Worker, scratch: Scratch) -
     observed._hear = os.open(os.devnull, os.O_RDONLY)
 
 
-@pytest.mark.parametrize("victim", ["keeper", "supervisor"])
+@pytest.mark.parametrize("victim", ["watchdog", "supervisor"])
 def test_it_does_not_outlive_us(observed: Worker, scratch: Scratch, victim: str) -> None:
     observed.start("echo $$ >drs; await never")
     assert observed.hear() == COMMIT
     observed.say(f"{GO_AHEAD}\n")
     drs = int(observed.wait_for("drs"))
     (supervisor,) = children_of(observed.pid)
-    os.kill(observed.pid if victim == "keeper" else supervisor, signal.SIGKILL)
+    os.kill(observed.pid if victim == "watchdog" else supervisor, signal.SIGKILL)
     assert observed.rest() == []
     wait_for(lambda: not is_alive(drs), "the end of dgit-repos-server")
 

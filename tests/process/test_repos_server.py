@@ -199,7 +199,7 @@ def test_disk_that_does_not_take_the_commitment(worker: Worker, scratch: Scratch
     """The manager said yes, and we cannot: it hears nothing more, and the uploader neither."""
     worker.start(f"ulimit -c 0; {MAILS}")
     assert worker.hear() == COMMIT
-    resource.prlimit(children_of_keeper(worker), resource.RLIMIT_FSIZE, (0, 0))
+    resource.prlimit(children_of_watchdog(worker), resource.RLIMIT_FSIZE, (0, 0))
     worker.say("go-ahead\n")
     assert worker.rest() == []
     assert worker.end() != 0
@@ -208,7 +208,7 @@ def test_disk_that_does_not_take_the_commitment(worker: Worker, scratch: Scratch
     assert scratch.verdict()[:3:2] == (State.UNKNOWN, Outcome.IRRECOVERABLE)
 
 
-def children_of_keeper(worker: Worker) -> int:
+def children_of_watchdog(worker: Worker) -> int:
     (supervisor,) = children_of(worker.pid)
     return supervisor
 
@@ -374,7 +374,7 @@ def test_orphan_that_asks_as_the_job_ends_is_not_granted(worker: Worker, scratch
     """The supervisor learns of both at once, and may look at either first."""
     orphan = start_with_orphan(worker, scratch)
     drs = int(worker.wait_for("drs"))
-    supervisor = children_of_keeper(worker)
+    supervisor = children_of_watchdog(worker)
     os.kill(supervisor, signal.SIGSTOP)
     worker.touch("ask")
     wait_for(lambda: is_connected(scratch), "the orphan's question")
@@ -408,9 +408,9 @@ def tree(pid: int) -> list[int]:
     return [pid, *(each for child in children_of(pid) for each in tree(child))]
 
 
-@pytest.mark.parametrize("victim", ["keeper", "supervisor"])
+@pytest.mark.parametrize("victim", ["watchdog", "supervisor"])
 @pytest.mark.parametrize("granted", [False, True])
-def test_kill_of_keeper_or_supervisor(
+def test_kill_of_watchdog_or_supervisor(
     worker: Worker, scratch: Scratch, victim: str, granted: bool
 ) -> None:
     """Nothing of the job lives on, and the manager's pipe is not let go before that."""
@@ -420,16 +420,16 @@ def test_kill_of_keeper_or_supervisor(
         assert worker.hear() == COMMIT
         worker.say("go-ahead\n")
     worker.wait_for("ready")
-    keeper, supervisor, *job = tree(worker.pid)
+    watchdog, supervisor, *job = tree(worker.pid)
     assert len(job) >= 3
-    os.kill(keeper if victim == "keeper" else supervisor, signal.SIGKILL)
+    os.kill(watchdog if victim == "watchdog" else supervisor, signal.SIGKILL)
     assert worker.rest() == []
     assert [pid for pid in job if is_alive(pid)] == []
     assert worker.end() != 0
     verdict = scratch.verdict()
     assert verdict.outcome is (Outcome.IRRECOVERABLE if granted else Outcome.RETRIABLE)
-    assert verdict.told is (victim == "keeper")
-    if victim == "keeper":
+    assert verdict.told is (victim == "watchdog")
+    if victim == "watchdog":
         assert "% unkept" in scratch.lines()
 
 

@@ -110,8 +110,8 @@ FOUND = [
     ("repos-server", "stunt dgit", "clone "),
     ("repos-server", "stunt dgit", "pidfd_open "),  # the stunt died, and dgit ran on
     ("repos-server", "stunt dgit", "environ b"),
-    ("repos-server", "keeper", "clone "),
-    ("repos-server", "keeper", "pidfd_open "),
+    ("repos-server", "watchdog", "clone "),
+    ("repos-server", "watchdog", "pidfd_open "),
     ("repos-server", "supervisor", "epoll_ctl "),
     ("repos-server", "supervisor", "pipe2 "),
     ("repos-server", "supervisor", "b'go-ahead"),  # dgit-repos-server waited for ever
@@ -160,7 +160,7 @@ ROWS = [
     ("run", "supervisor 1", "= go", {"committed, irrecoverable (not written)"}),
     ("run", "supervisor 1", "/state/ uploaded", {"committed, uploaded (not written)"}),
     ("repos-server", "supervisor 1", "= go", {"committed, irrecoverable (not written)"}),
-    ("repos-server", "keeper 1", "wait4 ", {"uncommitted, retriable", "not begun"}),
+    ("repos-server", "watchdog 1", "wait4 ", {"uncommitted, retriable", "not begun"}),
     ("repos-server", "job 1", "b'message", {"committed, irrecoverable"}),
     ("supervise", "authority 1", "openat /heard/", {"unknown, irrecoverable"}),
 ]

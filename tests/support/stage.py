@@ -233,7 +233,7 @@ class Stage:
             os.killpg(self.supervisor.pid, signal.SIGKILL)
 
     def kill_supervisor(self) -> None:
-        """Kill the supervisor of a d-r-s: the child of the keeper, which we have started."""
+        """Kill the supervisor of a d-r-s: the child of the watchdog, which we have started."""
         (pid,) = children_of(self.supervisor.pid)
         os.kill(pid, signal.SIGKILL)
 

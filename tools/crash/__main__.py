@@ -109,7 +109,7 @@ def watch(base: Base, face: str, job: str, may_be_wrong: bool = False) -> Watche
     calls = attempt.seen.calls
     own = {}
     for target, made in calls.items():
-        # The keeper's first is that it looks for the real program.
+        # The watchdog's first is that it looks for the real program.
         theirs = (f"{root}/run/", f"{root}/state/", f"{base.tools}/")
         own[target] = next((n for n, call in enumerate(made) if call.name.startswith(theirs)), 0)
     shutil.rmtree(root)
@@ -414,7 +414,7 @@ def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
 def main() -> int:
     """The program."""
     parser = argparse.ArgumentParser(prog="python -m tools.crash", description=__doc__)
-    parser.add_argument("--process", help="supervisor, keeper, 'stunt gpg', 'stunt dgit', newborn")
+    parser.add_argument("--process", help="supervisor, watchdog, stunt gpg, stunt dgit, newborn")
     parser.add_argument("--face", choices=FACES, help="who starts a supervisor")
     parser.add_argument("--fail", action="store_true", help="calls fail, instead of processes")
     parser.add_argument("--move", action="store_true", help="the journal is moved, instead")

@@ -84,7 +84,7 @@ SPOILS = {
         "run",
         "stunt gpg",
     ),
-    "the keeper leaves the job alone": Case(
+    "the watchdog leaves the job alone": Case(
         Spoil(
             "gpgshim/tag2upload/watchdog.py",
             "    killed = kill_descendants()\n",
@@ -94,7 +94,7 @@ SPOILS = {
         "repos-server",
         "supervisor",
     ),
-    "the supervisor does not miss its keeper": Case(
+    "the supervisor does not miss its watchdog": Case(
         Spoil(
             "gpgshim/tag2upload/relay.py",
             "            self.supervisor.watch(self._watchdog, self._lose_watchdog)\n",
@@ -102,7 +102,7 @@ SPOILS = {
         ),
         "ran on to its signature",
         "repos-server",
-        "keeper",
+        "watchdog",
     ),
     "nothing is swept": Case(
         Spoil("gpgshim/supervisor/attempt.py", "        leftovers.sweep(base)\n", ""),

@@ -128,7 +128,7 @@ OTHERS = {
 OF_THE_JOB = ("stunt dgit", "newborn of dgit", "newborn", "real dgit", "job", "starter")
 #: Whose child's role is what, until it becomes another program.
 FORKS = {
-    "keeper": "supervisor",
+    "watchdog": "supervisor",
     "supervisor": "newborn",
     "starter": "newborn of starter",  # gpg, twice; gpgconf; and the daemon
     "newborn of starter": "newborn",
@@ -509,7 +509,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
             wrong(told[2] != verdict.outcome, f"the manager heard {told[2]}, and it is {verdict}")
         wrong(mine == 0 and len(told) != 3, "exit 0, and the manager heard no outcome")
         signs = {"stunt gpg", "real gpg"} & set(seen.late)
-        wrong(signs and attempt.signed, "a job ran on to its signature without its keeper")
+        wrong(signs and attempt.signed, "a job ran on to its signature without its watchdog")
     # No process may remain when the caller continues with the next job.
     wrong(left_running(attempt, face, killed), f"left running: {seen.alive}")
     found += tracebacks(attempt.said)
@@ -555,7 +555,7 @@ def tracebacks(said: str) -> list[str]:
 
 def first_role(face: str) -> str:
     """The role of the caller's own child; "" if it is no process of ours."""
-    return {"run": "supervisor", "repos-server": "keeper", "supervise": ""}[face]
+    return {"run": "supervisor", "repos-server": "watchdog", "supervise": ""}[face]
 
 
 def faults_of_next(world: World, first: Attempt, number: int) -> tuple[list[str], Attempt]:

@@ -66,6 +66,9 @@ TOO_LATE = Want("+irrecoverable", 1, told="irrecoverable")  # the tag was signed
 LOST = Want("+lost")
 LOST_AND_RETRIED = Want("lost +uploaded", 4, "git queue", "uploaded")
 
+#: Recorded scenarios and deeds have an older word for the watchdog.
+WATCHDOG = {"keeper": "watchdog", "keeper, supervisor": "watchdog and supervisor"}
+
 
 def _rows() -> list[Scenario]:
     row = Scenario
@@ -183,7 +186,7 @@ def _rows() -> list[Scenario]:
     }  # fmt: skip
     for whom, (before, at, after) in killed.items():
         name = "both" if "," in whom else whom
-        story = "keeper and supervisor are killed at once" if "," in whom else f"{whom} is killed"
+        story = f"{WATCHDOG.get(whom, whom)} {'are killed at once' if ',' in whom else 'is killed'}"
         # The survivor must have ended the job before the job continues. The builder has no process
         # of ours.
         held = whom not in ("builder", "ssh")
@@ -196,7 +199,8 @@ def _rows() -> list[Scenario]:
                 held=(GIT_PUSH,), moment="door", deed=f"kill {whom}", stay_held=held),
         ]  # fmt: skip
     rows += [
-        row(f"kill-{whom}-asking", f"{whom} is killed while the manager is asked", None, ended,
+        row(f"kill-{whom}-asking",
+            f"{WATCHDOG.get(whom, whom)} is killed while it waits for the manager", None, ended,
             misdeeds={"go-ahead": "silence"}, moment="commit", deed=f"kill {whom}")
         for whom in ("supervisor", "keeper")
     ]  # fmt: skip
@@ -258,7 +262,7 @@ def count_queries(report: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def is_unsupervised(report: Mapping[str, Any]) -> bool:
-    """Whether keeper and supervisor were killed at once, so that no process could end the job."""
+    """Whether watchdog and supervisor were killed at once, so that no process could end the job."""
     return bool(report["deed"] == "kill keeper, supervisor")
 
 
