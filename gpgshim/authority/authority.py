@@ -322,32 +322,32 @@ class Manager:
 
 
 class ManagerAt(Manager):
-    """A manager that listens at a Unix socket; reach() connects to it."""
+    """A manager that listens at the Unix socket `path`; reach() connects to it."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         super().__init__(self._peer.fileno(), self._peer.fileno())
 
     def check(self) -> None:
-        check_path(Path(self._path).parent, "name a socket in a directory of this user")
+        check_path(Path(self.path).parent, "name a socket in a directory of this user")
 
     def reach(self) -> None:
         try:
             self.check()
             self._peer.settimeout(_CONNECT)
-            self._peer.connect(self._path)
+            self._peer.connect(self.path)
             self._peer.setblocking(True)
         except GpgshimError as error:
-            raise OSError(errno.EPERM, f"the manager at {self._path}: {error.seen}") from error
+            raise OSError(errno.EPERM, f"the manager at {self.path}: {error.seen}") from error
         except OSError as error:
             reason = error.strerror or str(error)
-            raise OSError(error.errno, f"the manager at {self._path}: {reason}") from error
+            raise OSError(error.errno, f"the manager at {self.path}: {reason}") from error
         if (user := user_of(self._peer)) not in (0, own_user()):
             # A go-ahead from another user is no commitment.
             raise OSError(
                 errno.EPERM,
-                f"the socket {self._path} is served by user id {user}, not by us or root",
+                f"the socket {self.path} is served by user id {user}, not by us or root",
             )
         super().reach()
 

@@ -23,6 +23,7 @@ from gpgshim.doctor.checks.facts import Key, NoAnswer, Place, Process, Stunt, Tr
 from gpgshim.supervisor import config
 from gpgshim.supervisor.realgpg import find_gpg, table_of
 from gpgshim.system import places
+from gpgshim.system.errors import GpgshimError
 from gpgshim.system.ownprocess import caller_environ
 
 if TYPE_CHECKING:
@@ -151,9 +152,18 @@ class Machine:
 
         return runnable.find(name, self._search)[1]
 
-    def fault_of_socket(self, path: str) -> str:
-        places.check_path(Path(path).parent)
-        return "" if Path(path).is_socket() else f"there is no socket {path}"
+    def fault_of_authority(self, commit: str) -> str:
+        from gpgshim.authority.authority import ManagerAt, from_option
+
+        try:
+            authority = from_option(commit, dict(self.environ))
+            authority.check()
+        except GpgshimError as error:
+            return error.seen
+        if not isinstance(authority, ManagerAt):
+            return ""
+        authority.give_up()  # closes a socket that was not connected
+        return "" if Path(authority.path).is_socket() else f"there is no socket {authority.path}"
 
     def fault_of_textfile(self, path: str) -> str:
         directory = Path(path).parent

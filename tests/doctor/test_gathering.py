@@ -84,8 +84,8 @@ class Described:
     def fault_of_program(self, name: str) -> str:
         return f"no program {name}"
 
-    def fault_of_socket(self, path: str) -> str:
-        return f"no socket {path}"
+    def fault_of_authority(self, commit: str) -> str:
+        return f"no authority {commit}" if commit != "ask" else ""
 
     def fault_of_textfile(self, path: str) -> str:
         return f"no directory of {path}"
@@ -138,17 +138,10 @@ GATHERED: list[tuple[Check[Any], Described, Any]] = [
         settings.Settings(
             {"/s": True},
             [
-                settings.SettingFault("/s:1", "commit", "may-we 1", "no program may-we"),
+                settings.SettingFault("/s:1", "commit", "may-we 1", "no authority may-we 1"),
                 settings.SettingFault("/s:2", "alarm", "page 'x y'", "no program page"),
                 settings.SettingFault("/s:3", "metrics", "/m", "no directory of /m"),
             ],
-        ),
-    ),
-    (
-        settings.SETTINGS,
-        Described(settings=named(commit="o2m:/m")),
-        settings.Settings(
-            {"/s": True}, [settings.SettingFault("/s:1", "commit", "o2m:/m", "no socket /m")]
         ),
     ),
     (

@@ -143,8 +143,8 @@ class Machine(Protocol):
     def fault_of_program(self, name: str) -> str:
         """Why the program cannot be executed; "" if it can."""
 
-    def fault_of_socket(self, path: str) -> str:
-        """Why this is no socket to connect to; "" if it is one. Raises Misconfigured, Unable."""
+    def fault_of_authority(self, commit: str) -> str:
+        """Why the authority cannot be asked; "" if it can. It is not connected to."""
 
     def fault_of_textfile(self, path: str) -> str:
         """Why the file could not be written; "" if it could."""

@@ -46,17 +46,10 @@ def _fault_of_command(machine: Machine, command: str) -> str:
     return machine.fault_of_program(shlex.split(command)[0])
 
 
-def _fault_of_commit(machine: Machine, commit: str) -> str:
-    kind, _, path = commit.partition(":")
-    if kind == "o2m":
-        return machine.fault_of_socket(path)
-    return "" if commit == "ask" else _fault_of_command(machine, commit)
-
-
 #: Setting -> the fault of the program, directory or socket that it names, or "". The real programs
 #: (`gpg`, `dgit`) have checks of their own.
 _NAMING: dict[str, Callable[[Machine, str], str]] = {
-    "commit": _fault_of_commit,
+    "commit": lambda machine, commit: machine.fault_of_authority(commit),
     "alarm": _fault_of_command,
     "metrics": lambda machine, file: machine.fault_of_textfile(file),
 }
