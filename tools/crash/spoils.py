@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tools.crash.world import Spoil
+from tools.crash.spoil import At, Spoil
 
 
 class Case(NamedTuple):
@@ -31,12 +31,19 @@ class Case(NamedTuple):
     at: str = ""
 
 
+GATE = "gpgshim.core.gate"
+JOURNAL = "gpgshim.history.journal"
+RELAY = "gpgshim.tag2upload.relay"
+SETTLEMENT = "gpgshim.supervisor.settlement"
+
 SPOILS = {
     "grant before committed is written": Case(
         Spoil(
-            "gpgshim/core/gate.py",
-            "(F.WRITE_COMMITTED, F.GRANT)",
-            "(F.GRANT, F.WRITE_COMMITTED)",
+            GATE,
+            "",
+            At.ROW,
+            "STEPS[S.UNKNOWN, V.GO_AHEAD]",
+            "(S.COMMITTED, (F.GRANT, F.WRITE_COMMITTED))",
         ),
         "SIGNED UNCOMMITTED",
         "run",
@@ -44,51 +51,49 @@ SPOILS = {
     ),
     "send before unknown is written": Case(
         Spoil(
-            "gpgshim/core/gate.py",
-            "(S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT))",
-            "(S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.SEND_COMMIT, F.WRITE_UNKNOWN))",
+            GATE,
+            "",
+            At.ROW,
+            "STEPS[S.UNCOMMITTED, V.ASKED]",
+            "(S.UNKNOWN, (F.REACH, F.SEND_COMMIT, F.WRITE_UNKNOWN))",
         ),
         "ASKED before",
         "run",
         "supervisor",
     ),
     "no fsync": Case(
-        Spoil(
-            "gpgshim/history/journal.py", "            os.fsync(self._fd)\n", "            pass\n"
-        ),
+        Spoil(JOURNAL, "Journal.sync", At.CALL, "os.fsync", "pass"),
         "would not be on disk",
         "run",
         "supervisor",
         "power",
     ),
     "no fsync of the journal's name": Case(
-        Spoil("gpgshim/history/journal.py", "sync_directory(directory)\n", "pass\n"),
+        Spoil(JOURNAL, "Journal.create", At.CALL, "sync_directory", "pass"),
         "would not be on disk",
         "run",
         "supervisor",
         "power",
     ),
     "dgit says 75 from memory": Case(
-        Spoil("gpgshim/stunts/dgit.py", "if status and _is_uncommitted(job):", "if status:"),
+        Spoil("gpgshim.stunts.dgit", "main", At.TEST, "_is_uncommitted(job)", "status"),
         "dgit says 75 after commit",
         "repos-server",
         "stunt gpg",
     ),
     "75 for every failure": Case(
-        Spoil(
-            "gpgshim/core/gate.py",
-            "    if outcome is Outcome.RETRIABLE:\n",
-            "    if own:\n",
-        ),
+        Spoil(GATE, "exit_status", At.TEST, "Outcome.RETRIABLE", "own"),
         "75 after the manager had heard",
         "run",
         "stunt gpg",
     ),
     "the watchdog leaves the job alone": Case(
         Spoil(
-            "gpgshim/tag2upload/watchdog.py",
-            "    killed = kill_descendants()\n",
-            "    killed = []\n",
+            "gpgshim.tag2upload.watchdog",
+            "watch_over",
+            At.CALL,
+            "kill_descendants",
+            "killed: list[str] = []",
         ),
         "left running",
         "repos-server",
@@ -96,26 +101,24 @@ SPOILS = {
     ),
     "the supervisor does not miss its watchdog": Case(
         Spoil(
-            "gpgshim/tag2upload/relay.py",
-            "            self.supervisor.watch(self._watchdog, self._lose_watchdog)\n",
-            "",
+            RELAY,
+            "Relay.run",
+            At.CALL,
+            "self.supervisor.watch(self._watchdog, self._lose_watchdog)",
+            "pass",
         ),
         "ran on to its signature",
         "repos-server",
         "watchdog",
     ),
     "nothing is swept": Case(
-        Spoil("gpgshim/supervisor/attempt.py", "        leftovers.sweep(base)\n", ""),
+        Spoil("gpgshim.supervisor.attempt", "Attempt.__init__", At.CALL, "leftovers.sweep", "pass"),
         "never taken away",
         "run",
         "supervisor",
     ),
     "half a line stays": Case(
-        Spoil(
-            "gpgshim/history/journal.py",
-            "                os.ftruncate(self._fd, self._length)\n",
-            "                pass\n",
-        ),
+        Spoil(JOURNAL, "Journal.note", At.CALL, "os.ftruncate", "pass"),
         "the journal does not read",
         "run",
         "supervisor",
@@ -123,11 +126,7 @@ SPOILS = {
         at="/state/",
     ),
     "a failed fsync is forgotten": Case(
-        Spoil(
-            "gpgshim/history/journal.py",
-            '            self._broken = f"an earlier fsync failed: {error.strerror}"\n',
-            "",
-        ),
+        Spoil(JOURNAL, "Journal.sync", At.ASSIGNMENT, "self._broken", "pass"),
         "after a failed fsync",
         "run",
         "supervisor",
@@ -136,11 +135,14 @@ SPOILS = {
     ),
     "the outcome is what is remembered": Case(
         Spoil(
-            "gpgshim/supervisor/settlement.py",
-            "            verdict = self._read_back()\n",
-            "            first = State.UNCOMMITTED\n"
-            "            outcome = OUTCOMES[first, ending]\n"
-            "            verdict = seen._replace(state=first, outcome=outcome)\n",
+            SETTLEMENT,
+            "Settlement.settle",
+            At.ASSIGNMENT,
+            "verdict",
+            """\
+first = State.UNCOMMITTED
+outcome = OUTCOMES[first, ending]
+verdict = seen._replace(state=first, outcome=outcome)""",
         ),
         "said",
         "run",
@@ -148,10 +150,11 @@ SPOILS = {
     ),
     "a signature for which nobody was asked": Case(
         Spoil(
-            "gpgshim/core/gate.py",
-            "(S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT))",
-            "(S.UNCOMMITTED, V.ASKED): (S.COMMITTED,"
-            " (F.WRITE_UNKNOWN, F.WRITE_COMMITTED, F.GRANT))",
+            GATE,
+            "",
+            At.ROW,
+            "STEPS[S.UNCOMMITTED, V.ASKED]",
+            "(S.COMMITTED, (F.WRITE_UNKNOWN, F.WRITE_COMMITTED, F.GRANT))",
         ),
         "the manager has not heard",
         "run",
@@ -159,9 +162,11 @@ SPOILS = {
     ),
     "asked for each signature": Case(
         Spoil(
-            "gpgshim/core/gate.py",
-            "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT))",
-            "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.SEND_COMMIT, F.GRANT))",
+            GATE,
+            "",
+            At.ROW,
+            "STEPS[S.COMMITTED, V.ASKED]",
+            "(S.COMMITTED, (F.SYNC, F.SEND_COMMIT, F.GRANT))",
         ),
         "asked twice",
         "run",
@@ -169,20 +174,18 @@ SPOILS = {
     ),
     "a grant that is not written down": Case(
         Spoil(
-            "gpgshim/supervisor/gatekeeper.py",
-            "        self._entries.granted(len(self._waiting))\n",
-            "",
+            "gpgshim.supervisor.gatekeeper",
+            "Gatekeeper._grant",
+            At.CALL,
+            "self._entries.granted",
+            "pass",
         ),
         "SIGNED, 0 granted",
         "run",
         "supervisor",
     ),
     "a closed gate grants": Case(
-        Spoil(
-            "gpgshim/core/gate.py",
-            "(S.CLOSED, V.ASKED): (S.CLOSED, (F.REFUSE,))",
-            "(S.CLOSED, V.ASKED): (S.CLOSED, (F.GRANT,))",
-        ),
+        Spoil(GATE, "", At.ROW, "STEPS[S.CLOSED, V.ASKED]", "(S.CLOSED, (F.GRANT,))"),
         "'= go' stands where '= no' was due",
         "repos-server",
         "supervisor",
@@ -190,9 +193,11 @@ SPOILS = {
     ),
     "a commitment is written twice": Case(
         Spoil(
-            "gpgshim/core/gate.py",
-            "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT))",
-            "(S.COMMITTED, V.ASKED): (S.COMMITTED, (F.WRITE_COMMITTED, F.GRANT))",
+            GATE,
+            "",
+            At.ROW,
+            "STEPS[S.COMMITTED, V.ASKED]",
+            "(S.COMMITTED, (F.WRITE_COMMITTED, F.GRANT))",
         ),
         "the journal does not read: states out of order",
         "run",
@@ -200,10 +205,13 @@ SPOILS = {
     ),
     "the outcome is written twice": Case(
         Spoil(
-            "gpgshim/supervisor/settlement.py",
-            "                    self._journal.sync(seen.outcome.value)\n",
-            "                    self._journal.sync(seen.outcome.value)\n"
-            "                    self._journal.sync(seen.outcome.value)\n",
+            SETTLEMENT,
+            "Settlement.settle",
+            At.CALL,
+            "self._journal.sync",
+            """\
+self._journal.sync(seen.outcome.value)
+self._journal.sync(seen.outcome.value)""",
         ),
         "outcomes in the journal",
         "repos-server",
@@ -211,20 +219,18 @@ SPOILS = {
     ),
     "the outcome is said twice": Case(
         Spoil(
-            "gpgshim/cli/running.py",
-            '    """The last line that a person sees."""\n',
-            '    say(f"{attempt.journal.path.name}: {verdict.outcome}")\n',
+            "gpgshim.cli.running",
+            "report",
+            At.START,
+            "",
+            'say(f"{attempt.journal.path.name}: {verdict.outcome}")',
         ),
         "the outcome is said twice",
         "run",
         "supervisor",
     ),
     "75 is not said": Case(
-        Spoil(
-            "gpgshim/cli/running.py",
-            "return 0 if status is None else exit_status(Outcome(outcome), status)",
-            "return status or 0",
-        ),
+        Spoil("gpgshim.cli.running", "close", At.CALL, "exit_status", "return status or 0"),
         "255, not 75",
         "supervise",
         "real dgit",
@@ -232,9 +238,11 @@ SPOILS = {
     ),
     "what cannot be taken back is called retriable": Case(
         Spoil(
-            "gpgshim/tag2upload/relay.py",
-            "            self.manager.tell(lines)\n",
-            '            self.manager.tell([*lines[:2], "retriable"])\n',
+            RELAY,
+            "Relay.tell",
+            At.CALL,
+            "self.manager.tell",
+            'self.manager.tell([*lines[:2], "retriable"])',
         ),
         "RETRIABLE after commit",
         "repos-server",
@@ -243,21 +251,20 @@ SPOILS = {
     ),
     "the manager is told line by line": Case(
         Spoil(
-            "gpgshim/tag2upload/relay.py",
-            "            self.manager.tell(lines)\n",
-            "            for line in lines:\n                self.manager.tell([line])\n",
+            RELAY,
+            "Relay.tell",
+            At.CALL,
+            "self.manager.tell",
+            """\
+for line in lines:
+    self.manager.tell([line])""",
         ),
         "half a report",
         "repos-server",
         "supervisor",
     ),
     "exit 0 for what was not told": Case(
-        Spoil(
-            "gpgshim/tag2upload/relay.py",
-            "            self.manager.tell(lines)\n        except OSError as error:\n",
-            "            self.manager.tell(lines)\n        except OSError as error:\n"
-            "            return 0\n",
-        ),
+        Spoil(RELAY, "Relay.tell", At.HANDLER, "OSError", "return 0"),
         "exit 0, and the manager heard no outcome",
         "repos-server",
         "supervisor",
@@ -266,9 +273,11 @@ SPOILS = {
     ),
     "a line that cannot be written is fatal": Case(
         Spoil(
-            "gpgshim/supervisor/entries.py",
-            "        with contextlib.suppress(OSError):\n            self._journal.note(*lines)\n",
-            "        self._journal.note(*lines)\n",
+            "gpgshim.supervisor.entries",
+            "Entries.note",
+            At.CALL,
+            "contextlib.suppress",
+            "self._journal.note(*lines)",
         ),
         "nobody caught this",
         "run",
@@ -278,10 +287,14 @@ SPOILS = {
     ),
     "one directory for all attempts": Case(
         Spoil(
-            "gpgshim/supervisor/jobdir.py",
-            '        path = base / f"{prefix}.{os.urandom(RANDOM).hex()}"\n'
-            "        with contextlib.suppress(FileExistsError):\n",
-            "        path = base / prefix\n        if path:\n",
+            "gpgshim.supervisor.jobdir",
+            "_make_directory",
+            At.CALL,
+            "contextlib.suppress",
+            """\
+path = base / prefix
+path.mkdir(mode=0o700)
+return path""",
         ),
         "attempt 2",
         "run",
@@ -291,11 +304,15 @@ SPOILS = {
     ),
     "an fsync that failed is tried again": Case(
         Spoil(
-            "gpgshim/history/journal.py",
-            "            os.fsync(self._fd)\n            self._synced = self._length\n",
-            "            try:\n                os.fsync(self._fd)\n"
-            "            except OSError:\n                os.fsync(self._fd)\n"
-            "            self._synced = self._length\n",
+            JOURNAL,
+            "Journal.sync",
+            At.CALL,
+            "os.fsync",
+            """\
+try:
+    os.fsync(self._fd)
+except OSError:
+    os.fsync(self._fd)""",
         ),
         "after a failed fsync",
         "run",
@@ -304,12 +321,7 @@ SPOILS = {
         at="fsync",
     ),
     "a failed fsync is no failure": Case(
-        Spoil(
-            "gpgshim/history/journal.py",
-            '            self._broken = f"an earlier fsync failed: {error.strerror}"\n'
-            "            raise\n",
-            "            pass\n",
-        ),
+        Spoil(JOURNAL, "Journal.sync", At.HANDLER, "OSError", "pass"),
         "a grant after a failed fsync",
         "run",
         "supervisor",
@@ -318,8 +330,10 @@ SPOILS = {
     ),
     "the commitment is not synced": Case(
         Spoil(
-            "gpgshim/supervisor/gatekeeper.py",
-            "lambda: entries.state(Effect.WRITE_COMMITTED)",
+            "gpgshim.supervisor.gatekeeper",
+            "Gatekeeper.__init__",
+            At.ROW,
+            "self._perform[Effect.WRITE_COMMITTED]",
             "lambda: entries.note(Effect.WRITE_COMMITTED.value)",
         ),
         "granted, and `! committed` would not be on disk",
@@ -329,17 +343,21 @@ SPOILS = {
     ),
     "a daemon that was told to end goes on": Case(
         Spoil(
-            "gpgshim/supervisor/supervisor.py",
-            "                self.finish(line)\n",
-            "                self.over = line\n                self.close()\n"
-            "                self._loop.run(self, lambda: False)\n",
+            "gpgshim.supervisor.supervisor",
+            "Supervisor.control",
+            At.CALL,
+            "self.finish",
+            """\
+self.over = line
+self.close()
+self._loop.run(self, lambda: False)""",
         ),
         "STUCK",
         "supervise",
         "closer",
     ),
     "a journal that was moved away counts": Case(
-        Spoil("gpgshim/history/journal.py", 'seen = "it is not there any more"', 'seen = ""'),
+        Spoil(JOURNAL, "Journal.check_name", At.HANDLER, "FileNotFoundError", 'seen = ""'),
         "SIGNED, and the journal was moved before",
         "run",
         "supervisor",

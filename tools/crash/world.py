@@ -30,6 +30,7 @@ from gpgshim.core.verdict import Verdict, judge, judge_bytes
 from gpgshim.system.places import is_stunt
 from gpgshim.tag2upload.repos_server import ARGUMENTS, MODE
 from tools.crash.calls import normal
+from tools.crash.spoil import At, Spoil
 from tools.crash.tracer import Deed, Seen, Stuck, Target, Tracer
 from tools.place.world import How, as_user, compile_all, copy_package, give, usable_python
 
@@ -137,20 +138,10 @@ FORKS = {
 }
 
 
-class Spoil(NamedTuple):
-    """A fault put into a copy of the code: `old` becomes `new` in `file`."""
-
-    file: str
-    old: str
-    new: str
-
-
 #: The machine has one wall, which the first job of a boot makes. Each world makes its own instead,
 #: in its runtime directory, so that making the wall is also killed, and also fails.
 OWN_WALL = Spoil(
-    "gpgshim/supervisor/wall.py",
-    'PLACES = (Path("/run"), Path("/tmp"))\n',
-    "PLACES: tuple[Path, ...] = ()\n",
+    "gpgshim.supervisor.wall", "", At.ASSIGNMENT, "PLACES", "PLACES: tuple[Path, ...] = ()"
 )
 
 
@@ -176,9 +167,7 @@ class Base:
         for each in (OWN_WALL, spoil):
             if each is not None:
                 file = self.code / each.file
-                text = file.read_text()
-                assert text.count(each.old) == 1, f"{each.file} does not hold {each.old!r} once"
-                file.write_text(text.replace(each.old, each.new))
+                file.write_text(each.apply(file.read_text()))
         compile_all(Path(self.python), self.code)
         self.tools.mkdir()
         # The programs that the job and the place need; no other gpg is on their PATH.
