@@ -87,9 +87,9 @@ def assert_unharmed(job: Job) -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (b"\n", "speaks ''"),
-        (b"sign\n", "speaks 'sign'"),
-        (b"gpgshim/2 sign\n", "speaks 'gpgshim/2'"),
+        (b"\n", "its protocol is ''"),
+        (b"sign\n", "its protocol is 'sign'"),
+        (b"gpgshim/2 sign\n", "its protocol is 'gpgshim/2'"),
         (b"gpgshim/1 SIGN\n", "sent 'SIGN'"),
         (b"gpgshim/1 go\n", "sent 'go'"),
         (b"gpgshim/1 sign\ngpgshim/1 sign\n", "not one line"),

@@ -17,7 +17,6 @@ import pytest
 
 from gpgshim.gpgargs import optiontable
 from gpgshim.stunts import gpgconf
-from gpgshim.stunts.gpgconf import with_stunt
 from gpgshim.supervisor import jobdir
 from tests.support.scratch import PATIENCE, Scratch
 
@@ -269,12 +268,3 @@ def test_a_stdout_without_a_reader(job: Path) -> None:
     done = subprocess.run([job / "bin/gpgconf", "--list-components"], stdout=writer)
     os.close(writer)
     assert done.returncode == -13  # SIGPIPE, as without us
-
-
-def test_paths_are_escaped() -> None:
-    said = b"gpg:OpenPGP:/usr/bin/gpg\ngpgsm:S/MIME:/usr/bin/gpgsm\n"
-    assert with_stunt(said, b"/a b/%,:x/gpg") == (
-        b"gpg:OpenPGP:/a b/%25%2c%3ax/gpg\ngpgsm:S/MIME:/usr/bin/gpgsm\n"
-    )
-    assert with_stunt(b"", b"/x") == b""
-    assert with_stunt(b"gpg-agent:A:/usr/bin/gpg-agent\n", b"/x").endswith(b"gpg-agent\n")

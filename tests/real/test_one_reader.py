@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,11 +19,10 @@ from hypothesis import strategies as st
 from gpgshim.core import transcript
 from gpgshim.doctor.checks.facts import Machine
 from gpgshim.doctor.checks.gnupg import GPG_CONF
-from gpgshim.gpgargs import commands, conffile, decision, explain, optiontable, parser
+from gpgshim.gpgargs import commands, decision, explain, optiontable, parser
 from gpgshim.history import recorded
 from gpgshim.stunts import plainfile
 from gpgshim.supervisor import jobdir, optable
-from tests.support.gpgs import NEW
 from tests.support.scratch import GPG, PATIENCE, Scratch
 
 
@@ -149,48 +147,3 @@ def test_classify_of_dev_null(scratch: Scratch) -> None:
     """No conf file that is read is no reason to ask: the stunt passes this."""
     done = scratch.gpgshim("classify", "--", "--options", "/dev/null", "-e", "-r", "x", "f")
     assert (done.status, done.out) == (0, "pass\n")
-
-
-def test_a_plain_file_is_read(tmp_path: Path) -> None:
-    file = plainfile.file_in(str(tmp_path))
-    (tmp_path / "a").write_bytes(b"x\r\n\xff")
-    assert file("a") == file(str(tmp_path / "a")) == "x\r\n\udcff"
-    assert file("none") is None
-    assert file("a/b") is None
-    assert file("/dev/null") == ""
-
-
-def test_only_plain_files_are_opened(tmp_path: Path) -> None:
-    file = plainfile.file_in(str(tmp_path))
-    os.mkfifo(tmp_path / "pipe")
-    for path in ("pipe", ".", "/dev/zero", "/dev/tty"):
-        with pytest.raises(OSError, match="is not a plain file"):
-            file(path)
-    reading = decision.read(["--options", "pipe", "f"], NEW, {"HOME": "/none"}, file)
-    assert reading.doubt == "C1: pipe: is not a plain file"
-    with pytest.raises(OSError, match="NUL"):
-        file("a\0b")
-
-
-def test_a_file_above_the_largest_size_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    huge = tmp_path / "huge"
-    huge.touch()
-    os.truncate(huge, plainfile.LARGEST + 1)
-    with pytest.raises(OSError, match="more than"):
-        plainfile.read(str(huge))
-    monkeypatch.setattr(plainfile, "LARGEST", 100)
-    with pytest.raises(OSError, match="more than"):
-        plainfile.read("/proc/self/status")  # whose size is 0 until it is read
-
-
-def test_a_large_file_costs_linear_time(tmp_path: Path) -> None:
-    conf = tmp_path / "conf"
-    conf.write_text("# a comment of an earlier administrator\n" * 2_000_000)
-    began = time.process_time()
-    text = plainfile.read(str(conf))
-    assert text is not None
-    assert len(text) > 95_000_000
-    assert conffile.parse_text(text, str(conf), NEW) == []
-    assert time.process_time() - began < 10  # it takes one; in pieces put together it took forty
