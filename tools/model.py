@@ -233,47 +233,47 @@ def check(world: World) -> None:
     # If a job reports `uploaded` later, the 75 of dgit does not count: it came before that.
     said_75 = world.said_75 and not world.bypassed
     if world.heard and (said_75 or world.status == TEMPFAIL or "retriable" in world.told):
-        raise Violation("2: retriable was said, and the authority may have heard")
+        raise Violation("2: retriable was reported, and the authority may have got the request")
     if world.granted and (world.said_75 or world.status == TEMPFAIL or "retriable" in world.told):
-        raise Violation("2: retriable was said, and a gpg may sign")
+        raise Violation("2: retriable was reported, and a gpg may sign")
     if world.deaf and world.drs == "r":
-        raise Violation("7: the uploader may be told what the manager will not hear")
+        raise Violation("7: the uploader may get an outcome that the manager will not get")
     if world.orphan == "g":
         raise Violation("3: an orphan of the attempt before was granted")
     if (world.told or world.said) and not world.closed:
-        raise Violation("3: an outcome was said, and the gate is open")
+        raise Violation("3: an outcome was reported, and the gate is open")
     if world.told and world.job in ("r", "c"):
-        raise Violation("3: an outcome was told, and the job runs")
+        raise Violation("3: the manager got an outcome, and the job runs")
     if world.told and not world.said and any(x.outcome != world.told[2] for x in images(world)):
-        raise Violation("5: an outcome was told, and a crash leaves another")
+        raise Violation("5: the manager got an outcome, and a crash leaves another one")
     if len(world.told) not in (0, 3):
         raise Violation("5: an outcome that is not whole, or not the only one")
     if "uploaded" in world.told and "! committed" not in world.lines:
-        raise Violation("5: `uploaded` was told, and it was never committed")
+        raise Violation("5: the manager got `uploaded`, and the job was never committed")
 
 
 def check_at_rest(world: World) -> None:
     """While the supervisor waits: the gate's state is true, and no stunt waits for ever."""
     if "w" in world.stunts and world.gate is not S.UNKNOWN:
-        raise Violation("4: a stunt waits for what will not come")
+        raise Violation("4: a stunt waits for an answer that will not come")
     if world.gate in (S.UNKNOWN, S.LATE) and not world.asking:
-        raise Violation("4: we wait for an answer that nobody was asked for")
+        raise Violation("4: the supervisor waits for an answer without a request")
     if (world.gate in (S.CLOSED, S.LATE)) != world.closed:
-        raise Violation("3: the gate's word is not true: closed")
+        raise Violation("3: the gate's state is wrong: closed")
     if world.failed:
         if world.gate in (S.UNCOMMITTED, S.UNKNOWN, S.COMMITTED):
             raise Violation("6: the gate goes on after a failure")
         return
     if world.asking and world.gate not in (S.UNKNOWN, S.LATE):
-        raise Violation("4: the authority's answer is on its way, and nobody waits for it")
+        raise Violation("4: the authority was asked, and the gate does not wait for its answer")
     if world.reached and not world.heard:
-        raise Violation("6: the authority was looked for, and not asked")
+        raise Violation("6: the authority was reached, and not asked")
     if "! unknown" in world.lines and not world.heard:
-        raise Violation("6: a commitment was noted, and nobody was asked for it")
+        raise Violation("6: `unknown` was written, and no request was sent")
     if "! committed" in world.lines and not world.yes:
-        raise Violation("6: `committed` was noted, and nobody said so")
+        raise Violation("6: `committed` was written, and there was no go-ahead")
     if world.yes and "! committed" not in world.lines:
-        raise Violation("6: the authority said yes, and the disk does not")
+        raise Violation("6: the authority said go-ahead, and `committed` was not written")
 
 
 def check_end(world: World) -> None:
@@ -284,14 +284,14 @@ def check_end(world: World) -> None:
     if now.refused and not world.denied:
         raise Violation("5: the journal says that the authority refused, and it did not")
     if world.said != now.outcome:
-        raise Violation("5: the journal does not say what was said")
+        raise Violation("5: the journal has another outcome than the report")
     # If the disk did not take the outcome, a crash may also lose the job's ending. The journal then
     # claims less than was reported, and never more (see check).
     took = world.said in world.lines and not world.broken
     if took and any(seen.outcome != world.said for seen in images(world)):
-        raise Violation("5: after a crash the journal does not say what was said")
+        raise Violation("5: after a crash the journal has another outcome than the report")
     if "% bypassed" in world.lines and world.said in NOTHING_DONE:
-        raise Violation("5: a job that went round the gate is called harmless")
+        raise Violation("5: a job that signed past the gate is called harmless")
     tried = "! unknown" in world.lines or world.torn or world.bypassed
     well, final = world.over in WELL, world.over in FINAL
     if tried or world.granted:
@@ -299,7 +299,7 @@ def check_end(world: World) -> None:
     else:
         true = "unsigned" if well else "irrecoverable" if final else "retriable"
     if world.said != true and not world.failed and not world.broken:
-        raise Violation(f"5: what is true is {true}, and {world.said} was said")
+        raise Violation(f"5: the outcome is {true}, and {world.said} was reported")
     if world.over and world.job in OWN and not world.wrote:
         own = OWN[world.job]
         if (world.status == TEMPFAIL) != (world.said == "retriable"):
@@ -411,7 +411,7 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
     match effect:
         case F.REACH:
             if world.heard or (len(world.lines) > 1 and any(x[0] == "!" for x in world.lines[1:])):
-                raise Violation("6: an authority that was asked is looked for again")
+                raise Violation("6: an authority that was asked is reached again")
             after = after._replace(reached=True)
             if setting.face == "run" or world.manager != "i" or world.answer:
                 yield fail(after, setting)
@@ -436,7 +436,7 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 yield fail(bad, setting)
         case F.SEND_COMMIT:
             if not world.reached or world.heard:
-                raise Violation("6: the authority is asked twice, or was not looked for")
+                raise Violation("6: the authority is asked twice, or was not reached")
             if setting.disk:
                 yield fail(after, setting)  # `>` could not be noted
             sent = after._replace(heard=True)
@@ -461,7 +461,7 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 unknown_command = world.unknown_command and not world.heard
                 if not (world.closed or world.no or world.failed or unknown_command):
                     raise Violation("6: a no without a cause")
-            yield refused(after, setting.spoilt == "the job lives on, and nobody is told")
+            yield refused(after, setting.spoilt == "the job is not killed for a silent manager")
         case _:  # the stunt dgit is answered, and says how it ends
             yield after._replace(job="1")
             harmless = read_back(world).state is S.UNCOMMITTED
@@ -528,7 +528,7 @@ def event_of(answer: str, setting: Setting) -> Event:
 
 
 def listen(world: World, setting: Setting) -> Iterator[World]:
-    """Supervisor._loop: what it can take up next, when it has nothing else to do."""
+    """The event loop: the possible next events, when nothing else is to be done."""
     for event in (V.ASKED, V.UNKNOWN_COMMAND):
         if "i" in world.stunts:
             asked = world._replace(stunts=turn(world.stunts, "i", "w"))
@@ -609,7 +609,7 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             yield from serve(world, setting)
         case "kill":
             # kill_descendants. A process that a person starts later is no descendant.
-            lives = setting.spoilt == "what is left of the job is not killed"
+            lives = setting.spoilt == "the remaining processes are not killed"
             yield world._replace(
                 stunts=none_waits(world.stunts),
                 job="k" if world.job in ("r", "c") and not lives else world.job,
@@ -623,7 +623,7 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             reply = REPLIES[entry]
             if reply is Reply.TELL_LATE:
                 if world.wrote != "uploaded":
-                    raise Violation("6: the authority hears of a signature that nobody speaks of")
+                    raise Violation("6: a late request without a report of an upload")
                 late = world._replace(at="late", bypassed=True, reached=False)
                 for noted, _ in appended(late, "% bypassed", setting):
                     yield step(noted, V.BYPASSED)
@@ -633,13 +633,13 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             if world.gate is not S.LATE:
                 reply = Reply.TELL_LATE
                 committed = read_back(world).state is S.COMMITTED
-                if not committed and setting.spoilt != "uploaded is told without a go-ahead":
+                if not committed and setting.spoilt != "uploaded is sent without a go-ahead":
                     reply = Reply.DROP
                 yield replied(world, reply)
                 return
             yield from listen(world, setting)
         case "settle":
-            first = setting.spoilt == "the manager is told before the outcome is on disk"
+            first = setting.spoilt == "the manager gets the outcome before it is on disk"
             if first and world.reply and world.manager != "x":
                 yield world._replace(told=world.reply, reply=())
             else:
@@ -674,7 +674,7 @@ def settle(world: World, setting: Setting) -> Iterator[World]:
             yield now
 
 
-LOST = "what the journal lost is told"
+LOST = "an outcome that the journal lost is sent"
 #: A job's exit status, as a shell has it.
 OWN = {"0": 0, "1": 1, "75": 75, "9": 137, "-1": 127}
 
@@ -1273,13 +1273,13 @@ SPOILT = (
     ("drs", "two attempts share a directory"),
     ("drs", "a close ends the late commitment"),
     ("drs", LOST),
-    ("drs", "the job lives on, and nobody is told"),
-    ("drs", "uploaded is told without a go-ahead"),
+    ("drs", "the job is not killed for a silent manager"),
+    ("drs", "uploaded is sent without a go-ahead"),
     ("run", "the effects go on after one that failed"),
     ("run", "the gate stays open when the job is over"),
     ("run", "a stunt takes a dead socket for a yes"),
-    ("drs", "what is left of the job is not killed"),
-    ("drs", "the manager is told before the outcome is on disk"),
+    ("drs", "the remaining processes are not killed"),
+    ("drs", "the manager gets the outcome before it is on disk"),
 )
 
 

@@ -121,17 +121,17 @@ def go_round_in_silence(report: Report) -> None:
 
 
 BROKEN: list[tuple[Callable[[Report], None], str]] = [
-    (sign_before_asking, "the key had been used before the manager was asked"),
+    (sign_before_asking, "the key was used before the request to the manager"),
     (sign_more_than_granted, "the key was used 2 times, and 1 were granted"),
     (sign_unasked, "a gpg was let through, and the manager had not said go-ahead"),
-    (say_retriable_after_asking, "retriable was said after the manager had been asked"),
+    (say_retriable_after_asking, "retriable was reported after the request to the manager"),
     (lose_the_journal, "the attempts are ['2420.1'], the journals []"),
     (edit_journal("! committed\n", ""), "'= go' stands where '! committed' was due"),
     (edit_journal("\nuploaded\n", "\n"), "2420.1 holds no outcome"),
     (edit_journal("said uploaded", "said irrecoverable"), "its outcome is irrecoverable"),
     (tell_another_outcome, "the uploader was not told uploaded, but the manager was"),
-    (tell_twice, "the uploader was told irrecoverable of what has been uploaded"),
-    (tell_twice, "the uploader was told of one job: uploaded, irrecoverable"),
+    (tell_twice, "the uploader got irrecoverable for a job that was uploaded"),
+    (tell_twice, "the uploader got several outcomes of one job: uploaded, irrecoverable"),
     (leave_an_orphan, "something of the job runs on after its outcome"),
     (go_round_in_silence, "there was no alarm"),
     (go_round_in_silence, "no journal says so"),
@@ -163,7 +163,7 @@ def test_two_jobs_at_once_may_use_the_key_between_each_others_questions() -> Non
     report |= {"signed": 2, "used": 2, "used_by": {COMMIT: 0, later: 1}}
     assert check_promises(report) == []
     report["used_by"][later] = 2
-    assert any("2421.1: the key had been used" in line for line in check_promises(report))
+    assert any("2421.1: the key was used" in line for line in check_promises(report))
 
 
 def test_row_is_compared_in_all_its_parts() -> None:

@@ -148,7 +148,7 @@ verdict = seen._replace(state=first, outcome=outcome)""",
         "run",
         "stunt gpg",
     ),
-    "a signature for which nobody was asked": Case(
+    "a signature without a request": Case(
         Spoil(
             GATE,
             "",
@@ -217,7 +217,7 @@ self._journal.sync(seen.outcome.value)""",
         "repos-server",
         "supervisor",
     ),
-    "the outcome is said twice": Case(
+    "the outcome is reported twice": Case(
         Spoil(
             "gpgshim.cli.running",
             "report",
@@ -225,7 +225,7 @@ self._journal.sync(seen.outcome.value)""",
             "",
             'say(f"{attempt.journal.path.name}: {verdict.outcome}")',
         ),
-        "the outcome is said twice",
+        "the outcome is reported twice",
         "run",
         "supervisor",
     ),
@@ -236,7 +236,7 @@ self._journal.sync(seen.outcome.value)""",
         "real dgit",
         job="early",
     ),
-    "what cannot be taken back is called retriable": Case(
+    "a job that cannot be repeated is called retriable": Case(
         Spoil(
             RELAY,
             "Relay.tell",
@@ -249,7 +249,7 @@ self._journal.sync(seen.outcome.value)""",
         "supervisor",
         job="late",
     ),
-    "the manager is told line by line": Case(
+    "the manager gets the report line by line": Case(
         Spoil(
             RELAY,
             "Relay.tell",
@@ -341,7 +341,7 @@ except OSError:
         "supervisor",
         "power",
     ),
-    "a daemon that was told to end goes on": Case(
+    "a daemon continues after the request to end": Case(
         Spoil(
             "gpgshim.supervisor.supervisor",
             "Supervisor.control",

@@ -444,7 +444,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
     wrong(any(not has(each, State.COMMITTED) for each in attempt.signed), "SIGNED UNCOMMITTED")
     wrong(attempt.signed and not asked, "SIGNED, and the manager has not heard")
     wrong(any(not has(each, State.UNKNOWN) for each in asked), "ASKED before `! unknown`")
-    wrong(len(asked) > 1, "the manager was asked twice")
+    wrong(len(asked) > 1, "the manager got two requests")
     grants = sum((line.sigil, line.text) == ("=", "go") for line in lines_of(journal or b""))
     wrong(len(attempt.signed) > grants, f"{len(attempt.signed)} SIGNED, {grants} granted")
     early = seen.moved is not None and not has(seen.moved, State.COMMITTED)
@@ -469,7 +469,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
     if face == "supervise":
         retriable = journal is not None and verdict.outcome is Outcome.RETRIABLE
         said = re.findall(r"^gpgshim: (\w+) \((\w+)\)$", attempt.said, re.MULTILINE)
-        wrong(len(said) > 1, "the outcome is said twice")
+        wrong(len(said) > 1, "the outcome is reported twice")
         # An outcome that the disk did not take is still reported if it is certain.
         wrong(said and said[0] != (verdict.outcome, verdict.state), f"said {said}, not {verdict}")
         wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
@@ -477,7 +477,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
         wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
     elif face == "run":
         said = [x for x in attempt.said.splitlines() if x.startswith(f"gpgshim: {attempt.name}: ")]
-        wrong(len(said) > 1, "the outcome is said twice")
+        wrong(len(said) > 1, "the outcome is reported twice")
         # A supervisor that cannot read the journal back reports `unknown`, not what it remembers.
         doubts = said and ": irrecoverable: unknown: " in said[0]
         wrong(
@@ -489,7 +489,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
             wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
             wrong(retriable and said and not lost and mine != TEMPFAIL, f"{mine}, not 75")
             # main() takes an uncaught OSError for one of stdout, but `run` writes nothing there.
-            wrong("gpgshim: stdout: " in attempt.said, f"nobody caught this: {attempt.said}")
+            wrong("gpgshim: stdout: " in attempt.said, f"an uncaught error: {attempt.said}")
             wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
     else:
         told = [line for line, _ in attempt.heard if line != COMMIT]

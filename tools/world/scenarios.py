@@ -307,7 +307,7 @@ def _check_signatures(
                 # With one job at a time there is no other job.
                 others = sum(granted.get(it, 0) for it in told if it != name and told[it] < line)
                 if report["used_by"][line] > others:
-                    yield f"{name}: the key had been used before the manager was asked"
+                    yield f"{name}: the key was used before the request to the manager"
 
 
 def _check_journal(report: Mapping[str, Any], name: str, journal: Transcript) -> Iterator[str]:
@@ -369,7 +369,7 @@ def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
     for attempt in attempts:
         lines = [line.split(" ", 1)[1] for line in attempt["transcript"]]
         if "> commit-to-public-upload" in lines and attempt["outcome"] == "retriable":
-            yield "retriable was said after the manager had been asked"
+            yield "retriable was reported after the request to the manager"
         if any(line.startswith("> email reported") for line in lines):
             id_ = attempt["email"].split()[1]
             mail = [mail for mail in report["mails"] if mail["id"] == id_]
@@ -380,7 +380,7 @@ def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
     outcomes = {attempt["outcome"] for attempt in attempts}
     told = {mail["status"] for mail in report["mails"] if "uploader@" in mail["to"]}
     if "irrecoverable" in told and not outcomes & {"irrecoverable", "lost"}:
-        yield "the uploader was told that it is over, and nobody else was"
+        yield "only the uploader got the outcome irrecoverable"
     for job in report["jobs"]:
         ids = [
             mail["status"]
@@ -388,8 +388,8 @@ def _check_words(report: Mapping[str, Any]) -> Iterator[str]:
             if f" {job['id']}]" in mail["subject"] and "uploader@" in mail["to"]
         ]
         if len(ids) > 1:
-            yield f"the uploader was told of one job: {', '.join(ids)}"
+            yield f"the uploader got several outcomes of one job: {', '.join(ids)}"
         if job["attempts"][-1]["outcome"] == "uploaded" and "irrecoverable" in ids:
-            yield "the uploader was told irrecoverable of what has been uploaded"
+            yield "the uploader got irrecoverable for a job that was uploaded"
     if report["remain"] and not is_unsupervised(report):
         yield "something of the job runs on after its outcome"
