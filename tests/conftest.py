@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support.homes import release_homes, remove_tree
 from tests.support.scratch import GPG, Key, Scratch, guarded, short_directory
 from tests.support.worker import Worker
 
@@ -93,7 +93,7 @@ def session() -> Iterator[Path]:
     root = short_directory()
     with guarded(root):
         yield root
-    shutil.rmtree(root, ignore_errors=True)
+    remove_tree(root)
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +111,16 @@ def key(session: Path) -> Iterator[Key]:
     ).stdout.decode()
     fingerprint = next(x.split(":")[9] for x in listed.splitlines() if x.startswith("fpr:"))
     yield Key(home, fingerprint)
-    for words in (["--kill", "all"], ["--remove-socketdir"]):
-        subprocess.run(["gpgconf", *words], env=env, check=False, capture_output=True)
+    subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False, capture_output=True)
+
+
+@pytest.fixture(autouse=True)
+def homes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove what GnuPG made outside of the homes that a test has in pytest's own directory."""
+    roots = [request.getfixturevalue("tmp_path")] if "tmp_path" in request.fixturenames else []
+    yield
+    for root in roots:
+        release_homes(root)
 
 
 @pytest.fixture

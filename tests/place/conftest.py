@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from tests.support.homes import remove_tree
 from tests.support.scratch import guarded, short_directory
 from tools.place.__main__ import WORKERS, key, reason_against
 from tools.place.table import PLACES
@@ -41,7 +41,7 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Callable[[Place, bool], Res
                 finally:
                     pool.shutdown(wait=True, cancel_futures=True)
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        remove_tree(root)
         signal.signal(signal.SIGTERM, before)
 
 

@@ -24,6 +24,7 @@ from gpgshim.core.replay import replay
 from gpgshim.core.transcript import Transcript, parse
 from gpgshim.core.verdict import Verdict, judge_bytes
 from gpgshim.system import places
+from tests.support.homes import remove_tree
 
 CHECKOUT = Path(gpgshim.__file__).parent.parent
 GPG = shutil.which("gpg") or "/usr/bin/gpg"
@@ -246,7 +247,7 @@ class Scratch:
                 if not self.differences_wanted:
                     assert replay(parse(path.read_bytes())) == [], path.read_text()
         finally:
-            shutil.rmtree(self.root, ignore_errors=True)
+            remove_tree(self.root)
 
 
 class Terminal:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.support.homes import remove_tree
 from tests.support.scratch import CHECKOUT, guarded, short_directory
 from tools.place import enter
 from tools.place.table import NOT_YET, PLACES
@@ -117,7 +117,7 @@ def main() -> int:
                 if options.v or found:
                     print("".join(f"      {line}\n" for line in show(ran).splitlines()))
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        remove_tree(root)
     for place in chosen:
         need, why = reason_against(place)
         if why:
