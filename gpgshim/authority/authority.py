@@ -201,9 +201,7 @@ class Command:
     def check(self) -> None:
         _, fault = self._find()
         if fault:
-            raise Misconfigured(
-                f"the command that is asked to commit cannot be run: {escape(fault)}"
-            )
+            raise Misconfigured(f"the command of --commit cannot be executed: {escape(fault)}")
 
     def reach(self) -> None:
         self._program, fault = self._find()

@@ -17,14 +17,10 @@ import click
 
 from gpgshim.cli import history, machine, reading, running, shellline  # noqa: F401  their verbs
 from gpgshim.cli.group import NoSuchVerb, cli
-from gpgshim.core.transcript import escape
 from gpgshim.system import log
-from gpgshim.system.errors import Fact, GpgshimError, Misused, Stopped, Unable, status_of
+from gpgshim.system.errors import Fact, GpgshimError, Misused, Stopped, of_python, status_of
 
 __all__ = ["cli", "main"]
-
-#: The hint for an error after which a job may be running.
-SEE_STATUS = "if a job was running, see `gpgshim status`"
 
 
 def main(closed: frozenset[int] = frozenset()) -> int:
@@ -50,7 +46,7 @@ def main(closed: frozenset[int] = frozenset()) -> int:
         log.report(error)
         return status_of(error)
     except (ImportError, MemoryError) as error:  # Python's own errors, at any point of the run
-        log.report(Unable(f"{type(error).__name__}: {error}", hint=SEE_STATUS))
+        log.report(of_python(error))
         return status_of(error)
     except Stopped as error:
         return status_of(error)
@@ -60,9 +56,7 @@ def main(closed: frozenset[int] = frozenset()) -> int:
         # Python would complain about its stdout at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):
-            # An error about a file with a name shows that name; stdout has none.
-            where = escape(str(error.filename or "stdout"))
-            log.report(Unable(f"{where}: {error.strerror}", hint=SEE_STATUS))
+            log.report(of_python(error, "stdout"))
         return status_of(error)
 
 

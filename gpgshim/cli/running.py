@@ -255,10 +255,9 @@ def close(status: int | None, directory: Path | None) -> int:
 
 
 def _job_on_path() -> Path:
-    for each in os.environ.get("PATH", "").split(":"):
-        gpg = Path(each, "gpg")
+    for gpg in places.candidates("gpg", os.environ.get("PATH", "")):
         with contextlib.suppress(OSError):
-            if each.startswith("/") and places.is_stunt(gpg):
+            if places.is_stunt(gpg):
                 return gpg.parent.parent
     raise Misused(
         "no job's stunts are on PATH",

@@ -39,8 +39,8 @@ SHORT: dict[tuple[State, Outcome], str] = {
 REFUSED = "the authority refused: it has not committed"
 OBSERVED = "it was not gated; it would have been"
 BYPASSED = "find what signed past the gate; ask the authority whether it has committed"
-NO_JOURNAL = "examine the file: it is not a journal, so the state of the job is unknown"
-UNREAD = "examine the file: it cannot be read, so the state of the job is unknown"
+NO_JOURNAL = "examine the file: it is not a journal, so the job counts as unknown"
+UNREAD = "examine the file: it cannot be read, so the job counts as unknown"
 
 UNDER_WAY = "under way"  #: used in place of an outcome
 CRASHED = "its supervisor is gone"  #: it wrote no outcome; the outcome is derived

@@ -56,7 +56,7 @@ NOT_STARTED = {
 
 
 class Plan(NamedTuple):
-    """What an attempt is to be."""
+    """The plan of an attempt."""
 
     job: str  #: its name
     authority: Authority

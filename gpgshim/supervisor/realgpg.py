@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,20 +25,9 @@ def find_gpg(search: str, given: str | None) -> Path:
 
 def table_of(gpg: Path, environ: Mapping[str, str]) -> str:
     """The option table of the gpg at this path; gpg runs with `environ`. Raises Misconfigured."""
+    # A wrapper that calls gpg by its name would find a stunt.
+    search = places.without_stunts(environ.get("PATH", os.defpath))
     try:
-        return optable.of(str(gpg), {**environ, "PATH": without_stunts(environ)})
+        return optable.of(str(gpg), {**environ, "PATH": search})
     except optable.NoTable as error:
-        where = "" if str(gpg) in str(error) else f"{gpg}: "
-        raise Misconfigured(f"{where}{error}") from error
-
-
-def without_stunts(environ: Mapping[str, str]) -> str:
-    """The PATH of `environ` without stunts' directories: a wrapper would find the stunts."""
-
-    def has_stunt(directory: str) -> bool:
-        with contextlib.suppress(OSError, ValueError):
-            return places.is_stunt(Path(directory, "gpg"))
-        return False
-
-    search = environ.get("PATH", os.defpath).split(":")
-    return ":".join(each for each in search if not has_stunt(each))
+        raise Misconfigured(f"{gpg} cannot be used as the real gpg: {error}") from error

@@ -16,7 +16,7 @@ from gpgshim.core.gate import OUTCOMES, Outcome, State
 from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.core.verdict import Verdict, ending_of, judge_bytes, judge_journal
 from gpgshim.history.journal import Journal, Lost
-from gpgshim.system.errors import Unable
+from gpgshim.system.errors import Fact, Unable
 
 
 class Settlement:
@@ -39,8 +39,8 @@ class Settlement:
             assert ending is not None
             if not self._observes and OUTCOMES[seen.state, ending] is not seen.outcome:
                 raise Unable(
-                    f"{self._journal.path} did not take {over!r},"
-                    f" so it says: {seen.outcome}, {seen.meaning}"
+                    f"{self._journal.path}: the line {over!r} could not be written,"
+                    f" so the journal says: {seen.outcome}: {seen.meaning}"
                 )
             failed = None
             if not seen.told:  # an earlier call may have written it, and failed to read it back
@@ -73,8 +73,8 @@ class Settlement:
         on_disk = self._judge(self._journal.read_synced)
         if seen.outcome not in (on_disk.outcome, Outcome.IRRECOVERABLE):
             raise Unable(
-                f"{self._journal.path}: the disk did not take {over!r} ({error.strerror}),"
-                f" so it may say: {on_disk.outcome}, {on_disk.meaning}"
+                f"{self._journal.path}: the line {over!r} may not be on disk ({error.strerror}),"
+                f" so the journal may say: {on_disk.outcome}: {on_disk.meaning}"
             ) from error
 
     def _read_verdict(self) -> Verdict:
@@ -99,8 +99,9 @@ class Settlement:
         except OSError as error:
             # Others may read the journal later, so we must not report an outcome that could differ.
             raise Unable(
-                f"{path} cannot be read back ({error.strerror}): this tells no outcome; when it can"
-                f" be read, `gpgshim show {path.name}` does, and until then nobody tries again"
+                f"{path} cannot be read back ({error.strerror})",
+                Fact.OUTCOME_UNKNOWN,
+                hint=f"do not retry the job before `gpgshim show {path.name}` shows its outcome",
             ) from error
 
 

@@ -189,7 +189,9 @@ def stand(names: Iterable[str], spare: Path) -> Path:
             problems.append(f"{place}: {error.strerror}")
         except GpgshimError:
             continue  # other users could replace a directory there
-    raise Unable(f"cannot make the directory that refuses: {'; '.join(problems)}") from None
+    raise Unable(
+        f"the wall, a directory of programs that refuse, cannot be made: {'; '.join(problems)}"
+    ) from None
 
 
 def _stand_in(place: Path, names: frozenset[str]) -> Path:

@@ -25,6 +25,7 @@ class Fact(Enum):
     NOTHING_CLOSED = "nothing was closed"
     NOTHING_WRITTEN = "nothing was written"
     NOTHING_DONE = "nothing was done"
+    OUTCOME_UNKNOWN = "the outcome of the job is unknown"
     STATE_UNKNOWN = "the state of the job is unknown"
 
 
@@ -89,6 +90,18 @@ PYTHONS: dict[type[BaseException], int] = {
     ImportError: Unable.status,  # the package was removed or upgraded meanwhile
     MemoryError: Unable.status,  # the machine
 }
+
+
+#: The hint for an error after which a job may be running.
+SEE_STATUS = "if a job was running, see `gpgshim status`"
+
+
+def of_python(error: BaseException, where: str = "") -> Unable:
+    """An error of PYTHONS, at any point of the run, as one of ours; `where` if it names no file."""
+    if isinstance(error, OSError):
+        where = str(error.filename or where)
+        return Unable(f"{where}: {error.strerror}" if where else str(error), hint=SEE_STATUS)
+    return Unable(f"{type(error).__name__}: {error}", hint=SEE_STATUS)
 
 
 def status_of(error: BaseException) -> int:

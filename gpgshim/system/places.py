@@ -294,19 +294,24 @@ def _hint_for_stunt(name: str, search: str, given: str | None) -> str:
     """What to do about a stunt in the place of the real program `name`."""
     if given is not None:
         return f"name the real one with --{name}"
-    rest = ":".join(each for each in search.split(":") if not _has_stunts(Path(each)))
+    rest = shlex.quote(without_stunts(search))
     return (
-        f"if the job of this stunt is over, take it off PATH: `PATH={shlex.quote(rest)}`;"
+        f"if the job of this stunt is over, take it off PATH: `PATH={rest}`;"
         f" otherwise name the real {name} with --{name}"
     )
 
 
-def _has_stunts(directory: Path) -> bool:
-    gpg = directory / "gpg"
-    try:
-        return _is_program(gpg) and (is_stunt(gpg) or is_refusal(gpg))
-    except OSError:
-        return False
+def without_stunts(search: str) -> str:
+    """The PATH `search` without the directories that jobs put on it: of stunts, and walls."""
+
+    def has_stunts(directory: str) -> bool:
+        gpg = Path(directory, "gpg")
+        try:
+            return _is_program(gpg) and (is_stunt(gpg) or is_refusal(gpg))
+        except (OSError, ValueError):  # ValueError: a NUL
+            return False
+
+    return ":".join(each for each in search.split(":") if not has_stunts(each))
 
 
 def candidates(name: str, search: str) -> list[Path]:

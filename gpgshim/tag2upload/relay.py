@@ -108,8 +108,7 @@ class Relay:
         killed = [each for each in kill_descendants() if each not in self._unheard.killed]
         if killed:
             self.supervisor.entries.killed(killed)
-            still = f"and this was still running: {', '.join(killed)}"
-            say(f"job {self.attempt.job} is over, {still}", Level.NOTICE)
+            say(f"job {self.attempt.job} is over; killed: {', '.join(killed)}", Level.NOTICE)
 
     def _lose_watchdog(self) -> None:
         # The worker has seen it die, and drops the connection, so our report would be lost.
@@ -120,7 +119,7 @@ class Relay:
 
     def _abandon(self) -> int:
         verdict = self.supervisor.settle()
-        raise Unable(f"job {self.attempt.job}: our keeper was killed: {verdict.meaning}")
+        raise Unable(f"job {self.attempt.job}: our watchdog was killed: {verdict.meaning}")
 
     def _hear(self) -> None:
         """Read dgit-repos-server's output; its first line is the early request to commit."""
@@ -170,8 +169,8 @@ class Relay:
         reply = o2m.REPLIES[state, self._amount]
         if reply is o2m.Reply.TELL_LATE:
             say(
-                f"ALARM: job {self.attempt.job} says {self._amount}, and no signature of it was"
-                " granted: one went round the gate",
+                f"ALARM: job {self.attempt.job} reports {self._amount}, but had no grant:"
+                " a signature was made past the gate",
                 Level.ALERT,
             )
             self.supervisor.tell_late()
@@ -190,12 +189,15 @@ class Relay:
     def tell(self, lines: list[str], verdict: Verdict) -> int:
         """Send the manager `lines`, unless the journal contradicts them. Raises Unable."""
         if not lines or lines[-1] != verdict.outcome:  # a torn last line may change the outcome
-            raise Unable(f"job {self.attempt.job}: the manager is told no outcome, and has to look")
+            raise Unable(
+                f"job {self.attempt.job}: no outcome is sent to the manager",
+                hint=f"`gpgshim show {self.attempt.job}` shows what is known",
+            )
         try:
             self.manager.tell(lines)
         except OSError as error:
             raise Unable(
-                f"job {self.attempt.job}: the manager did not take its outcome: {error.strerror}"
+                f"job {self.attempt.job}: the outcome did not reach the manager: {error.strerror}"
             ) from error
         return 0
 

@@ -48,6 +48,8 @@ from gpgshim.system.errors import (
     Misconfigured,
     Unable,
     before_the_job,
+    of_python,
+    status_of,
 )
 from gpgshim.system.log import Level
 from gpgshim.system.processes import DEFAULT_SIGNALS
@@ -73,7 +75,7 @@ def main() -> NoReturn:
         with before_the_job():
             real = find_real(os.environ.get("PATH", os.defpath))
         if MODE not in words:
-            say(f"{quote(words[-1:])} is not {MODE}: {real} takes over, untouched", Level.NOTICE)
+            say(f"{quote(words[-1:])} is not {MODE}: running {real} without gpgshim", Level.NOTICE)
             become(real, words)
         # An invalid setting closes the worker's connection, as any other fault of the machine does.
         # The manager has heard no commitment and may hand out the job again, and oracled waits
@@ -94,20 +96,17 @@ def main() -> NoReturn:
                 watchdog = os.pidfd_open(os.getpid())
                 supervisor = os.fork()
             except OSError as error:
-                raise Unable(f"there is no supervisor: {error.strerror}") from error
+                raise Unable(f"the supervisor cannot be started: {error.strerror}") from error
         if supervisor:
             status = watch_over(supervisor)
         else:
             status = serve(real, words, arguments, settings, watchdog)
     except GpgshimError as error:
         log.report(error, who=WHO)
-        status = error.status
-    except OSError as error:
-        say(f"{error.strerror}: {error.filename}; if a job was started, see `gpgshim status`")
-        status = Unable.status
-    except (ImportError, MemoryError) as error:  # Python's own errors, at any point of the run
-        say(f"{type(error).__name__}: {error}; if a job has begun, its journal tells what is true")
-        status = Unable.status
+        status = status_of(error)
+    except (OSError, ImportError, MemoryError) as error:  # at any point of the run
+        log.report(of_python(error), who=WHO)
+        status = status_of(error)
     sys.exit(status)
 
 
@@ -206,7 +205,7 @@ def stand_aside(
     """In observe mode, run the job without supervision. Raises `error` in any other mode."""
     if not settings.observe:
         raise error
-    say(f"{error}; observe mode: {real} takes over, untouched", Level.WARNING, error.hint)
+    say(f"{error}; observe mode: running {real} without gpgshim", Level.WARNING, error.hint)
     become(real, words)
 
 

@@ -25,8 +25,9 @@ def watch_over(supervisor: int) -> int:
         return status
     killed = kill_descendants()
     raise Unable(
-        f"the supervisor was killed by signal {-status}; what was left of its job has been ended:"
-        f" {', '.join(killed) or 'nothing'}; its journal tells what is true of it"
+        f"the supervisor was killed by signal {-status}; killed processes of its job:"
+        f" {', '.join(killed) or 'none'}",
+        hint="`gpgshim status` shows the outcome, as far as the journal has it",
     )
 
 

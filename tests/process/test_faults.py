@@ -25,7 +25,7 @@ from gpgshim.cli.main import main
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.verdict import judge_bytes
 from tests.support import skips
-from tests.support.scratch import Done, Scratch
+from tests.support.scratch import Done, Scratch, message
 
 WRITES = (
     "the journal itself",
@@ -203,8 +203,11 @@ def test_no_outcome_is_reported_that_the_disk_may_not_have(
     Disk(mocker, scratch.state, "fsync", number, mode)
     done = run_job(scratch, mocker, command)
     assert done.status == 74
-    assert "the disk did not take '% exit 0' (Input/output error), so it may say: " in done.err
-    assert f"so it may say: {on_disk}, " in done.err
+    assert (
+        "the line '% exit 0' may not be on disk (Input/output error), so the journal may say: "
+        in done.err
+    )
+    assert f"so the journal may say: {on_disk}: " in done.err
     assert "Traceback" not in done.err
 
 
@@ -226,7 +229,9 @@ def test_a_journal_that_cannot_be_read_back_gets_no_second_answer(
     mocker.patch("os.pread", fail_once)
     done = run_job(scratch, mocker, command)
     assert done.status == 74
-    assert "cannot be read back (Input/output error): this tells no outcome; " in done.err
+    what, hint = message(done.err)
+    assert "cannot be read back (Input/output error); the outcome of the job is unknown" in what
+    assert hint.startswith("do not retry the job before `gpgshim show j.1` shows")
     assert not any(outcome in done.err for outcome in Outcome)
     shown = scratch.gpgshim("show", "j").out
     assert scratch.verdict().outcome in shown
@@ -246,7 +251,7 @@ def test_no_space_for_the_end_of_a_job_that_asked_nothing(
         # The job succeeded, but could not record that, so the journal has another ending.
         scratch.differences_wanted = True
         assert done.status == 74
-        assert "so it says: retriable" in done.err
+        assert "so the journal says: retriable" in done.err
         assert "the job ended with status 0, but " in done.err
         return
     assert_said_is_written(scratch, done)

@@ -221,7 +221,7 @@ def test_manager_that_is_gone_at_the_end(worker: Worker, scratch: Scratch) -> No
     worker.hang_up()
     worker.touch("go")
     assert worker.end() != 0
-    assert "did not take its outcome" in worker.err()
+    assert "the outcome did not reach the manager" in worker.err()
     assert scratch.verdict().outcome is Outcome.UPLOADED
 
 
@@ -332,7 +332,7 @@ def test_orphan_that_has_not_asked_is_dead_before_the_outcome(
     assert worker.end() == 0
     assert scratch.calls() == []
     assert scratch.verdict()[:3:2] == (State.UNCOMMITTED, Outcome.RETRIABLE)
-    assert f"this was still running: sh[{orphan}]" in worker.err()
+    assert f"is over; killed: sh[{orphan}]" in worker.err()
 
 
 def test_orphan_that_was_granted_is_dead_before_the_outcome(
@@ -351,7 +351,7 @@ def test_orphan_that_was_granted_is_dead_before_the_outcome(
     assert worker.end() == 0
     assert scratch.calls() == signed
     assert scratch.verdict()[:3:2] == (State.COMMITTED, Outcome.IRRECOVERABLE)
-    assert f"this was still running: sh[{orphan}]" in worker.err()
+    assert f"is over; killed: sh[{orphan}]" in worker.err()
 
 
 def test_orphan_that_waits_for_the_manager_is_dead_before_the_connection_ends(
@@ -367,7 +367,7 @@ def test_orphan_that_waits_for_the_manager_is_dead_before_the_connection_ends(
     assert worker.end() != 0
     assert scratch.calls() == []
     assert scratch.verdict()[:3:2] == (State.UNKNOWN, Outcome.IRRECOVERABLE)
-    assert f"this was still running: sh[{orphan}]" in worker.err()
+    assert f"is over; killed: sh[{orphan}]" in worker.err()
 
 
 def test_orphan_that_asks_as_the_job_ends_is_not_granted(worker: Worker, scratch: Scratch) -> None:
@@ -559,7 +559,7 @@ def test_other_modes_are_the_real_one(worker: Worker, scratch: Scratch, words: l
     assert worker.rest() == [*words, "some input"]
     assert worker.end() == 7
     assert worker.err().count("\n") == 1
-    assert "takes over, untouched" in worker.err()
+    assert "without gpgshim" in worker.err()
     assert scratch.journals() == []
     ignored = int((scratch.root / "signals").read_text().split()[1], 16)
     assert ignored & (1 << 12 | 1 << 24) == 0

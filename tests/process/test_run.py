@@ -242,7 +242,7 @@ def test_commit_command_that_cannot_be_run(
     words = [verb, *scratch.options("--commit", scratch.script("commit", text))]
     done = scratch.gpgshim(*words, *(["--", "touch", "started"] if verb == "run" else []))
     assert done.status == 78
-    assert f"the command that is asked to commit cannot be run: {scratch.root}/commit" in done.err
+    assert f"the command of --commit cannot be executed: {scratch.root}/commit" in done.err
     assert fault in done.err and message(done.err)[0].endswith("; nothing was started")
     assert not (scratch.root / "started").exists()
     assert scratch.journals() == scratch.jobs() == []
@@ -252,7 +252,7 @@ def test_commit_command_that_cannot_be_run(
 def test_commit_command_that_is_not_there(scratch: Scratch, commit: str) -> None:
     done = scratch.run("touch started", "--commit", commit)
     assert done.status == 78
-    assert "the command that is asked to commit cannot be run: " in done.err
+    assert "the command of --commit cannot be executed: " in done.err
     assert not (scratch.root / "started").exists()
     assert scratch.journals() == scratch.jobs() == []
     # In observe mode the command is not asked, so it need not exist.

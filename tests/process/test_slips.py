@@ -34,7 +34,11 @@ FULL = Path("/dev/full")
             78,
             "the real gpg is set to /nonexistent, which is not",
         ),
-        (["run", "--gpg", "/bin/true", "--", "true"], 78, "/bin/true: not a gpg: --version says"),
+        (
+            ["run", "--gpg", "/bin/true", "--", "true"],
+            78,
+            "/bin/true cannot be used as the real gpg: not a gpg: ",
+        ),
         (["show", "--html"], 64, "hint: see `gpgshim show --help`"),
         (["close", "/nonexistent"], 78, "/nonexistent is not a job's directory"),
         (["close"], 64, "nothing was closed"),

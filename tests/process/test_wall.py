@@ -195,7 +195,7 @@ def test_an_unusable_directory(parents: Path, tmp_path: Path, mode: int) -> None
 
 def test_no_place_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wall, "PLACES", ())
-    with pytest.raises(Unable, match="cannot make the directory that refuses"):
+    with pytest.raises(Unable, match="the wall, a directory of programs that refuse"):
         wall.stand(["gpg"], tmp_path / "nonexistent")
 
 
