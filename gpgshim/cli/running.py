@@ -233,7 +233,7 @@ def close(status: int | None, directory: Path | None) -> int:
       make release; gpgshim close --status $?
     """
     job = directory or _job_on_path()
-    if not (job / "bin").is_dir():
+    if not (job / wire.BIN).is_dir():
         raise Misconfigured(
             f"{escape(str(job))} is not a job's directory, or no longer one",
             Fact.NOTHING_CLOSED,

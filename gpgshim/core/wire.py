@@ -31,6 +31,11 @@ ANSWERS = (GO, NO, CLOSED, OPEN)
 
 VERSION = "gpgshim/1"
 
+#: The names in a job's directory that both ends use; supervisor/jobdir.py describes all names. The
+#: stunt gpgconf, and the lines that load a stunt's code, do not load this module and have literals.
+BIN, REAL, TABLE, UNTIL = "bin", "real", "table", "until"
+OBSERVE, WALL, SOCKET = "observe", "wall", "socket"
+
 
 class WireError(ValueError):
     """The peer does not follow the protocol. The message says what it sent."""

@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpgshim.core import wire
 from gpgshim.doctor.checks.facts import Key, NoAnswer, Place, Process, Stunt, Trial, TrialJob
 from gpgshim.supervisor import config
 from gpgshim.supervisor.realgpg import find_gpg, table_of
@@ -228,7 +229,7 @@ class Machine:
             served = False
             with contextlib.suppress(OSError):
                 served = leftovers.is_served(job)
-            is_job = (job / "table").exists()
+            is_job = (job / wire.TABLE).exists()
             found.append(Stunt(str(path), str(job) if is_job else "", served))
         return found
 

@@ -14,7 +14,6 @@ import sys
 
 from gpgshim.core import wire
 
-SOCKET = "/socket"  #: below a job's directory
 PATIENCE = 5.0  #: seconds that a stunt waits for a supervisor in observe mode
 
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7): type mask, type of a directory
@@ -34,7 +33,7 @@ def ask(job: str, word: str, argument: str = "", patience: float | None = None) 
 
     Waits `patience` seconds, or without limit if that is None. Raises NoAnswer.
     """
-    path = job + SOCKET
+    path = f"{job}/{wire.SOCKET}"
     try:
         return _exchange(job, path, wire.encode(word, argument), patience)
     except ImportError as error:
@@ -127,7 +126,7 @@ def _own_user() -> int:
 def observes(job: str) -> bool:
     """Whether the supervisor of `job` is in observe mode: its answers have no effect on gpg."""
     try:
-        posix.stat(job + "/observe")
+        posix.stat(f"{job}/{wire.OBSERVE}")
     except OSError:
         return False
     return True

@@ -170,7 +170,7 @@ def _write_to_stderr(data: bytes) -> None:
 def _deadline(job: str) -> float | None:
     """The time (monotonic clock) shortly before dgit-repos-server's alarm; None without one."""
     try:
-        with open(job + "/until") as file:
+        with open(f"{job}/{wire.UNTIL}") as file:
             return float(file.read())
     except OSError:
         return None

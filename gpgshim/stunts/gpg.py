@@ -46,8 +46,8 @@ def _run(job: str) -> NoReturn:
     raw = process.caller_words()
     words = [word.decode("utf-8", "surrogateescape") for word in raw]
     try:
-        real = posix.readlink(job + "/real/gpg")
-        table = optiontable.load(process.read_text(job + "/table"))
+        real = posix.readlink(f"{job}/{wire.REAL}/gpg")
+        table = optiontable.load(process.read_text(f"{job}/{wire.TABLE}"))
     except (OSError, ValueError) as error:
         why = f"this gpg belongs to no job that is under way ({error})"
         ask.tell(job, why)
@@ -108,9 +108,9 @@ def _remove_stunts_from_path(job: str) -> None:
     if path is None:
         return
     ours = job.encode("utf-8", "surrogateescape") + b"/"
-    here = posix.stat(ours + b"bin/gpg")
+    here = posix.stat(f"{job}/{wire.BIN}/gpg")
     try:
-        wall = posix.readlink(ours + b"wall")
+        wall = posix.readlink(ours + wire.WALL.encode())
     except OSError:
         wall = ours
     left = [each for each in path.split(b":") if each != wall and not _is_ours(each, ours, here)]

@@ -66,6 +66,7 @@ def undo_start_up() -> None:
 def real_program(job: str, name: str) -> str:
     """The real program of the stunt `name` (not gpg). If there is none, print a line and exit."""
     try:
+        # wire.REAL, which the stunt gpgconf does not load.
         return posix.readlink(f"{job}/real/{name}")
     except OSError as error:
         say(f"{name}: gpgshim: this {name} belongs to no job that is under way ({error})")

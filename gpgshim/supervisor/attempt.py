@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from gpgshim import __version__
 from gpgshim.authority.authority import Authority
-from gpgshim.core import names
+from gpgshim.core import names, wire
 from gpgshim.core.transcript import OBSERVE
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history.journal import Journal
@@ -142,7 +142,7 @@ class Attempt:
         #: Gets the journal's line for the job's end.
         self._ended: Callable[[str], None] = self.supervisor.finish
         #: The directories before the rest of the job's PATH.
-        self.gate = f"{self.directory}/bin:{wall_directory}"
+        self.gate = f"{self.directory}/{wire.BIN}:{wall_directory}"
         behind = wall.without_shorter(environ.get("PATH", os.defpath), wall_directory)
         self.environ = environ | {"PATH": f"{self.gate}:{behind}"}
 

@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from gpgshim.core import wire
 from gpgshim.core.transcript import escape
 from gpgshim.supervisor import leftovers, stuntcode
 from gpgshim.supervisor.leftovers import RANDOM
@@ -202,18 +203,18 @@ def _fill(at: Path, path: Path, contents: Contents) -> None:
     given = os.umask(0o022)  # other users may read everything, and connect to nothing
     try:
         _check_path(path)
-        for name in ("code", "bin", "real"):
+        for name in (leftovers.CODE, wire.BIN, wire.REAL):
             (at / name).mkdir()
         (at / leftovers.BOOT).write_text(leftovers.boot_id())
-        (at / "table").write_text(contents.table, "utf-8", "surrogateescape")
+        (at / wire.TABLE).write_text(contents.table, "utf-8", "surrogateescape")
         if contents.until is not None:
-            (at / "until").write_text(f"{contents.until:.3f}\n")
+            (at / wire.UNTIL).write_text(f"{contents.until:.3f}\n")
         if contents.observe:
-            (at / "observe").touch()
+            (at / wire.OBSERVE).touch()
         if contents.wall is not None:
-            (at / "wall").symlink_to(contents.wall)
+            (at / wire.WALL).symlink_to(contents.wall)
         for name, program in contents.real.items():
-            (at / "real" / name).symlink_to(program)
+            (at / wire.REAL / name).symlink_to(program)
             _write_stunt(at, path, name)
         stuntcode.write_prelude(at)
         at.chmod(0o711)
@@ -253,10 +254,10 @@ def _check_path(path: Path) -> None:
             f"{escape(str(path))} is not UTF-8",
             hint="set XDG_RUNTIME_DIR to another directory",
         )
-    socket = len(os.fsencode(path / "socket"))
+    socket = len(os.fsencode(path / wire.SOCKET))
     if socket > LONGEST_SOCKET_PATH:
         raise Misconfigured(
-            f"{path}/socket has {socket} bytes, and a socket's path can have {LONGEST_SOCKET_PATH}",
+            f"{path}/{wire.SOCKET} has {socket} bytes; the limit is {LONGEST_SOCKET_PATH}",
             hint="set XDG_RUNTIME_DIR to a shorter path",
         )
     if not os.access(_interpreter(), os.X_OK):
@@ -280,7 +281,7 @@ def stunt_template(name: str) -> Path:
 
 def _write_stunt(at: Path, path: Path, name: str) -> None:
     body = stunt_template(name).read_bytes().partition(b"\n")[2]
-    stunt = at / "bin" / name
+    stunt = at / wire.BIN / name
     stunt.write_bytes(_shebang(path) + body)
     stunt.chmod(0o755)
     if not os.access(stunt, os.X_OK):
@@ -289,4 +290,4 @@ def _write_stunt(at: Path, path: Path, name: str) -> None:
             f"no program can be executed from {path} (is it mounted noexec?)",
             hint="set XDG_RUNTIME_DIR to another directory",
         )
-    stuntcode.write_code(at / "code", name)
+    stuntcode.write_code(at / leftovers.CODE, name)

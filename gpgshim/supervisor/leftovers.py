@@ -25,20 +25,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gpgshim.core import wire
 from gpgshim.supervisor import wall
 from gpgshim.system.places import is_stunt, is_trusted
 
 RANDOM = 6  #: random bytes, as hexadecimal digits, at the end of a directory's name
+BOOT = "boot"  #: the boot of the attempt; removed if no process of it was alive at its end
+ORPHANS = "orphans"  #: the boot of an earlier attempt at the same path that may have left processes
+SHOWN = "exported"  #: exists if `supervise` printed the directory
+CODE, PYC = "code", "pyc"  #: the stunts' compiled code; CPython's own modules
 #: All names that can occur in a directory: see jobdir.
 _ALL_THAT_IS_MADE = frozenset(
     (
-        *("bin", "real", "table", "until", "observe", "exported", "socket", "code", "pyc", "wall"),
-        *("boot", "orphans"),
+        *(wire.BIN, wire.REAL, wire.TABLE, wire.UNTIL, wire.OBSERVE, wire.WALL, wire.SOCKET),
+        *(CODE, PYC, SHOWN, BOOT, ORPHANS),
     )
 )
-BOOT = "boot"  #: the boot of the attempt; removed if no process of it was alive at its end
-ORPHANS = "orphans"  #: the boot of an earlier attempt at the same path that may have left processes
-_STAYS = frozenset(("bin", BOOT, ORPHANS))  #: the names in a retired directory
+_STAYS = frozenset((wire.BIN, BOOT, ORPHANS))  #: the names in a retired directory
 
 DAY = 86400.0  #: seconds until an unused directory is retired or removed
 #: The same for a directory that `supervise` printed: a shell may have it on its PATH. /proc does
@@ -72,7 +75,7 @@ def keep_whole(job: Path) -> None:
     A shell that evals our output has JOB/bin on a PATH that no other process can see: its
     environment in /proc is the one that it was started with.
     """
-    (job / "exported").touch()
+    (job / SHOWN).touch()
 
 
 def may_have_orphans(job: Path) -> bool:
@@ -80,7 +83,7 @@ def may_have_orphans(job: Path) -> bool:
     marks = [(job / name).read_text() for name in (BOOT, ORPHANS) if (job / name).exists()]
     this = boot_id()
     if not marks:  # an older version made it, or we retired it
-        return is_stunt(job / "bin/gpg")
+        return is_stunt(job / wire.BIN / "gpg")
     return any(mark == this or not mark or not this for mark in marks)
 
 
@@ -92,7 +95,7 @@ def retire(job: Path, nothing_is_alive: bool) -> None:
     """
     import shutil
 
-    programs = job / "bin"
+    programs = job / wire.BIN
     names = os.listdir(programs)
     wall.fill(programs, (name for name in names if name in wall.NAMES), wall.JOB_IS_OVER)
     for name in names:
@@ -132,16 +135,16 @@ def sweep(base: Path) -> None:
 def _sweep(path: Path, environments: list[bytes]) -> None:
     held = hold(path)
     try:
-        wanted = os.fsencode(path / "bin")
+        wanted = os.fsencode(path / wire.BIN)
         if any(wanted in each for each in environments):
             return
         if not may_have_orphans(path):
             import shutil
 
             shutil.rmtree(path)
-        elif set(os.listdir(path)) <= _STAYS and not is_stunt(path / "bin/gpg"):
+        elif set(os.listdir(path)) <= _STAYS and not is_stunt(path / wire.BIN / "gpg"):
             return  # it is retired, and stays until the next boot
-        elif not (path / "exported").exists() or _is_older(path, EXPORTED):
+        elif not (path / SHOWN).exists() or _is_older(path, EXPORTED):
             retire(path, nothing_is_alive=False)
     finally:
         os.close(held)
@@ -167,7 +170,7 @@ def is_ours(path: Path) -> bool:
     """Whether jobdir made `path`, by all its properties: `base` may be /tmp, with others' files."""
     try:
         found = path.lstat()
-        gpg = path / "bin/gpg"
+        gpg = path / wire.BIN / "gpg"
         return (
             stat.S_ISDIR(found.st_mode)
             and stat.S_IMODE(found.st_mode) in (0o700, 0o711)
@@ -183,7 +186,7 @@ def is_served(job: Path) -> bool:
     """Whether the job of this directory has its supervisor. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         try:
-            peer.connect(os.fsencode(job / "socket"))
+            peer.connect(os.fsencode(job / wire.SOCKET))
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         return True

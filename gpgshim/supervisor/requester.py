@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from gpgshim.core import wire
 from gpgshim.core.transcript import escape, quote
 from gpgshim.gpgargs import mask, optiontable, parser
 
@@ -32,7 +33,7 @@ class Inspector:
     """Examines the stunts of one job: `job` is its directory, `table` its gpg's options."""
 
     def __init__(self, job: Path, table: optiontable.Table) -> None:
-        self._stunt = f"{job}/bin/gpg"
+        self._stunt = f"{job}/{wire.BIN}/gpg"
         self._table = table
         self._known: dict[tuple[int, int], Chain] = {}  # key: process id and start time
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import CodeType
 
 import gpgshim
+from gpgshim.supervisor import leftovers
 from gpgshim.system.errors import Unable
 
 #: The stunts that a job can have; each is a module of gpgshim.stunts.
@@ -131,7 +132,9 @@ def write_prelude(job: Path) -> None:
     code = compile(text, "gpgshim's prelude", "exec", dont_inherit=True)
     # PEP 552: a hash-based file that is not checked against its source.
     head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
-    cached = Path(f"{job}/pyc{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc")
+    cached = Path(
+        f"{job}/{leftovers.PYC}{source.parent}", f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+    )
     cached.parent.mkdir(parents=True)
     cached.write_bytes(head + marshal.dumps(code))
 

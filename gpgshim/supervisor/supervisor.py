@@ -72,7 +72,7 @@ class Supervisor:
         self._authority = authority
         self._ends_told = ends_told
         self._observes = observes
-        self._stunt = job / "bin/gpg"
+        self._stunt = job / wire.BIN / "gpg"
         self._had_stunts = can_be_run(self._stunt)
         self._before_refusal = refusing
         self._refusals = Refusals()
@@ -89,7 +89,7 @@ class Supervisor:
             )
             self._requests = Requests(self._loop, inspector, self.entries, self.gatekeeper.take)
             self._clients = Clients(
-                job / "socket",
+                job / wire.SOCKET,
                 self._loop,
                 self,
                 self.entries,
@@ -99,7 +99,7 @@ class Supervisor:
                 starts_elsewhere=ends_told,
             )
         except OSError as error:
-            raise Unable(f"cannot listen at {job}/socket: {error.strerror}") from error
+            raise Unable(f"cannot listen at {job}/{wire.SOCKET}: {error.strerror}") from error
 
     # The event loop.
 

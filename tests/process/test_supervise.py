@@ -131,7 +131,7 @@ def test_close_twice(shell: Shell, scratch: Scratch) -> None:
     done = shell("gpgshim close --status 0")
     assert done.status == 78
     assert "the job is over" in done.err
-    assert "its journal tells" in done.err
+    assert "`gpgshim status` reads the job's journal" in done.err
     assert scratch.lines() == ["! uncommitted", "% exit 0", "unsigned"]
 
 
