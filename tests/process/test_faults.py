@@ -427,5 +427,5 @@ def test_a_place_from_which_no_program_can_be_run(scratch: Scratch) -> None:
         skips.unless_allowed("mount", done.stderr)
     assert scratch.calls() == []
     assert done.returncode == 78
-    assert "no program can be run from" in done.stderr and "noexec" in done.stderr
+    assert "no program can be executed from" in done.stderr and "noexec" in done.stderr
     assert scratch.journals() == []

@@ -60,7 +60,7 @@ def test_before_the_question(scratch: Scratch, deed: str) -> None:
     done = run(scratch, f"{DEEDS[deed]}; gpg -b f; exit 3")
     assert done.status == 74
     assert LOST in done.err and "irrecoverable: unknown" in done.err
-    assert "the job itself ended with status 3" in done.err
+    assert "the job ended with status 3" in done.err
     assert "retriable" not in done.err
     assert scratch.calls() == []
     assert not (scratch.root / "asked").exists()

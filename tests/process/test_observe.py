@@ -301,7 +301,7 @@ def test_a_bypass_is_seen(observed: Worker, scratch: Scratch) -> None:
     observed.say(f"{GO_AHEAD}\n")
     assert observed.rest() == HEARD_UPLOADED
     assert observed.end() == 0
-    assert "ALARM: job j says uploaded" in observed.err()
+    assert "ALARM: job j reports uploaded" in observed.err()
     assert "% bypassed" in scratch.lines()
 
 

@@ -229,7 +229,7 @@ def test_an_upload_past_the_gate_is_committed_late(worker: Worker, scratch: Scra
     worker.start(f"echo $$ >drs; {UPLOADED}")
     assert worker.hear() == COMMIT
     assert not is_alive(int(worker.wait_for("drs")))
-    assert "ALARM: job j says uploaded" in worker.err()
+    assert "ALARM: job j reports uploaded" in worker.err()
     worker.say("go-ahead\n")
     assert worker.rest() == HEARD_UPLOADED
     assert worker.end() == 0

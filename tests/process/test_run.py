@@ -694,7 +694,7 @@ def test_a_spoilt_journal_is_never_retriable(
     assert done.status == 74
     assert f"{path} cannot be read back (" in done.err
     assert "irrecoverable: unknown" in done.err
-    assert f"the job itself ended with status {status}" in done.err
+    assert f"the job ended with status {status}" in done.err
     assert "Traceback" not in done.err
     if path.is_dir():
         path.rmdir()
