@@ -662,7 +662,7 @@ def test_readable_while_the_job_runs(scratch: Scratch) -> None:
     assert not scratch.verdict().told
     shown = scratch.gpgshim("show", "j")
     assert shown.status == 0
-    assert "The journal has no outcome." in shown.out
+    assert "The journal has no outcome yet." in shown.out
     tell(fifo)
     assert finish(process).status == 0
 
