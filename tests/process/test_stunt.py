@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.supervisor import jobdir, optable
+from gpgshim.supervisor import jobdir, optable, stuntcode
 from gpgshim.system import places
 from tests.support import skips
 from tests.support.scratch import (
@@ -450,25 +450,25 @@ def test_real_gpg_that_cannot_be_run(scratch: Scratch, table: str, program: str)
 
 
 def test_a_hostile_environment_decides_nothing(scratch: Scratch, job: Path) -> None:
-    evil = scratch.root / "evil/gpgshim"
-    evil.mkdir(parents=True)
-    for module in ("__init__", "shim", "wire", "ask", "argv", "commands"):
-        (evil / f"{module}.py").write_text("import os; os._exit(99)\n")
-    for module in ("encodings", "sitecustomize", "usercustomize", "posix", "_socket"):
-        (evil.parent / f"{module}.py").write_text("import os; os._exit(99)\n")
+    evil = scratch.root / "evil"
+    foreign = ("encodings", "sitecustomize", "usercustomize", "posix", "_socket")
+    for module in (*stuntcode.modules_of("gpg"), *foreign):
+        path = evil.joinpath(*module.split("."))
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "__init__.py").write_text("import os; os._exit(99)\n")
     env = {
-        "PYTHONPATH": str(evil.parent),
-        "PYTHONHOME": str(evil.parent),
-        "PYTHONSTARTUP": str(evil / "shim.py"),
-        "PYTHONPYCACHEPREFIX": str(evil.parent),
-        "PYTHONPLATLIBDIR": str(evil.parent),
-        "PYTHONUSERBASE": str(evil.parent),
+        "PYTHONPATH": str(evil),
+        "PYTHONHOME": str(evil),
+        "PYTHONSTARTUP": str(evil / "gpgshim/__init__.py"),
+        "PYTHONPYCACHEPREFIX": str(evil),
+        "PYTHONPLATLIBDIR": str(evil),
+        "PYTHONUSERBASE": str(evil),
         "HOME": "/nonexistent",
         "GPGSHIM_JOB": "/nonexistent",
         "XDG_RUNTIME_DIR": "/nonexistent",
     }
     words: list[str | Path] = [job / "bin/gpg", *SIGN]
-    done = subprocess.run(words, env=env, cwd=evil.parent, capture_output=True, text=True)
+    done = subprocess.run(words, env=env, cwd=evil, capture_output=True, text=True)
     assert_refused(scratch, Done(done.returncode, done.stdout, done.stderr), "the job is over")
-    done = subprocess.run(words, env={}, cwd=evil.parent, capture_output=True, text=True)
+    done = subprocess.run(words, env={}, cwd=evil, capture_output=True, text=True)
     assert_refused(scratch, Done(done.returncode, done.stdout, done.stderr), "the job is over")
