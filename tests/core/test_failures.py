@@ -20,12 +20,12 @@ dgit: error: fetch of https://api.ftp-master.debian.org/dsc_in_suite/sid/x gave 
 """
 
 
-def test_the_bug_may_pass() -> None:
+def test_the_failure_of_1125487_is_transient() -> None:
     assert is_transient(BUG_1125487)
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"dgit: error: the moon is full\n", b"\xff\x00\n"])
-def test_an_unknown_failure_may_be_transient(text: bytes) -> None:
+def test_an_unknown_failure_is_transient(text: bytes) -> None:
     assert is_transient(text)
 
 
@@ -67,7 +67,7 @@ def test_every_row_has_a_transcript_and_no_other_has() -> None:
 
 
 @pytest.mark.parametrize(("saying", "passes"), ROWS)
-def test_a_recorded_message_is_read_as_its_row_says(saying: bytes, passes: bool) -> None:
+def test_each_recorded_failure_matches_its_row(saying: bytes, passes: bool) -> None:
     head, said = TRANSCRIPTS[saying]
     assert head["status"] not in ("", "0")
     assert head["said by"].split()[0] in ("dgit", "ssh", "curl", "git")

@@ -60,7 +60,7 @@ def test_each_file_names_its_caller(path: Path) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_call_is_taken_for_what_it_is(path: Path, version: str) -> None:
+def test_every_recorded_call_gets_its_verdict(path: Path, version: str) -> None:
     for verdict, words in parse(path)[1]:
         reading = read(words, TABLES[version])
         assert reading.verdict == verdict, f"{shlex.join(words)}: {reading.reason}"
@@ -70,7 +70,7 @@ def test_no_caller_is_missing() -> None:
     assert set(WANTED.split()) <= {parse(path)[0]["caller"] for path in FILES}
 
 
-def test_both_verdicts_are_there() -> None:
+def test_the_recorded_calls_have_both_verdicts() -> None:
     said = [call.verdict for path in FILES for call in parse(path)[1]]
     assert said.count(decision.SIGN) > 50
     assert said.count(decision.PASS) > 50

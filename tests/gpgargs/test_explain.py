@@ -14,7 +14,7 @@ from gpgshim.stunts import plainfile
 from tests.support.gpgs import HOME, NEW, USER_CONF, made, read
 
 
-def test_every_word_is_shown_with_what_it_is_taken_for() -> None:
+def test_every_word_is_shown_with_its_meaning() -> None:
     reading = read("--det -au 'A B' --status-fd=2 --fingerprint f ''", NEW, {USER_CONF: "batch"})
     expected = f"""\
 gpg 2.4.9 reads:
@@ -61,7 +61,7 @@ def test_the_reason_for_which_gpg_exits_is_shown() -> None:
     assert "  --vers  version: prints and exits\n" in said
 
 
-def test_nothing_at_all() -> None:
+def test_an_empty_command_line() -> None:
     expected = "gpg 2.4.9 reads:\npass: M2: no command that signs\n"
     assert explain.reading(read("", NEW), NEW) == expected
 
@@ -102,7 +102,7 @@ def test_each_call_has_a_line_in_order(tmp_path: Path) -> None:
     assert said.split() == ["sign", "pass", "sign", "sign", "pass", "sign", "sign"]
 
 
-def test_explained_too() -> None:
+def test_json_lines_can_be_explained() -> None:
     assert classify(['["-s"]'], more=True) == explain.reading(read("-s", NEW), NEW)
 
 
@@ -120,7 +120,7 @@ def test_explained_too() -> None:
         ('{"argv": [], "cwd": 1}', "line 2: cwd is not a string"),
     ],
 )
-def test_a_bad_line_is_named_after_the_verdicts_before_it(line: str, said: str) -> None:
+def test_a_bad_line_is_reported_after_the_verdicts_before_it(line: str, said: str) -> None:
     lines = ['["-s"]', line, '["-s"]']
     verdicts = explain.classify_json_lines(NEW, lines, plainfile.file_in, {"HOME": HOME})
     assert next(verdicts) == "sign\n"

@@ -46,7 +46,7 @@ def test_a_call_that_could_sign_by_an_unknown_line_sends_a_request(conf: str) ->
         assert read(line, NEW, {USER_CONF: conf}).verdict == P, line
 
 
-def test_a_global_file_may_even_take_words_away() -> None:
+def test_a_global_file_may_remove_words() -> None:
     for conf in ("[force]\nsign", "verify\n[ignore]"):
         files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: conf}
         for line in ("--verify f", "-s -e -s", "f"):
@@ -57,13 +57,13 @@ def test_a_global_file_may_even_take_words_away() -> None:
     assert read("--verify f", NEW, {optiontable.SYSTEM_CONF: "[verbose]"}).verdict == P
 
 
-def test_a_bad_line_for_an_untried_gpg_is_a_doubt() -> None:
+def test_a_bad_line_is_a_doubt_for_an_untested_gpg() -> None:
     reading = read("f", made("2.6.0"), {USER_CONF: "bogus"})
     assert (reading.verdict, reading.doubt) == (S, f"C6: {USER_CONF}:1: bogus is not an option")
 
 
 # C1: which files are read.
-def test_the_global_file_is_read_whatever_is_asked() -> None:
+def test_the_global_file_is_read_despite_no_options() -> None:
     for line in ("f", "--no-options f", "--options /o f"):
         assert read(line, NEW, {optiontable.SYSTEM_CONF: "sign", "/o": ""}).verdict == S
 
@@ -86,14 +86,14 @@ def test_the_first_options_file_is_read_in_place_of_the_users() -> None:
     assert read("--options /o --no-options f", NEW, files).verdict == P
 
 
-def test_an_options_file_that_is_not_there_is_an_error() -> None:
+def test_a_missing_options_file_is_an_error() -> None:
     for path in ("/none", "", "~/o"):
         reading = read(["--options", path, "-s", "f"], NEW, {f"{HOME}/o": ""})
         assert (reading.verdict, reading.reason[:2]) == (P, "C1")
     assert read("--options /o -s f", NEW, {"/o": PermissionError(errno.EACCES, "")}).verdict == P
 
 
-def test_after_a_global_file_an_options_file_that_is_not_there_is_a_warning_in_2_2() -> None:
+def test_after_a_global_file_2_2_only_warns_of_a_missing_options_file() -> None:
     for system in ("", "bogus", "armor\n"):
         files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: system, USER_CONF: "verify"}
         assert read("--options /none -s f", OLD, files).verdict == S
@@ -120,7 +120,7 @@ def test_the_file_of_the_version_comes_first(table: optiontable.Table, order: li
 
 
 @pytest.mark.parametrize("problem", [PermissionError(errno.EACCES, ""), NotADirectoryError(20, "")])
-def test_a_file_that_gpg_cannot_read_either_is_passed_over(problem: OSError) -> None:
+def test_a_file_that_gpg_cannot_read_either_is_skipped(problem: OSError) -> None:
     files: dict[str, str | OSError] = {USER_CONF + "-2.4": problem, USER_CONF: "sign"}
     assert read("f", NEW, files).verdict == S
     assert read("f", NEW, {optiontable.SYSTEM_CONF: problem, USER_CONF: problem}).verdict == P
@@ -186,7 +186,7 @@ class Known(dict[str, str]):
         ("f", {"GNUPGHOME": "~/g"}),
     ],
 )
-def test_a_homedir_that_takes_the_user_database_is_a_doubt(
+def test_a_homedir_that_needs_the_user_database_is_a_doubt(
     line: str, environ: dict[str, str]
 ) -> None:
     reading = read(line, NEW, {}, environ)
@@ -202,7 +202,7 @@ def test_an_open_condition_in_the_global_file_reaches_into_the_users(user: str) 
     assert optiontable.SYSTEM_CONF in reading.doubt
 
 
-def test_a_number_in_the_global_file_may_be_put_right_in_one_that_cannot_be_read() -> None:
+def test_an_unreadable_file_may_correct_a_number_of_the_global_file() -> None:
     files: dict[str, str | OSError] = {optiontable.SYSTEM_CONF: "completes-needed 0"}
     assert read("-s f", NEW, files).verdict == P
     files[USER_CONF] = "[verbose]\ncompletes-needed 1"
@@ -210,7 +210,7 @@ def test_a_number_in_the_global_file_may_be_put_right_in_one_that_cannot_be_read
     assert read("--completes-needed 0 -s f", NEW, files).verdict == P
 
 
-def test_no_file_is_read_for_words_that_are_wrong_by_themselves() -> None:
+def test_no_file_is_read_if_the_command_line_has_a_fault() -> None:
     files: dict[str, str | OSError] = {
         USER_CONF: OSError("must not be read"),
         optiontable.SYSTEM_CONF: "[",
@@ -219,7 +219,7 @@ def test_no_file_is_read_for_words_that_are_wrong_by_themselves() -> None:
         assert not read(line, NEW, files).doubt
 
 
-def test_status_fd_may_stand_in_a_file() -> None:
+def test_a_conf_file_may_set_status_fd() -> None:
     files: dict[str, str | OSError] = {USER_CONF: "status-fd 5"}
     assert read("-s", NEW, files).status_fd == 5
     assert read("--status-fd 2 -s", NEW, files).status_fd == 2
