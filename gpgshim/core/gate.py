@@ -165,13 +165,13 @@ OUTCOMES: dict[tuple[State, Ending], Outcome] = {
 #: give. A text claims no more than the gate watches: the gpgs that PATH led to the gate.
 MEANINGS: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): (
-        "no gpg under the gate was asked to sign, and no request to commit was sent"
+        "no gpg under the gate was called to sign, and no request to commit was sent"
     ),
     (S.UNCOMMITTED, O.RETRIABLE): (
-        "no gpg under the gate was asked to sign, and no request to commit was sent"
+        "no gpg under the gate was called to sign, and no request to commit was sent"
     ),
     (S.UNCOMMITTED, O.IRRECOVERABLE): (
-        "no gpg under the gate was asked to sign, and no request to commit was sent,"
+        "no gpg under the gate was called to sign, and no request to commit was sent,"
         " but it would fail again"
     ),
     (S.UNKNOWN, O.IRRECOVERABLE): (

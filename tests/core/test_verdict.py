@@ -122,7 +122,7 @@ def test_a_job_that_signed_past_the_gate_is_not_called_harmless() -> None:
 def test_the_meaning_is_true(state: State, outcome: Outcome) -> None:
     says = MEANINGS[state, outcome]
     nobody_asked = (
-        "no gpg under the gate was asked to sign, and no request to commit was sent" in says
+        "no gpg under the gate was called to sign, and no request to commit was sent" in says
     )
     assert nobody_asked == (state is State.UNCOMMITTED)
     would_fail_again = "it would fail again" in says
@@ -164,10 +164,10 @@ def test_the_outcome_does_not_deny_a_refused_gpg(outcome: Outcome) -> None:
     verdict = judge_bytes(HEAD + lines.encode())
     assert (verdict.outcome, verdict.told, verdict.asked) == (outcome, True, True)
     assert verdict.meaning == DENIED[outcome]
-    assert "was asked to sign" not in verdict.meaning
+    assert "was called to sign" not in verdict.meaning
     # What it says else is what MEANINGS says.
     assert (
-        verdict.meaning.replace("allowed to sign", "asked to sign")
+        verdict.meaning.replace("allowed to sign", "called to sign")
         == (MEANINGS[State.UNCOMMITTED, outcome])
     )
 

@@ -22,7 +22,9 @@ def test_a_file(scratch: Scratch) -> None:
     scratch.run("exit 1")
     copy = scratch.root / "copy"
     copy.write_bytes(scratch.journals()[0].read_bytes())
-    assert "retriable: no gpg under the gate was asked to sign" in scratch.gpgshim("show", copy).out
+    assert (
+        "retriable: no gpg under the gate was called to sign" in scratch.gpgshim("show", copy).out
+    )
 
 
 def test_a_job_whose_name_ends_in_a_number(scratch: Scratch) -> None:
@@ -37,7 +39,7 @@ def test_a_job_that_is_under_way(scratch: Scratch) -> None:
     out = scratch.gpgshim("show", "j").out
     said = "The job is under way, and waits for the job: no request to commit was sent yet.\n"
     assert said in out
-    would_be = "retriable: no gpg under the gate was asked to sign"
+    would_be = "retriable: no gpg under the gate was called to sign"
     assert f"If the job stopped now, its outcome would be\n{would_be}" in out
     tell(go)
     job.wait()

@@ -125,7 +125,7 @@ def test_the_outcome_does_not_deny_a_signature_that_the_gate_did_not_see(
 
     assert scratch.verdict().outcome is outcome
     assert done.status == (75 if outcome is Outcome.RETRIABLE else 0)
-    assert "no gpg under the gate was asked to sign, and no request to commit was sent" in done.err
+    assert "no gpg under the gate was called to sign, and no request to commit was sent" in done.err
     for text in (done.err, *(scratch.gpgshim(*verb).out for verb in (["status"], ["show", "j"]))):
         assert not re.search(r"nothing was (signed|done)|no signature", text), text
 

@@ -30,7 +30,7 @@ ASKED = HEAD + "+0.1 $ gpg -b f\n+0.1 ! unknown\n+0.1 > commit-to-public-upload\
 REFUSED = ASKED + "+0.2 < refused\n+0.2 = no no\n+0.3 % exit 3\n+0.3 irrecoverable\n"
 GRANTED = ASKED + "+0.2 < go-ahead\n+0.2 ! committed\n+0.2 = go\n+0.3 % exit 0\n+0.3 uploaded\n"
 RETRIABLE = HEAD + "+0.3 % exit 3\n+0.3 retriable\n"
-NARROW = "gpgshim: j.1: no gpg under the gate was asked to sign\n"
+NARROW = "gpgshim: j.1: no gpg under the gate was called to sign\n"
 
 
 def ran(journal: str | None, status: int, signed: int, err: str = "", **more: object) -> Ran:

@@ -40,7 +40,7 @@ LINES = 8
 #: How a shell calls gpg for the job's signature.
 SIGN = "gpg --batch --yes -o {root}/work/f.sig -b {root}/work/f"
 #: What an outcome says of a job in which no gpg asked.
-NARROW = "no gpg under the gate was asked to sign"
+NARROW = "no gpg under the gate was called to sign"
 #: No text of ours may say this when there is a signature; of one call it may be said.
 WIDE = re.compile("nothing was signed(?! by this (gpg|program))")
 
