@@ -485,21 +485,26 @@ def test_dgit_that_is_stuck_is_ended_in_time(worker: Worker, scratch: Scratch) -
 
 
 def test_dgit_that_has_signed_is_left_alone(worker: Worker, scratch: Scratch) -> None:
-    # The second signature is wanted past the stunt's deadline, and still granted.
-    worker.install("gpg -s f && sleep 5 && gpg --yes -s f", "dgit", DGIT)
-    worker.start(f"dgit rpush-source x && {UPLOADED}", timeout="5")
+    """A job whose time limit is over has signed. Its dgit still gets its next grant."""
+    worker.install("gpg --yes -s f", "dgit", DGIT)
+    is_over = 'echo 0 >"${PATH%%/bin:*}/until"'  # dgit's stunt reads it when it starts
+    worker.start(f"gpg -s f; {is_over}; dgit rpush-source x && {UPLOADED}", timeout="600")
     assert worker.hear() == COMMIT
     worker.say("go-ahead\n")
     assert worker.rest() == HEARD_UPLOADED
     assert worker.end() == 0
+    assert scratch.calls() == ["-s f", "--yes -s f"]
 
 
-def test_dgit_without_a_limit_is_not_ended(worker: Worker, scratch: Scratch) -> None:
-    worker.install("sleep 0.5; exit 9", "dgit", DGIT)
-    worker.start(by_dgit(PASSES, LOST), timeout="0")
+@pytest.mark.parametrize(("timeout", "limited"), [("0", False), ("600", True)])
+def test_dgit_has_a_limit_if_the_job_has_one(
+    worker: Worker, scratch: Scratch, timeout: str, limited: bool
+) -> None:
+    worker.install('ls "${PATH%%/bin:*}" >files; exit 9', "dgit", DGIT)
+    worker.start(by_dgit(PASSES, LOST), timeout=timeout)
     assert worker.rest() == HEARD_PASSES
     assert worker.end() == 0
-    assert "time limit is near" not in worker.err()
+    assert ("until" in (scratch.root / "files").read_text().split()) == limited
 
 
 # What it passes on, and what it does not take.

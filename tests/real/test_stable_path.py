@@ -66,7 +66,7 @@ def test_a_build_tree_that_keeps_the_path(scratch: Scratch, tool: str) -> None:
         (scratch.root / "sign.in").write_text("@GPG@ -s f\n")
         build = "test -e sign || { autoconf && ./configure; } >/dev/null && sh ./sign"
     first = scratch.run(f"({build}); exit 3", "--commit", "sh -c 'echo refused; exit 77'")
-    assert first.status in (75, 3), first.err
+    assert first.status == 3, first.err
     assert scratch.calls() == []
     done = scratch.run(build, "--commit", "true")
     assert done.status == 0, done.err
@@ -140,12 +140,11 @@ def test_two_attempts_at_once(scratch: Scratch) -> None:
     )
     hear(ready)
     second = scratch.run("command -v gpg >other; exit 3")
-    assert second.status in (75, 77), second.err
+    assert second.status == 75, second.err
     end.write_text("\n")
     assert finish(first).status == 0
     assert (scratch.root / "one").read_text() == (scratch.root / "two").read_text() != ""
-    if (scratch.root / "other").exists():
-        assert (scratch.root / "other").read_text().strip() != str(path_of(scratch))
+    assert (scratch.root / "other").read_text().strip() != str(path_of(scratch))
 
 
 def test_a_crowd_of_attempts(scratch: Scratch) -> None:
@@ -155,8 +154,8 @@ def test_a_crowd_of_attempts(scratch: Scratch) -> None:
     ]
     done = [finish(each) for each in crowd]
     for each in done:
-        assert each.status in (0, 77), each.err
-    assert len(scratch.calls()) == sum(each.status == 0 for each in done)
+        assert each.status == 0, each.err
+    assert len(scratch.calls()) == len(crowd)
     assert scratch.jobs() == []
 
 
