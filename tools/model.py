@@ -60,7 +60,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, permutations
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -69,14 +69,19 @@ import pytest
 from gpgshim.core import gate, o2m
 from gpgshim.core import verdict as verdicts
 from gpgshim.core.gate import (
+    ADMISSIONS,
     MEANINGS,
     OUTCOMES,
+    REFUSALS,
     STEPS,
     TEMPFAIL,
+    Admission,
+    Audience,
     Effect,
     Ending,
     Event,
     Outcome,
+    Refusal,
     State,
 )
 from gpgshim.core.o2m import REPLIES, Reply, Said
@@ -114,6 +119,7 @@ class World(NamedTuple):
     together: tuple[Event, ...] = ()  # questions that share a sync: noted, and not yet stepped
     unsynced: bool = False  # whether who asks is noted and not on disk
     asking: bool = False  # whether the authority's answer is waited for
+    in_time: bool = False  # and no longer than until the job's last moment
     over: str = ""  # the line that ended the job
     amount: str = ""  # what d-r-s's last words came to
     reply: tuple[str, ...] = ()
@@ -242,7 +248,7 @@ def check(world: World) -> None:
         raise Violation("3: an orphan of the attempt before was granted")
     if (world.told or world.said) and not world.closed:
         raise Violation("3: an outcome was reported, and the gate is open")
-    if world.told and world.job in ("r", "c"):
+    if world.told and world.job in RUNS:
         raise Violation("3: the manager got an outcome, and the job runs")
     if world.told and not world.said and any(x.outcome != world.told[2] for x in images(world)):
         raise Violation("5: the manager got an outcome, and a crash leaves another one")
@@ -260,12 +266,14 @@ def check_at_rest(world: World) -> None:
         raise Violation("4: the supervisor waits for an answer without a request")
     if (world.gate in (S.CLOSED, S.LATE)) != world.closed:
         raise Violation("3: the gate's state is wrong: closed")
+    if world.asking and world.gate not in (S.UNKNOWN, S.LATE):
+        raise Violation("4: the authority was asked, and the gate does not wait for its answer")
+    if world.asking and world.in_time is (world.gate is S.LATE):
+        raise Violation("5: an answer after the last moment counts for a late commitment only")
     if world.failed:
         if world.gate in (S.UNCOMMITTED, S.UNKNOWN, S.COMMITTED):
             raise Violation("6: the gate goes on after a failure")
         return
-    if world.asking and world.gate not in (S.UNKNOWN, S.LATE):
-        raise Violation("4: the authority was asked, and the gate does not wait for its answer")
     if world.reached and not world.heard:
         raise Violation("6: the authority was reached, and not asked")
     if "! unknown" in world.lines and not world.heard:
@@ -331,7 +339,8 @@ def check_end(world: World) -> None:
 
 #: From here on only the disk, the outcome and its receivers matter.
 ENDS = ("settle", "tell", "done")
-AFTER = ("answer",)  # what of `todo` is no effect, and stays when one fails
+RUNS = ("r", "R", "c")  # a job that runs
+AFTER = ("answer", "gave up")  # what of `todo` is no effect, and stays when one fails
 
 
 def turn(stunts: str, old: str, new: str) -> str:
@@ -350,7 +359,7 @@ def row(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
 
 
 def step(world: World, event: Event) -> World:
-    """Supervisor.step: the row's effects stand in front of what is yet to be done."""
+    """Gatekeeper.step: the row's effects stand in front of what is yet to be done."""
     state, effects = row(world.gate, event)
     return world._replace(
         gate=state, todo=(*effects, *world.todo), unknown_command=event is V.UNKNOWN_COMMAND
@@ -358,28 +367,49 @@ def step(world: World, event: Event) -> World:
 
 
 def fail(world: World, setting: Setting) -> World:
-    """Supervisor._fail."""
+    """Gatekeeper._fail."""
     state, effects = row(world.gate, V.FAILED)
-    if any(effect is not F.REFUSE for effect in effects):
+    if set(effects) - {F.STOP_ASKING, F.REFUSE}:
         raise Violation("6: after a failure the shell can do nothing but refuse")
     goes_on = setting.spoilt == "the effects go on after one that failed"
     todo = tuple(each for each in world.todo if each in AFTER or goes_on)
     world = world._replace(gate=state, failed=True, todo=todo)
-    return refused(world) if effects else world
+    for effect in effects:
+        world = refused(world) if effect is F.REFUSE else stop_asking(world)
+    return world
+
+
+def stop_asking(world: World) -> World:
+    """Gatekeeper._stop_asking."""
+    return world._replace(asking=False, in_time=False)
 
 
 def refused(world: World, lives_on: bool = False) -> World:
-    """Supervisor._refuse, and what repos_server does before it: unless its d-r-s `lives_on`."""
+    """Gatekeeper._refuse, with relay.ManagersReport; but a d-r-s may `lives_on`."""
+    audience = Audience.NOBODY
     if world.drs in "re" and not world.over:
         state = read_back(world).state
         _used.update((state, said) for said in Said)
-        if o2m.is_dropped(state) and not lives_on:
-            world = world._replace(job="k" if world.job in "rc" else world.job)
-            if world.drs == "r":
-                world = drs_ends(world, b"", "% signal 9")
+        audience = Audience.UPLOADER if o2m.is_dropped(state) else Audience.BOTH
         if world.heard and "! committed" not in world.lines:
             world = world._replace(deaf=True)
-    return world._replace(stunts=none_waits(world.stunts))
+    _used.add(audience)
+    is_answered = False
+    for effect in REFUSALS[audience]:
+        if effect is Refusal.ANSWER:
+            if world.deaf and world.drs == "r" and not lives_on:
+                raise Violation("7: the uploader may be told what the manager will not hear")
+            is_answered = True
+            world = world._replace(stunts=none_waits(world.stunts))
+        elif audience is not Audience.UPLOADER:
+            raise Violation("7: a job is ended whose report would have been heard")
+        elif not lives_on:
+            world = world._replace(job="k" if world.job in RUNS else world.job)
+            if world.drs == "r":
+                world = drs_ends(world, b"", "% signal 9")
+    if "w" in world.stunts and not is_answered:
+        raise Violation("4: a stunt waits for what will not come")
+    return world
 
 
 def none_waits(stunts: str) -> str:
@@ -398,9 +428,9 @@ def appended(world: World, line: str, setting: Setting) -> Iterator[tuple[World,
 
 
 def close(world: World, setting: Setting) -> World:
-    """Supervisor.close: an answer that comes after it is not looked at, a late one excepted."""
-    if world.gate is not S.LATE or setting.spoilt == "a close ends the late commitment":
-        world = world._replace(asking=False)
+    """Supervisor.close."""
+    if world.gate is S.LATE and setting.spoilt == "a close ends the late commitment":
+        world = stop_asking(world)
     return step(world._replace(closed=True), V.CLOSE)
 
 
@@ -442,7 +472,13 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
             sent = after._replace(heard=True)
             yield fail(sent, setting)
             if world.manager != "x":
-                yield sent._replace(manager="h", asking=True)
+                yield sent._replace(manager="h")
+        case F.WAIT | F.WAIT_IN_TIME:
+            if not world.heard or world.asking:
+                raise Violation("6: an answer is waited for, and nobody was asked for it")
+            yield after._replace(asking=True, in_time=effect is F.WAIT_IN_TIME)
+        case F.STOP_ASKING:
+            yield stop_asking(after)
         case F.GRANT:
             if "w" in world.stunts:
                 if setting.disk:
@@ -462,6 +498,12 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                 if not (world.closed or world.no or world.failed or unknown_command):
                     raise Violation("6: a no without a cause")
             yield refused(after, setting.spoilt == "the job is not killed for a silent manager")
+        case "gave up":  # the stunt dgit is answered, and kills dgit if the gate is closed
+            is_closed = world.gate in (S.CLOSED, S.LATE)
+            if is_closed and read_back(world).state is S.UNCOMMITTED:
+                yield after._replace(job="75", said_75=True)
+            else:
+                yield after._replace(job="R")
         case _:  # the stunt dgit is answered, and says how it ends
             yield after._replace(job="1")
             harmless = read_back(world).state is S.UNCOMMITTED
@@ -497,22 +539,24 @@ def tidy(world: World) -> World:
         return World(at="gone", drs="-", job="-", orphan=world.orphan)
     if world.at in ENDS:
         world = world._replace(
-            gate=S.CLOSED, together=(), unsynced=False, asking=False, answer="", stray=0,
-            reached=False, no=False, deaf=False, drs="-", stunts="",
+            gate=S.CLOSED, together=(), unsynced=False, asking=False, in_time=False, answer="",
+            stray=0, reached=False, no=False, deaf=False, drs="-", stunts="",
             manager="x" if world.manager == "x" else "i",
-            job=world.job if world.drs == "-" or world.job in ("r", "c") else "k",
+            job=world.job if world.drs == "-" or world.job in RUNS else "k",
         )  # fmt: skip
     return world
 
 
 def answered(world: World, event: Event, said: bool = False) -> World:
-    """Supervisor._answered and authority_is_silent; `said` is whether the answer was go-ahead."""
+    """Gatekeeper._answered and _time_out; `said` is whether the answer was go-ahead."""
     yes = said and world.heard and not world.no and not world.failed
     if world.gate is S.LATE:
         world = world._replace(yes=said)
     elif not world.closed:
         world = world._replace(yes=world.yes or yes, no=world.no or not (world.yes or yes))
-    return step(world._replace(asking=False, answer=""), event)
+    if event is not V.TIMEOUT:
+        world = stop_asking(world)
+    return step(world._replace(answer=""), event)
 
 
 #: The event for each exit of a command: see authority.Command.answer.
@@ -556,20 +600,29 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
                 yield answered(told, event, said)
         elif world.manager == "x":
             yield answered(world, V.SILENCE)
-        yield answered(world, V.SILENCE)  # its time is up
+        yield answered(world, V.TIMEOUT)
     if world.job == "c":
         if setting.spoilt == "dgit's question leaves the gate open":
             yield world._replace(todo=("answer",))
         else:
             yield close(world._replace(todo=("answer",)), setting)
+    if world.job == "r" and setting.face == "drs":
+        yield gives_up(world)
     if world.stray and (setting.face == "run" or world.at == "late"):
         left = world._replace(stray=world.stray - 1)
         yield close(left, setting)  # by a signal, or by anybody who can reach the socket
         if not world.asking:
-            for event in ANSWERS.values():
+            for event in (*ANSWERS.values(), V.TIMEOUT):
                 yield answered(left, event)
         if world.gate is not S.CLOSED:
             yield step(left, V.BYPASSED)
+
+
+def gives_up(world: World) -> World:
+    """The job's time limit is near, and the stunt dgit asks once whether the gate can be closed."""
+    goes_on = world.asking or (world.yes and not world.failed)
+    closed = world.closed or not goes_on
+    return step(world._replace(closed=closed, job="R", todo=("gave up",)), V.GIVE_UP)
 
 
 def finish(world: World, line: str, setting: Setting) -> Iterator[World]:
@@ -612,7 +665,7 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
             lives = setting.spoilt == "the remaining processes are not killed"
             yield world._replace(
                 stunts=none_waits(world.stunts),
-                job="k" if world.job in ("r", "c") and not lives else world.job,
+                job="k" if world.job in RUNS and not lives else world.job,
                 drs="e",
                 at="reply" if world.watchdog and world.amount else "settle",
                 reply=(),
@@ -654,7 +707,7 @@ def replied(world: World, reply: Reply) -> World:
 
 
 def settle(world: World, setting: Setting) -> Iterator[World]:
-    """Supervisor.settle."""
+    """Settlement.settle."""
     seen = read_back(world)
     ending = verdicts.ending_of(parse_line(world.over))
     assert ending is not None
@@ -702,9 +755,9 @@ def tell(world: World, setting: Setting) -> Iterator[World]:
 def moves(world: World, setting: Setting) -> Iterator[World]:
     """All possible next worlds.
 
-    Stunts: i not heard yet, w waits, r done with. Job: - not started, r runs, c its stunt asks, k
-    killed; else its exit status. d-r-s: r runs, e ended. Manager: i idle, h has the request, a has
-    answered, x has hung up.
+    Stunts: i not heard yet, w waits, r done with. Job: - not started, r runs, R the same after its
+    stunt asked whether to give up, c its stunt asks, k killed; else its exit status. d-r-s: r runs,
+    e ended. Manager: i idle, h has the request, a has answered, x has hung up.
     """
     if world.at == "done":
         yield world._replace(at="gone")
@@ -745,7 +798,7 @@ def job_moves(world: World, setting: Setting) -> Iterator[World]:
         return
     if world.watchdog:
         yield world._replace(watchdog=False)
-    if world.job == "r":
+    if world.job in ("r", "R"):
         yield world._replace(job="0")  # it went well; without a grant, a signature went round us
         if setting.spoilt == "dgit does not ask":
             yield world._replace(job="75", said_75=True)
@@ -937,6 +990,8 @@ def mutants() -> Iterator[Mutant]:
     in every small way."""
     yield from mutants_of_steps()
     yield from mutants_of_table(REPLIES, "REPLIES", Reply, walked=True)
+    yield from mutants_of_orders(REFUSALS, "REFUSALS", Refusal, walked=True)
+    yield from mutants_of_orders(ADMISSIONS, "ADMISSIONS", Admission)
     yield from mutants_of_table(OUTCOMES, "OUTCOMES", Outcome)
     yield from mutants_of_table(ENDINGS, "ENDINGS", Ending)
     yield from mutants_of_functions()
@@ -973,6 +1028,21 @@ def mutants_of_table(
         for other in words:
             if other is not value:
                 yield Mutant(f"{name}[{at}] is {other}", table, row, other, row if walked else None)
+
+
+def mutants_of_orders(
+    table: dict[Any, Any], name: str, words: type[StrEnum], walked: bool = False
+) -> Iterator[Mutant]:
+    """Another sequence of effects in each row."""
+    for row, value in table.items():
+        at = row if isinstance(row, str) else ", ".join(row)
+        for length in range(len(words) + 1):
+            for other in permutations(words, length):
+                if other != value:
+                    shown = ", ".join(other) or "nothing"
+                    yield Mutant(
+                        f"{name}[{at}] is {shown}", table, row, other, row if walked else None
+                    )
 
 
 class Lie(NamedTuple):
@@ -1127,13 +1197,17 @@ def spoilt(mutant: Mutant) -> Iterator[None]:
         where[mutant.what] = was
 
 
-NOISE = r"STEPS.* with (SYNC|GRANT|REFUSE) as effect \d"
+NOISE = r"STEPS.* with (SYNC|STOP_ASKING|GRANT|REFUSE) as effect \d"
 STATUS = r"exit_status.*"
+CLIENTS = r"ADMISSIONS.*"
 #: Mutants that keep all promises, but that a test forbids: (their names, the tests).
 NAMED = (
     # An additional sync, or an answer without a client: all stays true, but the test forbids it.
     (NOISE, "tests/core/test_gate.py::test_every_history_keeps_the_promises"),
     (STATUS, "tests/core/test_gate.py::test_75_is_retriable_and_nothing_else"),
+    # All clients of the model are of the job.
+    (CLIENTS, "tests/core/test_gate.py::test_admissions"),
+    (r"REFUSALS.*", "tests/core/test_gate.py::test_refusals"),
     (r"MEANINGS.*|judge.*|ending_of.*|_last_.*", "tests/core/test_verdict.py"),
     (r"ENDINGS.*", "tests/core/test_verdict.py::test_the_lines_on_disk_decide"),
 )
@@ -1167,7 +1241,7 @@ def fate(mutant: Mutant, graphs: Graphs) -> str:
     """The promise or the test that kills it; "" where it lives."""
     with spoilt(mutant):
         # A walk through all changed states takes long, and finds no more than the test.
-        if re.fullmatch(f"{NOISE}|{STATUS}", mutant.name):
+        if re.fullmatch(f"{NOISE}|{STATUS}|{CLIENTS}", mutant.name):
             return of_test(mutant) or of_promise(mutant, graphs)
         return of_promise(mutant, graphs) or of_test(mutant)
 

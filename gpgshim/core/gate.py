@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The gate decides which gpg may sign and when, and states the outcome of the job.
 
-Rule 1: every decision about a grant is a row of STEPS, and every outcome is a row of OUTCOMES. Both
-tables are total. No other code decides about grants or outcomes.
+Rule 1: every decision about a grant is a row of STEPS, ADMISSIONS or REFUSALS, and every outcome is
+a row of OUTCOMES. The tables are total. No other code decides about grants or outcomes.
 
 Rule 2: an effect is data. The shell performs the effects of a row in order and stops at the first
 effect that fails; then it gives the gate the event FAILED. So a state is on disk before a request
@@ -40,8 +40,10 @@ class Event(StrEnum):
     GO_AHEAD = "go-ahead"  # the authority granted the commitment
     REFUSAL = "refusal"  # the authority refused: it has certainly not committed
     SILENCE = "silence"  # no answer will come, or the answer has no meaning to us
+    TIMEOUT = "timeout"  # no answer came in time, or it cannot be read
     FAILED = "failed"  # an effect could not be performed
     CLOSE = "close"  # the job is over, or the gate was closed on request
+    GIVE_UP = "give-up"  # the job's time limit is near, and it asks to be closed
     BYPASSED = "bypassed"  # the closed job was granted nothing, and reports `uploaded`
 
 
@@ -52,14 +54,12 @@ class Effect(StrEnum):
     SYNC = "sync"  # have the client and its request on disk
     WRITE_UNKNOWN = "! unknown"
     SEND_COMMIT = "> commit-to-public-upload"
+    WAIT = "wait"  # for the authority's answer, until its deadline
+    WAIT_IN_TIME = "wait in time"  # the same, but no longer than until the job's last moment
+    STOP_ASKING = "stop asking"  # do not wait for the authority's answer any more; cannot fail
     WRITE_COMMITTED = "! committed"
     GRANT = "= go"  # to all waiting clients
-    REFUSE = "= no"  # to all waiting clients
-
-    @property
-    def line(self) -> str:
-        """The line that the effect writes to the journal; empty if it writes none."""
-        return self.value if self.value[0] in "!>=" else ""
+    REFUSE = "= no"  # to all waiting clients, as REFUSALS says; cannot fail
 
 
 S, V, F = State, Event, Effect
@@ -68,59 +68,142 @@ S, V, F = State, Event, Effect
 STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     # The first request is the commitment point. REACH comes first: an authority that cannot be
     # reached has heard nothing, and the job can still be retried.
-    (S.UNCOMMITTED, V.ASKED): (S.UNKNOWN, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT)),
+    # An answer after the job's last moment would come too late for the job.
+    (S.UNCOMMITTED, V.ASKED): (
+        S.UNKNOWN,
+        (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT, F.WAIT_IN_TIME),
+    ),
     (S.UNCOMMITTED, V.UNKNOWN_COMMAND): (S.UNCOMMITTED, (F.REFUSE,)),  # not worth a commitment
     (S.UNCOMMITTED, V.GO_AHEAD): (S.REFUSED, ()),  # an answer without a request is an error
     (S.UNCOMMITTED, V.REFUSAL): (S.REFUSED, ()),
     (S.UNCOMMITTED, V.SILENCE): (S.REFUSED, ()),  # it left before it heard anything: retriable
+    (S.UNCOMMITTED, V.TIMEOUT): (S.REFUSED, ()),  # a time limit without a request is an error
     (S.UNCOMMITTED, V.FAILED): (S.REFUSED, (F.REFUSE,)),  # the request could not be recorded
     (S.UNCOMMITTED, V.CLOSE): (S.CLOSED, ()),
+    (S.UNCOMMITTED, V.GIVE_UP): (S.CLOSED, ()),  # no commitment was requested: retriable
     # While the authority is being asked, all clients wait for its one answer.
     (S.UNKNOWN, V.ASKED): (S.UNKNOWN, ()),
     (S.UNKNOWN, V.UNKNOWN_COMMAND): (S.UNKNOWN, ()),
     (S.UNKNOWN, V.GO_AHEAD): (S.COMMITTED, (F.WRITE_COMMITTED, F.GRANT)),
     (S.UNKNOWN, V.REFUSAL): (S.REFUSED, (F.REFUSE,)),
     (S.UNKNOWN, V.SILENCE): (S.REFUSED, (F.REFUSE,)),
-    (S.UNKNOWN, V.FAILED): (S.REFUSED, (F.REFUSE,)),
-    (S.UNKNOWN, V.CLOSE): (S.CLOSED, (F.REFUSE,)),  # an answer after this grants nothing
+    (S.UNKNOWN, V.TIMEOUT): (S.REFUSED, (F.STOP_ASKING, F.REFUSE)),
+    (S.UNKNOWN, V.FAILED): (S.REFUSED, (F.STOP_ASKING, F.REFUSE)),
+    (S.UNKNOWN, V.CLOSE): (S.CLOSED, (F.STOP_ASKING, F.REFUSE)),  # a later answer grants nothing
+    (S.UNKNOWN, V.GIVE_UP): (S.UNKNOWN, ()),  # it may have committed: the job keeps its gate
     # After the commitment no client waits, and an unknown command can do no further harm.
     (S.COMMITTED, V.ASKED): (S.COMMITTED, (F.SYNC, F.GRANT)),
     (S.COMMITTED, V.UNKNOWN_COMMAND): (S.COMMITTED, (F.SYNC, F.GRANT)),
     (S.COMMITTED, V.GO_AHEAD): (S.COMMITTED, ()),
     (S.COMMITTED, V.REFUSAL): (S.COMMITTED, ()),  # too late: gpg may have signed
     (S.COMMITTED, V.SILENCE): (S.COMMITTED, ()),  # no further answer is expected
+    (S.COMMITTED, V.TIMEOUT): (S.COMMITTED, ()),  # the answer was in time
     (S.COMMITTED, V.FAILED): (S.REFUSED, (F.REFUSE,)),
     (S.COMMITTED, V.CLOSE): (S.CLOSED, ()),
+    (S.COMMITTED, V.GIVE_UP): (S.COMMITTED, ()),  # it is not retriable: let it do its work
     # After one refusal, every request is refused.
     (S.REFUSED, V.ASKED): (S.REFUSED, (F.REFUSE,)),
     (S.REFUSED, V.UNKNOWN_COMMAND): (S.REFUSED, (F.REFUSE,)),
     (S.REFUSED, V.GO_AHEAD): (S.REFUSED, ()),
     (S.REFUSED, V.REFUSAL): (S.REFUSED, ()),
     (S.REFUSED, V.SILENCE): (S.REFUSED, ()),
+    (S.REFUSED, V.TIMEOUT): (S.REFUSED, ()),
     (S.REFUSED, V.FAILED): (S.REFUSED, (F.REFUSE,)),
     (S.REFUSED, V.CLOSE): (S.CLOSED, ()),
+    (S.REFUSED, V.GIVE_UP): (S.CLOSED, ()),  # nothing will be granted to it
     # The job is over. A client that asks now is an orphan of the job.
     (S.CLOSED, V.ASKED): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.UNKNOWN_COMMAND): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.GO_AHEAD): (S.CLOSED, ()),
     (S.CLOSED, V.REFUSAL): (S.CLOSED, ()),
     (S.CLOSED, V.SILENCE): (S.CLOSED, ()),
+    (S.CLOSED, V.TIMEOUT): (S.CLOSED, ()),
     (S.CLOSED, V.FAILED): (S.CLOSED, (F.REFUSE,)),
     (S.CLOSED, V.CLOSE): (S.CLOSED, ()),
+    (S.CLOSED, V.GIVE_UP): (S.CLOSED, ()),
     # A publication is never hidden: the authority hears of it late, and no client gets a grant.
     (S.UNCOMMITTED, V.BYPASSED): (S.UNCOMMITTED, ()),  # only a job that is over can report it
     (S.UNKNOWN, V.BYPASSED): (S.UNKNOWN, ()),
     (S.COMMITTED, V.BYPASSED): (S.COMMITTED, ()),
     (S.REFUSED, V.BYPASSED): (S.REFUSED, ()),
-    (S.CLOSED, V.BYPASSED): (S.LATE, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT)),
+    # The job is over, so its last moment does not matter.
+    (S.CLOSED, V.BYPASSED): (S.LATE, (F.REACH, F.WRITE_UNKNOWN, F.SEND_COMMIT, F.WAIT)),
     (S.LATE, V.ASKED): (S.LATE, (F.REFUSE,)),
     (S.LATE, V.UNKNOWN_COMMAND): (S.LATE, (F.REFUSE,)),
     (S.LATE, V.GO_AHEAD): (S.CLOSED, (F.WRITE_COMMITTED,)),
     (S.LATE, V.REFUSAL): (S.CLOSED, ()),
     (S.LATE, V.SILENCE): (S.CLOSED, ()),
-    (S.LATE, V.FAILED): (S.CLOSED, (F.REFUSE,)),
+    (S.LATE, V.TIMEOUT): (S.CLOSED, (F.STOP_ASKING,)),
+    (S.LATE, V.FAILED): (S.CLOSED, (F.STOP_ASKING, F.REFUSE)),
     (S.LATE, V.CLOSE): (S.LATE, ()),  # the gate is already closed
+    (S.LATE, V.GIVE_UP): (S.LATE, ()),  # the same
     (S.LATE, V.BYPASSED): (S.LATE, ()),
+}
+
+
+class Serves(StrEnum):
+    """The clients that a gate serves."""
+
+    JOB = "job"  # the processes of the job that we started
+    USER = "user"  # all processes of the user: another process starts the job
+    OBSERVED = "observed"  # the same in observe mode, which holds no client
+
+
+class Origin(StrEnum):
+    """A client's origin, as the kernel reports it."""
+
+    JOB = "job"  # it descends from us
+    USER = "user"  # another process of the user
+    FOREIGN = "foreign"  # a process of another user
+
+
+class Admission(StrEnum):
+    """An effect of a new request. After RECORD the request is an event of the gate."""
+
+    ANSWER_EARLY = "answer early"  # let the client run its gpg
+    RECORD = "record"  # write the client and its request to the journal
+    TURN_AWAY = "turn away"  # refuse this request only
+
+
+A, M = Origin, Admission
+
+#: (the clients that the gate serves, the client's origin) -> effects, to be performed in order.
+ADMISSIONS: dict[tuple[Serves, Origin], tuple[Admission, ...]] = {
+    (Serves.JOB, A.JOB): (M.RECORD,),  # the gate decides
+    (Serves.JOB, A.USER): (M.TURN_AWAY,),  # a stunt that was called by hand or by another job
+    (Serves.JOB, A.FOREIGN): (M.TURN_AWAY,),  # another user's signature is not this job's
+    (Serves.USER, A.JOB): (M.RECORD,),
+    (Serves.USER, A.USER): (M.RECORD,),  # the job and other processes cannot be told apart
+    (Serves.USER, A.FOREIGN): (M.TURN_AWAY,),
+    # In observe mode no client waits for the disk or for a decision: it is answered first.
+    (Serves.OBSERVED, A.JOB): (M.ANSWER_EARLY, M.RECORD),
+    (Serves.OBSERVED, A.USER): (M.ANSWER_EARLY, M.RECORD),
+    (Serves.OBSERVED, A.FOREIGN): (M.TURN_AWAY,),  # its gpg runs after any answer
+}
+
+
+class Audience(StrEnum):
+    """The parties that hear of a refusal, because the job will fail, beside the client."""
+
+    NOBODY = "nobody"  # the job reports to no other party, or it is over
+    BOTH = "both"  # dgit-repos-server's report goes to the uploader and to the manager
+    UPLOADER = "uploader"  # the same, but the manager will get nothing: see o2m.is_dropped
+
+
+class Refusal(StrEnum):
+    """An effect of REFUSE."""
+
+    END_JOB = "end job"  # kill the job's processes
+    ANSWER = "answer"  # send the refusal to all waiting clients
+
+
+#: Audience of a refusal -> effects, to be performed in order.
+REFUSALS: dict[Audience, tuple[Refusal, ...]] = {
+    Audience.NOBODY: (Refusal.ANSWER,),
+    Audience.BOTH: (Refusal.ANSWER,),  # the job fails by itself, and its report is true
+    # The manager acts on its own state, which we do not know, and a mail could contradict it. So
+    # the job must not learn of the refusal.
+    Audience.UPLOADER: (Refusal.END_JOB, Refusal.ANSWER),
 }
 
 

@@ -32,7 +32,7 @@ EVENTS: dict[type[Record], Event] = {
     r.AnswerExit: Event.SILENCE,
     r.AnswerSignal: Event.SILENCE,
     r.UnexpectedAnswer: Event.SILENCE,
-    r.TimedOut: Event.SILENCE,
+    r.TimedOut: Event.TIMEOUT,
     r.HungUp: Event.SILENCE,
     r.Failed: Event.FAILED,
     r.GateClosed: Event.CLOSE,

@@ -26,6 +26,7 @@ from gpgshim.core.transcript import OBSERVE
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import jobdir, leftovers, signals, wall
+from gpgshim.supervisor.gatekeeper import NO_REPORT, Reporting
 from gpgshim.supervisor.processes import (
     become_subreaper,
     kill_descendants,
@@ -35,7 +36,7 @@ from gpgshim.supervisor.processes import (
 from gpgshim.supervisor.realgpg import find_gpg, table_of
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.settlement import exit_line
-from gpgshim.supervisor.supervisor import Refusing, Supervisor
+from gpgshim.supervisor.supervisor import Supervisor
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured, Unable
 from gpgshim.system.ownprocess import caller_environ, check_proc, own_umask
@@ -79,9 +80,7 @@ class Plan(NamedTuple):
     #: job is running. This must not be used if every process of the user is served, or with
     #: `observe`: an orphan of an attempt with a gate would be let through.
     keeps_path: bool = False
-    #: Called before a client of the job is refused, with a function that gives the durable state;
-    #: the processes that it killed.
-    refusing: Refusing = lambda _state: []
+    reporting: Reporting = NO_REPORT  #: where the reports of the job go
 
 
 class _Programs(NamedTuple):
@@ -170,7 +169,7 @@ class Attempt:
             ends_told=plan.command is None,
             observes=plan.observe,
             latest=plan.latest,
-            refusing=plan.refusing,
+            reporting=plan.reporting,
         )
         return journal, supervisor
 

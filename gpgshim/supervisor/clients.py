@@ -20,10 +20,13 @@ from pathlib import Path
 from typing import Protocol
 
 from gpgshim.core import wire
+from gpgshim.core.gate import ADMISSIONS, Admission, Origin, Serves
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.system.places import own_user
+
+Admissions = tuple[Admission, ...]  #: the effects of a new request
 
 PATIENCE = 10.0  #: seconds in which a client must send its one line
 MOST_REFUSALS = 3  #: causes that are kept for the outcome's line; the journal has all of them
@@ -78,8 +81,11 @@ class Refusals:
 class Service(Protocol):
     """What a client's request leads to."""
 
-    def ask(self, client: Client, word: str) -> None:
-        """A client of the job asks for a gpg; `word` is wire.SIGN or wire.UNKNOWN_COMMAND."""
+    def ask(self, client: Client, word: str, admission: Admissions) -> None:
+        """A client asks for a gpg; `word` is wire.SIGN or wire.UNKNOWN_COMMAND.
+
+        `admission` has the effects that come before the gate's event.
+        """
 
     def gone(self, client: Client) -> None:
         """A client that has asked stopped waiting for its answer."""
@@ -89,7 +95,7 @@ class Service(Protocol):
 
 
 class Clients:
-    """Listens at `path`. `serves_all` is whether a client may be no descendant of ours.
+    """Listens at `path`, for the clients that the gate `serves`.
 
     Raises OSError if the socket cannot be made.
     """
@@ -103,8 +109,7 @@ class Clients:
         refusals: Refusals,
         inspector: Inspector,
         *,
-        serves_all: bool,
-        starts_elsewhere: bool,
+        serves: Serves,
     ) -> None:
         self._path = path
         self._loop = loop
@@ -112,8 +117,7 @@ class Clients:
         self._entries = entries
         self._refusals = refusals
         self._inspector = inspector
-        self._serves_all = serves_all
-        self._starts_elsewhere = starts_elsewhere
+        self._serves = serves
         self._user = own_user()
         self._open: set[Client] = set()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -164,10 +168,7 @@ class Clients:
             if client.uid == self._user:
                 self._hear(client)
             else:
-                why = f"this gate does not serve user id {client.uid}"
-                self._entries.foreign_user(client.uid, client.pid)
-                self._refusals.add(why)
-                client.answer(wire.NO, why)
+                self._admit(client, Origin.FOREIGN)  # before anything of it is read
 
     def _watch(self, client: Client) -> None:
         self._loop.watch(client.peer.fileno(), lambda: self._hear(client), is_peer=True)
@@ -214,17 +215,29 @@ class Clients:
             self._service.control(client, word, argument)
 
     def _asked(self, client: Client, word: str) -> None:
-        if not (self._serves_all or self._inspector.is_of_job(client.pid)):
-            # A stunt of this job that was called by hand or by another job. If another process
-            # starts the job, as under `supervise`, the two cannot be told apart.
+        is_of_job = self._inspector.is_of_job(client.pid)
+        self._admit(client, Origin.JOB if is_of_job else Origin.USER, word)
+
+    def _admit(self, client: Client, origin: Origin, word: str = "") -> None:
+        admission = ADMISSIONS[self._serves, origin]
+        if Admission.TURN_AWAY in admission:
+            self._turn_away(client, origin)
+        else:
+            client.has_asked = True
+            self._service.ask(client, word, admission)
+
+    def _turn_away(self, client: Client, origin: Origin) -> None:
+        if origin is Origin.FOREIGN:
+            why = f"this gate does not serve user id {client.uid}"
+            self._entries.foreign_user(client.uid, client.pid)
+            self._refusals.add(why)
+        else:
+            why = f"process {client.pid} was not started by this gate's job"
             self._entries.foreign_process(client.pid)
-            client.answer(wire.NO, f"process {client.pid} was not started by this gate's job")
-            return
-        client.has_asked = True
-        self._service.ask(client, word)
+        client.answer(wire.NO, why)
 
     def _gave_up(self, client: Client, why: str) -> None:
         """A stunt refused by itself, or stopped waiting, and gives the reason."""
         self._entries.gave_up(client.pid, why)
-        if self._starts_elsewhere or self._inspector.is_of_job(client.pid):
+        if self._serves is not Serves.JOB or self._inspector.is_of_job(client.pid):
             self._refusals.add(why)

@@ -134,8 +134,8 @@ class Entries:
         self.note(f"# killed, because the job is over: {escape(', '.join(processes))}")
 
     def killed_unheard(self, processes: Iterable[str]) -> None:
-        names = escape(", ".join(processes))
-        self.note(f"# killed, because the manager will be told nothing: {names}")
+        if names := escape(", ".join(processes)):
+            self.note(f"# killed, because the manager will be told nothing: {names}")
 
     def not_killed(self, processes: Iterable[str]) -> None:
         """In observe mode."""

@@ -13,15 +13,26 @@ import contextlib
 import math
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gpgshim.authority.authority import Authority, NotAsked
 from gpgshim.core import wire
-from gpgshim.core.gate import STEPS, Effect, Event, State
+from gpgshim.core.gate import (
+    REFUSALS,
+    STEPS,
+    Admission,
+    Audience,
+    Effect,
+    Event,
+    Refusal,
+    State,
+)
 from gpgshim.supervisor.clients import Client, Refusals
 from gpgshim.supervisor.entries import Entries, text_of
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requests import Request
+
+OVER = "the job is over"  #: why a closed gate refuses
 
 
 class Limits(NamedTuple):
@@ -35,6 +46,29 @@ class Limits(NamedTuple):
     latest: float = math.inf
 
 
+class Reporting(Protocol):
+    """The reports of the job to parties other than its gpgs."""
+
+    def audience(self, state: Callable[[], State]) -> Audience:
+        """The parties that will hear of a refusal; `state` gives the durable state."""
+
+    def end_job(self) -> list[str]:
+        """Kill the processes of the job before they can report; `name[pid]` each."""
+
+
+class NoReport:
+    """For a job that reports to no other party."""
+
+    def audience(self, state: Callable[[], State]) -> Audience:
+        return Audience.NOBODY
+
+    def end_job(self) -> list[str]:
+        return []
+
+
+NO_REPORT = NoReport()
+
+
 class _Waiting(NamedTuple):
     """A client that waits for its answer; `number` is that of its request, from 1."""
 
@@ -43,10 +77,7 @@ class _Waiting(NamedTuple):
 
 
 class Gatekeeper:
-    """Holds the gate's state; others only read it. `refusing` is called before a refusal.
-
-    With `observes` every request is granted before it is written.
-    """
+    """Holds the gate's state; others only read it. `audience` gives the audience of a refusal."""
 
     def __init__(
         self,
@@ -55,8 +86,8 @@ class Gatekeeper:
         loop: Loop,
         limits: Limits,
         refusals: Refusals,
-        refusing: Callable[[], None],
-        observes: bool,
+        audience: Callable[[], Audience],
+        end_job: Callable[[], list[str]],
     ) -> None:
         self.state = State.UNCOMMITTED
         self._entries = entries
@@ -64,8 +95,7 @@ class Gatekeeper:
         self._loop = loop
         self._limits = limits
         self._refusals = refusals
-        self._refusing = refusing
-        self._observes = observes
+        self._audience = audience
         self._why = ""  # the reason of all refusals, once all are refused
         self._waiting: list[_Waiting] = []  # in the order of requests and answers
         self._numbers = 0
@@ -78,9 +108,21 @@ class Gatekeeper:
             Effect.SYNC: entries.sync,
             Effect.WRITE_UNKNOWN: lambda: entries.state(Effect.WRITE_UNKNOWN),
             Effect.SEND_COMMIT: self._send_commit,
+            Effect.WAIT: self._wait,
+            Effect.WAIT_IN_TIME: lambda: self._wait(limits.latest),
+            Effect.STOP_ASKING: self._stop_asking,
             Effect.WRITE_COMMITTED: lambda: entries.state(Effect.WRITE_COMMITTED),
             Effect.GRANT: self._grant,
             Effect.REFUSE: self._refuse,
+        }
+        self._perform_admission = {
+            # The command line and the files were read first.
+            Admission.ANSWER_EARLY: lambda request: request.client.answer(wire.GO),
+            Admission.RECORD: self._record,
+        }
+        self._perform_refusal = {
+            Refusal.END_JOB: lambda: entries.killed_unheard(end_job()),
+            Refusal.ANSWER: self._answer_no,
         }
 
     # Events.
@@ -91,6 +133,9 @@ class Gatekeeper:
         for effect in effects:
             try:
                 self._perform[effect]()
+            except NotAsked as error:
+                self._not_asked(error)
+                return
             except OSError as error:
                 self._fail(error)
                 return
@@ -99,13 +144,9 @@ class Gatekeeper:
         """Write down a request whose files are read, and give it to the gate."""
         self._numbers += 1
         self._waiting.append(_Waiting(request.client, self._numbers))
-        if self._observes:
-            # The answer goes out before anything is written. The command line was read first.
-            request.client.answer(wire.GO)
         try:
-            self._question = self._entries.request(
-                request.event, request.call, (request.about, *(request.files or ()))
-            )
+            for effect in request.admission:
+                self._perform_admission[effect](request)
         except OSError as error:
             self._fail(error)
             return
@@ -118,8 +159,13 @@ class Gatekeeper:
             self._together.append(request.event)
         else:
             self.step(request.event)
-        if self._observes:
+        if Admission.ANSWER_EARLY in request.admission:
             self._hear_authority()  # the answer of NoAuthority; it must come before gpg continues
+
+    def _record(self, request: Request) -> None:
+        self._question = self._entries.request(
+            request.event, request.call, (request.about, *(request.files or ()))
+        )
 
     def step_together(self) -> None:
         """Give the gate the requests that have come since.
@@ -138,15 +184,10 @@ class Gatekeeper:
             self._waiting.remove(each)
             self._entries.gone(each.number)
 
-    def close(self) -> None:
-        """Close the gate: from now on it grants nothing."""
-        if self.state is not State.CLOSED:
-            self._why = "the job is over"
-        # A late commitment continues: the gate was already closed when it began.
-        if self._until is not None and self.state is not State.LATE:
-            self._stop_asking()
-            self._authority.give_up()
-        self.step(Event.CLOSE)
+    @property
+    def is_closed(self) -> bool:
+        """Whether the gate grants nothing any more, and will not."""
+        return self.state in (State.CLOSED, State.LATE)
 
     def time_limits(self) -> list[float]:
         """On the clock: the time at which the authority is late, if it is being asked."""
@@ -157,32 +198,29 @@ class Gatekeeper:
         if self._until is not None and self._until <= now:
             self._hear_authority()
         if self._until is not None and self._until <= now:
-            self._stop_asking()
-            self._authority.give_up()
             self._entries.timeout()
-            self._silent("timeout")
+            self._time_out("timeout")
 
     def _fail(self, error: OSError) -> None:
         self._entries.failed(error)
         self._why = self._why or f"the supervisor cannot go on: {text_of(error)}"
         self.state, effects = STEPS[self.state, Event.FAILED]
         for effect in effects:
-            assert effect is Effect.REFUSE  # REFUSE cannot fail: see test_gate
-            self._refuse()
+            self._perform[effect]()  # these effects cannot fail: see test_gate
 
     # The authority.
 
     def _send_commit(self) -> None:
         self._entries.commit_sent()
-        try:
-            self._authority.ask(self._question)
-        except NotAsked as error:
-            # `! unknown` stays on disk, but the authority has not committed: it is a refusal.
-            self._entries.not_asked(error)
-            self._answered(Event.REFUSAL, "< refused", f"{error.strerror}")
-            return
+        self._authority.ask(self._question)
+
+    def _not_asked(self, error: NotAsked) -> None:
+        # `! unknown` stays on disk, but the authority has not committed: it is a refusal.
+        self._entries.not_asked(error)
+        self._answered(Event.REFUSAL, "< refused", f"{error.strerror}")
+
+    def _wait(self, latest: float = math.inf) -> None:
         self._loop.watch(self._authority.fileno(), self._hear_authority, is_peer=True)
-        latest = math.inf if self.state is State.LATE else self._limits.latest
         self._until = min(self._loop.clock() + self._limits.deadline, latest)
 
     def _hear_authority(self) -> None:
@@ -191,26 +229,29 @@ class Gatekeeper:
         try:
             answer = self._authority.answer()
         except OSError as error:  # its answer is unknown
-            self._stop_asking()
-            self._authority.give_up()
             self._entries.failed(error)
-            self._silent(f"failed {text_of(error)}")
+            self._time_out(f"failed {text_of(error)}")
             return
         if answer is not None:
             self._answered(answer.event, answer.line)
 
     def _answered(self, event: Event, line: str, why: str = "") -> None:
-        self._stop_asking()
+        self._stop_waiting()
         self._entries.answer(line)
         if event is not Event.GO_AHEAD:
             self._why = why or f"the authority did not say go-ahead, but {line[2:]!r}"
         self.step(event)
 
-    def _silent(self, cause: str) -> None:
+    def _time_out(self, cause: str) -> None:
         self._why = f"the authority did not answer ({cause})"
-        self.step(Event.SILENCE)
+        self.step(Event.TIMEOUT)
 
     def _stop_asking(self) -> None:
+        if self._until is not None:
+            self._stop_waiting()
+            self._authority.give_up()
+
+    def _stop_waiting(self) -> None:
         if self._until is not None:
             self._until = None
             with contextlib.suppress(KeyError, ValueError):
@@ -249,10 +290,13 @@ class Gatekeeper:
         self._gpgs.add(pid)
 
     def _refuse(self) -> None:
-        self._refusing()
+        for effect in REFUSALS[self._audience()]:
+            self._perform_refusal[effect]()
+
+    def _answer_no(self) -> None:
         while self._waiting:
             client = self._waiting.pop(0).client
-            why = self._why or "the gate is closed"
+            why = OVER if self.is_closed else self._why or "the gate is closed"
             self._entries.refused(why)
             self._refusals.add(why)
             client.answer(wire.NO, why)

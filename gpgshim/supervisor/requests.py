@@ -15,7 +15,7 @@ from collections.abc import Callable
 from gpgshim.core import wire
 from gpgshim.core.gate import Event
 from gpgshim.core.transcript import quote
-from gpgshim.supervisor.clients import Client
+from gpgshim.supervisor.clients import Admissions, Client
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.hasher import Hasher
 from gpgshim.supervisor.loop import Loop
@@ -29,9 +29,12 @@ READING = 3.0
 class Request:
     """A client's request for a gpg. `event` is ASKED or UNKNOWN_COMMAND."""
 
-    def __init__(self, client: Client, event: Event, call: str, about: str, until: float) -> None:
+    def __init__(
+        self, client: Client, word: str, admission: Admissions, call: str, about: str, until: float
+    ) -> None:
         self.client = client
-        self.event = event
+        self.event = Event.ASKED if word == wire.SIGN else Event.UNKNOWN_COMMAND
+        self.admission = admission  # effects that come before the event
         self.call = call  # gpg's command line, as written to the journal
         self.about = about  # the note that identifies the client
         self.until = until  # on the clock: the time limit for reading the files
@@ -54,13 +57,12 @@ class Requests:
         self._number = 0  # of the last request to the hasher
         self._requested: dict[int, Request] = {}  # requests that the hasher has not answered yet
 
-    def add(self, client: Client, word: str) -> None:
+    def add(self, client: Client, word: str, admission: Admissions) -> None:
         """A client has asked; `word` is wire.SIGN or wire.UNKNOWN_COMMAND."""
         words = self._inspector.read_command_line(client.pid)
         call = quote(self._inspector.without_secrets(words)) or "gpg"
         about = self._inspector.describe(client.pid)
-        event = Event.ASKED if word == wire.SIGN else Event.UNKNOWN_COMMAND
-        request = Request(client, event, call, about, self._loop.clock() + READING)
+        request = Request(client, word, admission, call, about, self._loop.clock() + READING)
         self._reading.append(request)
         if self._inspector.has_files(client.pid, words):
             self._read(request)

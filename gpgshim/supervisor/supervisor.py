@@ -22,22 +22,19 @@ from pathlib import Path
 
 from gpgshim.authority.authority import Authority
 from gpgshim.core import wire
-from gpgshim.core.gate import TEMPFAIL, Event, State
+from gpgshim.core.gate import TEMPFAIL, Audience, Event, Serves, State
 from gpgshim.core.transcript import escape
 from gpgshim.core.verdict import Verdict
 from gpgshim.history.journal import Journal
-from gpgshim.supervisor.clients import Client, Clients, Refusals
+from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
 from gpgshim.supervisor.entries import Entries
-from gpgshim.supervisor.gatekeeper import Gatekeeper, Limits
+from gpgshim.supervisor.gatekeeper import NO_REPORT, Gatekeeper, Limits, Reporting
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.requests import Requests
 from gpgshim.supervisor.settlement import Settlement
 from gpgshim.system.errors import Unable
 from gpgshim.system.places import can_be_run
-
-#: Called with a function that gives the durable state; the processes that it killed.
-Refusing = Callable[[Callable[[], State]], list[str]]
 
 
 class Supervisor:
@@ -46,9 +43,8 @@ class Supervisor:
     `deadline` is in seconds, for the authority's answer; `clock` gives seconds; an answer after
     `latest`, on the clock, counts only for a late commitment. With `ends_told` a client may report
     that the job is over; otherwise only a watched descriptor does. With `observes` every request is
-    granted at once, and the journal records what a gate would have done. `refusing` is called
-    before a client is refused, unless the job is over; see Plan. Raises Unable if the socket cannot
-    be made.
+    granted at once, and the journal records what a gate would have done. `reporting` says where the
+    reports of the job go. Raises Unable if the socket cannot be made.
     """
 
     def __init__(
@@ -63,7 +59,7 @@ class Supervisor:
         observes: bool = False,
         clock: Callable[[], float] = time.monotonic,
         latest: float = math.inf,
-        refusing: Refusing = lambda _state: [],
+        reporting: Reporting = NO_REPORT,
     ) -> None:
         self.over = ""  # the journal's line that ended the job, once it is over
         self.entries = Entries(journal)
@@ -74,7 +70,7 @@ class Supervisor:
         self._observes = observes
         self._stunt = job / wire.BIN / "gpg"
         self._had_stunts = can_be_run(self._stunt)
-        self._before_refusal = refusing
+        self._reporting = reporting
         self._refusals = Refusals()
         try:
             self._loop = Loop(clock)
@@ -84,8 +80,8 @@ class Supervisor:
                 self._loop,
                 Limits(deadline, latest),
                 self._refusals,
-                self._refusing,
-                observes,
+                self._audience,
+                reporting.end_job,
             )
             self._requests = Requests(self._loop, inspector, self.entries, self.gatekeeper.take)
             self._clients = Clients(
@@ -95,8 +91,7 @@ class Supervisor:
                 self.entries,
                 self._refusals,
                 inspector,
-                serves_all=ends_told or observes,
-                starts_elsewhere=ends_told,
+                serves=Serves.OBSERVED if observes else Serves.USER if ends_told else Serves.JOB,
             )
         except OSError as error:
             raise Unable(f"cannot listen at {job}/{wire.SOCKET}: {error.strerror}") from error
@@ -146,9 +141,9 @@ class Supervisor:
 
     # The clients' requests.
 
-    def ask(self, client: Client, word: str) -> None:
+    def ask(self, client: Client, word: str, admission: Admissions) -> None:
         """For clients.Service."""
-        self._requests.add(client, word)
+        self._requests.add(client, word, admission)
 
     def gone(self, client: Client) -> None:
         """For clients.Service."""
@@ -169,29 +164,44 @@ class Supervisor:
         elif word == wire.WOULD:
             if self._observes and argument == str(TEMPFAIL):
                 self.entries.would(TEMPFAIL)
-        elif word == wire.GIVE_UP and self.gatekeeper.state in (State.UNKNOWN, State.COMMITTED):
-            client.answer(wire.OPEN)
-            return
+        elif word == wire.GIVE_UP:
+            if not self.give_up():
+                client.answer(wire.OPEN)
+                return
         else:
             self.entries.close()
             self.close()
         now = self.settlement.now()
         client.answer(wire.CLOSED, f"{now.state} {now.outcome}")
 
-    def _refusing(self) -> None:
-        if not self.over and (killed := self._before_refusal(self.settlement.durable_state)):
-            self.entries.killed_unheard(killed)
+    def _audience(self) -> Audience:
+        if self.over:
+            return Audience.NOBODY
+        return self._reporting.audience(self.settlement.durable_state)
 
     # The end of the job.
 
     def close(self) -> None:
         """Close the gate: from now on it grants nothing. The job may continue."""
-        is_open = self.gatekeeper.state is not State.CLOSED
-        if is_open and self._had_stunts and not can_be_run(self._stunt):
+        if not self.gatekeeper.is_closed:
+            self._look_for_the_stunts()
+        self.gatekeeper.step(Event.CLOSE)
+        self._requests.stop_reading()
+
+    def give_up(self) -> bool:
+        """Close the gate unless there is or may be a grant; whether it is closed."""
+        was_closed = self.gatekeeper.is_closed
+        self.gatekeeper.step(Event.GIVE_UP)
+        if self.gatekeeper.is_closed and not was_closed:
+            self.entries.close()
+            self._look_for_the_stunts()
+            self._requests.stop_reading()
+        return self.gatekeeper.is_closed
+
+    def _look_for_the_stunts(self) -> None:
+        if self._had_stunts and not can_be_run(self._stunt):
             # The stunts were removed, so PATH has led the job to the real gpg since.
             self.entries.ungated()
-        self.gatekeeper.close()
-        self._requests.stop_reading()
 
     def finish(self, line: str) -> None:
         """End the job, as `line` reports: close the gate, and let serve() return."""

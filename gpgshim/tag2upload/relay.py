@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from gpgshim.authority.authority import Manager
 from gpgshim.core import o2m
-from gpgshim.core.gate import State
+from gpgshim.core.gate import Audience, State
 from gpgshim.core.verdict import Verdict
 from gpgshim.supervisor.attempt import Attempt
 from gpgshim.supervisor.entries import said
@@ -36,19 +36,19 @@ def say(text: str, level: Level = Level.ERROR, hint: str = "") -> None:
     log.say(text, level, WHO, hint)
 
 
-class Unheard:
-    """The processes of a job that were killed before they could report."""
+class ManagersReport:
+    """dgit-repos-server mails the uploader, and the manager may get its report: a Reporting.
+
+    `killed` has the processes of the job that were killed before they could report.
+    """
 
     def __init__(self) -> None:
         self.killed: list[str] = []
 
-    def end(self, state: Callable[[], State]) -> list[str]:
-        """A client of the job will be refused, so the job will fail; `state` is the durable state.
+    def audience(self, state: Callable[[], State]) -> Audience:
+        return Audience.UPLOADER if o2m.is_dropped(state()) else Audience.BOTH
 
-        If the manager hears nothing of it, the uploader must not either. The killed processes.
-        """
-        if not o2m.is_dropped(state()):
-            return []
+    def end_job(self) -> list[str]:
         killed = [f"{name}[{pid}]" for pid, name in kill_once()]
         self.killed += killed
         return killed
@@ -60,12 +60,14 @@ class Relay:
     `watchdog` is a pidfd of our watchdog.
     """
 
-    def __init__(self, attempt: Attempt, manager: Manager, watchdog: int, unheard: Unheard) -> None:
+    def __init__(
+        self, attempt: Attempt, manager: Manager, watchdog: int, reporting: ManagersReport
+    ) -> None:
         self.attempt = attempt
         self.supervisor = attempt.supervisor
         self.manager = manager
         self._watchdog = watchdog
-        self._unheard = unheard
+        self._reporting = reporting
         self._to_it = self._from_it = -1
         self._said = b""  # its output, without its request to commit
         self._has_go_ahead = False
@@ -105,7 +107,7 @@ class Relay:
 
     def end_the_rest(self) -> None:
         """Kill all remaining processes of the job."""
-        killed = [each for each in kill_descendants() if each not in self._unheard.killed]
+        killed = [each for each in kill_descendants() if each not in self._reporting.killed]
         if killed:
             self.supervisor.entries.killed(killed)
             say(f"job {self.attempt.job} is over; killed: {', '.join(killed)}", Level.NOTICE)

@@ -53,7 +53,7 @@ from gpgshim.system.errors import (
 )
 from gpgshim.system.log import Level
 from gpgshim.system.processes import DEFAULT_SIGNALS
-from gpgshim.tag2upload.relay import WHO, Observer, Relay, Unheard, say
+from gpgshim.tag2upload.relay import WHO, ManagersReport, Observer, Relay, say
 from gpgshim.tag2upload.watchdog import watch_over
 
 MODE = "--tag2upload12"  #: the only calling convention that we know
@@ -131,7 +131,7 @@ def serve(
     with before_the_job():
         followup.load(settings)
     limit, now = int(arguments["timeout"]), time.monotonic()
-    unheard = Unheard()
+    reporting = ManagersReport()
     try:
         plan = Plan(
             arguments["job"],
@@ -146,12 +146,12 @@ def serve(
             plan = plan._replace(observe=True)
         else:
             until, latest = give_up_at(limit, now), answer_by(limit, now)
-            plan = plan._replace(until=until, latest=latest, refusing=unheard.end)
+            plan = plan._replace(until=until, latest=latest, reporting=reporting)
         attempt = Attempt(plan)
     except GpgshimError as error:
         error.imply(Fact.NOTHING_STARTED)
         stand_aside(error, settings, real, words)
-    relay = (Observer if settings.observe else Relay)(attempt, manager, watchdog, unheard)
+    relay = (Observer if settings.observe else Relay)(attempt, manager, watchdog, reporting)
     try:
         return relay.run([str(real), *words])
     finally:

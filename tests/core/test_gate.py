@@ -10,6 +10,7 @@ to the same world are followed once and counted all: the walk is a proof for eac
 from __future__ import annotations
 
 from collections import Counter
+from enum import StrEnum
 from itertools import permutations, product
 from typing import NamedTuple
 
@@ -17,22 +18,31 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.core.gate import (
+    ADMISSIONS,
     DURABLE,
     MEANINGS,
     OUTCOMES,
+    REFUSALS,
     STEPS,
     TEMPFAIL,
     TEMPFAIL_TAKEN,
+    Admission,
+    Audience,
     Effect,
     Ending,
     Event,
+    Origin,
     Outcome,
+    Refusal,
+    Serves,
     State,
     exit_status,
 )
 
 LENGTH = 12
 QUESTIONS = (Event.ASKED, Event.UNKNOWN_COMMAND)
+ANSWERS = (Event.GO_AHEAD, Event.REFUSAL, Event.SILENCE)
+CANNOT_FAIL = (Effect.STOP_ASKING, Effect.REFUSE)
 INPUTS = [event for event in Event if event is not Event.FAILED]
 
 
@@ -51,6 +61,8 @@ class World(NamedTuple):
     closed: bool = False  # the job is over
     bypassed: bool = False  # and then it turned out that a signature had gone round the gate
     late: bool = False  # of which the authority is being told
+    awaits: bool = False  # an answer of the authority is awaited
+    in_time: bool = False  # and no longer than until the job's last moment
     unsynced: bool = False  # a question is in the journal, and may not be on disk
 
     def check(self) -> None:
@@ -75,6 +87,10 @@ class World(NamedTuple):
         assert not self.waiting or self.gate is State.UNKNOWN, "waits for what cannot come"
         assert (self.disk is State.COMMITTED) == self.yes or self.failed
         assert self.heard or not self.late
+        assert self.awaits == (
+            self.heard and (self.late or not (self.yes or self.no or self.closed or self.failed))
+        ), "an answer is awaited, and none counts; or the other way round"
+        assert not self.awaits or self.in_time is not self.late, "the wrong time limit"
 
 
 def perform(world: World, effect: Effect) -> World:
@@ -93,6 +109,11 @@ def perform(world: World, effect: Effect) -> World:
         case Effect.SEND_COMMIT:
             assert world.reached and world.disk is State.UNKNOWN and not world.heard
             return world._replace(heard=True)
+        case Effect.WAIT | Effect.WAIT_IN_TIME:
+            assert world.heard and not world.awaits, "nobody was asked"
+            return world._replace(awaits=True, in_time=effect is Effect.WAIT_IN_TIME)
+        case Effect.STOP_ASKING:
+            return world._replace(awaits=False)
         case Effect.WRITE_COMMITTED:
             assert world.yes and world.disk is State.UNKNOWN
             assert not world.closed or world.bypassed
@@ -104,12 +125,13 @@ def perform(world: World, effect: Effect) -> World:
             return world._replace(waiting=0, granted=world.granted or world.waiting > 0)
         case Effect.REFUSE:
             assert world.gate not in (State.UNKNOWN, State.COMMITTED), "a needless no"
+            assert not world.awaits or world.late, "a no, and a go-ahead may still come"
             return world._replace(waiting=0)
 
 
 def failed(world: World, effect: Effect) -> set[World]:
     """What an effect that fails can leave: nothing done, all done, or a part of it."""
-    if effect is Effect.REFUSE:
+    if effect in CANNOT_FAIL:
         return set()  # a no that does not arrive is a no
     after = {world, perform(world, effect)}
     if effect is Effect.GRANT and world.waiting > 1:
@@ -124,8 +146,14 @@ def step(world: World, event: Event) -> set[World]:
         world = world._replace(waiting=min(2, world.waiting + 1), unsynced=True)
         if world.gate is not State.UNKNOWN or event is Event.ASKED:
             after |= fail(world)  # the question itself could not be noted
-    answered = event in (Event.GO_AHEAD, Event.REFUSAL, Event.SILENCE)
-    if event is Event.CLOSE:
+    if event in ANSWERS:
+        world = world._replace(awaits=False)
+    answered = event in ANSWERS or event is Event.TIMEOUT
+    if event is Event.GIVE_UP:
+        # A job that may have committed, or has a grant, goes on.
+        goes_on = world.awaits or (world.yes and not world.failed)
+        world = world._replace(closed=world.closed or not goes_on)
+    elif event is Event.CLOSE:
         world = world._replace(closed=True)
     elif event is Event.BYPASSED and not world.late:
         # The shell gives this once, when o2m.REPLIES says so: nothing on disk, and it is over.
@@ -158,9 +186,11 @@ def fail(world: World) -> set[World]:
     row = (world.gate, Event.FAILED)
     world = world._replace(gate=gate, failed=True, late=False)
     for effect in effects:
-        if world.waiting:
+        assert effect in CANNOT_FAIL
+        done = perform(world, effect)
+        if done != world:
             USED.add((row, effect))
-        world = perform(world, effect)
+        world = done
     return {world}
 
 
@@ -170,6 +200,8 @@ USED: set[tuple[tuple[State, Event], Effect]] = set()
 
 def test_the_tables_are_total() -> None:
     assert set(STEPS) == set(product(State, Event))
+    assert set(ADMISSIONS) == set(product(Serves, Origin))
+    assert set(REFUSALS) == set(Audience)
     assert set(OUTCOMES) == set(product(DURABLE, Ending))
     assert set(MEANINGS) == {(state, OUTCOMES[state, ending]) for state, ending in OUTCOMES}
 
@@ -223,6 +255,67 @@ def test_every_mutant_of_the_table_dies(mocker: MockerFixture) -> None:
             seen += 1
     print(f"{seen} mutants died")
     assert seen > 300
+
+
+def admit(serves: Serves, origin: Origin) -> None:
+    """Perform a row of ADMISSIONS. Raises AssertionError where a promise is broken."""
+    belongs = origin is Origin.JOB or (origin is Origin.USER and serves is not Serves.JOB)
+    done: list[Admission] = []
+    for effect in ADMISSIONS[serves, origin]:
+        if effect is Admission.ANSWER_EARLY:
+            assert serves is Serves.OBSERVED, "1: it runs, and the gate has not decided"
+            assert not done, "in observe mode no client waits for the disk"
+        else:
+            assert (effect is Admission.RECORD) == belongs, "4: a grant belongs to one attempt"
+        done.append(effect)
+    early = [Admission.ANSWER_EARLY] * (belongs and serves is Serves.OBSERVED)
+    assert done == [*early, Admission.RECORD if belongs else Admission.TURN_AWAY]
+
+
+def refuse(audience: Audience) -> None:
+    """Perform a row of REFUSALS. Raises AssertionError where a promise is broken."""
+    can_report, answered = True, False
+    for effect in REFUSALS[audience]:
+        if effect is Refusal.END_JOB:
+            assert audience is Audience.UPLOADER, "a job is ended that could have reported"
+            assert can_report, "it is ended already"
+            can_report = False
+        else:
+            assert not answered
+            assert audience is not Audience.UPLOADER or not can_report, (
+                "7: the uploader may hear of it, and the manager will not"
+            )
+            answered = True
+    assert answered, "a client waits for ever"
+
+
+def orders(effects: type[StrEnum]) -> list[tuple[StrEnum, ...]]:
+    """All sequences of some of these effects."""
+    return [order for length in range(len(effects) + 1) for order in permutations(effects, length)]
+
+
+@pytest.mark.parametrize(("serves", "origin"), product(Serves, Origin))
+def test_admissions(mocker: MockerFixture, serves: Serves, origin: Origin) -> None:
+    """Each row keeps the promises, and no other row in its place does."""
+    admit(serves, origin)
+    shipped = ADMISSIONS[serves, origin]
+    for other in orders(Admission):
+        if other != shipped:
+            mocker.patch.dict(ADMISSIONS, {(serves, origin): other})
+            with pytest.raises(AssertionError):
+                admit(serves, origin)
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_refusals(mocker: MockerFixture, audience: Audience) -> None:
+    """Each row keeps the promises, and no other row in its place does."""
+    refuse(audience)
+    shipped = REFUSALS[audience]
+    for other in orders(Refusal):
+        if other != shipped:
+            mocker.patch.dict(REFUSALS, {audience: other})
+            with pytest.raises(AssertionError):
+                refuse(audience)
 
 
 @pytest.mark.parametrize("outcome", Outcome)
