@@ -274,6 +274,8 @@ def check_at_rest(world: World) -> None:
         if world.gate in (S.UNCOMMITTED, S.UNKNOWN, S.COMMITTED):
             raise Violation("6: the gate goes on after a failure")
         return
+    if world.yes and not world.closed and world.gate is not S.COMMITTED:
+        raise Violation("4: the authority said yes, and the gate has forgotten it")
     if world.reached and not world.heard:
         raise Violation("6: the authority was reached, and not asked")
     if "! unknown" in world.lines and not world.heard:
@@ -399,6 +401,8 @@ def refused(world: World, lives_on: bool = False) -> World:
         if effect is Refusal.ANSWER:
             if world.deaf and world.drs == "r" and not lives_on:
                 raise Violation("7: the uploader may be told what the manager will not hear")
+            if "w" in world.stunts and world.asking and world.gate is not S.LATE:
+                raise Violation("6: a no, and a go-ahead may still come")
             is_answered = True
             world = world._replace(stunts=none_waits(world.stunts))
         elif audience is not Audience.UPLOADER:
@@ -607,9 +611,10 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
         else:
             yield close(world._replace(todo=("answer",)), setting)
     if world.job == "r" and setting.face == "drs":
-        yield gives_up(world)
+        yield give_up(world._replace(job="R", todo=("gave up",)))
     if world.stray and (setting.face == "run" or world.at == "late"):
         left = world._replace(stray=world.stray - 1)
+        yield give_up(left)
         yield close(left, setting)  # by a signal, or by anybody who can reach the socket
         if not world.asking:
             for event in (*ANSWERS.values(), V.TIMEOUT):
@@ -618,11 +623,10 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
             yield step(left, V.BYPASSED)
 
 
-def gives_up(world: World) -> World:
+def give_up(world: World) -> World:
     """The job's time limit is near, and the stunt dgit asks once whether the gate can be closed."""
     goes_on = world.asking or (world.yes and not world.failed)
-    closed = world.closed or not goes_on
-    return step(world._replace(closed=closed, job="R", todo=("gave up",)), V.GIVE_UP)
+    return step(world._replace(closed=world.closed or not goes_on), V.GIVE_UP)
 
 
 def finish(world: World, line: str, setting: Setting) -> Iterator[World]:

@@ -294,7 +294,7 @@ def orders(effects: type[StrEnum]) -> list[tuple[StrEnum, ...]]:
     return [order for length in range(len(effects) + 1) for order in permutations(effects, length)]
 
 
-@pytest.mark.parametrize(("serves", "origin"), product(Serves, Origin))
+@pytest.mark.parametrize(("serves", "origin"), [*product(Serves, Origin)])
 def test_admissions(mocker: MockerFixture, serves: Serves, origin: Origin) -> None:
     """Each row keeps the promises, and no other row in its place does."""
     admit(serves, origin)
