@@ -291,7 +291,7 @@ class Target:
         os.write(self._writer, b"x")
         self.thread.join(60)
         assert not self.thread.is_alive(), "the supervisor hangs"
-        self.supervisor.settle()
+        self.supervisor.conclude()
         self.supervisor.shut()
 
 

@@ -17,7 +17,7 @@ import select
 import shlex
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -314,7 +314,7 @@ class Manager:
     def give_up(self) -> None:
         """The descriptors belong to other processes too, and stay open."""
 
-    def tell(self, lines: list[str]) -> None:
+    def tell(self, lines: Iterable[str]) -> None:
         """Send complete lines, in one write if the pipe allows it. Raises OSError."""
         write_all(self._writer, "".join(f"{line}\n" for line in lines).encode())
 

@@ -134,7 +134,7 @@ def run(
             attempt.not_started(error)
             say(f"{quote([command[0]])} cannot be run: {error.strerror}")
         attempt.supervisor.serve()
-        verdict = attempt.supervisor.settle()
+        verdict = attempt.supervisor.conclude().verdict
         report(attempt, verdict)
     except Stopped:
         attempt.give_up()
@@ -210,7 +210,7 @@ def supervise(
     _tell_systemd()
     try:
         supervisor.serve()
-        report(attempt, supervisor.settle())
+        report(attempt, supervisor.conclude().verdict)
     finally:
         # The caller's shell keeps our PATH, so the stunts stay, and report that the job is over.
         followup.tried("the end of the attempt", supervisor.shut)

@@ -280,7 +280,7 @@ class Attempt:
         """End a job that will not be started; no more can be said about it."""
         with contextlib.suppress(Unable, OSError):
             self.supervisor.finish("% end")
-            self.supervisor.settle()
+            self.supervisor.conclude()
 
     def _leave(self) -> None:
         """Remove the job's directory; at a stable path, leave programs there that refuse."""

@@ -3,7 +3,8 @@
 """The settlement: the outcome of a job that is over, on disk.
 
 Rule 1: the outcome is derived from the journal, read back; never from the memory of this process.
-Rule 2: an outcome that a crash of the machine could change is not reported.
+Rule 2: the outcome is on disk before anyone hears it.
+Rule 3: an outcome that a crash of the machine could change is not reported.
 """
 
 from __future__ import annotations
@@ -11,57 +12,100 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
+from gpgshim.core import o2m
 from gpgshim.core.gate import OUTCOMES, Outcome, State
 from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.core.verdict import Verdict, ending_of, judge_bytes, judge_journal
 from gpgshim.history.journal import Journal, Lost
+from gpgshim.supervisor.entries import Entries
 from gpgshim.system.errors import Fact, Unable
+
+
+class Report(NamedTuple):
+    """The report of dgit-repos-server on a job that is over."""
+
+    said: o2m.Said  # what its output and its exit status amount to
+    whole: o2m.Report | None  # its three lines, if they are one complete report
+    commit_late: Callable[[], None]  # have the authority commit, because a signature went round us
+
+
+class Reply(NamedTuple):
+    """What is true of a job that is over, and what others hear of it."""
+
+    verdict: Verdict
+    treatment: o2m.Reply | None = None  # of the report; None for a job without one
+    lines: tuple[str, ...] = ()  # for the manager; none if it gets nothing
 
 
 class Settlement:
     """Reads `journal` back. With `observes` the outcome is no row of OUTCOMES."""
 
-    def __init__(self, journal: Journal, observes: bool) -> None:
+    def __init__(self, journal: Journal, entries: Entries, observes: bool) -> None:
         self._journal = journal
+        self._entries = entries
         self._observes = observes
-        self._verdict: Verdict | None = None
+        self._reply: Reply | None = None
 
-    def settle(self, over: str) -> Verdict:
-        """The outcome of the job that ended as the line `over` says, on disk.
+    def conclude(self, over: str, report: Report | None = None) -> Reply:
+        """Settle the outcome of the job that ended as the line `over` says.
 
-        Raises Unable if the journal was removed or cannot be read back, and if the disk did not
-        take the job's end and the outcome depends on it.
+        When this returns, the outcome is on disk, and others may hear it. Raises Unable if the
+        journal was removed or cannot be read back, and if the disk did not take the job's end and
+        the outcome depends on it.
         """
-        if self._verdict is None:
+        if self._reply:  # a client has asked for it before
+            return self._reply
+        seen = self._read_back()
+        treatment = o2m.REPLIES[seen.state, report.said] if report else None
+        if report and treatment is o2m.Reply.TELL_LATE:
+            report.commit_late()
             seen = self._read_back()
-            ending = ending_of(parse_line(over))
-            assert ending is not None
-            if not self._observes and OUTCOMES[seen.state, ending] is not seen.outcome:
-                raise Unable(
-                    f"{self._journal.path}: the line {over!r} could not be written,"
-                    f" so the journal says: {seen.outcome}: {seen.meaning}"
-                )
-            failed = None
-            if not seen.told:  # an earlier call may have written it, and failed to read it back
-                try:
-                    self._journal.sync(seen.outcome.value)
-                except OSError as error:
-                    failed = error
-            # If the disk tore the last line, the journal's verdict is another one.
-            verdict = self._read_back()
-            if failed:
-                self._check_the_disk(verdict, failed, over)
-            self._verdict = verdict
-        return self._verdict
+            if seen.state is not State.COMMITTED:
+                treatment = o2m.Reply.DROP
+        self._check_the_end(seen, over)
+        lines = o2m.reply_lines(treatment, report.whole) if report and treatment else []
+        self._entries.reply(lines)
+        verdict = self._write_outcome(seen, over)
+        if lines and lines[-1] != verdict.outcome:
+            lines = []  # the disk tore the last line, and the manager must not hear another outcome
+        self._reply = Reply(verdict, treatment, tuple(lines))
+        return self._reply
 
     def durable_state(self) -> State:
         """The state that is on disk."""
-        return self._read_verdict().state
+        return self.verdict().state
 
-    def now(self) -> Verdict:
-        """The settled verdict, or what the journal says so far."""
-        return self._verdict or self._read_verdict()
+    def verdict(self) -> Verdict:
+        """The verdict of the conclusion; before that, the one on the journal so far."""
+        if self._reply:
+            return self._reply.verdict
+        try:
+            return self._read_back()
+        except Unable:
+            return judge_bytes(b"")  # it is gone, so nothing better can be proved
+
+    def _check_the_end(self, seen: Verdict, over: str) -> None:
+        ending = ending_of(parse_line(over))
+        assert ending is not None
+        if not self._observes and OUTCOMES[seen.state, ending] is not seen.outcome:
+            raise Unable(
+                f"{self._journal.path}: the line {over!r} could not be written,"
+                f" so the journal says: {seen.outcome}: {seen.meaning}"
+            )
+
+    def _write_outcome(self, seen: Verdict, over: str) -> Verdict:
+        """Have the outcome on disk; the verdict, which is another one if the disk tore the line."""
+        if seen.told:  # an earlier call wrote it, and could not go on
+            return seen
+        try:
+            self._journal.sync(seen.outcome.value)
+        except OSError as error:
+            verdict = self._read_back()
+            self._check_the_disk(verdict, error, over)
+            return verdict
+        return seen._replace(told=True)
 
     def _check_the_disk(self, seen: Verdict, error: OSError, over: str) -> None:
         """Raises Unable if a crash of the machine could leave another outcome than the one seen.
@@ -76,12 +120,6 @@ class Settlement:
                 f"{self._journal.path}: the line {over!r} may not be on disk ({error.strerror}),"
                 f" so the journal may say: {on_disk.outcome}: {on_disk.meaning}"
             ) from error
-
-    def _read_verdict(self) -> Verdict:
-        try:
-            return self._read_back()
-        except Unable:
-            return judge_bytes(b"")  # it is gone, so nothing better can be proved
 
     def _read_back(self) -> Verdict:
         return self._judge(self._journal.read)

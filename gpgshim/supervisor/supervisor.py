@@ -24,7 +24,6 @@ from gpgshim.authority.authority import Authority
 from gpgshim.core import wire
 from gpgshim.core.gate import TEMPFAIL, Audience, Event, Serves, State
 from gpgshim.core.transcript import escape
-from gpgshim.core.verdict import Verdict
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
 from gpgshim.supervisor.entries import Entries
@@ -32,7 +31,7 @@ from gpgshim.supervisor.gatekeeper import NO_REPORT, Gatekeeper, Limits, Reporti
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.requests import Requests
-from gpgshim.supervisor.settlement import Settlement
+from gpgshim.supervisor.settlement import Reply, Report, Settlement
 from gpgshim.system.errors import Unable
 from gpgshim.system.places import can_be_run
 
@@ -63,7 +62,7 @@ class Supervisor:
     ) -> None:
         self.over = ""  # the journal's line that ended the job, once it is over
         self.entries = Entries(journal)
-        self.settlement = Settlement(journal, observes)
+        self.settlement = Settlement(journal, self.entries, observes)
         self._journal = journal
         self._authority = authority
         self._ends_told = ends_told
@@ -112,7 +111,7 @@ class Supervisor:
         self._requests.start()
         self._loop.run(self, lambda: bool(self.over))
 
-    def tell_late(self) -> None:
+    def commit_late(self) -> None:
         """The closed job reports `uploaded`, but got no grant: tell the authority, and wait."""
         self.entries.bypassed()
         self.gatekeeper.step(Event.BYPASSED)
@@ -157,7 +156,7 @@ class Supervisor:
             if not self.over:  # several clients may report the end at once; the first counts
                 self.finish(line)
             try:
-                self.settle()
+                self.conclude()
             except Unable as error:
                 client.answer(wire.NO, str(error))
                 return
@@ -171,7 +170,7 @@ class Supervisor:
         else:
             self.entries.close()
             self.close()
-        now = self.settlement.now()
+        now = self.settlement.verdict()
         client.answer(wire.CLOSED, f"{now.state} {now.outcome}")
 
     def _audience(self) -> Audience:
@@ -209,9 +208,9 @@ class Supervisor:
         self.over = line
         self.close()
 
-    def settle(self) -> Verdict:
-        """The outcome of the finished job, on disk. Raises Unable: see Settlement."""
-        return self.settlement.settle(self.over)
+    def conclude(self, report: Report | None = None) -> Reply:
+        """Settle the outcome of the finished job. Raises Unable: see Settlement."""
+        return self.settlement.conclude(self.over, report)
 
     def about_refusals(self) -> str:
         """The addition to the outcome's line: why gpgs were refused. Empty if none was."""

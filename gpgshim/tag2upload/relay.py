@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gpgshim.authority.authority import Manager
 from gpgshim.core import o2m
 from gpgshim.core.gate import Audience, State
-from gpgshim.core.verdict import Verdict
 from gpgshim.supervisor.attempt import Attempt
 from gpgshim.supervisor.entries import said
 from gpgshim.supervisor.processes import kill_descendants, kill_once, living_descendants
+from gpgshim.supervisor.settlement import Report
 from gpgshim.system import log
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Unable
@@ -90,13 +90,13 @@ class Relay:
             self.attempt.start(words, pipes, self._ended, spawn_bound)
         except OSError as error:
             self.attempt.not_started(error)
-            self.supervisor.settle()
+            self.supervisor.conclude()
             raise Unable(f"{words[0]} cannot be run: {error.strerror}") from error
         os.close(its_stdin)
         os.close(its_stdout)
         self.supervisor.serve()
         self.end_the_rest()
-        return self._reply() if self._is_watched else self._abandon()
+        return self._conclude() if self._is_watched else self._abandon()
 
     def stdin_for_it(self, ours: int) -> int:
         """The descriptor that dgit-repos-server reads; `ours` is the pipe's."""
@@ -120,7 +120,7 @@ class Relay:
             self.supervisor.finish("% unkept")
 
     def _abandon(self) -> int:
-        verdict = self.supervisor.settle()
+        verdict = self.supervisor.conclude().verdict
         raise Unable(f"job {self.attempt.job}: our watchdog was killed: {verdict.meaning}")
 
     def _hear(self) -> None:
@@ -166,31 +166,28 @@ class Relay:
         with contextlib.suppress(KeyError, ValueError):
             self._hear()
 
-    def _reply(self) -> int:
-        state = self.supervisor.settlement.durable_state()
-        reply = o2m.REPLIES[state, self._amount]
-        if reply is o2m.Reply.TELL_LATE:
-            say(
-                f"ALARM: job {self.attempt.job} reports {self._amount}, but had no grant:"
-                " a signature was made past the gate",
-                Level.ALERT,
-            )
-            self.supervisor.tell_late()
-            if self.supervisor.settlement.durable_state() is not State.COMMITTED:
-                reply = o2m.Reply.DROP
-        lines = o2m.reply_lines(reply, self._report)
-        self.supervisor.entries.reply(lines)
-        verdict = self.supervisor.settle()
+    def _conclude(self) -> int:
+        report = Report(self._amount, self._report, self._commit_late)
+        reply = self.supervisor.conclude(report)
+        verdict = reply.verdict
         say(
-            f"job {self.attempt.job}: {reply}: {verdict.outcome}: {verdict.meaning}"
+            f"job {self.attempt.job}: {reply.treatment}: {verdict.outcome}: {verdict.meaning}"
             f"{self.supervisor.about_refusals()} [{self.attempt.journal.path}]",
             LEVELS[verdict.outcome],
         )
-        return self.tell(lines, verdict)
+        return self.tell(reply.lines)
 
-    def tell(self, lines: list[str], verdict: Verdict) -> int:
-        """Send the manager `lines`, unless the journal contradicts them. Raises Unable."""
-        if not lines or lines[-1] != verdict.outcome:  # a torn last line may change the outcome
+    def _commit_late(self) -> None:
+        say(
+            f"ALARM: job {self.attempt.job} reports {self._amount}, but had no grant:"
+            " a signature was made past the gate",
+            Level.ALERT,
+        )
+        self.supervisor.commit_late()
+
+    def tell(self, lines: Sequence[str]) -> int:
+        """Send the manager `lines`. Raises Unable."""
+        if not lines:
             raise Unable(
                 f"job {self.attempt.job}: no outcome is sent to the manager",
                 hint=f"`gpgshim show {self.attempt.job}` shows what is known",
@@ -225,5 +222,5 @@ class Observer(Relay):
         elif left := living_descendants():
             self.supervisor.entries.not_killed(left)
 
-    def tell(self, lines: list[str], verdict: Verdict) -> int:
+    def tell(self, lines: Sequence[str]) -> int:
         return self.attempt.status  # the manager has already got dgit-repos-server's whole output

@@ -55,7 +55,7 @@ SPOILS = {
             "",
             At.ROW,
             "STEPS[S.UNCOMMITTED, V.ASKED]",
-            "(S.UNKNOWN, (F.REACH, F.SEND_COMMIT, F.WRITE_UNKNOWN))",
+            "(S.UNKNOWN, (F.REACH, F.SEND_COMMIT, F.WRITE_UNKNOWN, F.WAIT_IN_TIME))",
         ),
         "ASKED before",
         "run",
@@ -136,12 +136,13 @@ SPOILS = {
     "the outcome is what is remembered": Case(
         Spoil(
             SETTLEMENT,
-            "Settlement.settle",
+            "Settlement.conclude",
             At.ASSIGNMENT,
             "verdict",
             """\
+self._write_outcome(seen, over)
 first = State.UNCOMMITTED
-outcome = OUTCOMES[first, ending]
+outcome = self._mode.outcome(first, seen.ending)
 verdict = seen._replace(state=first, outcome=outcome)""",
         ),
         "said",
@@ -206,7 +207,7 @@ verdict = seen._replace(state=first, outcome=outcome)""",
     "the outcome is written twice": Case(
         Spoil(
             SETTLEMENT,
-            "Settlement.settle",
+            "Settlement._write_outcome",
             At.CALL,
             "self._journal.sync",
             """\
