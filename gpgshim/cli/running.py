@@ -15,7 +15,7 @@ from types import FrameType
 
 import click
 
-from gpgshim.authority.authority import Authority, NoAuthority, from_option
+from gpgshim.authority.authority import Authority, from_option
 from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
 from gpgshim.core import names, wire
@@ -73,8 +73,7 @@ def _job_name(given: str | None) -> str:
 
 def _authority_of(now: config.Settings, job: str) -> Authority:
     # A GPGSHIM_JOB from our caller is another job's name.
-    asked = from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
-    return NoAuthority() if now.observe else asked
+    return from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
 
 
 # Not _WORDS_OF_ANOTHER: a misspelt option of ours must not become the command.
@@ -124,8 +123,8 @@ def run(
         words = quote(mask.of_words(command))
         followup.load(now, record)
         _stop_on((signal.SIGINT,))
-        plan = Plan(name, authority, called, words, now.deadline, now.gpg, observe=now.observe)
-        attempt = Attempt(plan._replace(keeps_path=job is not None and not now.observe))
+        plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
+        attempt = Attempt(plan._replace(keeps_path=job is not None))
     try:
         try:
             attempt.start(list(command))
@@ -148,7 +147,7 @@ def run(
     if record:
         followup.keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
     followup.prune(attempt.journal, now)
-    return attempt.status if now.observe else exit_status(verdict.outcome, attempt.status)
+    return exit_status(verdict.outcome, attempt.status)
 
 
 def _leave_to_the_job() -> None:
@@ -201,7 +200,7 @@ def supervise(
         asked = now.commit or "nobody"
         followup.load(now)
         _stop_on(PASSED_ON)
-        plan = Plan(name, authority, asked, None, now.deadline, now.gpg, observe=now.observe)
+        plan = Plan(name, authority, asked, None, now.deadline, now.gpg, mode=now.mode)
         attempt = Attempt(plan)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go
@@ -249,8 +248,6 @@ def close(status: int | None, directory: Path | None) -> int:
     state, _, outcome = told.partition(" ")
     click.echo(outcome)
     say(f"{outcome} ({state})")
-    if outcome == Outcome.OBSERVED:
-        return status or 0
     return 0 if status is None else exit_status(Outcome(outcome), status)
 
 

@@ -282,7 +282,12 @@ TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a job that itself exits 75 an
 
 
 def exit_status(outcome: Outcome, own: int) -> int:
-    """The exit status of `run`: the job's own (0 to 255), and 75 for `retriable` only."""
+    """The exit status of `run`: the job's own (0 to 255), and 75 for `retriable` only.
+
+    In observe mode it is always the job's own.
+    """
+    if outcome is Outcome.OBSERVED:
+        return own
     if outcome is Outcome.RETRIABLE:
         return TEMPFAIL
     return TEMPFAIL_TAKEN if own == TEMPFAIL else own

@@ -22,11 +22,11 @@ from typing import NamedTuple
 from gpgshim import __version__
 from gpgshim.authority.authority import Authority
 from gpgshim.core import names, wire
-from gpgshim.core.transcript import OBSERVE
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import jobdir, leftovers, signals, wall
 from gpgshim.supervisor.gatekeeper import NO_REPORT, Reporting
+from gpgshim.supervisor.mode import HOLD, Mode
 from gpgshim.supervisor.processes import (
     become_subreaper,
     kill_descendants,
@@ -68,10 +68,7 @@ class Plan(NamedTuple):
     #: The real dgit. Without it the job has no stunt dgit, because that stunt closes the gate when
     #: dgit fails.
     dgit: Path | None = None
-    #: Nothing is held and nothing is refused. The authority must be NoAuthority, whose go-ahead
-    #: comes at once. The journal is marked, and records what a gate would have done. None of the
-    #: guarantees hold for such a job, and none is claimed: its outcome is `observed`.
-    observe: bool = False
+    mode: Mode = HOLD
     #: On the monotonic clock: the time when the stunt dgit gives up a job that is not committed.
     until: float | None = None
     #: On the same clock: a later answer of the authority counts only for a late commitment.
@@ -100,6 +97,7 @@ class Attempt:
     @own_umask()
     def __init__(self, plan: Plan) -> None:
         check_proc()
+        plan = plan.mode.adapt(plan)
         plan.authority.check()
         load_for_job()
         if plan.command is not None:
@@ -122,7 +120,7 @@ class Attempt:
         leftovers.sweep(base)
         wall_directory = wall.stand(programs.real, base)
         contents = jobdir.Contents(
-            programs.text, programs.real, plan.until, plan.observe, wall_directory
+            programs.text, programs.real, plan.until, not plan.mode.stunts_wait, wall_directory
         )
         place = jobdir.make_at_its_path(base, self.job, contents) if plan.keeps_path else None
         self._is_at_its_path = place is not None
@@ -157,7 +155,7 @@ class Attempt:
             **({} if plan.command is None else {"command": plan.command}),
             "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
             "gpgshim": __version__,
-            **({"mode": OBSERVE} if plan.observe else {}),
+            **plan.mode.head,
         }
         journal = Journal.create(places.state_directory(environ), self.job, head)
         supervisor = Supervisor(
@@ -167,7 +165,7 @@ class Attempt:
             plan.deadline,
             Inspector(self.directory, programs.table),
             ends_told=plan.command is None,
-            observes=plan.observe,
+            mode=plan.mode,
             latest=plan.latest,
             reporting=plan.reporting,
         )

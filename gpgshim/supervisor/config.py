@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from gpgshim.core.transcript import escape
 from gpgshim.history.prune import DAYS, JOBS
+from gpgshim.supervisor.mode import HOLD, OBSERVE, Mode
 from gpgshim.system.errors import Misconfigured
 from gpgshim.system.places import check_ours, check_path, xdg_directory
 
@@ -42,6 +43,11 @@ class Settings(NamedTuple):
     metrics: str | None = None
     keep_days: float = float(DAYS)
     keep_jobs: int = JOBS
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of an attempt with these settings."""
+        return OBSERVE if self.observe else HOLD
 
 
 class Loaded(NamedTuple):

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gpgshim.core import o2m
-from gpgshim.core.gate import OUTCOMES, Outcome, State
+from gpgshim.core.gate import Outcome, State
 from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.core.verdict import Verdict, ending_of, judge_bytes, judge_journal
 from gpgshim.history.journal import Journal, Lost
 from gpgshim.supervisor.entries import Entries
+from gpgshim.supervisor.mode import Mode
 from gpgshim.system.errors import Fact, Unable
 
 
@@ -40,12 +41,12 @@ class Reply(NamedTuple):
 
 
 class Settlement:
-    """Reads `journal` back. With `observes` the outcome is no row of OUTCOMES."""
+    """Reads `journal` back."""
 
-    def __init__(self, journal: Journal, entries: Entries, observes: bool) -> None:
+    def __init__(self, journal: Journal, entries: Entries, mode: Mode) -> None:
         self._journal = journal
         self._entries = entries
-        self._observes = observes
+        self._mode = mode
         self._reply: Reply | None = None
 
     def conclude(self, over: str, report: Report | None = None) -> Reply:
@@ -89,7 +90,7 @@ class Settlement:
     def _check_the_end(self, seen: Verdict, over: str) -> None:
         ending = ending_of(parse_line(over))
         assert ending is not None
-        if not self._observes and OUTCOMES[seen.state, ending] is not seen.outcome:
+        if self._mode.outcome(seen.state, ending) is not seen.outcome:
             raise Unable(
                 f"{self._journal.path}: the line {over!r} could not be written,"
                 f" so the journal says: {seen.outcome}: {seen.meaning}"

@@ -22,13 +22,14 @@ from pathlib import Path
 
 from gpgshim.authority.authority import Authority
 from gpgshim.core import wire
-from gpgshim.core.gate import TEMPFAIL, Audience, Event, Serves, State
+from gpgshim.core.gate import TEMPFAIL, Audience, Event, State
 from gpgshim.core.transcript import escape
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.gatekeeper import NO_REPORT, Gatekeeper, Limits, Reporting
 from gpgshim.supervisor.loop import Loop
+from gpgshim.supervisor.mode import HOLD, Mode
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.requests import Requests
 from gpgshim.supervisor.settlement import Reply, Report, Settlement
@@ -41,9 +42,8 @@ class Supervisor:
 
     `deadline` is in seconds, for the authority's answer; `clock` gives seconds; an answer after
     `latest`, on the clock, counts only for a late commitment. With `ends_told` a client may report
-    that the job is over; otherwise only a watched descriptor does. With `observes` every request is
-    granted at once, and the journal records what a gate would have done. `reporting` says where the
-    reports of the job go. Raises Unable if the socket cannot be made.
+    that the job is over; otherwise only a watched descriptor does. `reporting` says where
+    the reports of the job go. Raises Unable if the socket cannot be made.
     """
 
     def __init__(
@@ -55,18 +55,18 @@ class Supervisor:
         inspector: Inspector,
         *,
         ends_told: bool = False,
-        observes: bool = False,
+        mode: Mode = HOLD,
         clock: Callable[[], float] = time.monotonic,
         latest: float = math.inf,
         reporting: Reporting = NO_REPORT,
     ) -> None:
         self.over = ""  # the journal's line that ended the job, once it is over
         self.entries = Entries(journal)
-        self.settlement = Settlement(journal, self.entries, observes)
+        self.settlement = Settlement(journal, self.entries, mode)
         self._journal = journal
         self._authority = authority
         self._ends_told = ends_told
-        self._observes = observes
+        self._mode = mode
         self._stunt = job / wire.BIN / "gpg"
         self._had_stunts = can_be_run(self._stunt)
         self._reporting = reporting
@@ -90,7 +90,7 @@ class Supervisor:
                 self.entries,
                 self._refusals,
                 inspector,
-                serves=Serves.OBSERVED if observes else Serves.USER if ends_told else Serves.JOB,
+                serves=mode.serves(ends_told),
             )
         except OSError as error:
             raise Unable(f"cannot listen at {job}/{wire.SOCKET}: {error.strerror}") from error
@@ -161,8 +161,8 @@ class Supervisor:
                 client.answer(wire.NO, str(error))
                 return
         elif word == wire.WOULD:
-            if self._observes and argument == str(TEMPFAIL):
-                self.entries.would(TEMPFAIL)
+            if argument == str(TEMPFAIL):
+                self._mode.note_would(self.entries, TEMPFAIL)
         elif word == wire.GIVE_UP:
             if not self.give_up():
                 client.answer(wire.OPEN)

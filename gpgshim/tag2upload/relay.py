@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 from gpgshim.authority.authority import Manager
 from gpgshim.core import o2m
@@ -22,8 +25,9 @@ from gpgshim.supervisor.processes import kill_descendants, kill_once, living_des
 from gpgshim.supervisor.settlement import Report
 from gpgshim.system import log
 from gpgshim.system.descriptors import write_all
-from gpgshim.system.errors import Unable
+from gpgshim.system.errors import GpgshimError, Unable
 from gpgshim.system.log import LEVELS, Level
+from gpgshim.system.processes import DEFAULT_SIGNALS
 from gpgshim.tag2upload.watchdog import spawn_bound
 
 WHO = "dgit-repos-server: gpgshim"  #: the start of each of our messages
@@ -34,6 +38,16 @@ LONGEST_NOTE = 1000  #: bytes of an invalid report that the journal shows
 def say(text: str, level: Level = Level.ERROR, hint: str = "") -> None:
     """Write one line to stderr, which is oracled's journal; a hint is a second one."""
     log.say(text, level, WHO, hint)
+
+
+def become(real: Path, words: list[str]) -> NoReturn:
+    """Exec the real program. Raises Unable."""
+    for number in DEFAULT_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execv(real, ["dgit-repos-server", *words])
+    except OSError as error:
+        raise Unable(f"{real} cannot be run: {error.strerror}") from error
 
 
 class ManagersReport:
@@ -74,6 +88,11 @@ class Relay:
         self._is_watched = True  # whether our watchdog is alive
         self._report: o2m.Report | None = None
         self._amount = o2m.Said.NOTHING
+
+    @staticmethod
+    def stand_aside(error: GpgshimError, real: Path, words: list[str]) -> NoReturn:
+        """The job cannot be supervised, because of `error`."""
+        raise error
 
     def run(self, words: list[str]) -> int:
         """Run the real program; 0 if the manager got the outcome. Raises Unable."""
@@ -203,6 +222,12 @@ class Relay:
 
 class Observer(Relay):
     """The same in observe mode."""
+
+    @staticmethod
+    def stand_aside(error: GpgshimError, real: Path, words: list[str]) -> NoReturn:
+        """Run the job without supervision."""
+        say(f"{error}; observe mode: running {real} without gpgshim", Level.WARNING, error.hint)
+        become(real, words)
 
     def stdin_for_it(self, ours: int) -> int:
         return 0

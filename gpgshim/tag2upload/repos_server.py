@@ -31,11 +31,12 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim.authority.authority import Manager, NoAuthority
+from gpgshim.authority.authority import Manager
 from gpgshim.core.transcript import quote
 from gpgshim.gpgargs import mask
 from gpgshim.supervisor import config, followup
 from gpgshim.supervisor.attempt import Attempt, Plan
+from gpgshim.supervisor.mode import HOLD, OBSERVE, Mode
 from gpgshim.supervisor.processes import (
     become_subreaper,
 )
@@ -52,8 +53,7 @@ from gpgshim.system.errors import (
     status_of,
 )
 from gpgshim.system.log import Level
-from gpgshim.system.processes import DEFAULT_SIGNALS
-from gpgshim.tag2upload.relay import WHO, ManagersReport, Observer, Relay, say
+from gpgshim.tag2upload.relay import WHO, ManagersReport, Observer, Relay, become, say
 from gpgshim.tag2upload.watchdog import watch_over
 
 MODE = "--tag2upload12"  #: the only calling convention that we know
@@ -65,6 +65,8 @@ ARGUMENTS = (
 #: The stunt dgit gives up before dgit-repos-server's alarm: earlier by this part of the time limit,
 #: but by at most this many seconds. The remaining work, a mail, takes less time.
 EARLIER, EARLIEST = 0.1, 30.0
+
+RELAYS: dict[Mode, type[Relay]] = {HOLD: Relay, OBSERVE: Observer}
 
 
 def main() -> NoReturn:
@@ -88,7 +90,7 @@ def main() -> NoReturn:
                 arguments = read_arguments(words)
                 check_manager(closed)
             except (Malformed, Misconfigured) as error:
-                stand_aside(error, settings, real, words)
+                RELAYS[settings.mode].stand_aside(error, real, words)
             become_subreaper()
             # If the caller left SIGCHLD ignored, we would not get the supervisor's exit status.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -132,26 +134,27 @@ def serve(
         followup.load(settings)
     limit, now = int(arguments["timeout"]), time.monotonic()
     reporting = ManagersReport()
+    plan = Plan(
+        arguments["job"],
+        manager,
+        "o2m",
+        quote(mask.of_words(["dgit-repos-server", *words])),
+        settings.deadline,
+        settings.gpg,
+        mode=settings.mode,
+        until=give_up_at(limit, now),
+        latest=answer_by(limit, now),
+        reporting=reporting,
+    )
+    kind = RELAYS[settings.mode]
     try:
-        plan = Plan(
-            arguments["job"],
-            NoAuthority() if settings.observe else manager,
-            "o2m",
-            quote(mask.of_words(["dgit-repos-server", *words])),
-            settings.deadline,
-            settings.gpg,
-            places.find_real("dgit", os.environ.get("PATH", os.defpath), settings.dgit),
-        )
-        if settings.observe:
-            plan = plan._replace(observe=True)
-        else:
-            until, latest = give_up_at(limit, now), answer_by(limit, now)
-            plan = plan._replace(until=until, latest=latest, reporting=reporting)
+        search = os.environ.get("PATH", os.defpath)
+        plan = plan._replace(dgit=places.find_real("dgit", search, settings.dgit))
         attempt = Attempt(plan)
     except GpgshimError as error:
         error.imply(Fact.NOTHING_STARTED)
-        stand_aside(error, settings, real, words)
-    relay = (Observer if settings.observe else Relay)(attempt, manager, watchdog, reporting)
+        kind.stand_aside(error, real, words)
+    relay = kind(attempt, manager, watchdog, reporting)
     try:
         return relay.run([str(real), *words])
     finally:
@@ -197,23 +200,3 @@ def find_real(search: str) -> Path:
         f"there is no real dgit-repos-server on PATH ({search})",
         hint="install dgit-infrastructure",
     )
-
-
-def stand_aside(
-    error: GpgshimError, settings: config.Settings, real: Path, words: list[str]
-) -> NoReturn:
-    """In observe mode, run the job without supervision. Raises `error` in any other mode."""
-    if not settings.observe:
-        raise error
-    say(f"{error}; observe mode: running {real} without gpgshim", Level.WARNING, error.hint)
-    become(real, words)
-
-
-def become(real: Path, words: list[str]) -> NoReturn:
-    """Exec the real program. Raises Unable."""
-    for number in DEFAULT_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    try:
-        os.execv(real, ["dgit-repos-server", *words])
-    except OSError as error:
-        raise Unable(f"{real} cannot be run: {error.strerror}") from error

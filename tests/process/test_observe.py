@@ -26,6 +26,7 @@ from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.stunts import ask
 from gpgshim.supervisor import jobdir
+from gpgshim.supervisor.mode import OBSERVE
 from gpgshim.supervisor.processes import children_of
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.supervisor import Supervisor
@@ -147,7 +148,7 @@ def test_no_gpg_waits_for_the_disk(scratch: Scratch, mocker: MockerFixture) -> N
 
     mocker.patch.object(journal, "sync", slow)
     supervisor = Supervisor(
-        job, journal, NoAuthority(), 9.0, Inspector(job, LOADED), ends_told=True, observes=True
+        job, journal, NoAuthority(), 9.0, Inspector(job, LOADED), ends_told=True, mode=OBSERVE
     )
     answers = []
 

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mode of an attempt: whether its gate holds the job, or only observes it.
+
+Rule 1: the settings choose the mode once, and the parts of an attempt get it as an object. No other
+code asks which mode it is.
+Rule 2: observe mode holds nothing, refuses nothing, asks no authority and claims nothing. The
+journal says what a gate would have done.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from gpgshim.authority.authority import NoAuthority
+from gpgshim.core.gate import OUTCOMES, Ending, Outcome, Serves, State
+from gpgshim.core.transcript import OBSERVE as HEAD_OBSERVE
+from gpgshim.supervisor.gatekeeper import NO_REPORT
+
+if TYPE_CHECKING:
+    from gpgshim.supervisor.attempt import Plan
+    from gpgshim.supervisor.entries import Entries
+
+
+class Mode:
+    """A gate that holds its job."""
+
+    head: ClassVar[Mapping[str, str]] = {}  #: lines of the journal's head
+    stunts_wait = True  #: whether a stunt needs a grant; JOB/observe tells it otherwise
+
+    def adapt(self, plan: Plan) -> Plan:
+        """The plan of an attempt in this mode."""
+        return plan
+
+    def serves(self, ends_told: bool) -> Serves:
+        """The clients that are served; `ends_told` is whether another process starts the job."""
+        return Serves.USER if ends_told else Serves.JOB
+
+    def outcome(self, state: State, ending: Ending) -> Outcome:
+        """The outcome of a job in this durable state."""
+        return OUTCOMES[state, ending]
+
+    def note_would(self, entries: Entries, status: int) -> None:
+        """A stunt reports the exit status that it would have had in observe mode."""
+
+
+class _Observe(Mode):
+    """A gate that only observes its job."""
+
+    head: ClassVar[Mapping[str, str]] = {"mode": HEAD_OBSERVE}
+    stunts_wait = False
+
+    def adapt(self, plan: Plan) -> Plan:
+        # NoAuthority's go-ahead comes at once. A path that a later attempt uses again would let an
+        # orphan of an attempt with a gate through.
+        return plan._replace(
+            authority=NoAuthority(),
+            until=None,
+            latest=math.inf,
+            reporting=NO_REPORT,
+            keeps_path=False,
+        )
+
+    def serves(self, ends_told: bool) -> Serves:
+        return Serves.OBSERVED
+
+    def outcome(self, state: State, ending: Ending) -> Outcome:
+        return Outcome.OBSERVED
+
+    def note_would(self, entries: Entries, status: int) -> None:
+        entries.would(status)
+
+
+HOLD = Mode()
+OBSERVE = _Observe()
