@@ -141,7 +141,9 @@ def judge_combination(
     elif table.exact:
         problem = usage_error(meaning, options, files)
     if signer is not None and not problem:
-        return SIGN, f"{rule_and_name(signer)}: {COMMANDS[signer.name][1]}"
+        own, why = COMMANDS[signer.name]
+        together = "" if meaning == own else f" (M1: {meaning})"
+        return SIGN, f"{rule_and_name(signer)}: {why}{together}"
     # A conf file that is not known may hold the missing command or option.
     if doubt and meaning in UNSETTLED:
         return SIGN, str(doubt)

@@ -109,6 +109,8 @@ def test_status_fd_is_the_last_as_gpg_reads_it(line: str, fd: int | None) -> Non
         ("-k", "T6: -k is list-keys: reads public keys"),
         ("-s --verify", "T2: --verify: verifies with public keys"),
         ("-s --clearsign -e", "M1: -e conflicts with clear-sign"),
+        ("--multifile -sc f", "T6: -s is sign: signs data (M1: sign symmetric)"),
+        ("--multifile -s f", "M3: sign does not work with --multifile"),
         ("f", "M2: no command that signs"),
         ("-s?", "P1: -? ends gpg at once"),
     ],
