@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The authority for the commitment: none, a person, a command, or tag2upload's manager.
 
-Rule 1: an authority is asked at most once, and only after reach() found that it can be reached.
+Rule 1: an authority gets at most one request, and only after reach() found that it can get one.
 check() detects before the start of the job what can be detected then.
 Rule 2: there is exactly one answer: go-ahead, refused (certainly not committed), or unknown.
 Rule 3: nothing here blocks. There is a descriptor to poll, and answer() when it is readable.
@@ -30,7 +30,7 @@ from gpgshim.system.places import check_path, own_user, user_of
 from gpgshim.system.processes import DEFAULT_SIGNALS
 
 TERMINAL = "/dev/tty"
-PROMPT = "gpgshim: commit, and sign? `yes' goes ahead, anything else refuses: "
+PROMPT = "gpgshim: commit and sign? Type `yes' to agree; any other answer refuses: "
 #: The number of lines of the question that are shown, and of characters in each: one screen, and no
 #: more than a terminal takes in one write.
 MOST_LINES, MOST_TEXT = 12, 300
@@ -283,7 +283,7 @@ class Manager:
         poll.register(self._writer, 0)
         for fd, seen in poll.poll(0):
             if fd == self._reader and not seen & select.POLLHUP:
-                raise OSError(errno.EPROTO, "the manager speaks, and was not asked")
+                raise OSError(errno.EPROTO, "the manager sent a line before the request")
             raise OSError(errno.EPIPE, "the manager has hung up")
 
     def ask(self, question: Sequence[str]) -> None:

@@ -122,7 +122,7 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
         faults += bool(each.fault)
         differ += bool(each.differences)
         agree += not each.fault and not each.differences
-    click.echo(f"{agree} agree, {differ} differ, {faults} are no journals (gpg {table.version})")
+    click.echo(f"{agree} agree, {differ} differ, {faults} are not journals (gpg {table.version})")
     return Malformed.status if faults else int(differ > 0)
 
 

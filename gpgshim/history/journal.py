@@ -183,7 +183,7 @@ class Journal:
             try:
                 os.ftruncate(self._fd, self._length)
             except OSError as error:
-                self._broken = f"half a line could not be taken back: {error.strerror}"
+                self._broken = f"an incomplete line could not be removed: {error.strerror}"
             raise
         self._length += len(data)
 
@@ -215,7 +215,7 @@ class Journal:
             found = os.lstat(self.path)
             seen = "" if self._is_ours(found) else "another file is in its place"
         except (FileNotFoundError, NotADirectoryError):
-            seen = "it is not there any more"
+            seen = "it does not exist any more"
         if seen:
             self._lost = self._lost or f"{self.path} was removed, moved or replaced: {seen}"
         if self._lost:

@@ -100,7 +100,7 @@ def _alone(directory: Path, wait: bool) -> Iterator[None]:
         fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     except BlockingIOError as error:
-        raise Busy(error.errno, "somebody else is counting") from error
+        raise Busy(error.errno, "another process is counting") from error
     finally:
         os.close(fd)
 

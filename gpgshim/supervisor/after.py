@@ -48,7 +48,7 @@ def follow(journal: Journal, settings: Settings) -> None:
     try:
         start_process(lambda: _alone(journal, settings))
     except OSError as error:
-        say(f"{journal.path.name}: neither alarm nor metrics: {error.strerror}")
+        say(f"{journal.path.name}: no process for the alarm and the metrics: {error.strerror}")
 
 
 def _alone(journal: Journal, settings: Settings) -> None:
@@ -64,7 +64,7 @@ def _alone(journal: Journal, settings: Settings) -> None:
         if settings.metrics:
             write_metrics(path.parent, Path(settings.metrics))
     except BaseException as error:
-        say(f"{path.name}: what follows a job: {error!r}")
+        say(f"{path.name}: alarm and metrics: {error!r}")
 
 
 def write_metrics(directory: Path, path: Path) -> None:
@@ -114,7 +114,7 @@ def run(words: list[str], environ: dict[str, str], seconds: float) -> str:
     """Run a command for at most `seconds`; the error in words, or ""."""
     program = shutil.which(words[0], path=environ.get("PATH", os.defpath))
     if program is None:
-        return "is not there"
+        return "is not on PATH"
     try:
         pid = os.posix_spawn(
             program,

@@ -98,16 +98,16 @@ SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 KEYS: dict[str, tuple[Kind, str]] = {
     "commit": (
         COMMAND,
-        "the authority; it is asked before the first signature. o2m:SOCKET is a manager",
+        "the authority, which agrees to the commitment; o2m:SOCKET is a manager",
     ),
-    "deadline": (SECONDS, "how long the authority may take to answer"),
+    "deadline": (SECONDS, "time for the authority to answer"),
     "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
     "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
     "observe": (SWITCH, "hold and refuse nothing; only record what the gate would have done"),
     "alarm": (COMMAND, "run when a job signed past the gate, or when its state is unknown"),
     "metrics": (PATH, "a textfile for node_exporter, written when a job is over"),
     "keep-days": (AGE, "journals of jobs older than this are removed"),
-    "keep-jobs": (COUNT, "of younger jobs, the newest so many are kept"),
+    "keep-jobs": (COUNT, "this number of the newest jobs keep their journals"),
 }
 
 
@@ -220,7 +220,7 @@ def to_toml(value: Any) -> str:
 def show(loaded: Loaded) -> str:
     """The settings in force with their origins, as a TOML file with the same effect."""
     out = [
-        f"# {escape(str(path))}: {'read' if there else 'not there'}\n"
+        f"# {escape(str(path))}: {'read' if there else 'does not exist'}\n"
         for path, there in loaded.files.items()
     ]
     for key, (_, purpose) in KEYS.items():

@@ -39,7 +39,7 @@ def tried(what: str, step: Callable[[], object]) -> None:
         step()
     except Exception as error:  # any error: the outcome is on disk, and stays valid
         text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        say(f"{what}: {text}; the outcome of the job is not changed by that")
+        say(f"{what}: {text}; this does not change the outcome of the job")
 
 
 def follow(journal: Journal, settings: Settings) -> None:
@@ -59,7 +59,7 @@ def keep(journal: Journal, path: Path, shows: str) -> None:
             recorded.keep(journal.read(), path, shows)
         except (OSError, TranscriptError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            say(f"--record {path} was not written: {why}; {journal.path} is the journal itself")
+            say(f"--record {path} was not written: {why}", hint=f"the journal is {journal.path}")
 
     tried(f"--record {path}", step)
 

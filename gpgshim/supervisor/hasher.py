@@ -73,9 +73,9 @@ class Hasher:
     def ask(self, number: int, pid: int) -> None:
         """Request a read of the files of process `pid`. Raises OSError if that cannot be sent."""
         if self._peer is None:
-            raise OSError(32, "nobody is there to read files")
+            raise OSError(32, "no process that reads files is running")
         if self._peer.send(_REQUEST.pack(number, pid)) != _REQUEST.size:
-            raise OSError(11, "too much is waiting to be read")
+            raise OSError(11, "too many requests are waiting")
 
     def read(self) -> list[tuple[int, list[str]]] | None:
         """(number, lines) of the answers so far; None if the process has ended."""

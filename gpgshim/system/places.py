@@ -176,8 +176,7 @@ def check_path(path: Path, hint: str = "name another place") -> None:
             raise Unable(f"{path} has too many symbolic links in it")
         if in_sticky and not _is_ours_or_of_the_system(info.st_uid):
             raise Misconfigured(
-                f"{below} is a symbolic link of user id {info.st_uid}, who can have it lead"
-                " elsewhere",
+                f"{below} is a symbolic link of user id {info.st_uid}, who can change its target",
                 hint=hint,
             )
         waiting += parts

@@ -108,7 +108,9 @@ def _fault_of_env(path: str, interpreter: str, argument: str, search: str, depth
     while words and "=" in words[0] and not words[0].startswith(("-", "PATH=")):
         words = words[1:]
     if not words:
-        return f"{path}: its #! line gives env(1) no program, and so starts the script itself again"
+        return (
+            f"{path}: its #! line gives env(1) no program, so the script would start itself again"
+        )
     if words[0].startswith(("-", "PATH=")):
         return ""  # an option of env; its effect is not analysed here
     program = shutil.which(words[0], path=search)

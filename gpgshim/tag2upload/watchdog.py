@@ -27,7 +27,7 @@ def watch_over(supervisor: int) -> int:
     raise Unable(
         f"the supervisor was killed by signal {-status}; killed processes of its job:"
         f" {', '.join(killed) or 'none'}",
-        hint="`gpgshim status` shows the outcome, as far as the journal has it",
+        hint="`gpgshim status` shows the state of the job",
     )
 
 

@@ -164,7 +164,7 @@ def test_half_a_line_that_stays(journal: Journal, mocker: MockerFixture) -> None
     with pytest.raises(OSError, match="No space"):
         journal.note("$ gpg -s")
     mocker.stopall()
-    with pytest.raises(OSError, match="half a line could not be taken back"):
+    with pytest.raises(OSError, match="an incomplete line could not be removed"):
         journal.note("% exit 1")
     assert text(journal) == HEAD + "+1.0"
     assert judge_bytes(journal.read()).state is State.UNKNOWN

@@ -117,7 +117,7 @@ def test_a_job_does_not_wait_for_its_alarm(scratch: Scratch) -> None:
     ("command", "fault"),
     [
         ("false", "the alarm command false ended with status 1"),
-        ("/nonexistent/x", "the alarm command /nonexistent/x is not there"),
+        ("/nonexistent/x", "the alarm command /nonexistent/x is not on PATH"),
         ("{root}/bad", "the alarm command {root}/bad cannot be run: Exec format error"),
         ("sh -c 'kill -9 $$'", "the alarm command sh ended with status -9"),
     ],

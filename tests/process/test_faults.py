@@ -272,7 +272,7 @@ def test_no_process_that_could_read_files(scratch: Scratch, mocker: MockerFixtur
     mocker.patch("gpgshim.supervisor.hasher.Hasher.start", side_effect=busy)
     (scratch.root / "f").write_text("x")
     assert run_job(scratch, mocker).status == 5
-    assert "its files were not read: nobody is there to read files" in scratch.notes()
+    assert "its files were not read: no process that reads files is running" in scratch.notes()
     assert scratch.calls() == ["-s f"]
 
 

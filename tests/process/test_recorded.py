@@ -46,7 +46,7 @@ def test_all_fixtures_agree(scratch: Scratch) -> None:
     done = scratch.gpgshim("replay", fixtures / "jobs", fixtures / "tag2upload")
     number = len(list(fixtures.glob("jobs/*.txt"))) + len(list(fixtures.glob("tag2upload/*.txt")))
     assert (done.status, done.err) == (0, "")
-    assert done.out.startswith(f"{number} agree, 0 differ, 0 are no journals (gpg 2.")
+    assert done.out.startswith(f"{number} agree, 0 differ, 0 are not journals (gpg 2.")
 
 
 def test_production_s_directory_as_it_is(scratch: Scratch) -> None:
@@ -76,7 +76,7 @@ def test_replay_names_each_difference_and_its_line(
     assert (done.status, done.err) == (1, "")
     *differences, last = done.out.splitlines()
     assert any(line.startswith(f"{bad}: ") and seen in line for line in differences)
-    assert last.startswith("1 agree, 1 differ, 0 are no journals")
+    assert last.startswith("1 agree, 1 differ, 0 are not journals")
 
 
 @pytest.mark.parametrize("text", ["", "no journal\n", "job: j\n\n! what\n", "job: j\nmode: x\n\n"])

@@ -497,7 +497,7 @@ def test_journal_that_was_taken_away(scratch: Scratch) -> None:
     done = scratch.run(f"rm {scratch.state}/gpgshim/j.1; {SIGN}; echo $? >status")
     assert done.status == 74
     assert (scratch.root / "status").read_text() == "2\n"
-    assert "j.1 was removed, moved or replaced: it is not there any more" in done.err
+    assert "j.1 was removed, moved or replaced: it does not exist any more" in done.err
     assert scratch.calls() == []
 
 

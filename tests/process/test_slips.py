@@ -85,7 +85,7 @@ def test_a_job_that_is_not_there(scratch: Scratch) -> None:
 def test_record_that_cannot_be_kept(scratch: Scratch) -> None:
     path = scratch.root / "none/x"
     done = scratch.run("true", "--record", path)
-    assert f"--record {path} was not written: No such file or directory; " in done.err
+    assert f"--record {path} was not written: No such file or directory\n" in done.err
 
 
 def test_an_unreadable_directory_is_not_an_empty_one(scratch: Scratch) -> None:
