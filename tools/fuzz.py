@@ -265,7 +265,7 @@ class Target:
         self.root = root
         self.journal = Journal.create(root / "state", "fuzz", {})
         self.supervisor = Supervisor(
-            root, self.journal, authority, 5.0, Inspector(root, LOADED), ends_told=False
+            root, self.journal, authority, 5.0, Inspector(root, LOADED), starts_elsewhere=False
         )
         reader, self._writer = os.pipe()
         self.supervisor.watch(reader, lambda: self.supervisor.finish("% end"))

@@ -314,7 +314,7 @@ class Manager:
     def give_up(self) -> None:
         """The descriptors belong to other processes too, and stay open."""
 
-    def tell(self, lines: Iterable[str]) -> None:
+    def send(self, lines: Iterable[str]) -> None:
         """Send complete lines, in one write if the pipe allows it. Raises OSError."""
         write_all(self._writer, "".join(f"{line}\n" for line in lines).encode())
 

@@ -164,7 +164,7 @@ class Attempt:
             plan.authority,
             plan.deadline,
             Inspector(self.directory, programs.table),
-            ends_told=plan.command is None,
+            starts_elsewhere=plan.command is None,
             mode=plan.mode,
             latest=plan.latest,
             reporting=plan.reporting,
@@ -224,10 +224,10 @@ class Attempt:
     def end_on_signals(self) -> None:
         """Have a signal to us end a job that another process starts. Raises OSError."""
         self._signals = signals.wake_on((*signals.PASSED_ON, signal.SIGCHLD))
-        self.supervisor.watch(self._signals, self._end_if_told)
+        self.supervisor.watch(self._signals, self._end_on_signal)
         self._reap()
 
-    def _end_if_told(self) -> None:
+    def _end_on_signal(self) -> None:
         for number in os.read(self._signals, 4096):
             if number == signal.SIGCHLD:
                 self._reap()  # as process 1 of a container we inherit every orphan in it

@@ -34,9 +34,9 @@ class Mode:
         """The plan of an attempt in this mode."""
         return plan
 
-    def serves(self, ends_told: bool) -> Serves:
-        """The clients that are served; `ends_told` is whether another process starts the job."""
-        return Serves.USER if ends_told else Serves.JOB
+    def serves(self, starts_elsewhere: bool) -> Serves:
+        """The clients that are served; `starts_elsewhere`: another process starts the job."""
+        return Serves.USER if starts_elsewhere else Serves.JOB
 
     def outcome(self, state: State, ending: Ending) -> Outcome:
         """The outcome of a job in this durable state."""
@@ -63,7 +63,7 @@ class _Observe(Mode):
             keeps_path=False,
         )
 
-    def serves(self, ends_told: bool) -> Serves:
+    def serves(self, starts_elsewhere: bool) -> Serves:
         return Serves.OBSERVED
 
     def outcome(self, state: State, ending: Ending) -> Outcome:

@@ -3,7 +3,7 @@
 """The settlement: the outcome of a job that is over, on disk.
 
 Rule 1: the outcome is derived from the journal, read back; never from the memory of this process.
-Rule 2: the outcome is on disk before anyone hears it.
+Rule 2: the outcome is on disk before it is reported.
 Rule 3: an outcome that a crash of the machine could change is not reported.
 """
 
@@ -33,7 +33,7 @@ class Report(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What is true of a job that is over, and what others hear of it."""
+    """The verdict on a job that is over, and the report to the manager."""
 
     verdict: Verdict
     treatment: o2m.Reply | None = None  # of the report; None for a job without one
@@ -52,7 +52,7 @@ class Settlement:
     def conclude(self, over: str, report: Report | None = None) -> Reply:
         """Settle the outcome of the job that ended as the line `over` says.
 
-        When this returns, the outcome is on disk, and others may hear it. Raises Unable if the
+        When this returns, the outcome is on disk, and may be reported. Raises Unable if the
         journal was removed or cannot be read back, and if the disk did not take the job's end and
         the outcome depends on it.
         """
@@ -130,10 +130,10 @@ class Settlement:
         try:
             return judge_journal(read())
         except (Lost, TranscriptError) as error:
-            now = judge_bytes(b"")
+            unknown = judge_bytes(b"")
             raise Unable(
                 f"{path} cannot be read back ({getattr(error, 'strerror', None) or error}):"
-                f" {now.outcome}: {now.meaning}"
+                f" {unknown.outcome}: {unknown.meaning}"
             ) from error
         except OSError as error:
             # Others may read the journal later, so we must not report an outcome that could differ.

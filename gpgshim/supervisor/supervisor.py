@@ -41,9 +41,10 @@ class Supervisor:
     """Serves `job`, a directory that jobdir made, until the job is over.
 
     `deadline` is in seconds, for the authority's answer; `clock` gives seconds; an answer after
-    `latest`, on the clock, counts only for a late commitment. With `ends_told` a client may report
-    that the job is over; otherwise only a watched descriptor does. `reporting` says where
-    the reports of the job go. Raises Unable if the socket cannot be made.
+    `latest`, on the clock, counts only for a late commitment. With `starts_elsewhere`, another
+    process starts the job, and a client may report that it is over; otherwise only a watched
+    descriptor does. `mode` says whether the gate holds the job. `reporting` says where the reports
+    of the job go. Raises Unable if the socket cannot be made.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Supervisor:
         deadline: float,
         inspector: Inspector,
         *,
-        ends_told: bool = False,
+        starts_elsewhere: bool = False,
         mode: Mode = HOLD,
         clock: Callable[[], float] = time.monotonic,
         latest: float = math.inf,
@@ -65,7 +66,7 @@ class Supervisor:
         self.settlement = Settlement(journal, self.entries, mode)
         self._journal = journal
         self._authority = authority
-        self._ends_told = ends_told
+        self._starts_elsewhere = starts_elsewhere
         self._mode = mode
         self._stunt = job / wire.BIN / "gpg"
         self._had_stunts = can_be_run(self._stunt)
@@ -90,7 +91,7 @@ class Supervisor:
                 self.entries,
                 self._refusals,
                 inspector,
-                serves=mode.serves(ends_told),
+                serves=mode.serves(starts_elsewhere),
             )
         except OSError as error:
             raise Unable(f"cannot listen at {job}/{wire.SOCKET}: {error.strerror}") from error
@@ -151,7 +152,7 @@ class Supervisor:
 
     def control(self, client: Client, word: str, argument: str) -> None:
         """For clients.Service."""
-        if word == wire.END and self._ends_told:
+        if word == wire.END and self._starts_elsewhere:
             line = "% end" if not argument.isdecimal() else f"% exit {int(argument)}"
             if not self.over:  # several clients may report the end at once; the first counts
                 self.finish(line)
@@ -170,8 +171,8 @@ class Supervisor:
         else:
             self.entries.close()
             self.close()
-        now = self.settlement.verdict()
-        client.answer(wire.CLOSED, f"{now.state} {now.outcome}")
+        verdict = self.settlement.verdict()
+        client.answer(wire.CLOSED, f"{verdict.state} {verdict.outcome}")
 
     def _audience(self) -> Audience:
         if self.over:

@@ -121,7 +121,7 @@ class Relay:
         """The descriptor that dgit-repos-server reads; `ours` is the pipe's."""
         return ours
 
-    def pass_on(self, data: bytes) -> None:
+    def handle_output(self, data: bytes) -> None:
         """Handle output of dgit-repos-server as it arrives: here it is only held."""
 
     def end_the_rest(self) -> None:
@@ -152,7 +152,7 @@ class Relay:
             if not data:
                 self.supervisor.unwatch(self._from_it)
                 break
-            self.pass_on(data)
+            self.handle_output(data)
             # Longer output is no report, but must be read too, or the job would hang.
             self._said = (self._said + data)[: LONGEST_REPORT + 1]
         if not self._has_go_ahead and self._said.startswith(o2m.COMMIT):
@@ -194,7 +194,7 @@ class Relay:
             f"{self.supervisor.about_refusals()} [{self.attempt.journal.path}]",
             LEVELS[verdict.outcome],
         )
-        return self.tell(reply.lines)
+        return self.send(reply.lines)
 
     def _commit_late(self) -> None:
         say(
@@ -204,7 +204,7 @@ class Relay:
         )
         self.supervisor.commit_late()
 
-    def tell(self, lines: Sequence[str]) -> int:
+    def send(self, lines: Sequence[str]) -> int:
         """Send the manager `lines`. Raises Unable."""
         if not lines:
             raise Unable(
@@ -212,7 +212,7 @@ class Relay:
                 hint=f"`gpgshim show {self.attempt.job}` shows what is known",
             )
         try:
-            self.manager.tell(lines)
+            self.manager.send(lines)
         except OSError as error:
             raise Unable(
                 f"job {self.attempt.job}: the outcome did not reach the manager: {error.strerror}"
@@ -232,7 +232,7 @@ class Observer(Relay):
     def stdin_for_it(self, ours: int) -> int:
         return 0
 
-    def pass_on(self, data: bytes) -> None:
+    def handle_output(self, data: bytes) -> None:
         try:
             write_all(1, data)
         except OSError:
@@ -247,5 +247,5 @@ class Observer(Relay):
         elif left := living_descendants():
             self.supervisor.entries.not_killed(left)
 
-    def tell(self, lines: Sequence[str]) -> int:
+    def send(self, lines: Sequence[str]) -> int:
         return self.attempt.status  # the manager has already got dgit-repos-server's whole output

@@ -49,7 +49,7 @@ def serve_one(
     journal = Journal.create(place / "state", "j", {})
     inspector = Inspector(place, optiontable.load(optable.of(GPG, {})))
     served = supervisor.Supervisor(
-        place, journal, authority, DEADLINE, inspector, ends_told=True, clock=clock
+        place, journal, authority, DEADLINE, inspector, starts_elsewhere=True, clock=clock
     )
     client.connect(str(place / "socket"))
     client.sendall(question)

@@ -148,7 +148,13 @@ def test_no_gpg_waits_for_the_disk(scratch: Scratch, mocker: MockerFixture) -> N
 
     mocker.patch.object(journal, "sync", slow)
     supervisor = Supervisor(
-        job, journal, NoAuthority(), 9.0, Inspector(job, LOADED), ends_told=True, mode=OBSERVE
+        job,
+        journal,
+        NoAuthority(),
+        9.0,
+        Inspector(job, LOADED),
+        starts_elsewhere=True,
+        mode=OBSERVE,
     )
     answers = []
 

@@ -240,10 +240,10 @@ self._journal.sync(seen.outcome.value)""",
     "a job that cannot be repeated is called retriable": Case(
         Spoil(
             RELAY,
-            "Relay.tell",
+            "Relay.send",
             At.CALL,
-            "self.manager.tell",
-            'self.manager.tell([*lines[:2], "retriable"])',
+            "self.manager.send",
+            'self.manager.send([*lines[:2], "retriable"])',
         ),
         "RETRIABLE after commit",
         "repos-server",
@@ -253,19 +253,19 @@ self._journal.sync(seen.outcome.value)""",
     "the manager gets the report line by line": Case(
         Spoil(
             RELAY,
-            "Relay.tell",
+            "Relay.send",
             At.CALL,
-            "self.manager.tell",
+            "self.manager.send",
             """\
 for line in lines:
-    self.manager.tell([line])""",
+    self.manager.send([line])""",
         ),
         "half a report",
         "repos-server",
         "supervisor",
     ),
     "exit 0 for what was not told": Case(
-        Spoil(RELAY, "Relay.tell", At.HANDLER, "OSError", "return 0"),
+        Spoil(RELAY, "Relay.send", At.HANDLER, "OSError", "return 0"),
         "exit 0, and the manager heard no outcome",
         "repos-server",
         "supervisor",
