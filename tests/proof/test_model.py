@@ -20,16 +20,18 @@ from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.supervisor import Supervisor
-from tools import model
 from tools.fuzz import LOADED, Never
-from tools.model import Mutant, Setting, Violation
+from tools.model.fates import EQUIVALENT, SPOILT, Graphs, fate, spoilt_shell, why_equivalent
+from tools.model.mutants import Mutant, mutants, spoilt
+from tools.model.state import Setting, Violation
+from tools.model.walk import ALONE, explore, report
 
 ONE = Setting("run", 1, 2, orphan=False)
 
 
 def test_the_shipped_tables_keep_the_promises() -> None:
-    for setting in (ONE, model.ALONE, Setting("run", 2, 0)):
-        graph = model.report(setting)
+    for setting in (ONE, ALONE, Setting("run", 2, 0)):
+        graph = report(setting)
         assert len(graph.order) > 5_000
         assert graph.depth > 15
         # Every state of the gate was there, and the walk was not of a world that stands still.
@@ -39,14 +41,14 @@ def test_the_shipped_tables_keep_the_promises() -> None:
 
 
 @pytest.fixture(scope="module")
-def graphs() -> model.Graphs:
-    alone = model.explore(model.ALONE)
-    many = model.explore(Setting("run", 3, 1, orphan=False))
-    one = model.explore(ONE)
-    return model.Graphs((one, many, alone), (one, alone))
+def graphs() -> Graphs:
+    alone = explore(ALONE)
+    many = explore(Setting("run", 3, 1, orphan=False))
+    one = explore(ONE)
+    return Graphs((one, many, alone), (one, alone))
 
 
-def test_every_row_is_come_to(graphs: model.Graphs) -> None:
+def test_every_row_is_come_to(graphs: Graphs) -> None:
     used = {row for graph in graphs.rows for row in graph.users}
     assert used >= set(REPLIES)
     missing = set(STEPS) - used
@@ -55,32 +57,32 @@ def test_every_row_is_come_to(graphs: model.Graphs) -> None:
     )
 
 
-ALL = list(model.mutants())
+ALL = list(mutants())
 
 
 def test_no_mutant_is_made_twice() -> None:
     assert len({mutant.name for mutant in ALL}) == len(ALL) > 900
     for mutant in ALL:
-        with model.spoilt(mutant):
+        with spoilt(mutant):
             where = mutant.where if isinstance(mutant.where, dict) else vars(mutant.where)
             assert where[mutant.what] is mutant.value
     # All was put back.
-    assert [mutant.name for mutant in model.mutants()] == [mutant.name for mutant in ALL]
+    assert [mutant.name for mutant in mutants()] == [mutant.name for mutant in ALL]
 
 
 #: The rest is `make model`.
 SOME = ALL[3::29]
 
 
-def test_every_mutant_is_found(graphs: model.Graphs) -> None:
+def test_every_mutant_is_found(graphs: Graphs) -> None:
     alive = set()
     for mutant in SOME:
-        if not model.fate(mutant, graphs):
+        if not fate(mutant, graphs):
             alive.add(mutant.name)
-    assert alive == {mutant.name for mutant in SOME if model.why_equivalent(mutant.name)}
+    assert alive == {mutant.name for mutant in SOME if why_equivalent(mutant.name)}
 
 
-@pytest.mark.parametrize(("pattern", "why"), model.EQUIVALENT)
+@pytest.mark.parametrize(("pattern", "why"), EQUIVALENT)
 def test_each_equivalent_mutant_exists(pattern: str, why: str) -> None:
     assert [mutant for mutant in ALL if re.fullmatch(pattern, mutant.name)], pattern
 
@@ -94,15 +96,15 @@ def test_the_promise_that_is_named() -> None:
     unwritten = (State.UNKNOWN, (Effect.WRITE_UNKNOWN, Effect.REACH, Effect.SEND_COMMIT))
     row = (State.UNCOMMITTED, Event.ASKED)
     mutant = Mutant("the wrong way round", STEPS, row, unwritten)
-    with model.spoilt(mutant), pytest.raises(Violation, match=r"^6: an authority") as caught:
-        model.explore(ONE)
+    with spoilt(mutant), pytest.raises(Violation, match=r"^6: an authority") as caught:
+        explore(ONE)
     assert any("unknown" in move for move in caught.value.history)
     assert STEPS[row] != unwritten  # it was put back
 
 
-@pytest.mark.parametrize(("face", "rule"), model.SPOILT)
+@pytest.mark.parametrize(("face", "rule"), SPOILT)
 def test_a_spoilt_shell_is_found(face: str, rule: str) -> None:
-    assert model.spoilt_shell(face, rule)
+    assert spoilt_shell(face, rule)
 
 
 # What the model found, seen in the shell itself.

@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The product, spoilt in one place at a time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from itertools import permutations
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from gpgshim.core import gate, o2m
+from gpgshim.core import verdict as verdicts
+from gpgshim.core.gate import (
+    ADMISSIONS,
+    MEANINGS,
+    OUTCOMES,
+    REFUSALS,
+    STEPS,
+    TEMPFAIL,
+    Admission,
+    Effect,
+    Ending,
+    Outcome,
+    Refusal,
+    State,
+)
+from gpgshim.core.o2m import REPLIES, Reply, Said
+from gpgshim.core.verdict import ENDINGS
+from tools.model.shell import LINES, OWN
+from tools.model.state import REPORTS, V
+
+
+class Mutant(NamedTuple):
+    """What ships, with one thing in it changed. `row` is a row of STEPS or REPLIES, or None."""
+
+    name: str
+    where: Any  # a table, or a module
+    what: Any  # its row, or the name that is in it
+    value: Any
+    row: Any = None
+
+
+def mutants() -> Iterator[Mutant]:
+    """Every row of every table that decides, and every answer of every function beside them, spoilt
+    in every small way."""
+    yield from mutants_of_steps()
+    yield from mutants_of_table(REPLIES, "REPLIES", Reply, walked=True)
+    yield from mutants_of_orders(REFUSALS, "REFUSALS", Refusal, walked=True)
+    yield from mutants_of_orders(ADMISSIONS, "ADMISSIONS", Admission)
+    yield from mutants_of_table(OUTCOMES, "OUTCOMES", Outcome)
+    yield from mutants_of_table(ENDINGS, "ENDINGS", Ending)
+    yield from mutants_of_functions()
+    yield from mutants_of_judge()
+    yield from mutants_of_meanings()
+
+
+def mutants_of_steps() -> Iterator[Mutant]:
+    """Another next state, an effect less, one more, any two the other way round."""
+    for key, (state, effects) in STEPS.items():
+        name = f"STEPS[{key[0]}, {key[1]}]"
+        values = [((other, effects), f"goes to {other}") for other in State if other is not state]
+        for at, effect in enumerate(effects):
+            values.append(((state, effects[:at] + effects[at + 1 :]), f"without {effect.name}"))
+            for to in range(at + 1, len(effects)):
+                order = list(effects)
+                order[at], order[to] = order[to], order[at]
+                swapped = f"{effect.name} and {effects[to].name} change places"
+                values.append(((state, tuple(order)), swapped))
+        for extra in Effect:
+            for at in range(len(effects) + 1):
+                if extra not in effects:
+                    longer = (*effects[:at], extra, *effects[at:])
+                    values.append(((state, longer), f"with {extra.name} as effect {at + 1}"))
+        yield from (Mutant(f"{name} {what}", STEPS, key, value, key) for value, what in values)
+
+
+def mutants_of_table(
+    table: dict[Any, Any], name: str, words: type[StrEnum], walked: bool = False
+) -> Iterator[Mutant]:
+    """Another word in each row."""
+    for row, value in table.items():
+        at = ", ".join(row) if isinstance(row, tuple) else getattr(row, "__name__", row)
+        for other in words:
+            if other is not value:
+                yield Mutant(f"{name}[{at}] is {other}", table, row, other, row if walked else None)
+
+
+def mutants_of_orders(
+    table: dict[Any, Any], name: str, words: type[StrEnum], walked: bool = False
+) -> Iterator[Mutant]:
+    """Another sequence of effects in each row."""
+    for row, value in table.items():
+        at = row if isinstance(row, str) else ", ".join(row)
+        for length in range(len(words) + 1):
+            for other in permutations(words, length):
+                if other != value:
+                    shown = ", ".join(other) or "nothing"
+                    yield Mutant(
+                        f"{name}[{at}] is {shown}", table, row, other, row if walked else None
+                    )
+
+
+class Lie(NamedTuple):
+    """A function that ships, but for one kind of arguments."""
+
+    function: Callable[..., Any]
+    kind: Callable[..., Any]
+    wrong: Any  # the kind of arguments for which it lies
+    value: Any  # what it says then: that, or what that makes of the arguments
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self.kind(*arguments) != self.wrong:
+            return self.function(*arguments)
+        return self.value(*arguments) if callable(self.value) else self.value
+
+
+def lies(
+    module: ModuleType, name: str, kind: Callable[..., Any], arguments: list[Any], others: list[Any]
+) -> Iterator[Mutant]:
+    """For each of `arguments`, each of `others` that the function does not say anyway."""
+    function = getattr(module, name)
+    for each in arguments:
+        true, wrong = function(*each), kind(*each)
+        shown = ", ".join(map(str, wrong))
+        for value in others:
+            said = value(*each) if callable(value) else value
+            if said != true:
+                what = f"{name}({shown}) is {value.__name__ if callable(value) else value}"
+                yield Mutant(what, module, name, Lie(function, kind, wrong, value))
+
+
+def mutants_of_functions() -> Iterator[Mutant]:
+    """What o2m and gate have in functions: each kind of argument, each other answer."""
+    yield from lies(
+        o2m,
+        "answer_to_commit",
+        lambda line: ("go-ahead" if line == o2m.GO_AHEAD else "anything else",),
+        [(line,) for line in LINES.values()],
+        [V.GO_AHEAD, V.REFUSAL, V.SILENCE],
+    )
+    said = [(o2m.parse_report(data), data) for data in (*REPORTS.values(), b"message m\n", b"")]
+    yield from lies(
+        o2m,
+        "amount_to",
+        lambda report, data, well: (report and report.outcome, len(data) > 0, well),
+        [(*each, well) for each in said for well in (True, False)],
+        list(Said),
+    )
+
+    reports = {Said(report.outcome): report for report, _ in said if report}
+
+    def nothing(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return []
+
+    def as_it_is(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return report.lines if report else []
+
+    def irrecoverable(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return report._replace(outcome=Outcome.IRRECOVERABLE).lines if report else []
+
+    def our_own(reply: Reply, report: o2m.Report | None) -> list[str]:
+        return o2m.CRASH.lines
+
+    yield from lies(
+        o2m,
+        "reply_lines",
+        lambda reply, report: (reply, report and report.outcome),
+        list({(reply, reports.get(each)) for (_, each), reply in REPLIES.items()}),
+        [nothing, as_it_is, irrecoverable, our_own],
+    )
+    yield from lies(
+        gate,
+        "exit_status",
+        lambda outcome, own: (outcome, own),
+        [(outcome, own) for outcome in Outcome for own in OWN.values()],
+        [0, 1, gate.TEMPFAIL_TAKEN, TEMPFAIL],
+    )
+    for outcome in (Outcome.UPLOADED, Outcome.IRRECOVERABLE):
+        wrong = o2m.CRASH._replace(outcome=outcome)
+        yield Mutant(f"CRASH is {outcome}", o2m, "CRASH", wrong)
+
+
+#: Clauses of verdict: (function, the clause, a wrong version of it).
+CLAUSES = (
+    ("_last_state", "found != list(DURABLE[: len(found)])", "False"),
+    ("_last_state", "found[-1]", "found[0]"),
+    ("judge", "State.UNKNOWN if on_disk is None or", "State.UNCOMMITTED if on_disk is None or"),
+    ("judge", "unsure = transcript.torn or", "unsure ="),
+    ("judge", "torn or r.Bypassed in seen or", "torn or"),
+    ("judge", "r.Bypassed in seen or r.Ungated in seen", "r.Bypassed in seen"),
+    ("judge", "(uncommitted and unsure)", "(not uncommitted and unsure)"),
+    ("judge", "uncommitted = on_disk is State.UNCOMMITTED", "uncommitted = True"),
+    ("_last_ending", "endings[-1]", "endings[0]"),
+    ("_last_ending", "else Ending.UNREPORTED", "else Ending.WELL"),
+    ("_last_ending", "else Ending.UNREPORTED", "else Ending.PERMANENT"),
+    ("judge", "told and not transcript.torn and", "told and"),
+    ("judge", "told != [outcome]", "False"),
+    ("judge", "bool(told)", "True"),
+    ("judge", "bool(told)", "False"),
+    ("judge", "refused=state is State.UNKNOWN and", "refused="),
+    ("judge", "refused=state is State.UNKNOWN and", "refused=not"),
+    (
+        "judge",
+        "bypassed=state is State.UNKNOWN and r.Bypassed in seen",
+        "bypassed=r.Bypassed in seen",
+    ),
+    ("judge", "bypassed=state is State.UNKNOWN and r.Bypassed in seen", "bypassed=False"),
+    ("judge", "doubtful=on_disk is None or", "doubtful="),
+    ("judge", "(uncommitted and transcript.torn)", "(uncommitted and not transcript.torn)"),
+    ("judge", "(uncommitted and transcript.torn)", "transcript.torn"),
+    ("judge", "ungated=uncommitted and", "ungated="),
+    ("judge", "asked=r.SignRequest in", "asked=r.SignRequest not in"),
+    ("judge_bytes", "Verdict(State.UNKNOWN, Ending", "Verdict(State.UNCOMMITTED, Ending"),
+    ("judge_bytes", "doubtful=True", "doubtful=False"),
+    ("judge_bytes", "OUTCOMES[State.UNKNOWN,", "OUTCOMES[State.UNCOMMITTED,"),
+    ("judge_bytes", "told=False", "told=True"),
+    ("ending_of", "ENDINGS.get(record) or", ""),
+)
+
+
+def mutants_of_judge() -> Iterator[Mutant]:
+    """verdict.py, a clause of it changed."""
+    for name, old, new in CLAUSES:
+        source = inspect.getsource(getattr(verdicts, name))
+        assert source.count(old) == 1, old
+        made: dict[str, Any] = {}
+        exec(
+            "from __future__ import annotations\n" + source.replace(old, new), vars(verdicts), made
+        )
+        shown = f"{name}: `{old.strip()}` is `{new.strip()}`"
+        yield Mutant(shown, verdicts, name, made[name])
+
+
+def mutants_of_meanings() -> Iterator[Mutant]:
+    """Each meaning another's. Only people read them."""
+    for row, text in MEANINGS.items():
+        for other, said in MEANINGS.items():
+            if said != text:
+                shown = f"MEANINGS[{', '.join(row)}] is that of {', '.join(other)}"
+                yield Mutant(shown, MEANINGS, row, said)
+
+
+@contextmanager
+def spoilt(mutant: Mutant) -> Iterator[None]:
+    """What ships, with one thing in it changed."""
+    where: Any = mutant.where if isinstance(mutant.where, dict) else vars(mutant.where)
+    was = where[mutant.what]
+    where[mutant.what] = mutant.value
+    try:
+        yield
+    finally:
+        where[mutant.what] = was
