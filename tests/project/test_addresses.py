@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do pyproject.toml and Debian's files name the same authors, licence and addresses?"""
+"""Do pyproject.toml and Debian's files agree with each other, and with the repository?"""
 
 from __future__ import annotations
 
@@ -37,3 +37,8 @@ def test_each_python_that_works_is_a_classifier() -> None:
     oldest = int(PROJECT["requires-python"].removeprefix(">=3."))
     listed = re.findall(r":: 3\.(\d+)", "\n".join(PROJECT["classifiers"]))
     assert [int(each) for each in listed] == list(range(oldest, oldest + len(listed)))
+
+
+def test_the_build_runs_tests_that_exist() -> None:
+    paths = re.findall(r"\{dir\}/(\S+)", (CHECKOUT / "debian/rules").read_text())
+    assert paths and [path for path in paths if not (CHECKOUT / path).exists()] == []
