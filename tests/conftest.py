@@ -70,10 +70,6 @@ def pytest_configure() -> None:
             signal.signal(number, ours)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rewrite", action="store_true", help="write fixtures as they are played")
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List what was skipped, one line for each reason, which ends with what would run it."""
     skipped = Counter(

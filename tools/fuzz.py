@@ -35,8 +35,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gpgshim.authority.authority import Answer, Authority, Manager, NoAuthority
-from gpgshim.core import o2m, wire
+from gpgshim.core import codec, o2m, wire
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.core.gate import DURABLE, OUTCOMES, Event, Outcome, State
+from gpgshim.core.inputs import event_of
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import TranscriptError, parse, parse_line
 from gpgshim.core.verdict import judge_bytes
@@ -58,7 +61,8 @@ SECONDS_AN_INPUT = 0.05  #: of processor time, on average; a hang is far above
 
 TABLE = sorted((PACKAGE / "gpgargs/tables").glob("gpg-*"))[-1].read_text()
 LOADED = optiontable.load(TABLE)
-JOURNALS = [path.read_bytes() for path in sorted(FIXTURES.rglob("*.txt"))[:80]]
+JOURNALS = [path.read_bytes() for path in sorted(FIXTURES.glob("**/jobs/*.txt"))]
+JOURNALS += [path.read_bytes() for path in sorted(FIXTURES.glob("**/tag2upload/*.txt"))[:40]]
 
 
 TOKENS = (b"\n", b"\0", b"\xff", b" ", b"! committed\n", b"go", b"\r", b"\x1b[2J", b"9", b":")
@@ -245,7 +249,7 @@ class Never:
     def reach(self) -> None:
         raise OSError(111, "there is nobody")
 
-    def ask(self, question: Sequence[str]) -> None:
+    def ask(self, question: Sequence[Record]) -> None:
         raise AssertionError("it was asked, but not reached before")
 
     def fileno(self) -> int:
@@ -268,7 +272,7 @@ class Target:
             root, self.journal, authority, 5.0, Inspector(root, LOADED), starts_elsewhere=False
         )
         reader, self._writer = os.pipe()
-        self.supervisor.watch(reader, lambda: self.supervisor.finish("% end"))
+        self.supervisor.watch(reader, lambda: self.supervisor.finish(r.Ended()))
         self.thread = threading.Thread(target=self.supervisor.serve)
         self.thread.start()
 
@@ -384,9 +388,10 @@ def to_manager(count: int, root: Path) -> int:
         said = manager.answer()
         assert said is not None
         first, feed, rest = data.partition(b"\n")
-        assert (said.event is Event.GO_AHEAD) == (first + feed == o2m.GO_AHEAD)
-        assert said.event in (Event.GO_AHEAD, Event.SILENCE)
-        assert parse_line(said.line) and said.line.isprintable()
+        assert (event_of(said) is Event.GO_AHEAD) == (first + feed == o2m.GO_AHEAD)
+        assert event_of(said) in (Event.GO_AHEAD, Event.SILENCE)
+        line = parse_line(codec.text_of(said))
+        assert codec.read(line.sigil, line.text) == said
         left = os.read(reader, 1 << 16) if rest else b""
         assert left == rest, "it read what is the worker's"
         for fd in (reader, its_reader, writer):

@@ -24,7 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.core.transcript import Line, Transcript, parse
+from gpgshim.core.codec import Process, text_of
+from gpgshim.core.transcript import FORMAT, Line, Transcript, parse, parse_line
 from tools.demo import LATE
 from tools.world.gated import open_manager, read_journal, run_gated
 from tools.world.upload import open_world
@@ -74,7 +75,8 @@ SCENARIOS = {
         "an authority that takes too long", SIGN_TWO, "sleep 60", options=("--deadline", "0.5"),
     ),
     "command-not-there": Scenario(
-        "an authority that is not there has heard nothing", SIGN_TWO, "@TMP@/nosuch",
+        "an authority that is removed before it is asked has heard nothing",
+        f"rm @TMP@/goes; {SIGN_TWO}", "@TMP@/goes",
     ),
     "manager-hangs-up": Scenario("a manager that hangs up when it is asked", SIGN_TWO, manager="-"),
     "manager-refuses": Scenario(
@@ -135,7 +137,7 @@ def main() -> None:
 
 def keep(name: str, transcript: Transcript, shows: str, recorded: str) -> None:
     """Write one fixture, and say so."""
-    head = {"shows": shows, "recorded": recorded} | transcript.head
+    head = {"format": FORMAT, "shows": shows, "recorded": recorded} | transcript.head
     (FIXTURES / f"{name}.txt").write_text(str(transcript._replace(head=head)))
     print(f"{name}: {transcript.lines[-1].text}")
 
@@ -165,6 +167,8 @@ def record(scratch: Path, name: str) -> Transcript:
         directory.mkdir(mode=0o700)
     for file in ("f", "g"):
         (work / file).write_text("to be signed\n")
+    (work / "goes").write_text("#!/bin/sh\n")  # an authority, for a job that removes it
+    (work / "goes").chmod(0o700)
     environ = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(scratch),
@@ -238,12 +242,30 @@ def normalise(transcript: Transcript, replace: dict[str, str]) -> Transcript:
     def plain(text: str) -> str:
         for old, new in replace.items():
             text = text.replace(old, new)
-        text = re.sub(r"(@TMP@/tmp)/[\w.]+", r"\1/@DIR@", text)
-        return re.sub(r"(?<=pid )\d+|(?<=\[)\d+(?=\])", "@PID@", text)
+        return re.sub(r"(@TMP@/tmp)/[\w.]+", r"\1/@DIR@", text)
 
     head = {key: plain(value) for key, value in transcript.head.items() if key != "started"}
-    lines = tuple(Line(line.sigil, plain(line.text)) for line in transcript.lines)
+    lines = tuple(
+        line._replace(text=plain(line.text), at=None) for line in without_pids(transcript)
+    )
     return Transcript(head, lines, transcript.torn)
+
+
+def without_pids(transcript: Transcript) -> list[Line]:
+    """The lines of `transcript` (format 2), with 0 in place of each process id."""
+
+    def plain(name: str, value: object) -> object:
+        if name == "pid":
+            return 0
+        if isinstance(value, tuple):
+            return tuple(Process(0, each.name) for each in value)
+        return value
+
+    lines = []
+    for line, (record, _) in zip(transcript.lines, transcript.read(), strict=True):
+        values = map(plain, record.fields, record.values)
+        lines.append(parse_line(text_of(type(record)(*values)))._replace(at=line.at))
+    return lines
 
 
 if __name__ == "__main__":

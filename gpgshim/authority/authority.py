@@ -19,11 +19,14 @@ import signal
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gpgshim.core import o2m
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.core.gate import Event
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
+from gpgshim.core.wording import describe
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import GpgshimError, Misconfigured, Misused
 from gpgshim.system.places import check_path, own_user, user_of
@@ -42,11 +45,7 @@ _ENDS = (b"\n", b"\r", b"\x03", b"\x04")
 _CONNECT = 10.0  #: seconds that the connection to a manager's socket may take
 
 
-class Answer(NamedTuple):
-    """An answer; `line` is the journal's line for it, with its sigil."""
-
-    event: Event
-    line: str
+Answer = r.Answer | r.HungUp  #: what the journal has of it; inputs.event_of() gives the event
 
 
 class NotAsked(OSError):
@@ -66,8 +65,8 @@ class Authority(Protocol):
     def reach(self) -> None:
         """Check that the authority can be reached, without a request. Raises OSError."""
 
-    def ask(self, question: Sequence[str]) -> None:
-        """Send the request; `question` is the journal's lines about the client and its request.
+    def ask(self, question: Sequence[Record]) -> None:
+        """Send the request; `question` is what the journal has of the client and its request.
 
         Raises NotAsked if the authority has certainly heard nothing. After any other OSError it may
         have heard the request.
@@ -96,7 +95,7 @@ class NoAuthority:
 
     reach = check
 
-    def ask(self, question: Sequence[str]) -> None:
+    def ask(self, question: Sequence[Record]) -> None:
         self._fd = os.eventfd(1, os.EFD_CLOEXEC)
 
     def fileno(self) -> int:
@@ -104,7 +103,7 @@ class NoAuthority:
 
     def answer(self) -> Answer:
         os.close(self._fd)
-        return Answer(Event.GO_AHEAD, "< go-ahead")
+        return r.GoAhead()
 
     def give_up(self) -> None:
         """There is nothing to end."""
@@ -140,11 +139,11 @@ class Person:
         if not in_foreground:
             raise OSError(errno.EIO, "we are in the background of the terminal, and cannot ask")
 
-    def ask(self, question: Sequence[str]) -> None:
+    def ask(self, question: Sequence[Record]) -> None:
         import termios
 
         termios.tcflush(self._fd, termios.TCIFLUSH)  # input typed before the question is no answer
-        texts = [line.partition(" ")[2] for line in question]
+        texts = [x.call if isinstance(x, r.Request) else describe(x) for x in question]
         cut = [text[:MOST_TEXT] + "..." * (len(text) > MOST_TEXT) for text in texts[:MOST_LINES]]
         if len(texts) > MOST_LINES:
             cut.append(f"... and {len(texts) - MOST_LINES} more lines")
@@ -161,15 +160,15 @@ class Person:
         except BlockingIOError:
             return None
         except OSError:
-            return Answer(Event.SILENCE, "% eof")  # the terminal is gone
+            return r.HungUp()  # the terminal is gone
         self._line += more
         if more and not any(end in self._line for end in _ENDS):
             return None
         self._in_line &= not more
         self._end_line()
         if self._line.strip(b" \t") in (b"yes\n", b"yes\r", b"yes\r\n"):
-            return Answer(Event.GO_AHEAD, "< go-ahead")
-        return Answer(Event.REFUSAL, "< refused")
+            return r.GoAhead()
+        return r.Refused("")
 
     def give_up(self) -> None:
         if self._fd >= 0:
@@ -213,7 +212,7 @@ class Command:
 
         return runnable.find(self._words[0], self._environ.get("PATH", os.defpath))
 
-    def ask(self, question: Sequence[str]) -> None:
+    def ask(self, question: Sequence[Record]) -> None:
         try:
             self.pid = os.posix_spawn(
                 self._program,
@@ -244,12 +243,12 @@ class Command:
         os.close(self._fd)
         self.pid = 0
         if done.si_code != os.CLD_EXITED:
-            return Answer(Event.SILENCE, f"< signal {done.si_status}")
+            return r.AnswerSignal(done.si_status)
         if done.si_status == 0:
-            return Answer(Event.GO_AHEAD, "< go-ahead")
+            return r.GoAhead()
         if done.si_status == 1:
-            return Answer(Event.REFUSAL, "< refused")
-        return Answer(Event.SILENCE, f"< exit {done.si_status}")
+            return r.Refused("")
+        return r.AnswerExit(done.si_status)
 
     def give_up(self) -> None:
         if self.pid:
@@ -286,7 +285,7 @@ class Manager:
                 raise OSError(errno.EPROTO, "the manager sent a line before the request")
             raise OSError(errno.EPIPE, "the manager has hung up")
 
-    def ask(self, question: Sequence[str]) -> None:
+    def ask(self, question: Sequence[Record]) -> None:
         write_all(self._writer, o2m.COMMIT)
 
     def fileno(self) -> int:
@@ -306,10 +305,12 @@ class Manager:
             except OSError:
                 byte = b""
             if not byte:
-                return Answer(Event.SILENCE, "% eof")
+                return r.HungUp()
             self._line += byte
-        said = escape(self._line.removesuffix(b"\n").decode("utf-8", "surrogateescape"))
-        return Answer(o2m.answer_to_commit(self._line), f"< {said or '(an empty line)'}")
+        if o2m.answer_to_commit(self._line) is Event.GO_AHEAD:
+            return r.GoAhead()
+        line = self._line.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+        return r.UnexpectedAnswer(escape(line))
 
     def give_up(self) -> None:
         """The descriptors belong to other processes too, and stay open."""

@@ -62,7 +62,7 @@ def _client(pid: str, where: str, under: str | None) -> Record:
 
 def _file(called: str) -> str:
     if called == "its stdin":
-        return "-"
+        return r.STDIN
     (name,) = unquote(called)
     return name
 

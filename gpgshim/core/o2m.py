@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from gpgshim.core.gate import Event, Outcome, State
 
-COMMIT = b"commit-to-public-upload\n"
+COMMIT_LINE = "commit-to-public-upload"
+COMMIT = f"{COMMIT_LINE}\n".encode()
 GO_AHEAD = b"go-ahead\n"
 
 LONGEST_LINE = 4096  #: bytes, with the line feed; the expected lines are far shorter

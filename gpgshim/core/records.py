@@ -230,6 +230,9 @@ class Client(Record, start="# client"):
     above: Processes
 
 
+STDIN = "-"  #: the name of a file that is a client's stdin
+
+
 class FileDigest(Record, start="# sha256"):
     """A file that this request would sign, and its SHA-256; `-` is its stdin."""
 

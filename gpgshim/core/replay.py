@@ -18,26 +18,11 @@ from gpgshim.core import o2m
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record, text_of
 from gpgshim.core.gate import STEPS, Effect, Event, State
+from gpgshim.core.inputs import event_of
 from gpgshim.core.quoting import QuoteError, unquote
 from gpgshim.core.transcript import Transcript, TranscriptError
 from gpgshim.core.verdict import ending_of, judge
 from gpgshim.gpgargs import decision
-
-#: Input records -> events. A record that ends the job (verdict.ENDINGS) is CLOSE too.
-EVENTS: dict[type[Record], Event] = {
-    r.SignRequest: Event.ASKED,
-    r.UnknownRequest: Event.UNKNOWN_COMMAND,
-    r.GoAhead: Event.GO_AHEAD,
-    r.Refused: Event.REFUSAL,
-    r.AnswerExit: Event.SILENCE,
-    r.AnswerSignal: Event.SILENCE,
-    r.UnexpectedAnswer: Event.SILENCE,
-    r.TimedOut: Event.TIMEOUT,
-    r.HungUp: Event.SILENCE,
-    r.Failed: Event.FAILED,
-    r.GateClosed: Event.CLOSE,
-    r.Bypassed: Event.BYPASSED,
-}
 
 #: The endings after which the supervisor of dgit-repos-server sends the manager nothing.
 SENDS_NOTHING = (r.WatchdogEnded, r.NotStarted)
@@ -64,7 +49,7 @@ OWN_MESSAGE = Due(
 #: Effects -> the output; an effect that is not here writes nothing.
 OUTPUTS = {
     Effect.WRITE_UNKNOWN: _exactly(r.StateIs(State.UNKNOWN)),
-    Effect.SEND_COMMIT: _exactly(r.Sent("commit-to-public-upload")),
+    Effect.SEND_COMMIT: _exactly(r.Sent(o2m.COMMIT_LINE)),
     Effect.WRITE_COMMITTED: _exactly(r.StateIs(State.COMMITTED)),
     Effect.GRANT: GRANT,
     Effect.REFUSE: REFUSE,
@@ -72,11 +57,6 @@ OUTPUTS = {
 
 
 _OUTCOMES = {str(each): o2m.Said(each) for each in o2m.OUTCOMES}
-
-
-def event_of(record: Record) -> Event | None:
-    """The gate's event of an input; None for outputs, notes and `% gone`."""
-    return Event.CLOSE if ending_of(record) else EVENTS.get(type(record))
 
 
 def replay(transcript: Transcript) -> list[str]:

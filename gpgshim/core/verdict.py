@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gpgshim.core import format1
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
 from gpgshim.core.gate import DENIED, DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
-from gpgshim.core.transcript import OBSERVE, Line, Transcript, TranscriptError, parse
+from gpgshim.core.transcript import OBSERVE, Transcript, TranscriptError, parse
 
 
 class Verdict(NamedTuple):
@@ -106,10 +105,8 @@ COUNT_ONCE = ("$", "?")
 WOULD_RETRY = r.WouldExit(75)
 
 
-def ending_of(record: Record | Line) -> Ending | None:
+def ending_of(record: Record) -> Ending | None:
     """How `record` ends the job; None if it does not."""
-    if isinstance(record, Line):
-        record = format1.read1(record.sigil, record.text)
     return ENDINGS.get(record) or ENDINGS.get(type(record))
 
 

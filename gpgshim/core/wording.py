@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a note of a journal says, as a sentence for people.
+"""Sentences for people: what a note of a journal says, and why a gpg is refused.
 
 Rule 1: NOTES is total: each kind of note has its sentence. It is shown, and nothing reads it.
 Rule 2: the result is printable ASCII, whatever the fields are.
@@ -8,13 +8,13 @@ Rule 2: the result is printable ASCII, whatever the fields are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gpgshim.core import records as r
 from gpgshim.core.codec import Process, Record
 from gpgshim.core.quoting import escape, quote
-from gpgshim.core.records import Delivery, Killing, Unread
+from gpgshim.core.records import Cause, Delivery, Killing, Unread
 
 UNREAD = {
     Unread.TIMEOUT: "reading them took too long",
@@ -55,15 +55,20 @@ NOTES: dict[type[Record], str] = {
 }
 
 
+def names_of(processes: Iterable[Process]) -> str:
+    """The processes, `name[pid]` each."""
+    return ", ".join(escape(str(each)) for each in processes)
+
+
 #: The name of a field -> how it is shown, if not as it is.
 SHOWN: dict[str, Callable[[Any], str]] = {
     "directory": lambda name: escape(name) or "?",
-    "file": lambda name: "its stdin" if name == "-" else quote([name]),
+    "file": lambda name: "its stdin" if name == r.STDIN else quote([name]),
     "signal": escape,
     "digest": escape,
     "delivery": lambda each: DELIVERY[each],
-    "above": lambda processes: _names(processes),
-    "processes": lambda processes: _names(processes) or "nothing",
+    "above": names_of,
+    "processes": lambda processes: names_of(processes) or "nothing",
 }
 
 
@@ -84,5 +89,20 @@ def describe(note: Record) -> str:
     return text.format_map(shown)
 
 
-def _names(processes: tuple[Process, ...]) -> str:
-    return ", ".join(escape(str(each)) for each in processes)
+#: What made the authority's answer no go-ahead -> the cause and the reason of the refusals.
+NOT_GO_AHEAD: dict[type[Record], tuple[Cause, str]] = {
+    r.Refused: (Cause.REFUSED, "the authority refused"),
+    r.AnswerExit: (Cause.UNEXPECTED, "the authority's command ended with status {status}"),
+    r.AnswerSignal: (Cause.UNEXPECTED, "the authority's command was killed by signal {signal}"),
+    r.UnexpectedAnswer: (Cause.UNEXPECTED, "the authority did not say go-ahead, but {line!r}"),
+    r.HungUp: (Cause.EOF, "the authority closed the connection"),
+    r.TimedOut: (Cause.TIMEOUT, "the authority did not answer in time"),
+    r.Failed: (Cause.UNREADABLE, "the authority's answer could not be read: {reason}"),
+    r.NotAsked: (Cause.NOT_ASKED, "the authority was not asked: {reason}"),
+}
+
+
+def refusal_after(record: Record) -> r.Denied:
+    """The refusal of the clients that wait, after `record`, which is in NOT_GO_AHEAD."""
+    cause, text = NOT_GO_AHEAD[type(record)]
+    return r.Denied(cause, text.format_map(vars(record)))

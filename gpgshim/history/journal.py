@@ -26,8 +26,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpgshim.core import names
+from gpgshim.core.codec import Record, text_of
 from gpgshim.core.gate import State
-from gpgshim.core.transcript import Line, format_head
+from gpgshim.core.records import StateIs
+from gpgshim.core.transcript import FORMAT, format_head
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Unable
 from gpgshim.system.files import sync_directory
@@ -142,8 +144,9 @@ class Journal:
                 try:
                     # A lock of the open file description: a fork keeps it, the last close ends it.
                     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK)
-                    text = format_head({"job": job, "attempt": str(attempt), **head})
-                    write_all(fd, f"{text}! {State.UNCOMMITTED}\n".encode("ascii"))
+                    own = {"format": FORMAT, "job": job, "attempt": str(attempt)}
+                    first = text_of(StateIs(State.UNCOMMITTED))
+                    write_all(fd, f"{format_head(own | head)}{first}\n".encode("ascii"))
                     os.fsync(fd)
                     os.link(new, path)
                     if attempt > 1 and not is_taken(directory, job, attempt - 1):
@@ -167,8 +170,8 @@ class Journal:
                 f"cannot make the journal of job {job} in {directory}: {error.strerror}"
             ) from error
 
-    def note(self, *lines: str) -> None:
-        """Append `lines`, each of which begins with its sigil, in one write.
+    def note(self, *records: Record) -> None:
+        """Append a line for each record, in one write.
 
         Raises OSError; then none of the lines is in the file.
         """
@@ -176,7 +179,7 @@ class Journal:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
         # If the clock steps back, the last time is repeated: the times in a journal never decrease.
         at = self._latest = max(self._latest, self._clock() - self._began)
-        data = "".join(f"{_line(line, at)}\n" for line in lines).encode("ascii")
+        data = "".join(f"+{at:.3f} {text_of(each)}\n" for each in records).encode("ascii")
         try:
             write_all(self._fd, data)
         except OSError:
@@ -187,15 +190,15 @@ class Journal:
             raise
         self._length += len(data)
 
-    def sync(self, line: str = "") -> None:
-        """Append `line`, if it is not empty, and wait until all lines are on disk.
+    def sync(self, record: Record | None = None) -> None:
+        """Append `record`, if there is one, and wait until all lines are on disk.
 
-        Raises OSError; then the line may or may not be on disk. Raises Lost if no reader would find
+        Raises OSError; then its line may or may not be on disk. Raises Lost if no reader would find
         it.
         """
         self.check_name()
-        if line:
-            self.note(line)
+        if record:
+            self.note(record)
         elif self._broken:
             raise OSError(5, f"nothing more is written to {self.path}: {self._broken}")
         if self._synced == self._length:
@@ -247,11 +250,6 @@ class Journal:
         except OSError:
             with contextlib.suppress(OSError):  # closing also releases the lock
                 os.close(self._fd)
-
-
-def _line(line: str, at: float) -> Line:
-    sigil, _, text = line.partition(" ")
-    return Line(sigil, text, at) if text else Line("", sigil, at)
 
 
 def read_plain(path: Path | str) -> bytes:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
 from gpgshim.core.gate import Event, State
+from gpgshim.core.inputs import event_of
 from gpgshim.core.quoting import QuoteError, unquote
-from gpgshim.core.replay import event_of
 from gpgshim.core.transcript import Entry, Transcript
 from gpgshim.core.verdict import Verdict, ending_of, judge
 from gpgshim.core.wording import describe

@@ -22,6 +22,8 @@ from typing import NamedTuple
 from gpgshim import __version__
 from gpgshim.authority.authority import Authority
 from gpgshim.core import names, wire
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import jobdir, leftovers, signals, wall
@@ -35,7 +37,7 @@ from gpgshim.supervisor.processes import (
 )
 from gpgshim.supervisor.realgpg import find_gpg, table_of
 from gpgshim.supervisor.requester import Inspector
-from gpgshim.supervisor.settlement import exit_line
+from gpgshim.supervisor.settlement import end_of
 from gpgshim.supervisor.supervisor import Supervisor
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured, Unable
@@ -136,8 +138,8 @@ class Attempt:
         except BaseException:
             self._leave()
             raise
-        #: Gets the journal's line for the job's end.
-        self._ended: Callable[[str], None] = self.supervisor.finish
+        #: Gets the record of the job's end.
+        self._ended: Callable[[Record], None] = self.supervisor.finish
         #: The directories before the rest of the job's PATH.
         self.gate = f"{self.directory}/{wire.BIN}:{wall_directory}"
         behind = wall.without_shorter(environ.get("PATH", os.defpath), wall_directory)
@@ -175,12 +177,12 @@ class Attempt:
         self,
         words: list[str],
         file_actions: Sequence[tuple[int, ...]] = (),
-        ended: Callable[[str], None] | None = None,
+        ended: Callable[[Record], None] | None = None,
         spawn: Callable[..., int] = os.posix_spawn,
     ) -> None:
         """Start the job as our child, with the caller's signals, and watch for its end.
 
-        `ended` gets the journal's line for the end; by default it finishes the job. `spawn` is
+        `ended` gets the record of the end; by default it finishes the job. `spawn` is
         called as posix_spawn is. Raises OSError if the job cannot be started.
         """
         import shutil
@@ -219,7 +221,7 @@ class Attempt:
     def not_started(self, error: OSError) -> None:
         """The job could not be started; this ends it."""
         self.status = NOT_STARTED.get(error.errno or 0, CANNOT_BE_RUN)
-        self.supervisor.finish(f"% no-start {self.status}")
+        self.supervisor.finish(r.NotStarted(self.status))
 
     def end_on_signals(self) -> None:
         """Have a signal to us end a job that another process starts. Raises OSError."""
@@ -232,7 +234,7 @@ class Attempt:
             if number == signal.SIGCHLD:
                 self._reap()  # as process 1 of a container we inherit every orphan in it
             else:
-                self.supervisor.finish("% end")
+                self.supervisor.finish(r.Ended())
                 return
 
     def _reap(self) -> None:
@@ -242,8 +244,8 @@ class Attempt:
         pid, status = os.waitpid(self.child, os.WNOHANG)
         if pid:
             self.supervisor.unwatch(self._pidfd)
-            line, self.status = exit_line(status)
-            self._ended(line)
+            end, self.status = end_of(status)
+            self._ended(end)
 
     def _signalled(self) -> None:
         from gpgshim.system import kernel
@@ -253,7 +255,9 @@ class Attempt:
                 self._reap()
                 continue
             has_it = by_kernel and self._shares_terminal_signal(number)
-            self.supervisor.entries.signal(signal.Signals(number).name, has_it)
+            way = r.Delivery.SHARED if has_it else r.Delivery.PASSED_ON
+            received = r.SignalReceived(signal.Signals(number).name, way)
+            self.supervisor.entries.note(received, r.GateClosed())
             self.supervisor.close()
             if not has_it:
                 with contextlib.suppress(ProcessLookupError):
@@ -277,7 +281,7 @@ class Attempt:
     def give_up(self) -> None:
         """End a job that will not be started; no more can be said about it."""
         with contextlib.suppress(Unable, OSError):
-            self.supervisor.finish("% end")
+            self.supervisor.finish(r.Ended())
             self.supervisor.conclude()
 
     def _leave(self) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from gpgshim.core import records as r
 from gpgshim.core import wire
 from gpgshim.core.gate import ADMISSIONS, Admission, Origin, Serves
 from gpgshim.supervisor.entries import Entries
@@ -135,7 +136,7 @@ class Clients:
         for client in [each for each in self._open if not each.has_asked and each.until <= now]:
             self._hear(client)
             if client in self._open and not client.has_asked:
-                self._entries.silent_client(client.pid, PATIENCE)
+                self._entries.note(r.NoRequest(client.pid, int(PATIENCE)))
                 client.answer(wire.NO, "no question came")
 
     def shut(self) -> None:
@@ -197,13 +198,13 @@ class Clients:
         if more and b"\n" not in client.data and len(client.data) <= wire.LONGEST:
             return
         if not client.data:
-            self._entries.hung_up(client.pid)
+            self._entries.note(r.ClientHungUp(client.pid))
             client.answer(wire.NO, "no question came")
             return
         try:
             word, argument = wire.decode(client.data, wire.REQUESTS)
         except wire.WireError as error:
-            self._entries.malformed(client.pid, error)
+            self._entries.note(r.Nonsense(client.pid, str(error)))
             client.answer(wire.NO, str(error))
             return
         if word in (wire.SIGN, wire.UNKNOWN_COMMAND):
@@ -229,15 +230,15 @@ class Clients:
     def _turn_away(self, client: Client, origin: Origin) -> None:
         if origin is Origin.FOREIGN:
             why = f"this gate does not serve user id {client.uid}"
-            self._entries.foreign_user(client.uid, client.pid)
+            self._entries.note(r.ForeignUser(client.uid, client.pid))
             self._refusals.add(why)
         else:
             why = f"process {client.pid} was not started by this gate's job"
-            self._entries.foreign_process(client.pid)
+            self._entries.note(r.ForeignProcess(client.pid))
         client.answer(wire.NO, why)
 
     def _gave_up(self, client: Client, why: str) -> None:
         """A stunt refused by itself, or stopped waiting, and gives the reason."""
-        self._entries.gave_up(client.pid, why)
+        self._entries.note(r.GaveUp(client.pid, why))
         if self._serves is not Serves.JOB or self._inspector.is_of_job(client.pid):
             self._refusals.add(why)

@@ -15,8 +15,10 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from gpgshim.authority.authority import Authority, NotAsked
-from gpgshim.core import wire
+from gpgshim.authority.authority import Answer, Authority, NotAsked
+from gpgshim.core import o2m, wire
+from gpgshim.core import records as r
+from gpgshim.core.codec import Process, Record
 from gpgshim.core.gate import (
     REFUSALS,
     STEPS,
@@ -27,12 +29,16 @@ from gpgshim.core.gate import (
     Refusal,
     State,
 )
+from gpgshim.core.inputs import EVENTS
+from gpgshim.core.wording import refusal_after
 from gpgshim.supervisor.clients import Client, Refusals
-from gpgshim.supervisor.entries import Entries, text_of
+from gpgshim.supervisor.entries import Entries, failure_of, reason_of
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requests import Request
 
-OVER = "the job is over"  #: why a closed gate refuses
+#: The answers of a closed gate, and of a gate that is closed while clients wait.
+OVER = r.Denied(r.Cause.CLOSED, "the job is over")
+CLOSED = r.Denied(r.Cause.CLOSED, "the gate is closed")
 
 
 class Limits(NamedTuple):
@@ -52,8 +58,8 @@ class Reporting(Protocol):
     def audience(self, state: Callable[[], State]) -> Audience:
         """The parties that will hear of a refusal; `state` gives the durable state."""
 
-    def end_job(self) -> list[str]:
-        """Kill the processes of the job before they can report; `name[pid]` each."""
+    def end_job(self) -> list[Process]:
+        """Kill the processes of the job before they can report; the killed ones."""
 
 
 class NoReport:
@@ -62,7 +68,7 @@ class NoReport:
     def audience(self, state: Callable[[], State]) -> Audience:
         return Audience.NOBODY
 
-    def end_job(self) -> list[str]:
+    def end_job(self) -> list[Process]:
         return []
 
 
@@ -87,7 +93,7 @@ class Gatekeeper:
         limits: Limits,
         refusals: Refusals,
         audience: Callable[[], Audience],
-        end_job: Callable[[], list[str]],
+        end_job: Callable[[], list[Process]],
     ) -> None:
         self.state = State.UNCOMMITTED
         self._entries = entries
@@ -96,22 +102,23 @@ class Gatekeeper:
         self._limits = limits
         self._refusals = refusals
         self._audience = audience
-        self._why = ""  # the reason of all refusals, once all are refused
+        self._kill = end_job
+        self._why: r.Denied | None = None  # the answer to all requests, once all are refused
         self._waiting: list[_Waiting] = []  # in the order of requests and answers
         self._numbers = 0
-        self._question: list[str] = []  # the journal's lines of the last request
+        self._question: list[Record] = []  # the records of the last request
         self._together: list[Event] = []  # requests in the journal that the gate has not got yet
         self._until: float | None = None  # the authority's time limit, while it has to answer
         self._gpgs: set[int] = set()  # process ids of granted gpgs that have not ended
         self._perform = {
             Effect.REACH: authority.reach,
             Effect.SYNC: entries.sync,
-            Effect.WRITE_UNKNOWN: lambda: entries.state(Effect.WRITE_UNKNOWN),
+            Effect.WRITE_UNKNOWN: lambda: entries.sync(r.StateIs(State.UNKNOWN)),
             Effect.SEND_COMMIT: self._send_commit,
             Effect.WAIT: self._wait,
             Effect.WAIT_IN_TIME: lambda: self._wait(limits.latest),
             Effect.STOP_ASKING: self._stop_asking,
-            Effect.WRITE_COMMITTED: lambda: entries.state(Effect.WRITE_COMMITTED),
+            Effect.WRITE_COMMITTED: lambda: entries.sync(r.StateIs(State.COMMITTED)),
             Effect.GRANT: self._grant,
             Effect.REFUSE: self._refuse,
         }
@@ -121,7 +128,7 @@ class Gatekeeper:
             Admission.RECORD: self._record,
         }
         self._perform_refusal = {
-            Refusal.END_JOB: lambda: entries.killed_unheard(end_job()),
+            Refusal.END_JOB: self._end_job,
             Refusal.ANSWER: self._answer_no,
         }
 
@@ -150,22 +157,25 @@ class Gatekeeper:
         except OSError as error:
             self._fail(error)
             return
-        if self.state is State.UNCOMMITTED and request.event is Event.UNKNOWN_COMMAND:
-            self._why = f"before the commitment, {request.call[:200]} is not a command that we know"
-            self.step(request.event)
-            self._why = ""  # this reason was for this request only
+        event = EVENTS[type(request.record)]
+        if self.state is State.UNCOMMITTED and event is Event.UNKNOWN_COMMAND:
+            self._why = r.Denied(
+                r.Cause.UNKNOWN_COMMAND,
+                f"before the commitment, {request.record.call[:200]} is not a command that we know",
+            )
+            self.step(event)
+            self._why = None  # this reason was for this request only
             return
         if self.state is State.COMMITTED:
-            self._together.append(request.event)
+            self._together.append(event)
         else:
-            self.step(request.event)
+            self.step(event)
         if Admission.ANSWER_EARLY in request.admission:
             self._hear_authority()  # the answer of NoAuthority; it must come before gpg continues
 
     def _record(self, request: Request) -> None:
-        self._question = self._entries.request(
-            request.event, request.call, (request.about, *(request.files or ()))
-        )
+        self._question = [request.record, request.about, *(request.files or ())]
+        self._entries.write(*self._question)
 
     def step_together(self) -> None:
         """Give the gate the requests that have come since.
@@ -182,7 +192,7 @@ class Gatekeeper:
         """A client that has asked stopped waiting for its answer."""
         for each in [each for each in self._waiting if each.client is client]:
             self._waiting.remove(each)
-            self._entries.gone(each.number)
+            self._entries.note(r.ClientGone(each.number))
 
     @property
     def is_closed(self) -> bool:
@@ -198,12 +208,14 @@ class Gatekeeper:
         if self._until is not None and self._until <= now:
             self._hear_authority()
         if self._until is not None and self._until <= now:
-            self._entries.timeout()
-            self._time_out("timeout")
+            self._time_out(r.TimedOut())
 
     def _fail(self, error: OSError) -> None:
-        self._entries.failed(error)
-        self._why = self._why or f"the supervisor cannot go on: {text_of(error)}"
+        failed = failure_of(error)
+        self._entries.note(failed)
+        self._why = self._why or r.Denied(
+            r.Cause.FAILED, f"the supervisor cannot go on: {failed.reason}"
+        )
         self.state, effects = STEPS[self.state, Event.FAILED]
         for effect in effects:
             self._perform[effect]()  # these effects cannot fail: see test_gate
@@ -211,13 +223,14 @@ class Gatekeeper:
     # The authority.
 
     def _send_commit(self) -> None:
-        self._entries.commit_sent()
+        self._entries.write(r.Sent(o2m.COMMIT_LINE))
         self._authority.ask(self._question)
 
     def _not_asked(self, error: NotAsked) -> None:
         # `! unknown` stays on disk, but the authority has not committed: it is a refusal.
-        self._entries.not_asked(error)
-        self._answered(Event.REFUSAL, "< refused", f"{error.strerror}")
+        why = r.NotAsked(reason_of(error))
+        self._entries.note(why)
+        self._answered(r.Refused(""), refusal_after(why))
 
     def _wait(self, latest: float = math.inf) -> None:
         self._loop.watch(self._authority.fileno(), self._hear_authority, is_peer=True)
@@ -229,21 +242,22 @@ class Gatekeeper:
         try:
             answer = self._authority.answer()
         except OSError as error:  # its answer is unknown
-            self._entries.failed(error)
-            self._time_out(f"failed {text_of(error)}")
+            self._time_out(failure_of(error))
             return
         if answer is not None:
-            self._answered(answer.event, answer.line)
+            self._answered(answer)
 
-    def _answered(self, event: Event, line: str, why: str = "") -> None:
+    def _answered(self, answer: Answer, why: r.Denied | None = None) -> None:
         self._stop_waiting()
-        self._entries.answer(line)
-        if event is not Event.GO_AHEAD:
-            self._why = why or f"the authority did not say go-ahead, but {line[2:]!r}"
-        self.step(event)
+        self._entries.note(answer)
+        if not isinstance(answer, r.GoAhead):
+            self._why = why or refusal_after(answer)
+        self.step(EVENTS[type(answer)])
 
-    def _time_out(self, cause: str) -> None:
-        self._why = f"the authority did not answer ({cause})"
+    def _time_out(self, why: r.TimedOut | r.Failed) -> None:
+        """The authority will not answer."""
+        self._entries.note(why)
+        self._why = refusal_after(why)
         self.step(Event.TIMEOUT)
 
     def _stop_asking(self) -> None:
@@ -260,7 +274,7 @@ class Gatekeeper:
     # Answers to clients.
 
     def _grant(self) -> None:
-        self._entries.granted(len(self._waiting))
+        self._entries.write(*[r.Granted()] * len(self._waiting))
         granted, self._waiting = self._waiting, []
         for each in granted:
             self._watch_gpg(each)
@@ -280,7 +294,7 @@ class Gatekeeper:
             self._loop.unwatch(gpg)
             os.close(gpg)
             self._gpgs.discard(pid)
-            self._entries.gpg_ended(granted.number, pid)
+            self._entries.note(r.GpgEnded(granted.number, pid))
 
         try:
             self._loop.watch(gpg, ended)
@@ -293,10 +307,14 @@ class Gatekeeper:
         for effect in REFUSALS[self._audience()]:
             self._perform_refusal[effect]()
 
+    def _end_job(self) -> None:
+        if killed := self._kill():
+            self._entries.note(r.Killed(r.Killing.DROPPED, tuple(killed)))
+
     def _answer_no(self) -> None:
         while self._waiting:
             client = self._waiting.pop(0).client
-            why = OVER if self.is_closed else self._why or "the gate is closed"
-            self._entries.refused(why)
-            self._refusals.add(why)
-            client.answer(wire.NO, why)
+            why = OVER if self.is_closed else self._why or CLOSED
+            self._entries.note(why)
+            self._refusals.add(why.reason)
+            client.answer(wire.NO, why.reason)

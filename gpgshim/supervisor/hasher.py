@@ -22,6 +22,8 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 
+from gpgshim.core import codec
+from gpgshim.core.codec import Record
 from gpgshim.system.processes import detach, start_process
 
 NAME = "gpgshim-hasher"  #: the name of the process in /proc/PID/comm
@@ -34,13 +36,13 @@ _START = 1.0  #: seconds in which the process must be ready
 
 
 class Hasher:
-    """`look` gives the lines about a process id; it is called in the other process.
+    """`look` gives the notes about a process id; it is called in the other process.
 
     `practise` does a dry run of a request; it is called in the other process, and by start().
     """
 
     def __init__(
-        self, look: Callable[[int], Iterable[str]], practise: Callable[[], None] = lambda: None
+        self, look: Callable[[int], Iterable[Record]], practise: Callable[[], None] = lambda: None
     ) -> None:
         self._look = look
         self._practise = practise
@@ -77,8 +79,8 @@ class Hasher:
         if self._peer.send(_REQUEST.pack(number, pid)) != _REQUEST.size:
             raise OSError(11, "too many requests are waiting")
 
-    def read(self) -> list[tuple[int, list[str]]] | None:
-        """(number, lines) of the answers so far; None if the process has ended."""
+    def read(self) -> list[tuple[int, list[Record]]] | None:
+        """(number, notes) of the answers so far; None if the process has ended."""
         assert self._peer is not None
         try:
             more = self._peer.recv(_AT_ONCE)
@@ -95,7 +97,8 @@ class Hasher:
             end = _ANSWER.size + length
             if len(self._data) < end:
                 break
-            answers.append((number, self._data[_ANSWER.size : end].decode("ascii").splitlines()))
+            lines = self._data[_ANSWER.size : end].decode("ascii").splitlines()
+            answers.append((number, [codec.read(*line.split(" ", 1)) for line in lines]))
             self._data = self._data[end:]
         return answers
 
@@ -113,7 +116,7 @@ class Hasher:
 
 
 def _serve(
-    peer: socket.socket, look: Callable[[int], Iterable[str]], practise: Callable[[], None]
+    peer: socket.socket, look: Callable[[int], Iterable[Record]], practise: Callable[[], None]
 ) -> None:
     """The work of the other process."""
     detach(peer.fileno())  # from the session too: ^C is for the job only
@@ -123,5 +126,5 @@ def _serve(
     practise()
     while len(request := peer.recv(_REQUEST.size, socket.MSG_WAITALL)) == _REQUEST.size:
         number, pid = _REQUEST.unpack(request)
-        lines = "\n".join(look(pid)).encode("ascii", "backslashreplace")
+        lines = "\n".join(map(codec.text_of, look(pid))).encode("ascii")
         peer.sendall(_ANSWER.pack(number, len(lines)) + lines)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from gpgshim.authority.authority import NoAuthority
+from gpgshim.core import records as r
 from gpgshim.core.gate import OUTCOMES, Ending, Outcome, Serves, State
 from gpgshim.core.transcript import OBSERVE as HEAD_OBSERVE
 from gpgshim.supervisor.gatekeeper import NO_REPORT
@@ -70,7 +71,7 @@ class _Observe(Mode):
         return Outcome.OBSERVED
 
     def note_would(self, entries: Entries, status: int) -> None:
-        entries.would(status)
+        entries.note(r.WouldExit(status))
 
 
 HOLD = Mode()

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from gpgshim.core.codec import Process
 from gpgshim.supervisor import hasher
 from gpgshim.system.errors import Unable
 
@@ -33,38 +34,36 @@ def become_subreaper() -> None:
         raise Unable(f"cannot become a subreaper: {reason}") from error
 
 
-def living_descendants() -> list[str]:
-    """All processes that descend from us, except SERVERS: `name[pid]` each."""
-    return [f"{name}[{pid}]" for pid, name in _descendants(os.getpid()) if name not in SERVERS]
+def living_descendants() -> list[Process]:
+    """All processes that descend from us, except SERVERS."""
+    return [each for each in _descendants(os.getpid()) if each.name not in SERVERS]
 
 
-def kill_descendants() -> list[str]:
-    """Kill all processes that descend from us, except SERVERS; the killed ones, `name[pid]` each.
+def kill_descendants() -> list[Process]:
+    """Kill all processes that descend from us, except SERVERS; the killed ones.
 
     It uses SIGKILL, because a process may block other signals. It repeats until no process is left:
     a process that forks while it is being killed leaves an orphan, which is reparented to us, a
     subreaper.
     """
-    killed: list[str] = []
+    killed: list[Process] = []
     while victims := kill_once():
-        for pid, name in victims:
-            if f"{name}[{pid}]" not in killed:
-                killed.append(f"{name}[{pid}]")
-        for pid, _ in victims:
+        killed += [each for each in victims if each not in killed]
+        for each in victims:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+                os.waitpid(each.pid, 0)
     return killed
 
 
-def kill_once() -> list[tuple[int, str]]:
-    """Kill the processes that exist at this moment, without waiting; process ids and names.
+def kill_once() -> list[Process]:
+    """Kill the processes that exist at this moment, without waiting; the killed ones.
 
     A parent is killed before its child, so it cannot report the child's death.
     """
-    victims = [each for each in _descendants(os.getpid()) if each[1] not in SERVERS]
-    for pid, _ in victims:
+    victims = living_descendants()
+    for each in victims:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(each.pid, signal.SIGKILL)
     return victims
 
 
@@ -83,9 +82,9 @@ def children_of(pid: int) -> Iterator[int]:
             yield from map(int, (each / "children").read_text().split())
 
 
-def _descendants(pid: int) -> Iterator[tuple[int, str]]:
+def _descendants(pid: int) -> Iterator[Process]:
     for child in children_of(pid):
         with contextlib.suppress(OSError):
             name = Path(f"/proc/{child}/comm").read_text().strip()
-            yield child, name
+            yield Process(child, name)
             yield from _descendants(child)

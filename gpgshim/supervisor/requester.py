@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from gpgshim.core import records as r
 from gpgshim.core import wire
-from gpgshim.core.transcript import escape, quote
+from gpgshim.core.codec import Process, Record, text_of
+from gpgshim.core.quoting import quote
 from gpgshim.gpgargs import mask, optiontable, parser
 
 TRIES = 5  #: tries to read a broken chain of processes
@@ -52,14 +54,13 @@ class Inspector:
             return ["gpg", *mask.of_gpg(words[1:], self._table)]
         return mask.of_words(words)
 
-    def describe(self, pid: int) -> str:
-        """A note that identifies the client. Opens no file: the kernel has the directory's name."""
+    def describe(self, pid: int) -> r.Client:
+        """The client. Opens no file: the kernel has the directory's name."""
         try:
-            where = escape(os.readlink(f"/proc/{pid}/cwd"))
+            where = os.readlink(f"/proc/{pid}/cwd")
         except OSError:
-            where = "?"
-        under = ", ".join(self._chain(pid).names)
-        return f"# pid {pid} in {where}" + (f", under {under}" if under else "")
+            where = ""
+        return r.Client(pid, where, tuple(self._chain(pid).processes))
 
     def has_files(self, pid: int, words: list[str]) -> bool:
         """Whether read_files() is needed; it is not if gpg only reads a pipe, for example."""
@@ -74,8 +75,8 @@ class Inspector:
             return False
         return stdin.startswith("/") and not stdin.startswith(("/dev/null", "/dev/pts/"))
 
-    def read_files(self, pid: int) -> Iterator[str]:
-        """Notes, one line each, on the plain files that process `pid` would sign."""
+    def read_files(self, pid: int) -> Iterator[Record]:
+        """Notes on the plain files that process `pid` would sign."""
         words = self.read_command_line(pid)
         if words[:1] == ["gpg"]:
             names = parser.parse(words[1:], self._table)[1]
@@ -84,19 +85,19 @@ class Inspector:
             )
             files = [name for name in names if not _is_special(name)]
             cwd = f"/proc/{pid}/cwd"
-            paths = {quote([called[name]]): os.path.join(cwd, name) for name in files[:MOST_FILES]}
-            yield from _hash_files(paths if names else {"its stdin": f"/proc/{pid}/fd/0"})
+            paths = {called[name]: os.path.join(cwd, name) for name in files[:MOST_FILES]}
+            yield from _hash_files(paths if names else {r.STDIN: f"/proc/{pid}/fd/0"})
             if len(files) > MOST_FILES:
-                yield f"# {len(files) - MOST_FILES} more files were not looked at"
+                yield r.FilesLeftOut(len(files) - MOST_FILES)
 
     def practise(self) -> None:
         """Do a dry run of a request. Opens no file outside /proc, and raises nothing."""
         words = ["gpg", "--batch", "--detach-sign", "/proc/self/stat"]
         quote(self.without_secrets(words))
-        self.describe(os.getpid())
+        text_of(self.describe(os.getpid()))
         self.has_files(os.getpid(), words)
         self.read_command_line(os.getpid())
-        list(_hash_files({"": words[-1]}))  # the lines are not used
+        list(map(text_of, _hash_files({"": words[-1]})))  # the lines are not used
 
     def is_of_job(self, pid: int) -> bool:
         """Whether process `pid` descends from us, as all processes of a job do that we started."""
@@ -126,14 +127,14 @@ class Inspector:
                 self._known.clear()
             if above is not BROKEN:
                 self._known[born] = above
-        names = [f"{parent.name}[{found.parent}]", *above.names]
-        return Chain(names[:LONGEST_CHAIN], above.is_ours)
+        processes = [Process(found.parent, parent.name), *above.processes]
+        return Chain(processes[:LONGEST_CHAIN], above.is_ours)
 
 
 class Chain(NamedTuple):
-    """The ancestors of a process, `name[pid]` each, and whether the last one descends from us."""
+    """The ancestors of a process, and whether the last one descends from us."""
 
-    names: list[str]
+    processes: list[Process]
     is_ours: bool
 
 
@@ -154,7 +155,7 @@ def stat_of(pid: int) -> Stat | None:
     fields = rest.split()  # from the third on
     if len(fields) < 20:
         return None
-    return Stat(escape(name.decode("utf-8", "replace")), int(fields[1]), int(fields[19]))
+    return Stat(name.decode("utf-8", "surrogateescape"), int(fields[1]), int(fields[19]))
 
 
 def read_all(path: str) -> bytes:
@@ -180,7 +181,7 @@ def _is_special(name: str) -> bool:
     return name.startswith(("/dev/", "/proc/"))
 
 
-def _hash_files(paths: dict[str, str]) -> Iterator[str]:
+def _hash_files(paths: dict[str, str]) -> Iterator[Record]:
     """A note for each plain file that can be read; the keys of `paths` are the files' names."""
     room = MOST_BYTES
     for called, path in paths.items():
@@ -190,7 +191,7 @@ def _hash_files(paths: dict[str, str]) -> Iterator[str]:
             if stat.S_ISREG(os.stat(path).st_mode):
                 digest, read = hash_file(path, room)
                 room -= read
-                yield f"# sha256 {digest} {called}" if digest else f"# {called} is too much to hash"
+                yield r.FileDigest(digest, called) if digest else r.FileTooLarge(called)
 
 
 def hash_file(path: str, most: int) -> tuple[str, int]:

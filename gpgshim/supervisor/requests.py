@@ -12,11 +12,12 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 
+from gpgshim.core import records as r
 from gpgshim.core import wire
-from gpgshim.core.gate import Event
-from gpgshim.core.transcript import quote
+from gpgshim.core.codec import Record
+from gpgshim.core.quoting import quote
 from gpgshim.supervisor.clients import Admissions, Client
-from gpgshim.supervisor.entries import Entries
+from gpgshim.supervisor.entries import Entries, reason_of
 from gpgshim.supervisor.hasher import Hasher
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requester import Inspector
@@ -30,15 +31,19 @@ class Request:
     """A client's request for a gpg. `event` is ASKED or UNKNOWN_COMMAND."""
 
     def __init__(
-        self, client: Client, word: str, admission: Admissions, call: str, about: str, until: float
+        self,
+        client: Client,
+        record: r.Request,
+        admission: Admissions,
+        about: r.Client,
+        until: float,
     ) -> None:
         self.client = client
-        self.event = Event.ASKED if word == wire.SIGN else Event.UNKNOWN_COMMAND
+        self.record = record
         self.admission = admission  # effects that come before the event
-        self.call = call  # gpg's command line, as written to the journal
-        self.about = about  # the note that identifies the client
+        self.about = about
         self.until = until  # on the clock: the time limit for reading the files
-        self.files: list[str] | None = None  # the notes on the files; None until they are read
+        self.files: list[Record] | None = None  # the notes on the files; None until they are read
 
 
 class Requests:
@@ -62,7 +67,9 @@ class Requests:
         words = self._inspector.read_command_line(client.pid)
         call = quote(self._inspector.without_secrets(words)) or "gpg"
         about = self._inspector.describe(client.pid)
-        request = Request(client, word, admission, call, about, self._loop.clock() + READING)
+        kind = r.SignRequest if word == wire.SIGN else r.UnknownRequest
+        until = self._loop.clock() + READING
+        request = Request(client, kind(call), admission, about, until)
         self._reading.append(request)
         if self._inspector.has_files(client.pid, words):
             self._read(request)
@@ -79,14 +86,14 @@ class Requests:
         """The client stopped waiting: its request does not reach the gate any more."""
         for request in [each for each in self._reading if each.client is client]:
             self._reading.remove(request)
-            self._entries.gone_early(client.pid, request.call)
+            self._entries.note(r.Withdrawn(client.pid, request.record.call))
 
     def stop_reading(self) -> None:
         """The gate is closed: requests whose files are not read yet are too late now."""
         self._requested.clear()
         for request in self._reading:
             if request.files is None:
-                request.files = ["# its files were not read: the job is over"]
+                request.files = [r.FilesUnread(r.Unread.CLOSED, "")]
         self.put_ready()
 
     def time_limits(self) -> list[float]:
@@ -125,7 +132,7 @@ class Requests:
             if retries:  # it was killed, and we have not noticed yet
                 self._read_again(request)
             else:
-                request.files = [f"# its files were not read: {error.strerror}"]
+                request.files = [r.FilesUnread(r.Unread.FAILED, reason_of(error))]
             return
         self._requested[self._number] = request
 
@@ -139,15 +146,13 @@ class Requests:
         # It ended at the first request without an answer. The others are tried once more.
         number = min(self._requested, default=0)
         if number:
-            self._requested.pop(number).files = ["# its files were not read: their reader ended"]
+            self._requested.pop(number).files = [r.FilesUnread(r.Unread.READER_ENDED, "")]
         self._read_again()
 
     def _give_up(self, now: float) -> None:
         late = [number for number, each in self._requested.items() if each.until <= now]
         for number in late:
-            self._requested.pop(number).files = [
-                f"# its files were not read within {READING:g} s, and are not waited for"
-            ]
+            self._requested.pop(number).files = [r.FilesUnread(r.Unread.TIMEOUT, "")]
         if late:
             self._read_again()
 

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gpgshim.core import o2m
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record, text_of
 from gpgshim.core.gate import Outcome, State
-from gpgshim.core.transcript import TranscriptError, parse_line
+from gpgshim.core.transcript import TranscriptError
 from gpgshim.core.verdict import Verdict, ending_of, judge_bytes, judge_journal
 from gpgshim.history.journal import Journal, Lost
 from gpgshim.supervisor.entries import Entries
@@ -49,8 +51,8 @@ class Settlement:
         self._mode = mode
         self._reply: Reply | None = None
 
-    def conclude(self, over: str, report: Report | None = None) -> Reply:
-        """Settle the outcome of the job that ended as the line `over` says.
+    def conclude(self, over: Record, report: Report | None = None) -> Reply:
+        """Settle the outcome of the job that ended as `over` says.
 
         When this returns, the outcome is on disk, and may be reported. Raises Unable if the
         journal was removed or cannot be read back, and if the disk did not take the job's end and
@@ -67,7 +69,7 @@ class Settlement:
                 treatment = o2m.Reply.DROP
         self._check_the_end(seen, over)
         lines = o2m.reply_lines(treatment, report.whole) if report and treatment else []
-        self._entries.reply(lines)
+        self._entries.note(*map(r.Sent, lines))
         verdict = self._write_outcome(seen, over)
         if lines and lines[-1] != verdict.outcome:
             lines = []  # the disk tore the last line, and the manager must not hear another outcome
@@ -87,28 +89,28 @@ class Settlement:
         except Unable:
             return judge_bytes(b"")  # it is gone, so nothing better can be proved
 
-    def _check_the_end(self, seen: Verdict, over: str) -> None:
-        ending = ending_of(parse_line(over))
+    def _check_the_end(self, seen: Verdict, over: Record) -> None:
+        ending = ending_of(over)
         assert ending is not None
         if self._mode.outcome(seen.state, ending) is not seen.outcome:
             raise Unable(
-                f"{self._journal.path}: the line {over!r} could not be written,"
+                f"{self._journal.path}: the line {text_of(over)!r} could not be written,"
                 f" so the journal says: {seen.outcome}: {seen.meaning}"
             )
 
-    def _write_outcome(self, seen: Verdict, over: str) -> Verdict:
+    def _write_outcome(self, seen: Verdict, over: Record) -> Verdict:
         """Have the outcome on disk; the verdict, which is another one if the disk tore the line."""
         if seen.told:  # an earlier call wrote it, and could not go on
             return seen
         try:
-            self._journal.sync(seen.outcome.value)
+            self._journal.sync(r.OutcomeIs(seen.outcome))
         except OSError as error:
             verdict = self._read_back()
             self._check_the_disk(verdict, error, over)
             return verdict
         return seen._replace(told=True)
 
-    def _check_the_disk(self, seen: Verdict, error: OSError, over: str) -> None:
+    def _check_the_disk(self, seen: Verdict, error: OSError, over: Record) -> None:
         """Raises Unable if a crash of the machine could leave another outcome than the one seen.
 
         `irrecoverable` is allowed in any case: it claims nothing.
@@ -118,8 +120,8 @@ class Settlement:
         on_disk = self._judge(self._journal.read_synced)
         if seen.outcome not in (on_disk.outcome, Outcome.IRRECOVERABLE):
             raise Unable(
-                f"{self._journal.path}: the line {over!r} may not be on disk ({error.strerror}),"
-                f" so the journal may say: {on_disk.outcome}: {on_disk.meaning}"
+                f"{self._journal.path}: the line {text_of(over)!r} may not be on disk"
+                f" ({error.strerror}), so the journal may say: {on_disk.outcome}: {on_disk.meaning}"
             ) from error
 
     def _read_back(self) -> Verdict:
@@ -144,10 +146,10 @@ class Settlement:
             ) from error
 
 
-def exit_line(status: int) -> tuple[str, int]:
-    """(journal line, exit status as a shell reports it) for a wait status."""
+def end_of(status: int) -> tuple[Record, int]:
+    """(record of the job's end, exit status as a shell reports it) for a wait status."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return f"% signal {number}", 128 + number
+        return r.Signalled(number), 128 + number
     number = os.WEXITSTATUS(status)
-    return f"% exit {number}", number
+    return r.Exited(number), number

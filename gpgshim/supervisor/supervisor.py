@@ -21,9 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpgshim.authority.authority import Authority
+from gpgshim.core import records as r
 from gpgshim.core import wire
+from gpgshim.core.codec import Record
 from gpgshim.core.gate import TEMPFAIL, Audience, Event, State
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
 from gpgshim.supervisor.entries import Entries
@@ -61,7 +63,7 @@ class Supervisor:
         latest: float = math.inf,
         reporting: Reporting = NO_REPORT,
     ) -> None:
-        self.over = ""  # the journal's line that ended the job, once it is over
+        self.over: Record | None = None  # how the job ended, once it is over
         self.entries = Entries(journal)
         self.settlement = Settlement(journal, self.entries, mode)
         self._journal = journal
@@ -110,11 +112,11 @@ class Supervisor:
         """Run until something calls finish()."""
         _raise_descriptor_limit()
         self._requests.start()
-        self._loop.run(self, lambda: bool(self.over))
+        self._loop.run(self, lambda: self.over is not None)
 
     def commit_late(self) -> None:
         """The closed job reports `uploaded`, but got no grant: tell the authority, and wait."""
-        self.entries.bypassed()
+        self.entries.note(r.Bypassed())
         self.gatekeeper.step(Event.BYPASSED)
         self._loop.run(self, lambda: self.gatekeeper.state is not State.LATE)
 
@@ -153,9 +155,8 @@ class Supervisor:
     def control(self, client: Client, word: str, argument: str) -> None:
         """For clients.Service."""
         if word == wire.END and self._starts_elsewhere:
-            line = "% end" if not argument.isdecimal() else f"% exit {int(argument)}"
-            if not self.over:  # several clients may report the end at once; the first counts
-                self.finish(line)
+            if self.over is None:  # several clients may report the end at once; the first counts
+                self.finish(r.Exited(int(argument)) if argument.isdecimal() else r.Ended())
             try:
                 self.conclude()
             except Unable as error:
@@ -169,13 +170,13 @@ class Supervisor:
                 client.answer(wire.OPEN)
                 return
         else:
-            self.entries.close()
+            self.entries.note(r.GateClosed())
             self.close()
         verdict = self.settlement.verdict()
         client.answer(wire.CLOSED, f"{verdict.state} {verdict.outcome}")
 
     def _audience(self) -> Audience:
-        if self.over:
+        if self.over is not None:
             return Audience.NOBODY
         return self._reporting.audience(self.settlement.durable_state)
 
@@ -193,7 +194,7 @@ class Supervisor:
         was_closed = self.gatekeeper.is_closed
         self.gatekeeper.step(Event.GIVE_UP)
         if self.gatekeeper.is_closed and not was_closed:
-            self.entries.close()
+            self.entries.note(r.GateClosed())
             self._look_for_the_stunts()
             self._requests.stop_reading()
         return self.gatekeeper.is_closed
@@ -201,16 +202,17 @@ class Supervisor:
     def _look_for_the_stunts(self) -> None:
         if self._had_stunts and not can_be_run(self._stunt):
             # The stunts were removed, so PATH has led the job to the real gpg since.
-            self.entries.ungated()
+            self.entries.note(r.Ungated())
 
-    def finish(self, line: str) -> None:
-        """End the job, as `line` reports: close the gate, and let serve() return."""
-        self.entries.over(line)
-        self.over = line
+    def finish(self, end: Record) -> None:
+        """End the job, as `end` reports: close the gate, and let serve() return."""
+        self.entries.note(end)
+        self.over = end
         self.close()
 
     def conclude(self, report: Report | None = None) -> Reply:
         """Settle the outcome of the finished job. Raises Unable: see Settlement."""
+        assert self.over is not None
         return self.settlement.conclude(self.over, report)
 
     def about_refusals(self) -> str:

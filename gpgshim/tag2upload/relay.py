@@ -18,9 +18,11 @@ from typing import NoReturn
 
 from gpgshim.authority.authority import Manager
 from gpgshim.core import o2m
+from gpgshim.core import records as r
+from gpgshim.core.codec import Process, Record
 from gpgshim.core.gate import Audience, State
+from gpgshim.core.wording import names_of
 from gpgshim.supervisor.attempt import Attempt
-from gpgshim.supervisor.entries import said
 from gpgshim.supervisor.processes import kill_descendants, kill_once, living_descendants
 from gpgshim.supervisor.settlement import Report
 from gpgshim.system import log
@@ -57,13 +59,13 @@ class ManagersReport:
     """
 
     def __init__(self) -> None:
-        self.killed: list[str] = []
+        self.killed: list[Process] = []
 
     def audience(self, state: Callable[[], State]) -> Audience:
         return Audience.UPLOADER if o2m.is_dropped(state()) else Audience.BOTH
 
-    def end_job(self) -> list[str]:
-        killed = [f"{name}[{pid}]" for pid, name in kill_once()]
+    def end_job(self) -> list[Process]:
+        killed = kill_once()
         self.killed += killed
         return killed
 
@@ -128,15 +130,15 @@ class Relay:
         """Kill all remaining processes of the job."""
         killed = [each for each in kill_descendants() if each not in self._reporting.killed]
         if killed:
-            self.supervisor.entries.killed(killed)
-            say(f"job {self.attempt.job} is over; killed: {', '.join(killed)}", Level.NOTICE)
+            self.supervisor.entries.note(r.Killed(r.Killing.OVER, tuple(killed)))
+            say(f"job {self.attempt.job} is over; killed: {names_of(killed)}", Level.NOTICE)
 
     def _lose_watchdog(self) -> None:
         # The worker has seen it die, and drops the connection, so our report would be lost.
         self.supervisor.unwatch(self._watchdog)  # it would stay readable
-        if not self.supervisor.over:
+        if self.supervisor.over is None:
             self._is_watched = False
-            self.supervisor.finish("% unkept")
+            self.supervisor.finish(r.WatchdogEnded())
 
     def _abandon(self) -> int:
         verdict = self.supervisor.conclude().verdict
@@ -163,23 +165,23 @@ class Relay:
             except OSError:
                 os.close(self._to_it)  # it is dead, or it takes the end of file as the answer
 
-    def _ended(self, line: str) -> None:
+    def _ended(self, end: Record) -> None:
         """dgit-repos-server has ended: derive the job's ending from its report and exit status."""
         self._hear_the_rest()
         too_long = len(self._said) > LONGEST_REPORT
         self._report = None if too_long else o2m.parse_report(self._said)
-        self._amount = o2m.amount_to(self._report, self._said, line == "% exit 0")
-        if self._report is not None and line == "% exit 0":
-            *first, last = self._report.lines
-            self.supervisor.entries.said(first)
-            line = said(last)
+        exited_0 = end == r.Exited(0)
+        self._amount = o2m.amount_to(self._report, self._said, exited_0)
+        if self._report is not None and exited_0:
+            *first, end = map(r.Reported, self._report.lines)
+            self.supervisor.entries.note(*first)
         else:
             if self._amount is o2m.Said.HALF:
                 wrote = self._said[:LONGEST_NOTE].decode("utf-8", "replace")
-                self.supervisor.entries.half(wrote)
-            if line == "% exit 0":
-                line = "% end"  # exit 0 without a report
-        self.supervisor.finish(line)
+                self.supervisor.entries.note(r.InvalidReport(wrote), r.ReportIncomplete())
+            if exited_0:
+                end = r.Ended()  # exit 0 without a report
+        self.supervisor.finish(end)
 
     def _hear_the_rest(self) -> None:
         with contextlib.suppress(KeyError, ValueError):
@@ -245,7 +247,7 @@ class Observer(Relay):
         if not self._is_watched:
             super().end_the_rest()
         elif left := living_descendants():
-            self.supervisor.entries.not_killed(left)
+            self.supervisor.entries.note(r.LeftRunning(tuple(left)))
 
     def send(self, lines: Sequence[str]) -> int:
         return self.attempt.status  # the manager has already got dgit-repos-server's whole output

@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Iterable, Sequence
 
+from gpgshim.core.wording import names_of
 from gpgshim.supervisor.processes import kill_descendants
 from gpgshim.system.errors import Unable
 
@@ -26,7 +27,7 @@ def watch_over(supervisor: int) -> int:
     killed = kill_descendants()
     raise Unable(
         f"the supervisor was killed by signal {-status}; killed processes of its job:"
-        f" {', '.join(killed) or 'none'}",
+        f" {names_of(killed) or 'none'}",
         hint="`gpgshim status` shows the state of the job",
     )
 

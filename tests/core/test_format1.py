@@ -17,7 +17,7 @@ from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge
 from gpgshim.core.wording import describe
 
-FIXTURES = sorted((Path(__file__).parents[2] / "fixtures").glob("[jt]*/*.txt"))
+FIXTURES = sorted((Path(__file__).parents[2] / "fixtures/format1").glob("*/*.txt"))
 
 NOTED = {
     "pid 7 in /tmp": r.Client(7, "/tmp", ()),

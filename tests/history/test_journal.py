@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.core.gate import State
+from gpgshim.core import records as r
+from gpgshim.core.gate import Outcome, State
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import (
@@ -44,13 +45,16 @@ def text(journal: Journal) -> str:
     return journal.read().decode()
 
 
-HEAD = "job: j\nattempt: 1\n\n! uncommitted\n"
+HEAD = "format: 2\njob: j\nattempt: 1\n\n! uncommitted\n"
+SIGN = r.SignRequest("gpg -s")
+CLIENT = r.Client(1, "/", ())
+UNKNOWN, COMMITTED = r.StateIs(State.UNKNOWN), r.StateIs(State.COMMITTED)
 
 
 def test_lines_and_times(journal: Journal) -> None:
-    journal.note("$ gpg -s")
-    journal.sync("! unknown")
-    journal.note("retriable")
+    journal.note(SIGN)
+    journal.sync(UNKNOWN)
+    journal.note(r.OutcomeIs(Outcome.RETRIABLE))
     assert text(journal) == HEAD + "+1.000 $ gpg -s\n+2.000 ! unknown\n+3.000 retriable\n"
     assert [line.at for line in parse(journal.read()).lines] == [None, 1, 2, 3]
 
@@ -121,14 +125,14 @@ def test_a_new_journal_avoids_the_remains_of_a_crash(tmp_path: Path) -> None:
 def test_failed_fsync_is_the_last_word(journal: Journal, mocker: MockerFixture) -> None:
     mocker.patch("os.fsync", side_effect=BROKEN)
     with pytest.raises(OSError, match="Input/output error"):
-        journal.sync("! unknown")
+        journal.sync(UNKNOWN)
     mocker.stopall()
     # The kernel has forgotten what it could not write; a second fsync would say that all is well.
     for write in (journal.note, journal.sync):
         with pytest.raises(
             OSError, match=r"nothing more is written to .*: an earlier fsync failed"
         ):
-            write("! committed")
+            write(COMMITTED)
     assert "committed\n" not in text(journal).removeprefix(HEAD)
     assert judge_bytes(journal.read()).state is State.UNKNOWN
 
@@ -142,17 +146,17 @@ def test_half_a_line_is_taken_back(journal: Journal, mocker: MockerFixture, writ
     if not written:
         mocker.patch("os.write", side_effect=FULL)
     with pytest.raises(OSError, match="No space"):
-        journal.sync("! unknown")
+        journal.sync(UNKNOWN)
     mocker.stopall()
     assert text(journal) == HEAD
-    journal.note("% exit 1")  # there is room again
+    journal.note(r.Exited(1))  # there is room again
     assert judge_bytes(journal.read()).outcome == "retriable"
 
 
 def test_short_writes_are_gone_on_with(journal: Journal, mocker: MockerFixture) -> None:
     write = os.write
     mocker.patch("os.write", lambda fd, data: write(fd, data[:1]))
-    journal.sync("! unknown")
+    journal.sync(UNKNOWN)
     mocker.stopall()
     assert text(journal) == HEAD + "+1.000 ! unknown\n"
 
@@ -162,10 +166,10 @@ def test_half_a_line_that_stays(journal: Journal, mocker: MockerFixture) -> None
     mocker.patch("os.write", side_effect=[write(journal._fd, b"+1.0"), FULL])
     mocker.patch("os.ftruncate", side_effect=BROKEN)
     with pytest.raises(OSError, match="No space"):
-        journal.note("$ gpg -s")
+        journal.note(SIGN)
     mocker.stopall()
     with pytest.raises(OSError, match="an incomplete line could not be removed"):
-        journal.note("% exit 1")
+        journal.note(r.Exited(1))
     assert text(journal) == HEAD + "+1.0"
     assert judge_bytes(journal.read()).state is State.UNKNOWN
 
@@ -175,7 +179,7 @@ def test_closed(tmp_path: Path) -> None:
     journal.close()
     for write in (journal.note, journal.sync):
         with pytest.raises(OSError, match="it is closed"):
-            write("% exit 1")
+            write(r.Exited(1))
     assert text(journal) == HEAD
 
 
@@ -190,11 +194,11 @@ def test_lines_that_belong_together_are_written_together(
     journal: Journal, mocker: MockerFixture
 ) -> None:
     write = mocker.patch("os.write", side_effect=os.write)
-    journal.note("$ gpg -s", "# pid 1 in /", "= go")
+    journal.note(SIGN, CLIENT, r.Granted())
     assert write.call_count == 1
-    assert text(journal) == HEAD + "+1.000 $ gpg -s\n+1.000 # pid 1 in /\n+1.000 = go\n"
+    assert text(journal) == HEAD + "+1.000 $ gpg -s\n+1.000 # client 1 /\n+1.000 = go\n"
     journal.note()
-    assert text(journal).count("\n") == 7
+    assert text(journal).count("\n") == 8
 
 
 @pytest.mark.parametrize("written", [0, 5, 16, 20, 30])
@@ -202,15 +206,15 @@ def test_lines_that_were_written_together_are_removed_together(
     journal: Journal, mocker: MockerFixture, written: int
 ) -> None:
     write = os.write
-    lines = b"+1.000 $ gpg -s\n+1.000 # pid 1 in /\n"
+    lines = b"+1.000 $ gpg -s\n+1.000 # client 1 /\n"
     mocker.patch("os.write", side_effect=[write(journal._fd, lines[:written]) or 0, FULL])
     if not written:
         mocker.patch("os.write", side_effect=FULL)
     with pytest.raises(OSError, match="No space"):
-        journal.note("$ gpg -s", "# pid 1 in /")
+        journal.note(SIGN, CLIENT)
     mocker.stopall()
     assert text(journal) == HEAD
-    journal.note("% exit 1")
+    journal.note(r.Exited(1))
     assert judge_bytes(journal.read()).outcome == "retriable"
 
 
@@ -227,13 +231,13 @@ def test_another_with_our_process_id(tmp_path: Path, mocker: MockerFixture) -> N
     mocker.patch("os.link", come_between)
     ours = Journal.create(tmp_path, "j", {})
     (other,) = others
-    ours.note("# ours")
-    other.note("# the other's")
+    ours.note(r.Note("ours"))
+    other.note(r.Note("the other's"))
     assert (ours.path.name, other.path.name) == ("j.2", "j.1")
     assert "attempt: 2" in text(ours)
-    assert text(ours).endswith("# ours\n")
+    assert text(ours).endswith("# note ours\n")
     assert "attempt: 1" in text(other)
-    assert text(other).endswith("# the other's\n")
+    assert text(other).endswith("# note the other's\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["j.1", "j.2"]
     ours.close()
     other.close()
@@ -338,13 +342,13 @@ def named(tmp_path: Path) -> Iterator[Journal]:
 def test_a_journal_whose_name_leads_elsewhere_is_lost(
     named: Journal, lose: Callable[[Path], object]
 ) -> None:
-    named.note("$ gpg -s")
+    named.note(SIGN)
     lose(named.path)
-    for use in (named.read, named.sync, lambda: named.sync("! unknown")):
+    for use in (named.read, named.sync, lambda: named.sync(UNKNOWN)):
         with pytest.raises(Lost, match=r"j\.1 was removed, moved or replaced: "):
             use()
     with pytest.raises(OSError, match="nothing more is written"):
-        named.note("% exit 1")
+        named.note(r.Exited(1))
 
 
 def test_a_journal_that_was_lost_stays_lost(named: Journal) -> None:
@@ -352,7 +356,7 @@ def test_a_journal_that_was_lost_stays_lost(named: Journal) -> None:
     away = named.path.with_name("away")
     named.path.rename(away)
     with pytest.raises(Lost):
-        named.sync("! unknown")
+        named.sync(UNKNOWN)
     away.rename(named.path)
     for use in (named.read, named.sync):
         with pytest.raises(Lost):
@@ -371,7 +375,7 @@ def test_a_journal_that_is_lost_while_the_disk_is_waited_for(
 
     mocker.patch("os.fsync", lose_it_meanwhile)
     with pytest.raises(Lost):
-        named.sync("! unknown")
+        named.sync(UNKNOWN)
 
 
 def test_a_journal_whose_name_cannot_be_looked_at_is_not_lost(
@@ -395,7 +399,7 @@ def test_a_clock_that_steps_back_does_not_take_the_journal_with_it(tmp_path: Pat
     journal = Journal.create(
         tmp_path, "j", {}, clock=iter([100.0, 102.0, 99.0, 50.0, 103.0]).__next__
     )
-    for line in ("$ gpg -s", "! unknown", "! committed", "% exit 0"):
-        journal.note(line)
+    for record in (SIGN, UNKNOWN, COMMITTED, r.Exited(0)):
+        journal.note(record)
     assert [line.at for line in parse(journal.read()).lines] == [None, 2, 2, 2, 3]
     journal.close()

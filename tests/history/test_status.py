@@ -19,6 +19,8 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.cli import status
+from gpgshim.core import records as r
+from gpgshim.core.gate import State
 from gpgshim.history import jobs, journal
 from gpgshim.history.jobs import NEWEST, attempts_of, find, read_rows
 from gpgshim.history.journal import Journal, is_under_way, locked_inodes
@@ -68,7 +70,7 @@ def test_looking_at_a_journal_does_not_disturb_its_supervisor(tmp_path: Path) ->
     own = Journal.create(tmp_path, "j", {})
     for _ in range(3):
         assert is_under_way(own.path)
-    own.sync("! unknown")
+    own.sync(r.StateIs(State.UNKNOWN))
     own.close()
     assert not is_under_way(own.path)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.authority.authority import Authority, Manager, NoAuthority
+from gpgshim.core import records as r
 from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import Journal
@@ -58,7 +59,7 @@ def serve_one(
     def end() -> None:
         if select.select([client], [], [], 0)[0]:
             served.unwatch(always)
-            served.finish("% exit 0")
+            served.finish(r.Exited(0))
 
     served.watch(always, end)
     served.serve()

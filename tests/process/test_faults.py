@@ -22,6 +22,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.cli.main import main
+from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.verdict import judge_bytes
 from tests.support import skips
@@ -272,7 +273,9 @@ def test_no_process_that_could_read_files(scratch: Scratch, mocker: MockerFixtur
     mocker.patch("gpgshim.supervisor.hasher.Hasher.start", side_effect=busy)
     (scratch.root / "f").write_text("x")
     assert run_job(scratch, mocker).status == 5
-    assert "its files were not read: no process that reads files is running" in scratch.notes()
+    assert (
+        r.FilesUnread(r.Unread.FAILED, "no process that reads files is running") in scratch.notes()
+    )
     assert scratch.calls() == ["-s f"]
 
 
@@ -289,8 +292,8 @@ def test_authority_that_certainly_did_not_run(scratch: Scratch, mocker: MockerFi
     done = run_job(scratch, mocker)
     assert done.status == 5
     why = f"{scratch.root}/commit cannot be run: Cannot allocate memory"
-    assert f"gpg: gpgshim refuses: {why}; " in done.err
-    assert f"it was not asked: {why}" in scratch.notes()
+    assert f"gpg: gpgshim refuses: the authority was not asked: {why}; " in done.err
+    assert r.NotAsked(why) in scratch.notes()
     assert scratch.lines()[2:5] == ["! unknown", "> commit-to-public-upload", "< refused"]
     assert scratch.verdict().refused  # it has certainly not committed
     assert "it has not committed" in done.err
@@ -321,8 +324,8 @@ def test_answer_that_cannot_be_read(scratch: Scratch, mocker: MockerFixture) -> 
     done = run_job(scratch, mocker)
     assert done.status == 5
     assert "Traceback" not in done.err
-    assert "the authority did not answer (failed Cannot allocate memory)" in done.err
-    assert scratch.lines()[4] == "% failed Cannot allocate memory"
+    assert "the authority's answer could not be read: Cannot allocate memory" in done.err
+    assert scratch.lines()[4] == "% failed enomem Cannot allocate memory"
     assert scratch.verdict().state is State.UNKNOWN
     assert scratch.calls() == []
 

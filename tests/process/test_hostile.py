@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome
 from gpgshim.system.errors import Misconfigured
 from gpgshim.system.places import find_real
@@ -110,17 +111,17 @@ def test_peer_that_makes_no_sense(job: Job, said: bytes, why: str) -> None:
             answer = peer.recv(4096)
     assert answer.startswith(b"gpgshim/1 no ") or len(said) > 4096
     assert_unharmed(job)
-    (note,) = [note for note in job.scratch.notes() if "made no sense" in note]
-    assert why in note
-    assert len(note) < 300
+    (note,) = [note for note in job.scratch.notes() if isinstance(note, r.Nonsense)]
+    assert why in note.reason
+    assert len(note.reason) < 300
 
 
 def test_peer_that_gives_up_before_it_asks(job: Job) -> None:
     job.connect().close()
     assert_unharmed(job)
-    (note,) = [note for note in job.scratch.notes() if "hung up before it asked" in note]
-    assert note == f"pid {os.getpid()} hung up before it asked: it gave up, or was killed"
-    assert not any("made no sense" in note for note in job.scratch.notes())
+    (note,) = [note for note in job.scratch.notes() if isinstance(note, r.ClientHungUp)]
+    assert note.pid == os.getpid()
+    assert not any(isinstance(note, r.Nonsense) for note in job.scratch.notes())
 
 
 def test_two_hundred_silent_clients(job: Job) -> None:
@@ -196,7 +197,7 @@ def test_stranger_is_refused(scratch: Scratch, how: str, committed: bool) -> Non
     assert "was not started by this gate's job" in err
     at = [path.name for path in scratch.journals()].index("j.1")
     assert scratch.lines(at) == before
-    assert any("is no process of this job" in note for note in scratch.notes(at))
+    assert any(isinstance(note, r.ForeignProcess) for note in scratch.notes(at))
     assert scratch.calls() == calls
     # The job itself goes on as if nothing had been.
     tell(fifo)
@@ -246,7 +247,7 @@ def test_peer_of_another_user(job: Job) -> None:
     os.close(reader)
     job.directory.chmod(0o700)  # or the stunt says no by itself
     assert_unharmed(job)
-    assert any("user id 65534" in note for note in job.scratch.notes())
+    assert r.ForeignUser(65534, pid) in job.scratch.notes()
     assert job.scratch.lines().count("= go") == 1
 
 

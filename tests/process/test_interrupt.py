@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.core import records as r
 from gpgshim.supervisor import optable
 from tests.support.scratch import (
     GPG,
@@ -54,17 +55,19 @@ def counter(scratch: Scratch, before: str = "") -> Path:
 
 
 def count(scratch: Scratch) -> int:
-    assert "= no the job is over" in scratch.lines()
+    assert "= no closed the job is over" in scratch.lines()
     return int((scratch.root / "count").read_text())
 
 
 @pytest.mark.parametrize("typed", ["\x03", "\x1c"], ids=["^C", "^4"])
 @pytest.mark.parametrize(
-    ("before", "seen"),
-    [("", "the job got it too"), ("os.setpgid(0, 0)", "pass it on")],
+    ("before", "how"),
+    [("", r.Delivery.SHARED), ("os.setpgid(0, 0)", r.Delivery.PASSED_ON)],
     ids=["our group", "its own group"],
 )
-def test_a_key_reaches_the_job_once(scratch: Scratch, typed: str, before: str, seen: str) -> None:
+def test_a_key_reaches_the_job_once(
+    scratch: Scratch, typed: str, before: str, how: r.Delivery
+) -> None:
     job = counter(scratch, before)
     words = [sys.executable, "-m", "gpgshim", "run", *scratch.options(), "--", job]
     terminal = Terminal(scratch, words)
@@ -72,7 +75,8 @@ def test_a_key_reaches_the_job_once(scratch: Scratch, typed: str, before: str, s
     terminal.type(typed)
     assert terminal.end() == 0
     assert count(scratch) == 1
-    assert [note for note in scratch.notes() if note.endswith(seen)] != []
+    got = [note for note in scratch.notes() if isinstance(note, r.SignalReceived)]
+    assert [note.delivery for note in got] == [how]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP])
@@ -118,7 +122,8 @@ def test_signals_that_the_caller_ignores_or_blocks_stay_so(scratch: Scratch) -> 
     process.terminate()  # the only one that counts
     assert process.wait(PATIENCE) == 0
     assert count(scratch) == 1
-    assert [note.split()[2] for note in scratch.notes() if "we got" in note] == ["SIGTERM,"]
+    got = [note.signal for note in scratch.notes() if isinstance(note, r.SignalReceived)]
+    assert got == ["SIGTERM"]
 
 
 def test_a_job_and_an_authority_start_with_no_blocked_signal(scratch: Scratch) -> None:

@@ -18,7 +18,9 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.authority.authority import NoAuthority
+from gpgshim.core import records as r
 from gpgshim.core import wire
+from gpgshim.core.codec import Record
 from gpgshim.core.gate import OUTCOMES, Outcome, State
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import TranscriptError, parse
@@ -81,6 +83,10 @@ def test_the_status_is_the_command_s_own(
     assert scratch.jobs() == []
 
 
+def clients(scratch: Scratch) -> list[r.Client]:
+    return [note for note in scratch.notes() if isinstance(note, r.Client)]
+
+
 def test_no_authority_is_asked_and_every_request_is_recorded(scratch: Scratch) -> None:
     done = scratch.run("gpg -s f; gpg --verify f; gpg -s f", "--observe", "--commit", "touch asked")
     assert done.status == 0
@@ -89,7 +95,7 @@ def test_no_authority_is_asked_and_every_request_is_recorded(scratch: Scratch) -
     more = ["$ gpg -s f", "= go"]
     assert scratch.lines() == ["! uncommitted", *SIGNED, *more, "% exit 0", "observed"]
     assert scratch.journal().head["authority"] == "touch asked"
-    assert any("under sh[" in note for note in scratch.notes())
+    assert any(each.name == "sh" for note in clients(scratch) for each in note.above)
 
 
 def test_a_request_that_a_gate_would_refuse_is_granted(scratch: Scratch) -> None:
@@ -98,7 +104,7 @@ def test_a_request_that_a_gate_would_refuse_is_granted(scratch: Scratch) -> None
     assert done.status == 0
     assert scratch.calls() == ["--bless-key x"]
     assert scratch.lines()[1] == "? gpg --bless-key x"
-    assert scratch.lines()[2].startswith("= no before the commitment, ")
+    assert scratch.lines()[2].startswith("= no unknown-command before the commitment, ")
 
 
 def test_an_orphan_of_a_job_that_is_over(scratch: Scratch) -> None:
@@ -142,9 +148,9 @@ def test_no_gpg_waits_for_the_disk(scratch: Scratch, mocker: MockerFixture) -> N
     answered = threading.Event()
     sync = journal.sync
 
-    def slow(line: str = "") -> None:
+    def slow(record: Record | None = None) -> None:
         assert answered.wait(5), "it waits for its answer, and that for the disk"
-        sync(line)
+        sync(record)
 
     mocker.patch.object(journal, "sync", slow)
     supervisor = Supervisor(
@@ -318,7 +324,7 @@ def test_remaining_processes_of_the_job_are_not_killed(observed: Worker, scratch
     assert observed.hear() == COMMIT
     assert observed.rest() == HEARD_PASSES
     assert observed.end() == 0
-    assert any(note.startswith("would have been killed, ") for note in scratch.notes())
+    assert any(isinstance(note, r.LeftRunning) for note in scratch.notes())
     (orphan,) = (
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")

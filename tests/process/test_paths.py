@@ -308,7 +308,7 @@ def test_a_manager_that_another_user_serves(scratch: Scratch, place: Path) -> No
         done = scratch.run(SIGN, "--commit", f"o2m:{place}/manager")
         assert os.read(heard, 100) == b""  # it has accepted, heard nothing, and ended
     assert done.status == 75
-    assert f"% failed the socket {place}/manager is served by user id {OTHER}" in "\n".join(
+    assert f"% failed eperm the socket {place}/manager is served by user id {OTHER}" in "\n".join(
         scratch.lines()
     )
     assert "! unknown" not in scratch.lines()
@@ -331,7 +331,7 @@ def test_a_manager_s_socket_where_others_can_write(scratch: Scratch, place: Path
         with pytest.raises(BlockingIOError):
             listener.accept()
     assert done.status == 75
-    seen = f"% failed the manager at {place}/manager: others can write to {place}"
+    seen = f"% failed eperm the manager at {place}/manager: others can write to {place}"
     assert seen in "\n".join(scratch.lines())
     assert scratch.calls() == []
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.authority.authority import MOST_LINES, PROMPT, Person
+from gpgshim.core import records as r
 from tests.support.scratch import Scratch, Terminal, message
 
 
@@ -63,7 +64,7 @@ def test_any_other_answer_is_a_refusal(scratch: Scratch, typed: str) -> None:
         terminal.hear(PROMPT)
         terminal.type(typed)
         assert terminal.end() == 2
-    assert "the authority did not say go-ahead, but 'refused'" in terminal.said
+    assert "gpgshim refuses: the authority refused;" in terminal.said
     assert scratch.calls() == []
     assert "< refused" in scratch.lines()
 
@@ -187,7 +188,7 @@ def test_a_long_question_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp())
     person = Person()
     person.reach()
-    person.ask([f"$ {'x' * 1000}", *["# y"] * 50])
+    person.ask([r.SignRequest("x" * 1000), *[r.Note("y")] * 50])
     shown = os.read(ours, 65536).decode().splitlines()
     assert shown[1] == f"    {'x' * 300}..."
     assert shown[-2] == f"    ... and {51 - MOST_LINES} more lines"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.core import records as r
 from tests.support.scratch import Scratch
 
 SWALLOW = "2>/dev/null"  # as git does
@@ -23,8 +24,8 @@ def told(scratch: Scratch, command: str, *options: str | Path) -> str:
 @pytest.mark.parametrize(
     ("commit", "why"),
     [
-        ("false", "the authority did not say go-ahead, but 'refused'"),
-        ("sh -c 'exit 3'", "the authority did not say go-ahead, but 'exit 3'"),
+        ("false", "the authority refused"),
+        ("sh -c 'exit 3'", "the authority's command ended with status 3"),
         ("ask", "the supervisor cannot go on: there is no terminal to ask at"),
     ],
 )
@@ -34,7 +35,7 @@ def test_the_line_names_the_cause_of_a_refusal(scratch: Scratch, commit: str, wh
 
 def test_each_cause_is_named_once(scratch: Scratch) -> None:
     line = told(scratch, f"gpg -s a {SWALLOW}; gpg -s b", "--commit", "false")
-    assert line.count("the authority did not say go-ahead") == 1
+    assert line.count("gpg was refused: the authority refused") == 1
 
 
 def test_nothing_is_added_where_none_was_refused(scratch: Scratch) -> None:
@@ -47,12 +48,12 @@ def test_a_stunt_that_refuses_by_itself(scratch: Scratch) -> None:
     spoil = 'JOB=${PATH%%/bin:*}; chmod u+w "$JOB"; rm -f "$JOB/table"'
     line = told(scratch, f"{spoil}; gpg -s f", "--commit", "true")
     assert "; gpg was refused: this gpg belongs to no job that is under way (" in line
-    (note,) = [note for note in scratch.notes() if " gave up: " in note]
-    assert "this gpg belongs to no job that is under way" in note
+    (note,) = [note for note in scratch.notes() if isinstance(note, r.GaveUp)]
+    assert "this gpg belongs to no job that is under way" in note.reason
     assert scratch.calls() == []
 
 
 def test_a_real_gpg_that_is_gone_when_it_is_granted(scratch: Scratch) -> None:
     line = told(scratch, "rm stand-in; gpg -s f", "--commit", "true")
     assert f"{scratch.root}/stand-in cannot be run: No such file or directory" in line
-    assert any(" gave up: " in note for note in scratch.notes())
+    assert any(isinstance(note, r.GaveUp) for note in scratch.notes())

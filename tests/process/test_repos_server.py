@@ -430,7 +430,7 @@ def test_kill_of_watchdog_or_supervisor(
     assert verdict.outcome is (Outcome.IRRECOVERABLE if granted else Outcome.RETRIABLE)
     assert verdict.told is (victim == "watchdog")
     if victim == "watchdog":
-        assert "% unkept" in scratch.lines()
+        assert "% watchdog-ended" in scratch.lines()
 
 
 def test_kill_of_both_at_once(worker: Worker, scratch: Scratch) -> None:

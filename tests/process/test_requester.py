@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.gpgargs import optiontable
 from gpgshim.supervisor import optable, requester
 from gpgshim.supervisor.requester import Inspector, Stat, hash_file
@@ -29,15 +31,15 @@ def inspector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inspector:
     return Inspector(tmp_path, optiontable.load(optable.of(GPG, dict(os.environ))))
 
 
-def notes(inspector: Inspector, *files: str) -> list[str]:
+def notes(inspector: Inspector, *files: str) -> list[Record]:
     words = ["gpg", "-b", *files]
-    first = inspector.describe(os.getpid())
+    client = inspector.describe(os.getpid())
     assert inspector.has_files(os.getpid(), words)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inspector, "read_command_line", lambda pid: words)
         others = list(inspector.read_files(os.getpid()))
-    assert first.startswith(f"# pid {os.getpid()} in {Path.cwd()}, under ")
-    assert f"[{os.getppid()}]" in first
+    assert (client.pid, client.directory) == (os.getpid(), str(Path.cwd()))
+    assert client.above[0].pid == os.getppid()
     return others
 
 
@@ -50,9 +52,9 @@ def test_each_file_has_its_digest(inspector: Inspector, tmp_path: Path) -> None:
     Path("a b").write_bytes(b"")
     (tmp_path / "c").write_bytes(b"x" * 1_000_000)
     assert notes(inspector, "a", "a b", f"{tmp_path}/c", "nonexistent", ".", "nul\0") == [
-        f"# sha256 {digest(b'one')} a",
-        f"# sha256 {digest(b'')} 'a b'",
-        f"# sha256 {digest(b'x' * 1_000_000)} {tmp_path}/c",
+        r.FileDigest(digest(b"one"), "a"),
+        r.FileDigest(digest(b""), "a b"),
+        r.FileDigest(digest(b"x" * 1_000_000), f"{tmp_path}/c"),
     ]
 
 
@@ -88,10 +90,10 @@ def test_many_large_files_are_not_all_hashed(
     for name, size in (("a", 600), ("b", 401), ("c", 400), ("d", 1)):
         Path(name).write_bytes(b"x" * size)
     assert notes(inspector, "a", "b", "c", "d") == [
-        f"# sha256 {digest(b'x' * 600)} a",
-        "# b is too much to hash",
-        f"# sha256 {digest(b'x' * 400)} c",
-        "# d is too much to hash",
+        r.FileDigest(digest(b"x" * 600), "a"),
+        r.FileTooLarge("b"),
+        r.FileDigest(digest(b"x" * 400), "c"),
+        r.FileTooLarge("d"),
     ]
 
 
@@ -111,7 +113,7 @@ def test_ten_of_the_largest_cost_as_much_as_one(
         return data
 
     mocker.patch("os.read", count)
-    assert sum("sha256" in note for note in notes(inspector, *names)) == 1
+    assert sum(isinstance(note, r.FileDigest) for note in notes(inspector, *names)) == 1
     assert requester.MOST_BYTES <= sum(seen) < requester.MOST_BYTES + 100_000  # and what /proc says
 
 
@@ -121,7 +123,7 @@ def test_no_end_of_names(inspector: Inspector) -> None:
         Path(name).touch()
     *hashed, last = notes(inspector, *names)
     assert len(hashed) == requester.MOST_FILES
-    assert last == "# 7 more files were not looked at"
+    assert last == r.FilesLeftOut(7)
 
 
 def test_a_file_that_grows_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

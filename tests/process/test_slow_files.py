@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.supervisor import hasher
-from gpgshim.supervisor.requests import READING
 from tests.support import fuse
 from tests.support.scratch import PATIENCE, Scratch, finish, tell, wait_for
 
-NOT_READ = f"its files were not read within {READING:g} s, and are not waited for"
+NOT_READ = r.FilesUnread(r.Unread.TIMEOUT, "")
 KINDS = (fuse.Kind.LOOKUP, fuse.Kind.GETATTR, fuse.Kind.OPEN, fuse.Kind.READ)
 #: The stand-in for gpg reads nothing, so that only we touch the file.
 CALLS = {"by name": "gpg -b mnt/f", "from its directory": "cd mnt && gpg -b f"}
@@ -37,8 +38,8 @@ def commit(scratch: Scratch) -> Path:
     return scratch.script("commit", "#!/bin/sh\necho asked >>asked\n")
 
 
-def digest_of(content: bytes) -> str:
-    return f"sha256 {hashlib.sha256(content).hexdigest()}"
+def digest_of(content: bytes, name: str) -> Record:
+    return r.FileDigest(hashlib.sha256(content).hexdigest(), name)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -65,7 +66,7 @@ def test_a_file_that_is_slow_and_read_in_time(scratch: Scratch, slow: fuse.Disk)
     assert not (scratch.root / "asked").exists()
     slow.release()
     assert finish(process).status == 0
-    assert f"{digest_of(fuse.CONTENT)} mnt/f" in scratch.notes()
+    assert digest_of(fuse.CONTENT, "mnt/f") in scratch.notes()
 
 
 def test_others_keep_their_order(scratch: Scratch, slow: fuse.Disk) -> None:
@@ -97,7 +98,7 @@ def test_a_job_that_ends_meanwhile_commits_nothing(scratch: Scratch, slow: fuse.
     assert scratch.lines()[1:] == [
         "% exit 3",
         "$ gpg -b mnt/f",
-        "= no the job is over",
+        "= no closed the job is over",
         "retriable",
     ]
     slow.release()
@@ -128,8 +129,8 @@ def test_a_client_that_is_gone_meanwhile_leads_to_no_request(
     assert slow.is_asked.wait(PATIENCE)
     tell(go)
     assert finish(process).status == 75
-    (note,) = [note for note in scratch.notes() if "was gone before its files were read" in note]
-    assert note.endswith(": gpg -b mnt/f")
+    (note,) = [note for note in scratch.notes() if isinstance(note, r.Withdrawn)]
+    assert note.call == "gpg -b mnt/f"
     assert not (scratch.root / "asked").exists()
 
 
@@ -179,7 +180,7 @@ def test_a_reader_that_is_killed_is_replaced(scratch: Scratch) -> None:
     kill_reader(scratch)
     tell(go)
     assert finish(process).status == 0
-    assert scratch.notes().count(f"{digest_of(b'x')} plain") == 2
+    assert scratch.notes().count(digest_of(b"x", "plain")) == 2
 
 
 def test_the_reader_ends_with_the_supervisor_and_holds_nothing(scratch: Scratch) -> None:

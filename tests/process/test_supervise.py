@@ -166,7 +166,7 @@ def test_close_within_run_ends_nothing(scratch: Scratch) -> None:
     env = {"PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
     done = scratch.run(f'set -- "$(command -v gpg)"; exec sh -c \'{command}\' "$1"', **env)
     assert done.status == 75
-    lines = ["% close", "$ gpg -s f", "= no the job is over", "% exit 4", "retriable"]
+    lines = ["% close", "$ gpg -s f", "= no closed the job is over", "% exit 4", "retriable"]
     assert scratch.lines() == ["! uncommitted", *lines]
 
 

@@ -18,6 +18,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.authority.authority import NoAuthority
+from gpgshim.core import records as r
 from gpgshim.core import wire
 from gpgshim.core.gate import Event
 from gpgshim.gpgargs import optiontable
@@ -43,7 +44,7 @@ class Committed:
         self.supervisor.gatekeeper.step(Event.ASKED)
         self.supervisor.gatekeeper.step(Event.GO_AHEAD)
         at_once = os.eventfd(1)
-        self.supervisor.watch(at_once, lambda: self.supervisor.finish("% exit 0"))
+        self.supervisor.watch(at_once, lambda: self.supervisor.finish(r.Exited(0)))
 
     def serve(self, peers: list[socket.socket], words: list[str]) -> None:
         for peer, word in zip(peers, words, strict=True):
@@ -71,7 +72,7 @@ def test_one_sync_for_all(gate: Committed, mocker: MockerFixture, word: str) -> 
     fsync, seen = os.fsync, []
 
     def look(fd: int) -> None:
-        seen.append((answers(peers), gate.text().count("# pid "), gate.text().count("= go")))
+        seen.append((answers(peers), gate.text().count("# client "), gate.text().count("= go")))
         fsync(fd)
 
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from gpgshim.cli.main import cli
+from gpgshim.core import records as r
 from gpgshim.core import transcript, wire
 from gpgshim.core.codec import KINDS
 from gpgshim.core.replay import replay
@@ -63,8 +64,11 @@ def test_the_journal_s_page_has_its_words() -> None:
     page = (MAN / "gpgshim-journal.5").read_text().replace("\\&", "")
     listed = re.findall(r"^\.It (.*)$", page, re.MULTILINE)
     words = {word for line in listed for word in re.findall(r"Li (\S+)", line)}
-    after_percent = {start[2:] for start in KINDS if start.startswith("% ")}
-    assert {*transcript.HEAD_KEYS, *transcript.SIGILS, *after_percent} == words
+    starts = {word for start in KINDS for word in start.split()[1:]}
+    causes = {*r.Cause, r.Killing.OVER, r.Delivery.SHARED}
+    assert {*transcript.HEAD_KEYS, *transcript.SIGILS, *starts, *causes} == words
+    for cause in (*r.Unread, *r.Killing, *r.Delivery):
+        assert re.search(rf"(Li|\|) {cause}\b", page), cause
 
 
 def test_the_journal_s_example_is_one() -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
 from gpgshim.core.gate import DURABLE, OUTCOMES, STEPS, Effect, Ending, Event, Outcome, State
 from gpgshim.core.o2m import REPLIES
 from gpgshim.core.verdict import judge_bytes
@@ -121,7 +123,7 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
         def reach(self) -> None:
             """It is there."""
 
-        def ask(self, question: Sequence[str]) -> None:
+        def ask(self, question: Sequence[Record]) -> None:
             asked.append("asked")
 
         def fileno(self) -> int:
@@ -132,7 +134,7 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
 
     journal = Journal.create(tmp_path / "state", "j", {})
     supervisor = Supervisor(tmp_path, journal, Slow(), 0.01, Inspector(tmp_path, LOADED))
-    supervisor.finish("% said uploaded")
+    supervisor.finish(r.Reported("uploaded"))
     supervisor.gatekeeper.step(Event.BYPASSED)
     supervisor.close()  # by a client, while the authority is asked
     awaited = supervisor.time_limit() is not None

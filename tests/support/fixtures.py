@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.scratch import CHECKOUT
 
-FIXTURES = sorted((CHECKOUT / "fixtures").glob("jobs/*.txt"))
-UPLOADS = sorted((CHECKOUT / "fixtures").glob("tag2upload/*.txt"))
+FIXTURES = sorted((CHECKOUT / "fixtures").glob("**/jobs/*.txt"))
+UPLOADS = sorted((CHECKOUT / "fixtures").glob("**/tag2upload/*.txt"))
 FIXTURES += UPLOADS
 
 each_fixture = pytest.mark.parametrize(
-    "path", FIXTURES, ids=lambda path: f"{path.parent.name}/{path.stem}"
+    "path", FIXTURES, ids=lambda path: str(path.relative_to(CHECKOUT / "fixtures").with_suffix(""))
 )

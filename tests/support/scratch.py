@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gpgshim
+from gpgshim.core.codec import Record
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import Transcript, parse
 from gpgshim.core.verdict import Verdict, judge_bytes
@@ -205,9 +206,9 @@ class Scratch:
         """A journal's lines without times and notes."""
         return [str(x._replace(at=None)) for x in self.journal(at).lines if x.sigil != "#"]
 
-    def notes(self, at: int = -1) -> list[str]:
+    def notes(self, at: int = -1) -> list[Record]:
         """A journal's notes."""
-        return [x.text for x in self.journal(at).lines if x.sigil == "#"]
+        return [note for note, _ in self.journal(at).read(("#",))]
 
     def calls(self) -> list[str]:
         """The arguments of the stand-in gpg, a line for each call."""

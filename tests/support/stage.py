@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plays a recorded job over real sockets.
 
-The input lines of the file are made to happen: `$` starts a real stunt with those words, `<` and
-`%` move a stand-in manager, command or job. Then the journal that the supervisor wrote has to be
-the file again.
+The inputs of the file are made to happen: a request starts a real stunt with those words, and the
+other inputs move a stand-in manager, command or job. Then the journal that the supervisor wrote has
+to have the records of the file again.
 
 Kills are real ones. A journal without an outcome is one whose supervisor was killed: when all the
 rest has happened it is killed here too, and must have written the file by then.
@@ -26,7 +26,10 @@ from pathlib import Path
 from typing import IO
 
 from gpgshim.core import o2m, wire
-from gpgshim.core.transcript import Line, Transcript, parse, unquote
+from gpgshim.core import records as r
+from gpgshim.core.codec import Record
+from gpgshim.core.quoting import unquote
+from gpgshim.core.transcript import Transcript, parse
 from gpgshim.stunts.ask import ask
 from gpgshim.supervisor.processes import children_of
 from tests.support.scratch import CHECKOUT, wait_for
@@ -78,12 +81,17 @@ exec sleep 0.01
 DRS_WORDS = list("shdvfrc"), ["KEY", "--", "stage", *"utpg", ""]
 
 
+def without_notes(transcript: Transcript) -> list[Record]:
+    """The records of a journal without its notes."""
+    return [record for record, _ in transcript.read() if not record.is_note]
+
+
 class Stage:
     """A supervisor, and stand-ins for all other parties of its journal."""
 
     def __init__(self, scratch: Path, transcript: Transcript) -> None:
         self.scratch = scratch
-        self.transcript = transcript
+        self.records = without_notes(transcript)
         self.authority = transcript.head["authority"].replace("@TMP@", str(scratch))
         self.is_drs = self.authority == "o2m"  # else it is `gpgshim run`
         self.observed = "mode" in transcript.head
@@ -98,43 +106,34 @@ class Stage:
         self.its: socket.socket | None = None
         self.fifo = scratch / "fifo"
 
-    def play(self) -> list[Line]:
-        """Make the inputs happen, one after the other; the journal's lines, without its notes."""
+    def play(self) -> list[Record]:
+        """Make the inputs happen, one after the other; the journal's records, without its notes."""
         with contextlib.ExitStack() as stack:
             self.listen(stack)
             self.start(stack)
-            seen = 0
-            for line in self.transcript.lines:
-                if line.sigil == "#":
-                    continue
-                seen += 1
-                if self.make_happen(line):
-                    self.wait_for(seen, str(line))
-            if self.transcript.lines[-1].sigil:
+            for seen, record in enumerate(self.records, 1):
+                if self.make_happen(record):
+                    self.wait_for(seen, record)
+            if not isinstance(self.records[-1], r.OutcomeIs):
                 self.kill_supervisor()
             self.supervisor.wait(LIMIT)
             if self.is_drs and self.peer:
-                told = [x.text for x in self.transcript.lines if x.sigil == ">"]
+                told = [each.line for each in self.records if isinstance(each, r.Sent)]
                 heard = self.peer.makefile().read().splitlines()
-                assert heard == [text for text in told if text not in ASKED]
+                assert heard == [line for line in told if line != o2m.COMMIT_LINE]
             return self.read()
 
-    def read(self) -> list[Line]:
+    def read(self) -> list[Record]:
         if not self.journal.exists():
             return []
-        lines = parse(self.journal.read_bytes()).lines
-        here = str(self.scratch)
-        return [
-            Line(line.sigil, line.text.replace(here, "@TMP@"))
-            for line in lines
-            if line.sigil != "#"
-        ]
+        text = self.journal.read_text().replace(str(self.scratch), "@TMP@")
+        return without_notes(parse(text.encode()))
 
-    def wait_for(self, count: int, what: str) -> None:
-        """Wait until the journal has `count` lines, the last of them most likely `what`."""
+    def wait_for(self, count: int, what: Record) -> None:
+        """Wait until the journal has `count` records, the last of them most likely `what`."""
         until = time.monotonic() + LIMIT
-        while len(lines := self.read()) < count:
-            written = "\n".join(map(str, lines))
+        while len(records := self.read()) < count:
+            written = "\n".join(map(str, records))
             assert time.monotonic() < until, f"waited in vain for {what!r}; the journal:\n{written}"
             time.sleep(0.002)
 
@@ -142,7 +141,7 @@ class Stage:
         for name in ("control", "pids", "fifo"):
             os.mkfifo(self.scratch / name)
         kind, _, path = self.authority.partition(":")
-        reached = not any(line.text.startswith("failed") for line in self.transcript.lines)
+        reached = not self.has(r.Failed)
         if self.is_drs:
             ours, self.its = socket.socketpair()
             self.peer = stack.enter_context(ours)
@@ -158,6 +157,9 @@ class Stage:
             self.authority = str(self.write_program("command", COMMAND.format(fifo=self.fifo)))
         elif kind.startswith("/"):
             self.goes = self.write_program(Path(kind).name, COMMAND.format(fifo=self.fifo))
+
+    def has(self, kind: type[Record]) -> bool:
+        return any(isinstance(each, kind) for each in self.records)
 
     def write_program(self, name: str, text: str) -> Path:
         path = self.scratch / name
@@ -175,7 +177,7 @@ class Stage:
         }
         self.write_program("gpg", GPG)
         job = self.write_program("dgit-repos-server", f"#!{sys.executable}\n{JOB}")
-        slow = any(line.text == "timeout" for line in self.transcript.lines)
+        slow = self.has(r.TimedOut)
         if self.is_drs:
             before, after = DRS_WORDS
             command = [sys.executable, str(CHECKOUT / "bin/dgit-repos-server")]
@@ -187,8 +189,7 @@ class Stage:
                 command += ["--commit", self.authority]
             command += ["--observe"] * self.observed
             command += ["--deadline", "0.3" if slow else str(2 * LIMIT), "--"]
-            absent = any(line.text.startswith("no-start") for line in self.transcript.lines)
-            command += ["no-such-command" if absent else str(job)]
+            command += ["no-such-command" if self.has(r.NotStarted) else str(job)]
         its = self.its.fileno() if self.its else subprocess.DEVNULL
         self.supervisor = stack.enter_context(
             subprocess.Popen(
@@ -241,53 +242,76 @@ class Stage:
         with contextlib.suppress(BrokenPipeError):  # the supervisor has killed it: see repos_server
             os.write(self.control.fileno(), f"{json.dumps(words)}\n".encode())
 
-    def make_happen(self, line: Line) -> bool:
-        """Make an input line happen; whether it is to be waited for now."""
-        word, _, rest = line.text.partition(" ")
-        if line.sigil in ("$", "?"):
-            self.tell_job(*unquote(line.text.replace("@TMP@", str(self.scratch))))
-            self.stunts.append(int(self.pids.readline()))
-        elif line.sigil == ">" and line.text in ASKED and (self.listener or self.peer):
-            if self.listener:
-                self.peer, _ = self.listener.accept()
-            assert self.peer is not None
-            self.peer.settimeout(LIMIT)
-            assert self.peer.recv(len(line.text) + 1) == f"{line.text}\n".encode()
-        elif line.sigil == "<" and self.peer:
-            self.peer.sendall(f"{line.text}\n".encode())
-        elif line.sigil == "<" and self.authority.endswith("/command"):
-            how = {"go-ahead": "exit 0", "refused": "exit 1"}.get(line.text, line.text)
-            self.fifo.write_text(f"{how}\n")
-        elif line.sigil == "%":
-            return self.make_world(word, rest)
+    def make_happen(self, record: Record) -> bool:
+        """Make an input happen; whether it is to be waited for now."""
+        match record:
+            case r.Request(call=call):
+                self.tell_job(*unquote(call.replace("@TMP@", str(self.scratch))))
+                self.stunts.append(int(self.pids.readline()))
+            case r.Sent(line=o2m.COMMIT_LINE) if self.listener or self.peer:
+                if self.listener:
+                    self.peer, _ = self.listener.accept()
+                assert self.peer is not None
+                self.peer.settimeout(LIMIT)
+                assert self.peer.recv(len(o2m.COMMIT)) == o2m.COMMIT
+            case r.Answer() if self.peer:
+                said = "go-ahead" if isinstance(record, r.GoAhead) else record.values[0]
+                self.peer.sendall(f"{said}\n".encode())
+            case r.Answer() if self.authority.endswith("/command"):
+                self.fifo.write_text(f"{how_to_end(record)}\n")
+            case r.HungUp() if self.peer:
+                self.peer.close()
+                self.peer = None
+            case r.GateClosed():
+                while not (found := list((self.scratch / "gpgshim").glob("stage.*/socket"))):
+                    time.sleep(0.002)
+                ask(str(found[0].parent), wire.CLOSE)
+            case r.ClientGone(request=number):
+                os.kill(self.stunts[number - 1], signal.SIGKILL)
+            case r.WatchdogEnded():
+                self.supervisor.kill()
+            case r.Exited() | r.Signalled() | r.Ended() | r.Reported() | r.ReportIncomplete():
+                return self.end_job(record)
         return True
 
-    def make_world(self, word: str, rest: str) -> bool:
-        if word == "eof" and self.peer:
-            self.peer.close()
-            self.peer = None
-        elif word == "gone":
-            os.kill(self.stunts[int(rest) - 1], signal.SIGKILL)
-        elif word == "close":
-            while not (found := list((self.scratch / "gpgshim").glob("stage.*/socket"))):
-                time.sleep(0.002)
-            ask(str(found[0].parent), wire.CLOSE)
-        elif word in ("exit", "signal"):
-            self.tell_job(word, rest)
-        elif word == "unkept":
-            self.supervisor.kill()
-        elif word == "end":
-            self.tell_job("exit", "0")
-        elif word == "half":
-            self.tell_job("say", "message a report that is cut off here")
-            return False  # it comes with the exit
-        elif word == "said":
-            self.report.append(rest)
-            if rest in o2m.OUTCOMES:
+    def end_job(self, record: Record) -> bool:
+        """Have the job do its part of its end; whether it is to be waited for now."""
+        match record:
+            case r.Exited(status=number):
+                self.tell_job("exit", str(number))
+            case r.Signalled(signal=number):
+                self.tell_job("signal", str(number))
+            case r.Ended():
+                self.tell_job("exit", "0")
+            case r.ReportIncomplete():
+                self.tell_job("say", "message a report that is cut off here")
+                return False  # it comes with the exit
+            case r.Reported(line=line):
+                self.report.append(line)
+                if line not in o2m.OUTCOMES:
+                    return False
                 self.tell_job("say", *self.report)
                 self.tell_job("exit", "0")
-            return rest in o2m.OUTCOMES
         return True
 
 
-ASKED = ("commit-to-public-upload",)  # the lines that wait for an answer
+def how_to_end(answer: r.Answer) -> str:
+    """How a command ends that gives this answer."""
+    match answer:
+        case r.AnswerExit(status=status):
+            return f"exit {status}"
+        case r.AnswerSignal(signal=number):
+            return f"signal {number}"
+        case r.GoAhead():
+            return "exit 0"
+    return "exit 1"
+
+
+def comparable(record: Record) -> Record:
+    """What journals of both formats have of a record: format 1 had no words for some causes."""
+    match record:
+        case r.Denied(cause=cause):
+            return r.Denied(cause, "")
+        case r.Failed():
+            return r.Failed("", "")
+    return record

@@ -53,7 +53,7 @@ HEARD_CRASHED = [
     "retriable",
 ]
 MAILS = f"gpg -s f; touch mailed; {LOST}"  # as dgit-repos-server mails before it reports
-NO_ANSWER = "= no the authority did not answer (timeout)"
+NO_ANSWER = "= no timeout the authority did not answer in time"
 SIGN = "gpg -s f || { " + LOST + "; exit 0; }\n"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpgshim.core import gate, o2m
+from gpgshim.core import codec, gate, o2m
 from gpgshim.core import verdict as verdicts
 from gpgshim.core.gate import (
     OUTCOMES,
@@ -23,7 +23,6 @@ from gpgshim.core.gate import (
     State,
 )
 from gpgshim.core.o2m import REPLIES, Reply, Said
-from gpgshim.core.transcript import parse_line
 from tools.model.state import REPORTS, F, S, Setting, V, Violation, World, read_back
 
 ENDS = ("settle", "tell", "done")
@@ -334,7 +333,7 @@ def serve(world: World, setting: Setting) -> Iterator[World]:
         return  # what is watched comes after those who ask
     if setting.face == "drs":
         if not world.watchdog:
-            yield from finish(world, "% unkept", setting)
+            yield from finish(world, "% watchdog-ended", setting)
         if world.drs == "e":
             yield from finish(world, world.reply[0], setting)
     elif world.job not in ("r", "-"):
@@ -413,7 +412,7 @@ def drs_ends(world: World, data: bytes, line: str) -> World:
 def settle(world: World, setting: Setting) -> Iterator[World]:
     """Settlement.settle."""
     seen = read_back(world)
-    ending = verdicts.ending_of(parse_line(world.over))
+    ending = verdicts.ending_of(codec.read(*world.over.split(" ", 1)))
     assert ending is not None
     if OUTCOMES[seen.state, ending] is not seen.outcome:
         if setting.spoilt == "the outcome is remembered":

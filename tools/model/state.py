@@ -85,7 +85,7 @@ class World(NamedTuple):
     said: str = ""  # the outcome that we said
 
 
-HEAD = "job: j\n\n"
+HEAD = "format: 2\njob: j\n\n"
 REPORTS = {
     said: f"message m\nemail reported -\n{said}\n".encode()
     for said in ("uploaded", "irrecoverable", "retriable")

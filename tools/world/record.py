@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpgshim.core.transcript import Transcript
+from gpgshim.core.transcript import FORMAT, Transcript
+from tools.record import without_pids
 from tools.world.scenarios import SCENARIOS, read_journals
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tag2upload"
 
 #: Text that differs from one run to the next: (pattern, replacement).
 PASSING = (
-    (r"(?<=pid )\d+|(?<=\[)\d+(?=\])", "@PID@"),
     (r"/tmp/[\w.-]+", "@TMP@"),
     (r"/world\b", "@WORLD@"),
     (r"<[\w.]+@oracle>", "@ID@"),
@@ -63,8 +63,8 @@ def clean(journal: Transcript, head: dict[str, str]) -> Transcript:
         return text
 
     own = {key: plain(value) for key, value in journal.head.items() if key != "started"}
-    lines = tuple(line._replace(text=plain(line.text), at=None) for line in journal.lines)
-    return journal._replace(head=head | own, lines=lines)
+    lines = tuple(line._replace(text=plain(line.text), at=None) for line in without_pids(journal))
+    return journal._replace(head={"format": FORMAT} | head | own, lines=lines)
 
 
 def main() -> None:
