@@ -41,4 +41,4 @@ def test_each_python_that_works_is_a_classifier() -> None:
 
 def test_the_build_runs_tests_that_exist() -> None:
     paths = re.findall(r"\{dir\}/(\S+)", (CHECKOUT / "debian/rules").read_text())
-    assert paths and [path for path in paths if not (CHECKOUT / path).exists()] == []
+    assert paths and [path for path in paths if not any((CHECKOUT / path).glob("*.py"))] == []
