@@ -17,15 +17,13 @@ from typing import NoReturn
 from gpgshim.cli import shellline
 from gpgshim.system.descriptors import open_standard
 from gpgshim.system.errors import Fact, status_of
-
-#: The signals that end `supervise` before it is ready.
-_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+from gpgshim.system.processes import ENDING
 
 
 def main() -> NoReturn:
     """Run the program `gpgshim`. Never returns."""
     for_shell = shellline.is_expected(sys.argv[1:])
-    for number in _ENDING if for_shell else (signal.SIGINT,):
+    for number in ENDING if for_shell else (signal.SIGINT,):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, shellline.refuse_and_die if for_shell else signal.SIG_DFL)
     try:

@@ -1,23 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes of our own that do work beside the job.
+"""Processes of our own: one that works beside the job, and one that continues in the background.
 
-Rule 1: such a process holds nothing of our caller: no pipe with a waiting reader, no lock, no
-terminal.
-Rule 2: it never returns into the code of the process that started it.
+Rule 1: at its work, such a process holds nothing of our caller: no pipe with a waiting reader, no
+lock, no terminal.
+Rule 2: only daemonise() returns in the new process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
 
-from gpgshim.system.descriptors import redirect_to_null
+from gpgshim.system.descriptors import redirect_to_null, release_inherited
+from gpgshim.system.errors import Unable
+
+_READY = b"ready"
 
 #: Signals that end a program, and that our own programs may handle.
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-
 
 #: Signals that a program expects with their default action, and that we may have changed. CPython
 #: ignores SIGPIPE and SIGXFSZ. SIGCHLD may be ignored by our caller: then the kernel would discard
@@ -50,3 +53,44 @@ def detach(keep: int = -1, *, stderr: bool = False) -> None:
     last = os.sysconf("SC_OPEN_MAX")
     os.closerange(3, keep if keep > 2 else last)
     os.closerange(max(3, keep + 1), last)
+
+
+def daemonise(prepare: Callable[[], None]) -> None:
+    """Continue in the background, in a new process, after `prepare`; the old one exits with 0.
+
+    If `prepare` fails, or is killed, the new process ends, and this raises Unable in the old one.
+    Raises OSError if there is no new process.
+    """
+    null = os.open(os.devnull, os.O_RDWR)  # now, while an error still ends everything
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child:
+        os.close(writer)
+        _exit_if_ready(child, reader)
+    os.close(reader)
+    try:
+        os.setsid()
+        prepare()
+    except BaseException as error:
+        hint = getattr(error, "hint", "")
+        os.write(writer, f"{error}\0{hint}".encode("utf-8", "backslashreplace"))
+        os._exit(1)
+    release_inherited()
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    with contextlib.suppress(OSError):  # the old process was killed; its caller has what it needs
+        os.write(writer, _READY)
+    os.close(writer)
+
+
+def _exit_if_ready(child: int, reader: int) -> None:
+    try:
+        with open(reader, "rb") as pipe:
+            received = pipe.read()
+    except BaseException:
+        os.kill(child, signal.SIGTERM)  # the caller will not learn of it
+        raise
+    if received == _READY:
+        os._exit(0)
+    seen, _, hint = received.decode().partition("\0")
+    raise Unable(seen or "the process in the background ended before it was ready", hint=hint)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does an error in the command line give one line with its cause, and what is true of the job?"""
+"""Does an error in the command line give one message: its cause, what is true, and a hint?"""
 
 from __future__ import annotations
 
