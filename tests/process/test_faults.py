@@ -213,11 +213,18 @@ def test_no_outcome_is_reported_that_the_disk_may_not_have(
 
 
 @pytest.mark.parametrize("failing", [1, 2])
-@pytest.mark.parametrize("command", ["exit 5", "gpg -s f"])
+@pytest.mark.parametrize(
+    ("command", "syncs"), [("exit 5", SYNCS.index("! unknown") + 1), ("gpg -s f", len(SYNCS))]
+)
 def test_a_journal_that_cannot_be_read_back_gets_no_second_answer(
-    scratch: Scratch, mocker: MockerFixture, command: str, failing: int
+    scratch: Scratch, mocker: MockerFixture, command: str, syncs: int, failing: int
 ) -> None:
-    """The disk fails once: what `show` tells of the journal later must not contradict us."""
+    """The disk fails once: what `show` tells of the journal later must not contradict us.
+
+    A journal is read once, and a second time only if the disk did not take the outcome.
+    """
+    if failing == 2:
+        Disk(mocker, scratch.state, "fsync", syncs, "once")
     pread, seen = os.pread, list[int]()
 
     def fail_once(fd: int, most: int, at: int) -> bytes:
