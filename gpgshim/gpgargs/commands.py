@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The use that each gpg command makes of a secret key: the only table that is kept by hand.
+"""Which gpg commands sign, alone and combined, and how many words each takes. Kept by hand.
 
 Rule 1: commands are found by name, never by number, because gpg's numbers differ between versions.
 Every name that gpg's table marks as a command is listed here. A name that is missing has not been

@@ -4,7 +4,7 @@
 
 Rule 1: gpg's own parser is the reference. Each step here is a step of that parser and names its
 rule: T for the words (parser), P for the order of evaluation, C for the conf files (conffile), M
-for combinations of commands (commands), V for values that make gpg exit (exits).
+for combinations of commands (commands), V for values that make gpg exit (exits), S for Sequoia.
 Rule 2: a fault anywhere among the option words is final: gpg exits there before it has done
 anything. So the words are parsed once, and faults, exits and conflicts all mean "pass".
 Rule 3: a command is not "pass" while an unknown (a conf file with conditions, another user's home)
