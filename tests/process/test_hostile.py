@@ -305,8 +305,8 @@ def test_a_client_that_reports_the_end_of_the_job(job: Job, argument: bytes) -> 
 
 def assert_not_started(scratch: Scratch, done: Done, status: int, why: str) -> None:
     assert done.status == status, done.err
-    seen, _ = message(done.err)
-    assert why in seen and seen.endswith("; nothing was started")
+    seen, hint = message(done.err)
+    assert why in seen + hint and seen.endswith("; nothing was started")
     assert not (scratch.root / "started").exists()
     assert scratch.journals() == []
     assert scratch.jobs() == []
@@ -363,7 +363,7 @@ def test_directory_that_cannot_be_made(scratch: Scratch, which: str) -> None:
 def test_runtime_directory_that_is_too_long(scratch: Scratch) -> None:
     long = scratch.root / ("x" * 90)
     done = start(scratch, XDG_RUNTIME_DIR=str(long))
-    assert_not_started(scratch, done, 78, "a socket's path can have 107")
+    assert_not_started(scratch, done, 78, " bytes; the limit is 107")
     assert not list((long / "gpgshim").glob("*"))
 
 
@@ -460,7 +460,7 @@ def test_gpg_that_cannot_be_looked_at_is_not_stepped_over(scratch: Scratch) -> N
 def test_gpg_that_is_not_there(scratch: Scratch) -> None:
     for path in ("/nonexistent/gpg", scratch.root, "gpg"):
         assert_not_started(
-            scratch, start(scratch, "--gpg", path), 78, "not a program that can be run"
+            scratch, start(scratch, "--gpg", path), 78, "not a program that can be executed"
         )
 
 
