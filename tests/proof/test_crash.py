@@ -17,18 +17,9 @@ import pytest
 
 from tests.support import skips
 from tests.support.scratch import CHECKOUT, short_directory
-from tools.crash.__main__ import (
-    Ran,
-    Watched,
-    crash,
-    failures,
-    kills,
-    power_cuts,
-    run_points,
-    spoilt,
-    watch,
-)
+from tools.crash.__main__ import crash, run_points, spoilt
 from tools.crash.calls import CAN_TAMPER, FSYNC, Call
+from tools.crash.points import Ran, Watched, failures, kills, power_cuts, watch
 from tools.crash.spoils import SPOILS
 from tools.crash.tracer import Target
 from tools.crash.world import FACES, Base

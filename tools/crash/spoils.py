@@ -4,7 +4,7 @@
 
 Rule 1: a spoil changes one place, as a person might change it by mistake.
 Rule 2: the check that exists for it must find it: `seen` is a part of that check's message. Every
-check of world.faults(), of a next attempt and of a failed fsync has its spoil. One spoil is found
+check of checks.faults(), of a next attempt and of a failed fsync has its spoil. One spoil is found
 by an undisturbed job.
 """
 
