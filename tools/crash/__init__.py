@@ -22,6 +22,7 @@ it proves nothing.
 strace can also inject kills and errors. But it cannot choose a process by its role (the supervisor
 that dgit-repos-server's stunt forks; the second gpg), and has no short write.
 
-Read calls.py (system calls), tracer.py (ptrace), standins.py and world.py (a job and all around it),
-checks.py (what must be true afterwards), points.py (what is done to it), spoil.py and spoils.py.
+Read calls.py (system calls), tracer.py (ptrace), standins.py and world.py (a job, and what is
+around it), checks.py (what must be true afterwards), points.py (what is done to it), spoil.py and
+spoils.py (faults in the code).
 """
