@@ -206,11 +206,15 @@ def test_stranger_is_refused(scratch: Scratch, how: str, committed: bool) -> Non
     assert scratch.verdict(at).outcome is Outcome.UPLOADED
 
 
+#: Waits until the supervisor, process S, is the parent of this shell: its own parent is dead.
+ADOPTED = "until read -r _ _ _ parent _ </proc/$$/stat && test $parent = $S; do :; done"
+
+
 @pytest.mark.parametrize(
     "command",
     [
-        "setsid -f sh -c 'sleep 0.2; gpg -s f; echo >done'; read -r _ <done",
-        "(setsid sh -c 'sleep 0.2; gpg -s f; echo >done' &) & wait; read -r _ <done",
+        f"setsid -f sh -c '{ADOPTED}; gpg -s f; echo >done'; read -r _ <done",
+        f"(setsid sh -c '{ADOPTED}; gpg -s f; echo >done' &) & wait; read -r _ <done",
         "./deep 30",
     ],
     ids=["a daemon", "an orphan", "deep down"],
@@ -218,7 +222,7 @@ def test_stranger_is_refused(scratch: Scratch, how: str, committed: bool) -> Non
 def test_every_descendant_belongs_to_the_job(scratch: Scratch, command: str) -> None:
     scratch.fifo("done")
     scratch.script("deep", '#!/bin/sh\ntest $1 = 0 && exec gpg -s f\n"$0" $(($1 - 1)); exit $?\n')
-    done = scratch.run(command)
+    done = scratch.run(f"export S=$PPID; {command}")
     assert done.status == 0, done.err
     assert scratch.calls() == ["-s f"]
     assert scratch.verdict().outcome is Outcome.UPLOADED

@@ -67,7 +67,8 @@ def test_a_grandchild_of_process_1_signs(scratch: Scratch, shape: str) -> None:
 
 
 def test_an_orphan_that_process_1_inherits_signs(scratch: Scratch) -> None:
-    command = "sh -c '(setsid sh -c \"sleep 0.2; gpg -s f; echo >end\" &); read x <end'"
+    adopted = "until read -r _ _ _ parent _ </proc/\\$\\$/stat && test \\$parent = 1; do :; done"
+    command = f"sh -c '(setsid sh -c \"{adopted}; gpg -s f; echo >end\" &); read x <end'"
     scratch.fifo("end")
     done = run_in(scratch, CONTAINER, f"{RUN} run {options(scratch)} -- {command}")
     assert done.status == 0, done.err
