@@ -410,7 +410,7 @@ def test_manager_that_is_not_there(scratch: Scratch) -> None:
 
 
 def test_manager_hangs_up_before_it_is_told(scratch: Scratch) -> None:
-    """A Unix socket reports that only when the request is sent, and `unknown` is on disk by then."""
+    """The hang-up is seen when the request is sent, and `unknown` is on disk by then."""
     with listening(scratch.root / "manager") as listener:
         process = scratch.start_run(SIGN, "--commit", f"o2m:{scratch.root}/manager")
         accept(listener).close()
