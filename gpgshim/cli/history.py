@@ -23,7 +23,7 @@ from gpgshim.system.log import say
 
 @cli.command("status")
 @click.option(
-    "-n", "newest", metavar="N", type=click.IntRange(0), help="Show the N newest jobs. Default: 20."
+    "-n", "newest", metavar="N", type=options.Whole(0), help="Show the N newest jobs. Default: 20."
 )
 @click.option("--all", "all_jobs", is_flag=True, help="Show all jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")

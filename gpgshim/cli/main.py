@@ -62,7 +62,8 @@ def main(closed: frozenset[int] = frozenset()) -> int:
 
 def _misused(error: click.UsageError) -> Misused:
     """click's error as ours."""
-    seen, near = error.format_message().removesuffix("."), list[str]()
+    text, near = error.format_message().removesuffix("."), list[str]()
+    seen = text[:1].lower() + text[1:]
     if isinstance(error, click.NoSuchOption):
         seen, near = f"there is no option {error.option_name}", list(error.possibilities or ())
     if isinstance(error, NoSuchVerb):

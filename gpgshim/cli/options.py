@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Seconds(click.FloatRange):
     """A number within a range. click accepts `nan` for every range."""
 
+    name = "number"  # in messages, where click says "float range"
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
@@ -26,6 +28,12 @@ class Seconds(click.FloatRange):
         if math.isnan(seconds):
             self.fail(f"{value!r} is not a number.", param, ctx)
         return seconds
+
+
+class Whole(click.IntRange):
+    """A whole number within a range."""
+
+    name = "whole number"
 
 
 JOB = click.option(

@@ -219,7 +219,7 @@ def supervise(
 
 
 @cli.command()
-@click.option("--status", metavar="N", type=click.IntRange(0, 255), help="Exit status of the job.")
+@click.option("--status", metavar="N", type=options.Whole(0, 255), help="Exit status of the job.")
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 def close(status: int | None, directory: Path | None) -> int:
     """Close the gate of a job, and print its outcome.
