@@ -172,14 +172,19 @@ def test_a_pipe_in_the_place_of_a_journal(scratch: Scratch) -> None:
     (scratch.state / "gpgshim/j.2").unlink()
 
 
+def head_of(shown: str) -> tuple[str, str]:
+    """The job and the attempt that `gpgshim show` prints first."""
+    head = dict(line.split(maxsplit=1) for line in shown.splitlines()[:4])
+    return head["job"], head["attempt"]
+
+
 def test_a_job_whose_name_is_as_an_attempt_s(scratch: Scratch) -> None:
     def run(job: str, command: str) -> None:
         words = ["--job", job, "--gpg", str(scratch.stand_in()), "--", "sh", "-c", command]
         scratch.gpgshim("run", *words)
 
     def shown(name: str | Path) -> tuple[str, str]:
-        job, attempt = scratch.gpgshim("show", name).out.split()[1:4:2]
-        return job, attempt
+        return head_of(scratch.gpgshim("show", name).out)
 
     run("rel-1.2", "exit 3")
     assert shown("rel-1.2") == ("rel-1.2", "1")
@@ -187,7 +192,7 @@ def test_a_job_whose_name_is_as_an_attempt_s(scratch: Scratch) -> None:
     run("rel-1", "exit 3")
     run("rel-1", "exit 3")
     done = scratch.gpgshim("show", "rel-1.2")
-    assert done.out.split()[1:4:2] == ["rel-1.2", "2"]
+    assert head_of(done.out) == ("rel-1.2", "2")
     path = scratch.state / "gpgshim/rel-1.2"
     assert message(done.err)[1] == f"`gpgshim show {path}` shows that attempt"
     assert shown(path) == ("rel-1", "2")
