@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,11 @@ def without(name: str) -> str:
 def test_the_list_is_complete() -> None:
     """If not, add a row with a sentence to the page, or remove one."""
     assert list(review.faults(TEXT)) == []
+
+
+def test_the_numbers_are_those_of_the_files() -> None:
+    """If not: python -m tools.review --write."""
+    assert review.counted(TEXT) == TEXT
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,12 @@ def test_a_row_without_a_file_is_found() -> None:
 def test_a_row_that_no_claim_needs_is_found() -> None:
     text = TEXT.replace("[`gpgshim/system/errors.py`]", "[`gpgshim/cli/status.py`]")
     assert "not imported: gpgshim/cli/status.py" in review.faults(text)
+
+
+def test_a_pattern_counts_all_its_files() -> None:
+    files = sorted(Path(review.CHECKOUT / "gpgshim/authority").glob("*.py"))
+    lines = sum(len(file.read_text().splitlines()) for file in files)
+    assert f"[`gpgshim/authority/*.py`](../gpgshim/authority) | {lines} |" in TEXT
 
 
 def test_the_whole_of_the_imports_is_followed() -> None:
