@@ -18,7 +18,7 @@ from gpgshim.summary.metrics import METRICS
 from gpgshim.supervisor import config
 from gpgshim.system.errors import Misconfigured
 from tests.support import skips
-from tests.support.scratch import CHECKOUT, PATIENCE, Done, Scratch, message
+from tests.support.scratch import CHECKOUT, Done, Scratch, message
 from tests.support.worker import COMMIT, PASSES, SIGN, UPLOADED, Worker
 
 #: Runs `gpgshim` with another file in the place of the one in /etc.
@@ -41,15 +41,7 @@ def user(scratch: Scratch) -> Path:
 
 
 def with_system(scratch: Scratch, system: Path, *words: str) -> Done:
-    done = subprocess.run(
-        [sys.executable, "-c", WITH_SYSTEM, system, *words],
-        env=scratch.env,
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return scratch.call(sys.executable, "-c", WITH_SYSTEM, system, *words)
 
 
 def in_force(done: Done) -> dict[str, tuple[object, str]]:

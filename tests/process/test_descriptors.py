@@ -70,10 +70,8 @@ eval "$line"
 exec 9>&-
 flock --nonblock {lock} echo free
 """
-    done = subprocess.run(
-        ["sh", "-c", script], env=scratch.env, cwd=scratch.root, capture_output=True, text=True
-    )
-    assert (done.stdout, done.returncode) == ("free\n", 0)
+    done = scratch.call("sh", "-c", script)
+    assert (done.out, done.status) == ("free\n", 0)
     assert scratch.gpgshim("close", scratch.jobs()[0]).status == 0
 
 
@@ -84,8 +82,6 @@ def test_the_job_has_them(scratch: Scratch) -> None:
 exec 5>five <in
 {sys.executable} -m gpgshim run {words} -- sh -c 'cat; echo five >&5; exec gpg -s f'
 """
-    done = subprocess.run(
-        ["sh", "-c", script], env=scratch.env, cwd=scratch.root, capture_output=True, text=True
-    )
-    assert (done.stdout, done.returncode) == ("from here\n", 0)
+    done = scratch.call("sh", "-c", script)
+    assert (done.out, done.status) == ("from here\n", 0)
     assert Path(scratch.root, "five").read_text() == "five\n"

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -362,36 +361,30 @@ def test_disk_that_is_full(scratch: Scratch) -> None:
             (scratch.root / name).unlink(missing_ok=True)
         words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", str(commit))]
         command = f'gpg -s -o $(printf "%0{length}d" 0); exit 5'
-        done = subprocess.run(
-            [
-                "unshare",
-                "-m",
-                "sh",
-                "-c",
-                script,
-                "sh",
-                scratch.state,
-                *words,
-                "--",
-                "sh",
-                "-c",
-                command,
-            ],
-            env=scratch.env,
-            cwd=scratch.root,
-            capture_output=True,
-            text=True,
+        done = scratch.call(
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            scratch.state,
+            *words,
+            "--",
+            "sh",
+            "-c",
+            command,
         )
-        if done.returncode == 99:
-            skips.unless_allowed("mount", done.stderr)
+        if done.status == 99:
+            skips.unless_allowed("mount", done.err)
         (path,) = (scratch.root / "out/gpgshim").glob("[!.]*")
         data = path.read_bytes()
         verdict = judge_bytes(data)
-        assert (done.returncode == 75) == (verdict.outcome is Outcome.RETRIABLE)
-        assert f": {verdict.outcome}" in done.stderr
+        assert (done.status == 75) == (verdict.outcome is Outcome.RETRIABLE)
+        assert f": {verdict.outcome}" in done.err
         assert (scratch.root / "asked").exists() <= (b"! unknown\n" in data)
         assert bool(scratch.calls()) <= (b"! committed\n" in data)
-        assert "Traceback" not in done.stderr
+        assert "Traceback" not in done.err
         ends.add((verdict.state, verdict.told, bool(scratch.calls())))
     # It did fill at more than one point.
     assert len(ends) >= 4
@@ -404,18 +397,21 @@ def test_no_proc(scratch: Scratch) -> None:
     (scratch.root / "gpg").symlink_to(real)
     options = scratch.options("--commit", "false")
     words = [sys.executable, "-m", "gpgshim", "run", *options, "--", "gpg", "-s"]
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", 'umount -l /proc || exit 99; exec "$@"', "sh", *words],
-        env=scratch.env | {"PATH": f"{scratch.root}:{os.defpath}"},
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
+    done = scratch.call(
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        'umount -l /proc || exit 99; exec "$@"',
+        "sh",
+        *words,
+        PATH=f"{scratch.root}:{os.defpath}",
     )
-    if done.returncode == 99:
-        skips.unless_allowed("mount", done.stderr)
+    if done.status == 99:
+        skips.unless_allowed("mount", done.err)
     assert scratch.calls() == []
-    assert done.returncode == 78
-    assert "/proc is not mounted" in done.stderr
+    assert done.status == 78
+    assert "/proc is not mounted" in done.err
     assert scratch.journals() == []
 
 
@@ -426,16 +422,23 @@ def test_a_place_from_which_no_program_can_be_run(scratch: Scratch) -> None:
     words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", "false")]
     real = scratch.stand_in()
     (scratch.root / "gpg").symlink_to(real)
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, "sh", scratch.runtime, *words, "--", "gpg", "-s"],
-        env=scratch.env | {"PATH": f"{scratch.root}:{os.defpath}"},
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
+    done = scratch.call(
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        scratch.runtime,
+        *words,
+        "--",
+        "gpg",
+        "-s",
+        PATH=f"{scratch.root}:{os.defpath}",
     )
-    if done.returncode == 99:
-        skips.unless_allowed("mount", done.stderr)
+    if done.status == 99:
+        skips.unless_allowed("mount", done.err)
     assert scratch.calls() == []
-    assert done.returncode == 78
-    assert "no program can be executed from" in done.stderr and "noexec" in done.stderr
+    assert done.status == 78
+    assert "no program can be executed from" in done.err and "noexec" in done.err
     assert scratch.journals() == []

@@ -9,7 +9,6 @@ number over. What follows the job (outcome, alarm, record) must not speak of the
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -117,15 +116,9 @@ def test_a_mount_over_it(scratch: Scratch) -> None:
     command = 'cp "$J" copy; mount --bind copy "$J" || exit 99; gpg -b f; exit 3'
     words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", "true")]
     journal = scratch.state / "gpgshim/j.1"
-    done = subprocess.run(
-        ["unshare", "-m", *words, "--", "sh", "-c", command],
-        env=scratch.env | {"J": str(journal)},
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-    )
-    if "ended with status 99" in done.stderr or done.returncode == 99:
-        skips.unless_allowed("mount", done.stderr)
-    assert done.returncode == 74
-    assert LOST in done.stderr
+    done = scratch.call("unshare", "-m", *words, "--", "sh", "-c", command, J=str(journal))
+    if "ended with status 99" in done.err or done.status == 99:
+        skips.unless_allowed("mount", done.err)
+    assert done.status == 74
+    assert LOST in done.err
     assert scratch.calls() == []

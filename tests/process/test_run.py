@@ -97,14 +97,12 @@ def test_script_without_a_first_line(scratch: Scratch, text: str, command: str) 
     scratch.script("text", text)
     scratch.env["PATH"] += f":{scratch.root}"
     words = [command, "a b", "-c"]
-    without = subprocess.run(
-        ["env", *words], env=scratch.env, cwd=scratch.root, capture_output=True, text=True
-    )
+    without = scratch.call("env", *words)
     options = scratch.options("--commit", "true")
     done = scratch.gpgshim("run", *options, "--", *words)
     signs = text.startswith("gpg")
-    expected = without.returncode if signs or not without.returncode else 75
-    assert (done.status, done.out) == (expected, without.stdout)
+    expected = without.status if signs or not without.status else 75
+    assert (done.status, done.out) == (expected, without.out)
     assert (scratch.calls() == ["-s f"]) == signs
 
 
@@ -112,15 +110,7 @@ def inject(scratch: Scratch, call: str, error: str) -> Done:
     """A run whose supervisor fails with `error` at its first `call`."""
     words = [sys.executable, "-m", "gpgshim", "run", *map(str, scratch.options("--gpg", GPG))]
     inject = f"inject={call}:error={error}:when=1"
-    done = subprocess.run(
-        ["strace", "-qq", "-o", "/dev/null", "-e", inject, *words, "--", "true"],
-        env=scratch.env,
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return scratch.call("strace", "-qq", "-o", "/dev/null", "-e", inject, *words, "--", "true")
 
 
 #: `gpgshim run` on a machine that has no process left for the job.

@@ -30,15 +30,7 @@ FORMS = {
 def release(scratch: Scratch, form: str, words: str, before: str = "", after: str = "") -> Done:
     """A shell that starts a release under a supervisor, if there is one."""
     call = f"{before} {sys.executable} -m gpgshim {words} {after}"
-    done = subprocess.run(
-        ["/bin/sh", "-c", FORMS[form].format(call)],
-        env=scratch.env,
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return scratch.call("/bin/sh", "-c", FORMS[form].format(call))
 
 
 def left(scratch: Scratch) -> list[str]:
@@ -109,17 +101,10 @@ FAULTS: dict[str, tuple[str, Callable[[Scratch], None]]] = {
 def test_no_supervisor(scratch: Scratch, fault: str, form: str) -> None:
     words, spoil = FAULTS[fault]
     spoil(scratch)
-    done = subprocess.run(
-        [sys.executable, "-m", "gpgshim", *shlex.split(words)],
-        env=scratch.env,
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.stdout == "false;\n"
-    assert done.returncode in (64, 74, 78)
-    assert message(done.stderr)[0].endswith(("; nothing was started", "; nothing was done"))
+    done = scratch.call(sys.executable, "-m", "gpgshim", *shlex.split(words))
+    assert done.out == "false;\n"
+    assert done.status in (64, 74, 78)
+    assert message(done.err)[0].endswith(("; nothing was started", "; nothing was done"))
     assert release(scratch, form, words).status
     assert not (scratch.root / "released").exists()
     assert left(scratch) == []
@@ -154,17 +139,12 @@ def test_a_file_system_without_inodes(scratch: Scratch, where: str, inodes: int)
     words = shlex.join(["supervise", *map(str, scratch.options())])
     call = FORMS["eval"].format(f"{sys.executable} -m gpgshim {words}")
     script = f"mount -t tmpfs -o mode=0700,nr_inodes={inodes} tmpfs {place} && {call}"
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script],
-        env=scratch.env | {"PATH": f"{os.defpath}:/usr/sbin:/sbin"},
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
+    done = scratch.call(
+        "unshare", "--mount", "sh", "-c", script, PATH=f"{os.defpath}:/usr/sbin:/sbin"
     )
     is_ready = (scratch.root / "released").exists()
-    assert (done.returncode == 0) == is_ready == bool(left(scratch))
-    assert ("No space left on device" in done.stderr) == (not is_ready)
+    assert (done.status == 0) == is_ready == bool(left(scratch))
+    assert ("No space left on device" in done.err) == (not is_ready)
     assert inodes > 2 or not is_ready
 
 

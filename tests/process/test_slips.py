@@ -122,15 +122,9 @@ def test_a_full_disk_under_stdout(scratch: Scratch, words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", ["status", "config", "classify -- -s", "run -- true"])
 def test_each_verb_with_a_closed_stdout(scratch: Scratch, words: str) -> None:
-    done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m gpgshim {words} >&-"],
-        env=scratch.env,
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0
-    assert "Traceback" not in done.stderr
+    done = scratch.call("sh", "-c", f"{sys.executable} -m gpgshim {words} >&-")
+    assert done.status == 0
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize(

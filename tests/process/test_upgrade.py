@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -65,17 +64,10 @@ def test_nothing_is_imported_once_a_job_runs(scratch: Scratch, job: str) -> None
     command, options, status = JOBS[job]
     words = ["run", *scratch.options("--record", "kept.txt", *options), "--"]
     words += ["sh", "-c", command] if command else ["/nonexistent"]
-    done = subprocess.run(
-        [sys.executable, "-c", NOTHING_MORE, *map(str, words)],
-        env=scratch.env,
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    done = scratch.call(sys.executable, "-c", NOTHING_MORE, *map(str, words))
     assert not (scratch.root / "looked-for").exists(), (scratch.root / "looked-for").read_text()
-    assert done.returncode == status
-    assert "gpgshim: j.1: " in done.stderr or job == "no journal"
+    assert done.status == status
+    assert "gpgshim: j.1: " in done.err or job == "no journal"
     assert (scratch.root / "kept.txt").exists() == (job != "no journal")
     wait_for((scratch.root / "gpgshim.prom").exists, "the metrics")
     if job == "unknown":
@@ -135,15 +127,9 @@ def test_the_work_after_a_job_changes_nothing(scratch: Scratch) -> None:
     fault += "sys.exit(cli.main())\n"
     configure(scratch)
     words = ["run", *map(str, scratch.options("--record", "kept.txt")), "--", "sh", "-c", "exit 3"]
-    done = subprocess.run(
-        [sys.executable, "-c", fault, *words],
-        env=scratch.env,
-        cwd=scratch.root,
-        capture_output=True,
-        text=True,
-    )
-    first, *more = done.stderr.splitlines()
-    assert done.returncode == 75
+    done = scratch.call(sys.executable, "-c", fault, *words)
+    first, *more = done.err.splitlines()
+    assert done.status == 75
     assert first.startswith("gpgshim: j.1: retriable: ")
     assert len(more) == 3
     expected = "ValueError: of another kind; this does not change the outcome"

@@ -76,17 +76,8 @@ def test_a_job_wholly_under_a_faked_user(scratch: Scratch, faker: str) -> None:
     need(faker)
     before = scratch.key.signings()
     words = [sys.executable, "-m", "gpgshim", "run", "--job", "j", "--gpg", GPG, "--commit", "true"]
-    done = subprocess.run(
-        [*faker.split(), *words, "--", "sh", "-c", SIGN],
-        env=scratch.env,
-        cwd=scratch.root,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert_signed(scratch, Done(done.returncode, done.stdout, done.stderr), before)
+    done = scratch.call(*faker.split(), *words, "--", "sh", "-c", SIGN)
+    assert_signed(scratch, done, before)
 
 
 @pytest.mark.parametrize("faker", FAKERS)
@@ -94,17 +85,8 @@ def test_a_close_by_a_faked_user(scratch: Scratch, faker: str) -> None:
     need(faker)
     line = scratch.gpgshim("supervise", "--job", "j", "--commit", "true").out
     close = f"{sys.executable} -m gpgshim close --status 0"
-    done = subprocess.run(
-        ["sh", "-c", f"{line} {SIGN} && {faker} {close}"],
-        env=scratch.env,
-        cwd=scratch.root,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "uploaded\n"), done.stderr
+    done = scratch.call("sh", "-c", f"{line} {SIGN} && {faker} {close}")
+    assert (done.status, done.out) == (0, "uploaded\n"), done.err
 
 
 def test_settings_and_kept_table_are_taken_under_a_faked_user(scratch: Scratch) -> None:

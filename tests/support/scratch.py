@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,11 +128,15 @@ class Scratch:
 
     def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
         """Start `gpgshim words…` with `more` in the environment; it is ended with the test."""
-        return self._start(["-m", "gpgshim", *map(str, words)], more)
+        return self._start([sys.executable, "-m", "gpgshim", *words], more)
 
-    def _start(self, words: list[str], more: dict[str, str]) -> subprocess.Popen[str]:
+    def call(self, *words: str | Path, **more: str) -> Done:
+        """Run any program to its end, in the same environment."""
+        return finish(self._start(words, more))
+
+    def _start(self, words: Sequence[str | Path], more: dict[str, str]) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, *words],
+            words,
             env=self.env | more,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
@@ -160,7 +164,7 @@ class Scratch:
     def start_with_dgit(self, dgit: Path, command: str, *options: str) -> subprocess.Popen[str]:
         """The same, where the job has a stunt dgit, as under dgit-repos-server, for this one."""
         words = ["run", *self.options(*options), "--", "sh", "-c", command]
-        return self._start(["-c", WITH_DGIT, str(dgit), *map(str, words)], {})
+        return self._start([sys.executable, "-c", WITH_DGIT, dgit, *words], {})
 
     def options(self, *options: str | Path) -> list[str | Path]:
         """`options`, after those that a run of job "j" with the stand-in has."""
