@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, NamedTuple, dataclass_transform
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 from gpgshim.core.gate import DURABLE, State
 from gpgshim.core.quoting import escape, quote, unquote
@@ -56,11 +56,13 @@ class Record:
     fields: ClassVar[tuple[str, ...]] = ()
     is_note: ClassVar[bool] = False
     _forms: ClassVar[tuple[_Form, ...]] = ()
+    _is_quoted: ClassVar[bool] = False  # whether the line is one of words quoted as for a shell
 
     def __init_subclass__(cls, start: str | None = None) -> None:
         if own := cls.__annotations__:
             cls.fields = tuple(own)
             cls._forms = tuple(_form_of(each) for each in own.values())
+            cls._is_quoted = any(form.is_quoted for form in cls._forms)
         if start is not None:
             cls.start = start
             cls.is_note = start[:1] == "#"
@@ -71,6 +73,31 @@ class Record:
         if len(values) + len(named) != len(self.fields) or given.keys() != {*self.fields}:
             raise TypeError(f"{type(self).__name__} has the fields {', '.join(self.fields)}")
         vars(self).update(given)
+
+    @classmethod
+    def read(cls, rest: str) -> Self:
+        """The record whose line ends with `rest`, after its start. Raises ValueError."""
+        record = cls.__new__(cls)
+        if cls._forms or rest:
+            vars(record).update(zip(cls.fields, cls._read_fields(rest), strict=True))
+        return record
+
+    @classmethod
+    def _read_fields(cls, rest: str) -> list[Any]:
+        forms = cls._forms
+        last = forms[-1] if forms and forms[-1].is_rest else None
+        single = forms[:-1] if last else forms
+        if cls._is_quoted:
+            parts = unquote(rest) if rest else []
+        else:
+            parts = rest.split(" ", len(single) if last else -1) if rest or last else []
+        if len(parts) != len(single) and (not last or len(parts) < len(single)):
+            raise ValueError(f"{len(parts)} fields, and not {len(forms)}")
+        values = [form.read(part) for form, part in zip(single, parts, strict=False)]
+        if last:
+            more = parts[len(single) :]
+            values.append(tuple(map(last.read, more)) if last.is_quoted else " ".join(more))
+        return values
 
     @property
     def values(self) -> tuple[Any, ...]:
@@ -140,7 +167,7 @@ def _form_of(annotation: Any) -> _Form:
 def text_of(record: Record) -> str:
     """The record's line in format 2, without its time."""
     pairs = list(zip(record._forms, record.values, strict=True))
-    if any(form.is_quoted for form, _ in pairs):
+    if record._is_quoted:
         words: list[str] = []
         for form, value in pairs:
             words += map(form.write, value if form.is_rest else [value])
@@ -158,7 +185,7 @@ def read(sigil: str, text: str) -> Record:
     """The record of a line in format 2; `text` is the part after its sigil. Raises RecordError."""
     kind, rest = _kind_of(sigil, text)
     try:
-        return kind(*_read_fields(kind._forms, rest))
+        return kind.read(rest)
     except ValueError as error:
         if kind.is_note:
             return KINDS["# note"](text)
@@ -185,19 +212,3 @@ def _kind_of(sigil: str, text: str) -> tuple[type[Record], str]:
 
 def _shown(sigil: str, text: str) -> str:
     return repr(f"{sigil} {text}".lstrip()[:80])
-
-
-def _read_fields(forms: tuple[_Form, ...], rest: str) -> list[Any]:
-    has_rest = bool(forms) and forms[-1].is_rest
-    single = forms[:-1] if has_rest else forms
-    if any(form.is_quoted for form in forms):
-        parts = unquote(rest) if rest else []
-    else:
-        parts = rest.split(" ", len(single)) if has_rest else rest.split(" ") if rest else []
-    if len(parts) < len(single) or (len(parts) > len(single) and not has_rest):
-        raise ValueError(f"{len(parts)} fields, and not {len(forms)}")
-    values = [form.read(part) for form, part in zip(single, parts, strict=False)]
-    if has_rest:
-        read, more = forms[-1].read, parts[len(single) :]
-        values.append(tuple(map(read, more)) if forms[-1].is_quoted else read(" ".join(more)))
-    return values

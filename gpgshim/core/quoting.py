@@ -11,6 +11,7 @@ from __future__ import annotations
 LONGEST_LINE = 1 << 16  #: bytes; a longer command line is cut, and says how many words are missing
 
 _BARE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_~^-")
+_BARE_BYTES = bytes(_BARE)
 _PLAIN = bytes([*_BARE, 0x20]).decode()  # what a line of words without quotes consists of
 _ESCAPES = {0x0A: "\\n", 0x09: "\\t", 0x0D: "\\r", 0x27: "\\'", 0x5C: "\\\\"}
 _UNESCAPES = {"n": "\n", "t": "\t", "r": "\r", "'": "'", "\\": "\\"}
@@ -41,7 +42,7 @@ def quote(words: list[str]) -> str:
 
 
 def _quote_word(word: bytes) -> str:
-    if word and all(b in _BARE for b in word):
+    if word and not word.strip(_BARE_BYTES):
         return word.decode("ascii")
     if all(0x20 <= b < 0x7F and b != 0x27 for b in word):
         return f"'{word.decode('ascii')}'"

@@ -96,6 +96,8 @@ ENDINGS: dict[Record | type[Record], Ending] = {
     r.Reported(str(Outcome.IRRECOVERABLE)): Ending.PERMANENT,
 }
 
+_ENDS = {type(each) if isinstance(each, Record) else each for each in ENDINGS}
+
 #: The sigils of the lines that a verdict depends on.
 COUNT = ("!", "%", "<", "")
 #: Lines of these sigils count too, but one each is enough: a job can ask thousands of times.
@@ -107,6 +109,8 @@ WOULD_RETRY = r.WouldExit(75)
 
 def ending_of(record: Record) -> Ending | None:
     """How `record` ends the job; None if it does not."""
+    if type(record) not in _ENDS:  # most records are of no such kind
+        return None
     return ENDINGS.get(record) or ENDINGS.get(type(record))
 
 

@@ -76,7 +76,7 @@ class StoryEvent(NamedTuple):
     `to` is None without a recipient.
 
     `undo` holds from this event on. `number` is that of the gpg concerned, or 0. For an ASK,
-    `notes` describe the client and its files, and `by` is the program that called gpg.
+    `about` are the notes on the client and its files, and `by` is the program that called gpg.
     """
 
     record: Record
@@ -84,11 +84,27 @@ class StoryEvent(NamedTuple):
     kind: Kind
     who: Party
     to: Party | None
-    what: str
     undo: Undo
     number: int = 0
-    notes: tuple[str, ...] = ()
+    about: tuple[Record, ...] = ()
     by: str = ""
+
+    @property
+    def what(self) -> str:
+        """The event in words."""
+        record = self.record
+        if isinstance(record, r.GpgEnded):
+            return ENDED.text
+        if record.is_note:
+            return f"({describe(record)})"
+        if isinstance(record, r.Denied) and not record.reason:
+            return "no" if record.cause is r.Cause.OTHER else f"no: {record.cause}"
+        return EVENTS[type(record)].text.format_map(vars(record)).strip()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes in words."""
+        return tuple(map(describe, self.about))
 
 
 class Story(NamedTuple):
@@ -132,6 +148,7 @@ class Story(NamedTuple):
 _HEARD = {
     Event.REFUSAL: Heard.REFUSAL,
     Event.SILENCE: Heard.SILENCE,
+    Event.TIMEOUT: Heard.SILENCE,
     Event.FAILED: Heard.SILENCE,
     Event.CLOSE: Heard.SILENCE,  # an answer after this grants nothing
 }
@@ -151,9 +168,9 @@ def tell(transcript: Transcript) -> Story:
     for entry in entries:
         teller.take(entry)
     if transcript.torn:
-        teller.doubt("(the last line is torn: what it would have said is not known)")
+        teller.doubt("the last line is torn: what it would have said is not known")
     elif not transcript.lines:
-        teller.doubt("(there is no event: what happened is not known)")
+        teller.doubt("there is no event: what happened is not known")
     names = _names(transcript.head, teller.saw_dgit)
     events = tuple(teller.events)
     if Party.DGIT not in names:  # dgit is the job itself
@@ -238,10 +255,7 @@ class _Teller:
         number = self._count(record)
         display = EVENTS[type(record)]
         self.saw_dgit = self.saw_dgit or display.who is Party.DGIT
-        text = display.text.format_map(vars(record)).strip()
-        if isinstance(record, r.Denied) and not record.reason:
-            text = "no" if record.cause is r.Cause.OTHER else f"no: {record.cause}"
-        self._add(record, at, display, text, number)
+        self._add(record, at, display, number)
 
     def _count(self, record: Record) -> int:
         """Update what is under way from `record`; the number of the gpg concerned, or 0."""
@@ -272,9 +286,7 @@ class _Teller:
         """The journal ends at a point after which anything may have happened."""
         undo = Undo.UNKNOWN if self._undo() is Undo.RETRIABLE else self._undo()
         at = self.events[-1].at if self.events else None
-        self.events.append(
-            StoryEvent(r.Note(what), at, Kind.NOTE, Party.SUPERVISOR, None, what, undo)
-        )
+        self.events.append(StoryEvent(r.Note(what), at, Kind.NOTE, Party.SUPERVISOR, None, undo))
 
     def waits_for(self) -> str:
         """The event that a job under way waits for, as far as its journal shows."""
@@ -311,13 +323,11 @@ class _Teller:
         unsure = self.bypassed or self._ungated
         return Undo.UNKNOWN if undo is Undo.RETRIABLE and unsure else undo
 
-    def _add(
-        self, record: Record, at: float | None, display: Display, text: str, number: int = 0
-    ) -> None:
+    def _add(self, record: Record, at: float | None, display: Display, number: int = 0) -> None:
         if at is None and not self.events:
             at = self._start
         kind, who, to, _ = display
-        self.events.append(StoryEvent(record, at, kind, who, to, text, self._undo(), number))
+        self.events.append(StoryEvent(record, at, kind, who, to, self._undo(), number))
 
     def _note(self, note: Record, at: float | None) -> None:
         if self._noting and isinstance(note, ABOUT_REQUEST):
@@ -327,11 +337,11 @@ class _Teller:
                 names = [each.name for each in note.above]
                 self.saw_dgit = self.saw_dgit or "dgit" in names
                 by = names[0] if names else ""
-            self.events[-1] = last._replace(notes=(*last.notes, describe(note)), by=by)
+            self.events[-1] = last._replace(about=(*last.about, note), by=by)
             return
         self._noting = False
         if isinstance(note, r.GpgEnded):
             self._signing.discard(note.request)
-            self._add(note, at, ENDED, ENDED.text, note.request)
+            self._add(note, at, ENDED, note.request)
         else:
-            self._add(note, at, NOTED, f"({describe(note)})")
+            self._add(note, at, NOTED)
