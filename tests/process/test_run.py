@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -349,17 +350,17 @@ def test_manager_says_go_ahead(scratch: Scratch) -> None:
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
-        (b"protocol-violation no such job\n", "< protocol-violation no such job"),
+        (b"protocol-violation no such job\n", "< unexpected protocol-violation no such job"),
         (b"go-ahead EOF", "% eof"),
         (b"EOF", "% eof"),
-        (b"go-ahead\r\n", "< go-ahead\\r"),
-        (b"GO-AHEAD\n", "< GO-AHEAD"),
-        (b" go-ahead\n", "<  go-ahead"),
-        (b"go-ahead now\n", "< go-ahead now"),
-        (b"\n", "< (an empty line)"),
-        (b"ayt\ngo-ahead\n", "< ayt"),
-        (b"\xff\x00\x1b[31m\n", "< \\xff\\x00\\x1b[31m"),
-        (b"g" * (1 << 20), "< " + "g" * 4096),
+        (b"go-ahead\r\n", "< unexpected go-ahead\\r"),
+        (b"GO-AHEAD\n", "< unexpected GO-AHEAD"),
+        (b" go-ahead\n", "< unexpected  go-ahead"),
+        (b"go-ahead now\n", "< unexpected go-ahead now"),
+        (b"\n", "< unexpected"),
+        (b"ayt\ngo-ahead\n", "< unexpected ayt"),
+        (b"\xff\x00\x1b[31m\n", "< unexpected \\xff\\x00\\x1b[31m"),
+        (b"g" * (1 << 20), "< unexpected " + "g" * 4096),
     ],
     ids=lambda value: repr(value[:20]),
 )
@@ -392,10 +393,12 @@ def test_nothing_is_read_behind_the_go_ahead(scratch: Scratch) -> None:
 def test_manager_that_is_not_there(scratch: Scratch) -> None:
     with listening(scratch.root / "manager"):
         """The socket remains, but no process listens at it any more."""
-    for path in ("manager", "nonexistent"):
+    for path, cause in (("manager", "econnrefused"), ("nonexistent", "enoent")):
         done = scratch.run(SIGN, "--commit", f"o2m:{scratch.root}/{path}")
         assert done.status == 75
-        assert scratch.lines()[2].startswith(f"% failed the manager at {scratch.root}/{path}: ")
+        found = re.fullmatch(r"% failed (\w+) (.*)", scratch.lines()[2])
+        assert found and found[1] == cause
+        assert found[2].startswith(f"the manager at {scratch.root}/{path}: ")
         assert "! unknown" not in scratch.lines()
 
 
