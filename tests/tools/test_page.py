@@ -8,12 +8,13 @@ The table is made from reports that are not kept; this holds it to what is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge
-from tools.world.record import FIXTURES
+from tests.support.scratch import CHECKOUT
 from tools.world.scenarios import SCENARIOS, Scenario, Want
 from tools.world.table import BEGIN, END, PAGE, insert
 
@@ -32,6 +33,8 @@ def say_manager(want: Want) -> str:
 
 ROWS = {row[0].rpartition("`")[0].rpartition("`")[2]: row for row in read_rows()}
 
+#: The recorded uploads: of each format of a journal in which they were recorded.
+RECORDINGS = sorted((CHECKOUT / "fixtures").glob("**/tag2upload"))
 each_scenario = pytest.mark.parametrize("row", SCENARIOS.values(), ids=lambda row: row.name)
 
 
@@ -48,9 +51,10 @@ def test_row_is_the_scenario(row: Scenario) -> None:
 
 
 @each_scenario
-def test_row_is_what_the_journals_say(row: Scenario) -> None:
-    paths = sorted(FIXTURES.glob(f"{row.name}.txt")) + sorted(
-        FIXTURES.glob(f"{row.name}.[0-9].txt")
+@pytest.mark.parametrize("directory", RECORDINGS, ids=lambda path: path.parent.name)
+def test_row_is_what_the_journals_say(directory: Path, row: Scenario) -> None:
+    paths = sorted(directory.glob(f"{row.name}.txt")) + sorted(
+        directory.glob(f"{row.name}.[0-9].txt")
     )
     cells = ROWS[row.name][7].split("; ")
     assert len(paths) == len(cells)
