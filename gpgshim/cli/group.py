@@ -11,7 +11,7 @@ from __future__ import annotations
 import click
 
 from gpgshim import __version__
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
 
 #: For verbs that take another program's words: from the first word that is not ours on.
 WORDS_OF_ANOTHER = {"ignore_unknown_options": True, "allow_interspersed_args": False}

@@ -13,7 +13,7 @@ import click
 from gpgshim.cli import options
 from gpgshim.cli.group import cli
 from gpgshim.cli.reading import table_for
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
 from gpgshim.gpgargs import mask
 from gpgshim.gpgargs.text import printable
 from gpgshim.system import places

@@ -20,7 +20,7 @@ from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
 from gpgshim.core import names, wire
 from gpgshim.core.gate import Outcome, exit_status
-from gpgshim.core.transcript import escape, quote
+from gpgshim.core.quoting import escape, quote
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
 from gpgshim.stunts import ask

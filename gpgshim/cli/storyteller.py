@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.core import names
-from gpgshim.core.transcript import Transcript, TranscriptError, escape, parse
+from gpgshim.core.quoting import escape
+from gpgshim.core.transcript import Transcript, TranscriptError, parse
 from gpgshim.history.jobs import Found, attempts_of, read_row
 from gpgshim.history.journal import is_under_way, read_plain
 from gpgshim.summary.rows import AttemptRow

@@ -20,9 +20,7 @@ from typing import NamedTuple
 
 from gpgshim.core import codec, format1
 from gpgshim.core.gate import Outcome
-from gpgshim.core.quoting import escape as escape
-from gpgshim.core.quoting import quote as quote
-from gpgshim.core.quoting import unquote as unquote
+from gpgshim.core.quoting import escape
 
 FORMAT = "2"  #: the format that is written
 

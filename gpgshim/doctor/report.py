@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from gpgshim import __version__
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
 from gpgshim.doctor.catalogue import CHECKS
 from gpgshim.doctor.checks.check import Check
 from gpgshim.doctor.checks.finding import Finding, Result

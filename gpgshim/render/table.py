@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpgshim.core.gate import Outcome
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
 from gpgshim.render.terminal import age, cut, duration, paint
 from gpgshim.summary.rows import UNDER_WAY, AttemptRow
 

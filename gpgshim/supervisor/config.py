@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
 from gpgshim.history.prune import DAYS, JOBS
 from gpgshim.supervisor.mode import HOLD, OBSERVE, Mode
 from gpgshim.system.errors import Misconfigured

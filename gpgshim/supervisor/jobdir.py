@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.core import wire
-from gpgshim.core.transcript import escape
+from gpgshim.core.quoting import escape
 from gpgshim.supervisor import leftovers, stuntcode
 from gpgshim.supervisor.leftovers import RANDOM
 from gpgshim.system.errors import Misconfigured, Unable

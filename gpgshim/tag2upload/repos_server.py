@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gpgshim.authority.authority import Manager
-from gpgshim.core.transcript import quote
+from gpgshim.core.quoting import quote
 from gpgshim.gpgargs import mask
 from gpgshim.supervisor import config, followup
 from gpgshim.supervisor.attempt import Attempt, Plan

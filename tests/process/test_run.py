@@ -23,7 +23,7 @@ import pytest
 
 from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome
-from gpgshim.core.transcript import unquote
+from gpgshim.core.quoting import unquote
 from tests.support.scratch import (
     GPG,
     PATIENCE,

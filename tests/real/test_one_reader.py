@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gpgshim.core import transcript
+from gpgshim.core import quoting, transcript
 from gpgshim.doctor.checks.facts import Machine
 from gpgshim.doctor.checks.gnupg import GPG_CONF
 from gpgshim.gpgargs import commands, decision, explain, optiontable, parser
@@ -120,7 +120,7 @@ def told(court: Court, words: list[str], explained: bool) -> str:
 def by_replay(court: Court, words: list[str]) -> bool:
     """Whether replay contradicts a journal that has a request for these words."""
     head = transcript.format_head({"job": "j", "attempt": "1", "authority": "nobody"})
-    question = f"$ {transcript.quote(['gpg', *words])}\n# pid 1 in {court.directory}\n"
+    question = f"$ {quoting.quote(['gpg', *words])}\n# pid 1 in {court.directory}\n"
     (court.directory / "j.1").write_text(f"{head}! uncommitted\n{question}")
     files = [court.directory / "j.1"]
     (replayed,) = recorded.replay_files(files, court.table, court.environ)

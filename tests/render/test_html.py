@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from gpgshim.core.transcript import TranscriptError, parse, quote
+from gpgshim.core.quoting import quote
+from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.render.page import _ENVIRONMENT, job_page
 from gpgshim.render.sequence import MOST_EVENTS
 from gpgshim.summary.rows import row_of
