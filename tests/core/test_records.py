@@ -191,3 +191,30 @@ def test_any_text_is_a_line_or_refused(text: str) -> None:
         assert str(error)
     else:
         assert record.start.startswith(line.sigil)
+
+
+@pytest.mark.parametrize(
+    ("record", "refusal"),
+    [
+        (r.Refused(""), r.Denied(r.Cause.REFUSED, "the authority refused")),
+        (
+            r.AnswerExit(3),
+            r.Denied(r.Cause.UNEXPECTED, "the authority's command ended with status 3"),
+        ),
+        (r.TimedOut(), r.Denied(r.Cause.TIMEOUT, "the authority did not answer in time")),
+        (
+            r.UnexpectedAnswer("{line}"),
+            r.Denied(r.Cause.UNEXPECTED, "the authority did not say go-ahead, but '{line}'"),
+        ),
+    ],
+)
+def test_a_refusal_has_the_cause_of_the_authority_s_answer(
+    record: Record, refusal: r.Denied
+) -> None:
+    assert wording.refusal_after(record) == refusal
+
+
+def test_each_answer_but_go_ahead_has_a_refusal() -> None:
+    answers = {kind for kind in KINDS.values() if issubclass(kind, r.Answer)}
+    assert answers - {r.GoAhead} < set(wording.NOT_GO_AHEAD)
+    assert {cause for cause, _ in wording.NOT_GO_AHEAD.values()} < set(r.Cause)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gpgshim.core.transcript import (
     HEAD_KEYS,
     Line,
+    Transcript,
     TranscriptError,
     format_head,
     parse,
@@ -87,3 +88,26 @@ def test_a_head_is_of_known_keys() -> None:
 
 def test_a_line_without_text() -> None:
     assert parse_line("< ") == Line("<", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (b"job: 1\nformat: 2\n\n", "line 2: head key 'format' is not the first"),
+        (b"format: 3\n\n", "line 1: unknown format '3'"),
+        (b"format: 1\n\n", "line 1: unknown format '1'"),
+        (b"format: 2\njob: 1\n\n% unkept\n", "line 4: unknown word after '%' in '% unkept'"),
+        (b"format: 2\njob: 1\n\n= no because\n", "line 4: 'because' is not a valid Cause"),
+        (b"job: 1\n\n% watchdog-ended\n", "line 3: unknown word after '%'"),
+    ],
+)
+def test_a_journal_says_its_format_first_and_follows_it(text: bytes, seen: str) -> None:
+    with pytest.raises(TranscriptError) as caught:
+        parse(text)
+    assert str(caught.value).startswith(seen)
+
+
+def test_lines_that_were_not_parsed_may_be_no_records() -> None:
+    transcript = Transcript({"format": "2"}, (Line("%", "ended"),), torn=False)
+    with pytest.raises(TranscriptError, match="unknown word after '%'"):
+        transcript.read()
