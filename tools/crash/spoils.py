@@ -178,7 +178,7 @@ verdict = seen._replace(state=first, outcome=outcome)""",
             "gpgshim.supervisor.gatekeeper",
             "Gatekeeper._grant",
             At.CALL,
-            "self._entries.granted",
+            "self._entries.write",
             "pass",
         ),
         "SIGNED, 0 granted",
@@ -211,8 +211,8 @@ verdict = seen._replace(state=first, outcome=outcome)""",
             At.CALL,
             "self._journal.sync",
             """\
-self._journal.sync(seen.outcome.value)
-self._journal.sync(seen.outcome.value)""",
+self._journal.sync(r.OutcomeIs(seen.outcome))
+self._journal.sync(r.OutcomeIs(seen.outcome))""",
         ),
         "outcomes in the journal",
         "repos-server",
@@ -278,7 +278,7 @@ for line in lines:
             "Entries.note",
             At.CALL,
             "contextlib.suppress",
-            "self._journal.note(*lines)",
+            "self._journal.note(*records)",
         ),
         "nobody caught this",
         "run",
@@ -335,7 +335,7 @@ except OSError:
             "Gatekeeper.__init__",
             At.ROW,
             "self._perform[Effect.WRITE_COMMITTED]",
-            "lambda: entries.note(Effect.WRITE_COMMITTED.value)",
+            "lambda: entries.note(r.StateIs(State.COMMITTED))",
         ),
         "granted, and `! committed` would not be on disk",
         "supervise",
@@ -349,7 +349,7 @@ except OSError:
             At.CALL,
             "self.finish",
             """\
-self.over = line
+self.over = r.Ended()
 self.close()
 self._loop.run(self, lambda: False)""",
         ),
