@@ -280,7 +280,7 @@ for line in lines:
             "contextlib.suppress",
             "self._journal.note(*records)",
         ),
-        "nobody caught this",
+        "a traceback: ",
         "run",
         "supervisor",
         "fail",
