@@ -31,6 +31,13 @@ def say_manager(want: Want) -> str:
     return " / ".join(job.replace(" ", ", then ").replace("+", "**C** ") for job in jobs)
 
 
+def say_journal(path: Path) -> str:
+    data = path.read_bytes()
+    verdict = judge(parse(data))
+    outcome = str(verdict.outcome) if verdict.told else f"({verdict.outcome})"
+    return f"{verdict.state}: {outcome}" + ", bypassed" * (b"\n% bypassed\n" in data)
+
+
 ROWS = {row[0].rpartition("`")[0].rpartition("`")[2]: row for row in read_rows()}
 
 #: The recorded uploads: of each format of a journal in which they were recorded.
@@ -56,13 +63,10 @@ def test_row_is_what_the_journals_say(directory: Path, row: Scenario) -> None:
     paths = sorted(directory.glob(f"{row.name}.txt")) + sorted(
         directory.glob(f"{row.name}.[0-9].txt")
     )
-    cells = ROWS[row.name][7].split("; ")
-    assert len(paths) == len(cells)
-    for path, cell in zip(paths, cells, strict=True):
-        verdict = judge(parse(path.read_bytes()))
-        outcome = str(verdict.outcome) if verdict.told else f"({verdict.outcome})"
-        assert cell.removesuffix(", bypassed") == f"{verdict.state}: {outcome}"
-        assert cell.endswith(", bypassed") is ("\n% bypassed\n" in path.read_text())
+    recorded = [say_journal(path) for path in paths]
+    # Jobs that run at the same moment are recorded in the order of their beginning.
+    in_order = sorted if " | " in row.gated.attempts else list
+    assert in_order(recorded) == in_order(ROWS[row.name][7].split("; "))
 
 
 def test_table_is_put_between_its_lines() -> None:
