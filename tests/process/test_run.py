@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.authority.authority import Manager
 from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome
 from gpgshim.core.quoting import unquote
@@ -402,13 +403,24 @@ def test_manager_that_is_not_there(scratch: Scratch) -> None:
         assert "! unknown" not in scratch.lines()
 
 
-def test_manager_hangs_up_before_it_is_told(scratch: Scratch) -> None:
-    """The hang-up is seen when the request is sent, and `unknown` is on disk by then."""
+def test_manager_has_hung_up_before_the_request() -> None:
+    """The hang-up is seen before `! unknown` is written, so the job can be retried."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        manager = Manager(ours.fileno(), ours.fileno())
+        manager.reach()
+        theirs.close()
+        with pytest.raises(OSError, match="the manager has hung up"):
+            manager.reach()
+
+
+def test_manager_hangs_up_without_reading_the_request(scratch: Scratch) -> None:
+    """What it has heard is unknown: `! unknown` is on disk by then."""
     with listening(scratch.root / "manager") as listener:
         process = scratch.start_run(SIGN, "--commit", f"o2m:{scratch.root}/manager")
+        scratch.wait_for_line("! unknown")
         accept(listener).close()
         assert finish(process).status == 2
-    assert "! unknown" in scratch.lines()
     assert scratch.verdict().outcome is Outcome.IRRECOVERABLE
     assert scratch.calls() == []
 

@@ -708,7 +708,7 @@ PLACES: tuple[Place, ...] = (
     never(
         DIRECTORIES,
         "a long runtime directory",
-        "bytes, and a socket",
+        "the limit is 107",
         How(env={"XDG_RUNTIME_DIR": "{root}/" + "r" * 90}),
         around=(once(make("r" * 90)),),
     ),
