@@ -73,37 +73,42 @@ def nothing(scratch: Scratch) -> None:
     pass
 
 
-FAULTS: dict[str, tuple[str, Callable[[Scratch], None]]] = {
-    "option": ("supervise --comit x", nothing),
-    "option of the program": ("--bogus supervise", nothing),
-    "deadline": ("supervise --deadline soon", nothing),
-    "deadline of 0": ("supervise --deadline 0", nothing),
-    "bare commit": ("supervise --commit", nothing),
-    "empty commit": ("supervise --commit ''", nothing),
-    "job": ("supervise --job 'a b'", nothing),
-    "a word too many": ("supervise make", nothing),
-    "ask in the background": ("supervise --commit ask", nothing),
-    "gpg that is not there": ("supervise --gpg /nonexistent", nothing),
-    "gpg that is none": ("supervise --gpg /bin/true", nothing),
-    "no PATH": ("supervise", lambda scratch: scratch.env.update(PATH="/nonexistent")),
-    "settings that are not TOML": ("supervise", settings("=\n")),
-    "settings with a typo": ("supervise", settings("comit = 'x'\n")),
-    "settings that cannot be read": ("supervise", settings("\0")),
-    "runtime directory": ("supervise", no_directory("XDG_RUNTIME_DIR")),
-    "state directory": ("supervise", no_directory("XDG_STATE_HOME")),
-    "runtime path too long": ("supervise", lambda s: s.env.update(XDG_RUNTIME_DIR="/" + "x" * 99)),
-    "no click": ("supervise", without_click),
+#: A fault -> the words, what spoils the machine, and the exit status by sysexits.h.
+FAULTS: dict[str, tuple[str, Callable[[Scratch], None], int]] = {
+    "option": ("supervise --comit x", nothing, 64),
+    "option of the program": ("--bogus supervise", nothing, 64),
+    "deadline": ("supervise --deadline soon", nothing, 64),
+    "deadline of 0": ("supervise --deadline 0", nothing, 64),
+    "bare commit": ("supervise --commit", nothing, 64),
+    "empty commit": ("supervise --commit ''", nothing, 64),
+    "job": ("supervise --job 'a b'", nothing, 64),
+    "a word too many": ("supervise make", nothing, 64),
+    "ask in the background": ("supervise --commit ask", nothing, 64),
+    "gpg that is not there": ("supervise --gpg /nonexistent", nothing, 78),
+    "gpg that is none": ("supervise --gpg /bin/true", nothing, 78),
+    "no PATH": ("supervise", lambda scratch: scratch.env.update(PATH="/nonexistent"), 78),
+    "settings that are not TOML": ("supervise", settings("=\n"), 78),
+    "settings with a typo": ("supervise", settings("comit = 'x'\n"), 78),
+    "settings that cannot be read": ("supervise", settings("\0"), 78),
+    "runtime directory": ("supervise", no_directory("XDG_RUNTIME_DIR"), 74),
+    "state directory": ("supervise", no_directory("XDG_STATE_HOME"), 74),
+    "runtime path too long": (
+        "supervise",
+        lambda s: s.env.update(XDG_RUNTIME_DIR="/" + "x" * 99),
+        78,
+    ),
+    "no click": ("supervise", without_click, 74),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_supervisor(scratch: Scratch, fault: str, form: str) -> None:
-    words, spoil = FAULTS[fault]
+    words, spoil, status = FAULTS[fault]
     spoil(scratch)
     done = scratch.call(sys.executable, "-m", "gpgshim", *shlex.split(words))
     assert done.out == "false;\n"
-    assert done.status in (64, 74, 78)
+    assert done.status == status
     assert message(done.err)[0].endswith(("; nothing was started", "; nothing was done"))
     assert release(scratch, form, words).status
     assert not (scratch.root / "released").exists()
