@@ -94,7 +94,7 @@ FAULTS: dict[str, tuple[str, Callable[[Scratch], None], int]] = {
     "state directory": ("supervise", no_directory("XDG_STATE_HOME"), 74),
     "runtime path too long": (
         "supervise",
-        lambda s: s.env.update(XDG_RUNTIME_DIR="/" + "x" * 99),
+        lambda s: s.env.update(XDG_RUNTIME_DIR=f"{s.root}/{99 * 'x'}"),
         78,
     ),
     "no click": ("supervise", without_click, 74),
