@@ -43,7 +43,8 @@ from gpgshim.render.shapes import (
     TickMark,
     TimeBar,
 )
-from gpgshim.summary.story import Party, Story, Undo
+from gpgshim.summary.events import Party
+from gpgshim.summary.story import Story, Undo
 
 _TOP, _END = 40, 16  # pixels above and below the strips
 _FIRST, _LAST = 26.0, 93.0  # the first and the last lane, in percent

@@ -8,7 +8,8 @@ Rule 1: pure: a story in, sentences out.
 from __future__ import annotations
 
 from gpgshim.render.terminal import duration
-from gpgshim.summary.story import Party, Story, StoryEvent, Undo
+from gpgshim.summary.events import Party
+from gpgshim.summary.story import Story, StoryEvent, Undo
 
 NO_RETURN = "point of no return: the job is never called retriable again"
 #: Used if a signature bypassed the gate, or the journal is torn: the time is unknown.

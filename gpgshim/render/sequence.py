@@ -15,7 +15,8 @@ from typing import NamedTuple
 from gpgshim.core import records as r
 from gpgshim.render.sentences import is_request_seen
 from gpgshim.render.terminal import duration
-from gpgshim.summary.story import Kind, Party, Story, StoryEvent, Undo
+from gpgshim.summary.events import Kind, Party
+from gpgshim.summary.story import Story, StoryEvent, Undo
 
 #: If a story has more events, the diagram omits some, and says where.
 MOST_EVENTS = 160

@@ -15,8 +15,9 @@ from gpgshim.core.transcript import Transcript
 from gpgshim.render.sentences import COMMITMENT, conclude, no_return, who
 from gpgshim.render.table import table
 from gpgshim.render.terminal import cut, paint
+from gpgshim.summary.events import Kind
 from gpgshim.summary.rows import AttemptRow
-from gpgshim.summary.story import Kind, Story, StoryEvent, Undo, tell
+from gpgshim.summary.story import Story, StoryEvent, Undo, tell
 
 #: What could be undone -> its mark below the first line with the word, and its colour.
 MARKS = {

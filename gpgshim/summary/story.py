@@ -22,9 +22,7 @@ from gpgshim.core.quoting import QuoteError, unquote
 from gpgshim.core.transcript import Entry, Transcript
 from gpgshim.core.verdict import Verdict, ending_of, judge
 from gpgshim.core.wording import describe
-from gpgshim.summary.events import ABOUT_REQUEST, ENDED, EVENTS, NOTED, Display
-from gpgshim.summary.events import Kind as Kind
-from gpgshim.summary.events import Party as Party
+from gpgshim.summary.events import ABOUT_REQUEST, ENDED, EVENTS, NOTED, Display, Kind, Party
 
 
 class Undo(StrEnum):

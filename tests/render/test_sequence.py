@@ -20,7 +20,8 @@ from gpgshim.render.sequence import (
     Strip,
     strips_of,
 )
-from gpgshim.summary.story import Party, Undo, tell
+from gpgshim.summary.events import Party
+from gpgshim.summary.story import Undo, tell
 from tests.support.pages import ASKED, FIXTURES, HEAD, STARTED, UPLOADED, many
 
 BEGUN = HEAD + STARTED + "! uncommitted\n"

@@ -13,18 +13,8 @@ from gpgshim.core import records as r
 from gpgshim.core.gate import DURABLE, State
 from gpgshim.core.transcript import Transcript, TranscriptError, parse
 from gpgshim.core.verdict import judge
-from gpgshim.summary.story import (
-    LONGEST_NAME,
-    MEANINGS,
-    UNDO,
-    Heard,
-    Kind,
-    Party,
-    Story,
-    Undo,
-    job_name,
-    tell,
-)
+from gpgshim.summary.events import Kind, Party
+from gpgshim.summary.story import LONGEST_NAME, MEANINGS, UNDO, Heard, Story, Undo, job_name, tell
 from tests.support.scratch import CHECKOUT
 
 FIXTURES = sorted((CHECKOUT / "fixtures").glob("**/[jt]*/*.txt"))
