@@ -128,7 +128,7 @@ def fuzz_journal(data: bytes) -> None:
     if verdict.would:
         assert verdict.outcome is Outcome.OBSERVED and b"mode: observe\n" in data
     else:
-        assert verdict.outcome is OUTCOMES[verdict.state, verdict.ending]
+        assert verdict.outcome is OUTCOMES[verdict.known, verdict.ending]
     assert verdict.meaning
     try:
         transcript = parse(data)

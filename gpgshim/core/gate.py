@@ -223,12 +223,14 @@ class Outcome(StrEnum):
     IRRECOVERABLE = "irrecoverable"  # the job may have done something that cannot be undone
     RETRIABLE = "retriable"  # no commitment was requested: the same job can be retried
     UNSIGNED = "unsigned"  # the job ended well, and no commitment was requested
+    REFUSED = "refused"  # the authority refused: it has certainly not committed
     OBSERVED = "observed"  # in observe mode, which claims nothing; not in OUTCOMES
 
 
 O, E = Outcome, Ending  # noqa: E741 - short names keep the rows of the table below on one line
 
-#: (durable state, how the job ended) -> outcome.
+#: (durable state, how the job ended) -> outcome. REFUSED here is no state on disk: the disk has
+#: `unknown`, and after it the authority's explicit refusal.
 OUTCOMES: dict[tuple[State, Ending], Outcome] = {
     (S.UNCOMMITTED, E.WELL): O.UNSIGNED,
     (S.UNCOMMITTED, E.TRANSIENT): O.RETRIABLE,
@@ -238,14 +240,18 @@ OUTCOMES: dict[tuple[State, Ending], Outcome] = {
     (S.UNKNOWN, E.TRANSIENT): O.IRRECOVERABLE,
     (S.UNKNOWN, E.PERMANENT): O.IRRECOVERABLE,
     (S.UNKNOWN, E.UNREPORTED): O.IRRECOVERABLE,
+    (S.REFUSED, E.WELL): O.REFUSED,  # the job did not notice it
+    (S.REFUSED, E.TRANSIENT): O.REFUSED,
+    (S.REFUSED, E.PERMANENT): O.REFUSED,  # the authority's word weighs more than the job's
+    (S.REFUSED, E.UNREPORTED): O.REFUSED,
     (S.COMMITTED, E.WELL): O.UPLOADED,
     (S.COMMITTED, E.TRANSIENT): O.IRRECOVERABLE,
     (S.COMMITTED, E.PERMANENT): O.IRRECOVERABLE,
     (S.COMMITTED, E.UNREPORTED): O.IRRECOVERABLE,
 }
 
-#: (durable state, outcome) -> the explanation for a person. It has only the pairs that OUTCOMES can
-#: give. A text claims no more than the gate watches: the gpgs that PATH led to the gate.
+#: (state as in OUTCOMES, outcome) -> the explanation for a person. It has only the pairs that
+#: OUTCOMES can give. A text claims no more than the gate watches: the gpgs that PATH led to it.
 MEANINGS: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): (
         "no gpg under the gate was called to sign, and no request to commit was sent"
@@ -260,6 +266,9 @@ MEANINGS: dict[tuple[State, Outcome], str] = {
     (S.UNKNOWN, O.IRRECOVERABLE): (
         "unknown: no gpg under the gate was allowed to sign, but the authority may have received"
         " the request to commit; ask the authority whether it has committed"
+    ),
+    (S.REFUSED, O.REFUSED): (
+        "the authority refused: it has not committed, and no gpg under the gate was allowed to sign"
     ),
     (S.COMMITTED, O.UPLOADED): "committed, and the job ended well",
     (S.COMMITTED, O.IRRECOVERABLE): (
@@ -281,13 +290,23 @@ TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL. It always means `retriable`, and nothin
 TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a job that itself exits 75 and is not retriable.
 
 
-def exit_status(outcome: Outcome, own: int) -> int:
+#: sysexits' EX_NOPERM: the authority refused, or an earlier attempt does not let the job start.
+NOT_PERMITTED = 77
+
+
+def exit_status(outcome: Outcome, own: int, signal: int = 0) -> int:
     """The exit status of `run`: the job's own (0 to 255), and 75 for `retriable` only.
 
-    In observe mode it is always the job's own.
+    In observe mode it is always the job's own. `signal` is the number of a signal to gpgshim, or 0.
+    If the job did not end well after it, the signal ended the job: the status is the one of a
+    program that the signal killed. So ^C ends a loop that runs a job again after a 75.
     """
     if outcome is Outcome.OBSERVED:
         return own
+    if signal and own:
+        return 128 + signal
+    if outcome is Outcome.REFUSED:
+        return NOT_PERMITTED
     if outcome is Outcome.RETRIABLE:
         return TEMPFAIL
     return TEMPFAIL_TAKEN if own == TEMPFAIL else own

@@ -57,6 +57,14 @@ class Delivery(StrEnum):
     PASSED_ON = "passed-on"  # by us
 
 
+class Resolution(StrEnum):
+    """What a person has found out about an attempt."""
+
+    RETRIABLE = "retriable"  # nothing of it stands: the job can be tried again
+    UPLOADED = "uploaded"  # the job is done
+    IRRECOVERABLE = "irrecoverable"  # it is not, and cannot be repeated
+
+
 # The outcome, and the states.
 
 
@@ -173,6 +181,18 @@ class WouldExit(Record, start="% would"):
     """Only in observe mode: the stunt dgit would have exited with this status."""
 
     status: int
+
+
+class Resolved(Record, start="% resolved"):
+    """After the attempt: a person has looked, and says what is true of the job.
+
+    `who` is USER@HOST, `when` is UTC, and `note` is the person's reason.
+    """
+
+    result: Resolution
+    who: Code
+    when: Code
+    note: Text
 
 
 class ClientGone(Record, start="% gone"):

@@ -5,7 +5,8 @@
 Rule 1: one event is one line of printable ASCII. Other bytes are escaped, and can be restored.
 Rule 2: a head key, a sigil or a word that is not in the tables is an error. Nothing is guessed, so
 a version that does not know the format of a journal takes the job for unknown.
-Rule 3: a last line without a line feed is torn: its text is ignored, but the fact is recorded.
+Rule 3: a last line without a line feed is torn: its text is ignored, but the fact is recorded. The
+same holds for a line that is followed by the line `% torn`, which a later writer has put there.
 
 A journal is a head of `key: value` lines, an empty line, and then lines of the form
 `[+SECONDS ]SIGIL TEXT`. The last line is an outcome, one word alone. SECONDS is the time since the
@@ -34,6 +35,8 @@ HEAD_KEYS = {
     "command": "what ran under the gate",
     "started": "UTC",
     "gpgshim": "the version that wrote this",
+    "earlier": "only `none`: when this attempt began, no attempt before it stood",
+    "again": "the number of the attempt that stood, and that --again has overridden",
     "mode": "only OBSERVE: all outputs are what would have been done, and nothing was held",
     "shows": "fixtures: what there is to see",
     "recorded": "fixtures: how it was made",
@@ -52,6 +55,9 @@ SIGILS = {
 }
 
 ANY = ("", *SIGILS)  #: every sigil; the sigil of an outcome is empty
+
+#: An incomplete line is followed by this, if a record had to be appended after it.
+TORN = b"\n% torn\n"
 
 _OUTCOMES = frozenset(map(str, Outcome))
 
@@ -134,9 +140,12 @@ def parse(data: bytes, keep: Container[str] = ANY, keep_first: Container[str] = 
     kept_first: set[str] = set()
     in_head = True
     check = format1.check
-    number = begin = 0
+    number = begin = tears = 0
     # Not split(): the journal of a long job is large, and must not be in memory three times.
     while (end := data.find(b"\n", begin)) >= 0:
+        if data.startswith(TORN, end):  # the line before it is ignored
+            number, begin, in_head, tears = number + 2, end + len(TORN), False, tears + 1
+            continue
         number, raw, begin = number + 1, data[begin:end], end + 1
         try:
             text = raw.decode("ascii")
@@ -166,7 +175,7 @@ def parse(data: bytes, keep: Container[str] = ANY, keep_first: Container[str] = 
                 in_head = False
         except (TranscriptError, codec.RecordError) as error:
             raise TranscriptError(f"line {number}: {error}") from None
-    return Transcript(head, tuple(lines), torn=begin < len(data) or in_head)
+    return Transcript(head, tuple(lines), torn=tears > 0 or begin < len(data) or in_head)
 
 
 def _parse_head_line(text: str) -> tuple[str, str]:

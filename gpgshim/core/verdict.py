@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gpgshim.core import records as r
-from gpgshim.core.codec import Record
+from gpgshim.core.codec import Record, RecordError, read
 from gpgshim.core.gate import DENIED, DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
-from gpgshim.core.transcript import OBSERVE, Transcript, TranscriptError, parse
+from gpgshim.core.transcript import OBSERVE, Transcript, TranscriptError, parse, parse_line
 
 
 class Verdict(NamedTuple):
@@ -29,7 +29,8 @@ class Verdict(NamedTuple):
     signature may have bypassed the gate because the stunts were removed. `would` is, for a job in
     observe mode, the outcome that a gate would have had. `asked` says whether a gpg asked the gate.
     `doubtful` says whether the journal is torn before its first request or cannot be read as a
-    journal, so that it does not show what followed.
+    journal, so that it does not show what followed. `resolved` is what a person has recorded after
+    the attempt; it changes nothing of what the journal says of the attempt itself.
     """
 
     state: State
@@ -42,6 +43,12 @@ class Verdict(NamedTuple):
     ungated: bool = False
     asked: bool = False
     doubtful: bool = False
+    resolved: r.Resolved | None = None
+
+    @property
+    def known(self) -> State:
+        """The state as the rows of OUTCOMES have it: an explicit refusal is State.REFUSED."""
+        return State.REFUSED if self.refused else self.state
 
     @property
     def meaning(self) -> str:
@@ -55,17 +62,12 @@ class Verdict(NamedTuple):
         if self.doubtful:
             return DOUBTFUL
         if self.refused:
-            return REFUSED
+            return MEANINGS[State.REFUSED, Outcome.REFUSED]
         if self.asked and self.state is State.UNCOMMITTED:
             return DENIED[self.outcome]
         return MEANINGS[self.state, self.outcome]
 
 
-#: Meaning of an unknown state after an explicit refusal. The authority heard the request, so the
-#: job is not retriable.
-REFUSED = (
-    "the authority refused: it has not committed, and no gpg under the gate was allowed to sign"
-)
 #: Meaning if the journal does not show what followed.
 DOUBTFUL = (
     "unknown: the journal is torn or cannot be read, so it does not show whether the authority"
@@ -125,16 +127,20 @@ def judge(transcript: Transcript) -> Verdict:
     # A crash that tore the journal may have torn `! unknown`. And a job that bypassed the gate, or
     # whose stunts were removed, is never called harmless.
     uncommitted = on_disk is State.UNCOMMITTED
-    unsure = transcript.torn or r.Bypassed in seen or r.Ungated in seen
+    past_the_gate = r.Bypassed in seen or r.Ungated in seen
+    unsure = transcript.torn or past_the_gate
     state = State.UNKNOWN if on_disk is None or (uncommitted and unsure) else on_disk
     ending = _last_ending(records)
-    outcome = OUTCOMES[state, ending]
+    refused = state is State.UNKNOWN and r.Refused in seen and not past_the_gate
+    outcome = OUTCOMES[State.REFUSED if refused else state, ending]
     would = None
     if transcript.head.get("mode") == OBSERVE:
         excused = WOULD_RETRY in seen.get(r.WouldExit, [])
         would = OUTCOMES[state, Ending.TRANSIENT] if excused else outcome
         outcome = Outcome.OBSERVED
     told = [each.outcome for each in seen.get(r.OutcomeIs, [])]
+    if outcome is Outcome.REFUSED and told == [Outcome.IRRECOVERABLE]:
+        outcome = Outcome.IRRECOVERABLE  # an earlier version, which had no word for a refusal
     if told and not transcript.torn and told != [outcome]:
         raise TranscriptError(f"its outcome is {outcome}, but it says {', '.join(told)}")
     return Verdict(
@@ -142,12 +148,13 @@ def judge(transcript: Transcript) -> Verdict:
         ending,
         outcome,
         told=bool(told),
-        refused=state is State.UNKNOWN and r.Refused in seen,
+        refused=refused,
         bypassed=state is State.UNKNOWN and r.Bypassed in seen,
         would=would,
-        ungated=uncommitted and r.Ungated in seen,
+        ungated=on_disk is not State.COMMITTED and r.Ungated in seen,
         asked=r.SignRequest in seen or r.UnknownRequest in seen,
         doubtful=on_disk is None or (uncommitted and transcript.torn),
+        resolved=seen[r.Resolved][-1] if r.Resolved in seen else None,
     )
 
 
@@ -184,4 +191,18 @@ def judge_bytes(data: bytes) -> Verdict:
         return judge_journal(data)
     except TranscriptError:
         outcome = OUTCOMES[State.UNKNOWN, Ending.UNREPORTED]
-        return Verdict(State.UNKNOWN, Ending.UNREPORTED, outcome, told=False, doubtful=True)
+        resolved = resolution_of(data)
+        return Verdict(
+            State.UNKNOWN, Ending.UNREPORTED, outcome, told=False, doubtful=True, resolved=resolved
+        )
+
+
+def resolution_of(data: bytes) -> r.Resolved | None:
+    """The resolution in the last line of any file; None if that line is none."""
+    start = data.rfind(b"\n", 0, -1) + 1
+    try:
+        line = parse_line(data[start:].decode("ascii").removesuffix("\n"))
+        record = read(line.sigil, line.text)
+    except (UnicodeDecodeError, TranscriptError, RecordError):
+        return None
+    return record if data.endswith(b"\n") and isinstance(record, r.Resolved) else None

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Removes old journals of jobs that are over and have an outcome, and nothing else.
 
-Rule 1: a journal without its outcome stays at any age: a person must look at it.
+Rule 1: a journal without its outcome stays at any age, until a person has resolved it.
 Rule 2: a job's journals are removed together or not at all, the lowest number first. After a crash
 half way, the remaining journals still end with the job's newest attempt.
 Rule 3: before any of them is removed, the job's marker is on disk, because a later attempt that
@@ -128,9 +128,10 @@ def _look(directory: Path) -> tuple[dict[str, _Own], set[str]]:
 
 
 def _is_told(own: Iterable[os.DirEntry[str]]) -> bool:
-    """Whether all of these journals can be read and have an outcome."""
+    """Whether all of these journals can be read, and have an outcome or a resolution."""
     try:
-        return all(judge_bytes(Path(each).read_bytes()).told for each in own)
+        verdicts = (judge_bytes(Path(each).read_bytes()) for each in own)
+        return all(verdict.told or verdict.resolved for verdict in verdicts)
     except OSError:
         return False
 

@@ -25,7 +25,15 @@ from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from gpgshim.history.jobs import Found, find
 from gpgshim.history.journal import is_under_way, read_plain
-from gpgshim.summary.metrics import METRICS, Sums, count, nothing, render
+from gpgshim.summary.metrics import (
+    METRICS,
+    Sums,
+    count,
+    count_resolutions,
+    nothing,
+    render,
+    resolutions_in,
+)
 from gpgshim.system.files import write_whole
 
 _KEPT = ".metrics.json"
@@ -41,6 +49,7 @@ class _Kept(NamedTuple):
 
     sums: Sums
     seen: dict[str, float]
+    resolved: dict[str, int]  # name -> the number of its resolutions in the sums
 
 
 def take_stock(directory: Path, wait: bool = True) -> Sums:
@@ -52,6 +61,7 @@ def take_stock(directory: Path, wait: bool = True) -> Sums:
     with _alone(directory, wait):
         kept = _read(directory / _KEPT)
         seen: dict[str, float] = {}
+        resolved: dict[str, int] = {}
         under_way = 0
         for attempts in find(directory).values():
             for each in attempts:
@@ -61,24 +71,40 @@ def take_stock(directory: Path, wait: bool = True) -> Sums:
                         if each.locked and is_under_way(each.path):
                             under_way += 1
                             continue
-                        _count(kept.sums, each, attempts)
+                        known = kept.resolved.get(name, 0) if name in kept.seen else None
+                        number = _count(kept.sums, each, attempts, known)
                     except OSError:
                         continue  # it was removed meanwhile, or cannot be read: not counted
+                else:
+                    number = kept.resolved.get(name, 0)
                 seen[name] = each.written
+                if number:
+                    resolved[name] = number
         if seen != kept.seen:
-            text = json.dumps({"format": _FORMAT, "sums": kept.sums, "seen": seen})
+            new = {"format": _FORMAT, "sums": kept.sums, "seen": seen, "resolved": resolved}
+            text = json.dumps(new)
             _write(directory / _KEPT, text, 0o600)
     kept.sums["gpgshim_under_way"][""] = under_way
     return kept.sums
 
 
-def _count(sums: Sums, found: Found, attempts: list[Found]) -> None:
+def _count(sums: Sums, found: Found, attempts: list[Found], known: int | None) -> int:
+    """Count an attempt, and its resolutions; the number of its resolutions.
+
+    `known` is the number of resolutions that a journal of this name had when it was counted. If it
+    has more now, it is the same journal, because only a resolution changes it.
+    """
     data = read_plain(found.path)
     try:
         transcript = parse(data)
         verdict = judge(transcript)
     except TranscriptError:
         transcript, verdict = parse(b""), judge_bytes(data)
+    resolved = resolutions_in(transcript) or [each for each in (verdict.resolved,) if each]
+    if known is not None and len(resolved) > known:
+        count_resolutions(sums, resolved[known:])
+        return len(resolved)
+    count_resolutions(sums, resolved)
     count(sums, transcript, verdict)
     if verdict.outcome is Outcome.UPLOADED and any(
         judge_bytes(read_plain(each.path)).outcome is Outcome.RETRIABLE
@@ -86,6 +112,7 @@ def _count(sums: Sums, found: Found, attempts: list[Found]) -> None:
         if each.attempt < found.attempt
     ):
         sums["gpgshim_uploads_saved_total"][""] += 1
+    return len(resolved)
 
 
 def write_textfile(path: Path, sums: Sums) -> None:
@@ -110,14 +137,14 @@ def _read(path: Path) -> _Kept:
     try:
         kept: Any = json.loads(path.read_bytes())
         if kept["format"] != _FORMAT:
-            return _Kept(sums, {})
+            return _Kept(sums, {}, {})
         for name, numbers in kept["sums"].items():
             # A metric or a label that this version does not have is dropped.
             for value in METRICS[name].values if name in METRICS else ():
                 sums[name][value] = float(numbers.get(value, 0))
-        return _Kept(sums, dict(kept["seen"]))
+        return _Kept(sums, dict(kept["seen"]), dict(kept.get("resolved", {})))
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
-        return _Kept(nothing(), {})
+        return _Kept(nothing(), {}, {})
 
 
 def _write(path: Path, text: str, mode: int) -> None:

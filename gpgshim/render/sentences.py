@@ -28,6 +28,10 @@ def conclude(story: Story, under_way: bool) -> list[str]:
             meaning,
         ]
     out = [] if verdict.told else ["The journal has no outcome. From its lines, the outcome is"]
+    if resolved := verdict.resolved:
+        note = f": {resolved.note}" if resolved.note else "."
+        when = f"{resolved.who} resolved it at {resolved.when} as {resolved.result}{note}"
+        return [*out, meaning, how_long(story), when]
     return [*out, meaning, how_long(story)]
 
 

@@ -84,6 +84,7 @@ EVENTS: dict[type[Record], Display] = {
     r.WouldExit: Display(
         K.WORLD, P.DGIT, P.SUPERVISOR, "(only observed) would have exited with status {status}"
     ),
+    r.Resolved: Display(K.WORLD, P.SUPERVISOR, None, "{who} resolved it as {result}: {note}"),
     r.ClientGone: Display(K.WORLD, P.GPG, None, "does not wait for its answer any more"),
     r.TimedOut: Display(K.WORLD, P.SUPERVISOR, None, "the authority did not answer in time"),
     r.HungUp: Display(K.WORLD, P.AUTHORITY, P.SUPERVISOR, "(closed the connection)"),

@@ -104,6 +104,9 @@ METRICS = {
     "gpgshim_crashed_total": Metric(
         "counter", "", _ONE, "Attempts whose supervisor did not live to write the outcome."
     ),
+    "gpgshim_resolved_total": Metric(
+        "counter", "as", tuple(r.Resolution), "Resolutions that persons recorded, by their result."
+    ),
     "gpgshim_under_way": Metric("gauge", "", _ONE, "Attempts that are under way."),
 }
 
@@ -139,6 +142,18 @@ def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
         _count_answers(sums, entries)
         if not _was_bypassed(entries):  # its commitment was only reported to the authority late
             _count_commitment(sums, entries)
+
+
+def resolutions_in(transcript: Transcript) -> list[r.Resolved]:
+    """The resolutions of an attempt, in their order."""
+    records = (record for record, _ in transcript.read(("%",)))
+    return [record for record in records if isinstance(record, r.Resolved)]
+
+
+def count_resolutions(sums: Sums, resolved: list[r.Resolved]) -> None:
+    """Add resolutions that were not counted before."""
+    for each in resolved:
+        sums["gpgshim_resolved_total"][each.result] += 1
 
 
 def _count_answers(sums: Sums, entries: list[Entry]) -> None:

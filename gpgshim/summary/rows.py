@@ -13,30 +13,34 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gpgshim.core.gate import Outcome, State
+from gpgshim.core.records import Resolved
 from gpgshim.core.transcript import TranscriptError, parse
+from gpgshim.core.verdict import resolution_of
 from gpgshim.summary.story import Story, tell
 
 S, O = State, Outcome  # noqa: E741 - the table below is read by its columns
 
-#: (durable state, outcome) -> what a person must do, or "". Total in the same way as gate.MEANINGS.
+#: (state, outcome) -> what a person must do, or "". It has the pairs of gate.MEANINGS.
 NEEDS: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): "",
     (S.UNCOMMITTED, O.RETRIABLE): "",
     (S.UNCOMMITTED, O.IRRECOVERABLE): "",  # the caller knows the reason
     (S.UNKNOWN, O.IRRECOVERABLE): "ask the authority whether it has committed",
+    (S.REFUSED, O.REFUSED): "",  # the authority knows the reason
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "check what was published",
 }
-#: (durable state, outcome) -> further information, short enough for one line of a list.
+#: (state, outcome) -> further information, short enough for one line of a list.
 SHORT: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): "no request to commit was sent",
     (S.UNCOMMITTED, O.RETRIABLE): "no request to commit was sent",
     (S.UNCOMMITTED, O.IRRECOVERABLE): "no request to commit was sent, and it would fail again",
     (S.UNKNOWN, O.IRRECOVERABLE): "",  # NEEDS says it
+    (S.REFUSED, O.REFUSED): "the authority refused: it has not committed",
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "",
 }
-REFUSED = "the authority refused: it has not committed"
+RESOLVED = "resolved as {result} by {who}"
 OBSERVED = "it was not gated; it would have been"
 BYPASSED = "find what signed past the gate; ask the authority whether it has committed"
 NO_JOURNAL = "examine the file: it is not a journal, so the job counts as unknown"
@@ -52,7 +56,8 @@ class AttemptRow(NamedTuple):
     `told` says whether the journal itself holds the outcome. `age` (since the attempt began),
     `lasted` and `retriable` are in seconds; None if unknown. `needs` says what a person must do,
     `words` gives further information, and `meaning` gives the same in full. `earlier` are the
-    outcomes of the job's earlier attempts, the first one first.
+    outcomes of the job's earlier attempts, the first one first. `resolved` is what a person has
+    recorded after the attempt.
     """
 
     job: str
@@ -71,6 +76,7 @@ class AttemptRow(NamedTuple):
     words: str
     meaning: str
     earlier: tuple[str, ...] = ()
+    resolved: Resolved | None = None
 
     @property
     def as_json(self) -> dict[str, object]:
@@ -91,6 +97,13 @@ class AttemptRow(NamedTuple):
             "signatures": self.signatures,
             "needs": self.needs,
             "meaning": self.meaning,
+            "resolved": self.resolved
+            and {
+                "as": str(self.resolved.result),
+                "by": self.resolved.who,
+                "at": self.resolved.when,
+                "note": self.resolved.note,
+            },
         }
 
 
@@ -105,9 +118,12 @@ def row_of(
     try:
         story = tell(parse(data))
     except TranscriptError as error:
-        return _unknown(
+        row = _unknown(
             job, attempt, path, under_way, max(0.0, now - written), NO_JOURNAL, str(error)
         )
+        if resolved := resolution_of(data):
+            row = row._replace(needs="", words=_how_resolved(resolved), resolved=resolved)
+        return row
     verdict = story.verdict
     under_way = under_way and not verdict.told
     began = _seconds_since_1970(story.head.get("started", ""))
@@ -132,6 +148,7 @@ def row_of(
         _needs(story, under_way),
         _words(story, under_way),
         f"waits for {story.waits_for}" if under_way else verdict.meaning,
+        resolved=verdict.resolved,
     )
 
 
@@ -151,11 +168,13 @@ def _unknown(
 
 def _needs(story: Story, under_way: bool) -> str:
     verdict = story.verdict
+    if verdict.resolved:
+        return ""
     if story.bypassed:
         return BYPASSED
     if under_way or verdict.refused or verdict.would:
         return ""
-    return NEEDS[verdict.state, verdict.outcome]
+    return NEEDS[verdict.known, verdict.outcome]
 
 
 def _words(story: Story, under_way: bool) -> str:
@@ -164,9 +183,17 @@ def _words(story: Story, under_way: bool) -> str:
     verdict = story.verdict
     if verdict.would:
         short = f"{OBSERVED} {verdict.would}"
+    elif verdict.refused:  # also in a journal of a version that said irrecoverable
+        short = SHORT[State.REFUSED, O.REFUSED]
     else:
-        short = REFUSED if verdict.refused else SHORT[verdict.state, verdict.outcome]
-    return short if verdict.told else "; ".join(filter(None, (CRASHED, short)))
+        short = SHORT[verdict.state, verdict.outcome]
+    how = _how_resolved(verdict.resolved) if verdict.resolved else ""
+    parts = (how, "" if verdict.told else CRASHED, short)
+    return "; ".join(filter(None, parts))
+
+
+def _how_resolved(resolved: Resolved) -> str:
+    return RESOLVED.format_map(vars(resolved))
 
 
 def _seconds_since_1970(started: str) -> float | None:

@@ -319,7 +319,7 @@ class _Teller:
     def _undo(self) -> Undo:
         undo = UNDO[self._disk, self._heard]
         unsure = self.bypassed or self._ungated
-        return Undo.UNKNOWN if undo is Undo.RETRIABLE and unsure else undo
+        return Undo.UNKNOWN if undo in (Undo.RETRIABLE, Undo.REFUSED) and unsure else undo
 
     def _add(self, record: Record, at: float | None, display: Display, number: int = 0) -> None:
         if at is None and not self.events:

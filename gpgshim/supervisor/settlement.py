@@ -92,7 +92,7 @@ class Settlement:
     def _check_the_end(self, seen: Verdict, over: Record) -> None:
         ending = ending_of(over)
         assert ending is not None
-        if self._mode.outcome(seen.state, ending) is not seen.outcome:
+        if self._mode.outcome(seen.known, ending) is not seen.outcome:
             raise Unable(
                 f"{self._journal.path}: the line {text_of(over)!r} could not be written,"
                 f" so the journal says: {seen.outcome}: {seen.meaning}"

@@ -37,6 +37,7 @@ LEVELS = {
     Outcome.UNSIGNED: Level.INFO,
     Outcome.OBSERVED: Level.INFO,
     Outcome.RETRIABLE: Level.NOTICE,  # the job will be retried
+    Outcome.REFUSED: Level.WARNING,
     Outcome.IRRECOVERABLE: Level.WARNING,
 }
 

@@ -21,6 +21,7 @@ from gpgshim.core.gate import (
     ADMISSIONS,
     DURABLE,
     MEANINGS,
+    NOT_PERMITTED,
     OUTCOMES,
     REFUSALS,
     STEPS,
@@ -72,6 +73,9 @@ class World(NamedTuple):
             outcome = OUTCOMES[self.disk, ending]
             assert not (self.heard and outcome is Outcome.RETRIABLE), "2: retriable, but heard"
             assert not (self.granted and outcome is Outcome.UNSIGNED), "2: unsigned, but granted"
+        # `refused` needs the authority's explicit word, and no state on disk gives it.
+        assert {OUTCOMES[State.REFUSED, ending] for ending in Ending} == {Outcome.REFUSED}
+        assert Outcome.REFUSED not in {OUTCOMES[self.disk, ending] for ending in Ending}
 
     def check_at_rest(self) -> None:
         """Between two events the gate is in the one state that agrees with the facts."""
@@ -202,7 +206,8 @@ def test_the_tables_are_total() -> None:
     assert set(STEPS) == set(product(State, Event))
     assert set(ADMISSIONS) == set(product(Serves, Origin))
     assert set(REFUSALS) == set(Audience)
-    assert set(OUTCOMES) == set(product(DURABLE, Ending))
+    # An explicit refusal after `unknown` has rows of its own.
+    assert set(OUTCOMES) == set(product((*DURABLE, State.REFUSED), Ending))
     assert set(MEANINGS) == {(state, OUTCOMES[state, ending]) for state, ending in OUTCOMES}
 
 
@@ -326,5 +331,17 @@ def test_75_is_retriable_and_nothing_else(outcome: Outcome) -> None:
             assert status == own  # observe mode changes nothing
             continue
         assert (status == TEMPFAIL) == (outcome is Outcome.RETRIABLE)
-        if outcome is not Outcome.RETRIABLE:
+        if outcome is Outcome.REFUSED:
+            assert status == NOT_PERMITTED
+        elif outcome is not Outcome.RETRIABLE:
             assert status == (TEMPFAIL_TAKEN if own == TEMPFAIL else own)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_signal_that_ended_the_job_gives_the_status(outcome: Outcome) -> None:
+    for own in range(256):
+        status = exit_status(outcome, own, signal=2)
+        if own == 0 or outcome is Outcome.OBSERVED:
+            assert status == exit_status(outcome, own)  # the job ended well all the same
+        else:
+            assert status == 128 + 2

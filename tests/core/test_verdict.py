@@ -16,7 +16,7 @@ from gpgshim.core import records as r
 from gpgshim.core import verdict as verdict_module
 from gpgshim.core.codec import KINDS, Record
 from gpgshim.core.gate import DENIED, MEANINGS, OUTCOMES, Ending, Outcome, State
-from gpgshim.core.transcript import TranscriptError, parse
+from gpgshim.core.transcript import TORN, TranscriptError, parse
 from gpgshim.core.verdict import ENDINGS, ending_of, judge, judge_bytes, judge_journal
 from gpgshim.summary import rows, story
 from gpgshim.summary.metrics import METRICS
@@ -106,7 +106,84 @@ def test_a_refusal_differs_from_silence() -> None:
     asked = HEAD + b"! uncommitted\n! unknown\n"
     assert "refused" in judge_bytes(asked + b"< refused\n").meaning
     assert "refused" not in judge_bytes(asked + b"< go-ahead\n").meaning
-    assert judge_bytes(asked + b"< refused\n").outcome is Outcome.IRRECOVERABLE
+    refused = judge_bytes(asked + b"< refused\n% exit 2\n")
+    assert (refused.state, refused.known) == (State.UNKNOWN, State.REFUSED)
+    assert (refused.outcome, refused.told) == (Outcome.REFUSED, False)
+    assert judge_bytes(asked + b"< refused\n% exit 2\nrefused\n").told
+
+
+@pytest.mark.parametrize("ending", ["% exit 0", "% exit 2", "% signal 9", "% end", ""])
+def test_a_refusal_decides_however_the_job_ended(ending: str) -> None:
+    lines = f"! uncommitted\n$ gpg -s\n! unknown\n< refused\n{ending}\n".rstrip() + "\n"
+    assert judge_bytes(HEAD + lines.encode()).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("fact", ["% ungated", "% bypassed"])
+def test_a_refused_job_that_may_have_signed_past_the_gate_is_irrecoverable(fact: str) -> None:
+    lines = f"! uncommitted\n! unknown\n< refused\n{fact}\n% exit 2\n"
+    verdict = judge_bytes(HEAD + lines.encode())
+    assert (verdict.outcome, verdict.refused) == (Outcome.IRRECOVERABLE, False)
+    assert verdict.ungated == (fact == "% ungated")
+    assert "refused" not in verdict.meaning
+
+
+def test_the_manager_hears_nothing_of_a_refused_job() -> None:
+    for said in o2m.Said:
+        assert o2m.REPLIES[State.UNKNOWN, said] is o2m.Reply.DROP
+    assert Outcome.REFUSED not in o2m.OUTCOMES  # the protocol has no word for it
+
+
+def test_a_refusal_that_an_earlier_version_called_irrecoverable_stays_that() -> None:
+    verdict = judge_bytes(HEAD + b"! uncommitted\n! unknown\n< refused\n% exit 2\nirrecoverable\n")
+    assert (verdict.outcome, verdict.told, verdict.refused) == (Outcome.IRRECOVERABLE, True, True)
+    assert "refused" in verdict.meaning
+
+
+RESOLVED = b"% resolved retriable ann@host 2026-11-26T01:02:03Z the manager has nothing\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD + b"! uncommitted\n! unknown\n% exit 2\nirrecoverable\n",
+        HEAD + b"! uncommitted\n! unknown\n",  # its supervisor was killed
+        HEAD + b"! uncommitted\n! unkno" + TORN,
+        b"no journal\n",
+        b"\xff no journal" + TORN,
+        TORN,
+    ],
+)
+def test_a_resolution_changes_nothing_of_the_attempt(data: bytes) -> None:
+    before, after = judge_bytes(data), judge_bytes(data + RESOLVED)
+    assert before.resolved is None
+    assert after.resolved == r.Resolved(
+        r.Resolution.RETRIABLE, "ann@host", "2026-11-26T01:02:03Z", "the manager has nothing"
+    )
+    assert after._replace(resolved=None) == before
+    assert before.state is State.UNKNOWN
+
+
+def test_the_last_resolution_counts() -> None:
+    data = HEAD + b"! uncommitted\n% exit 1\nretriable\n" + RESOLVED
+    other = RESOLVED.replace(b"retriable", b"uploaded")
+    resolved = judge_bytes(data + other).resolved
+    assert resolved is not None
+    assert resolved.result is r.Resolution.UPLOADED
+
+
+def test_a_torn_resolution_is_none() -> None:
+    for cut in range(1, len(RESOLVED)):
+        assert judge_bytes(b"no journal\n" + RESOLVED[:cut]).resolved is None
+        torn = judge_bytes(UPLOADED + RESOLVED[:cut])
+        assert (torn.resolved, torn.outcome) == (None, Outcome.UPLOADED)
+        assert judge_bytes(UPLOADED + RESOLVED[:cut] + TORN + RESOLVED).resolved
+
+
+def test_a_torn_line_stays_torn_if_a_line_follows() -> None:
+    data = HEAD + b"! uncommitted\n! unkno"
+    assert parse(data + TORN + RESOLVED).torn
+    assert parse(data + TORN + RESOLVED).lines[0] == parse(data).lines[0]
+    assert judge_bytes(data + TORN + RESOLVED).outcome is Outcome.IRRECOVERABLE
 
 
 def test_a_job_that_signed_past_the_gate_is_not_called_harmless() -> None:
@@ -146,7 +223,6 @@ TOO_WIDE = re.compile(r"\bnothing (was|is|has been) (signed|done)|\bno signature
         *MEANINGS.values(),
         *DENIED.values(),
         *rows.SHORT.values(),
-        rows.REFUSED,
         *story.MEANINGS.values(),
         *(value for value in vars(verdict_module).values() if isinstance(value, str)),
         *o2m.CRASH.lines,

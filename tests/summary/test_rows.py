@@ -75,6 +75,27 @@ def test_tables_have_every_pair_that_can_be() -> None:
             "the authority refused: it has not committed",
         ),
         (
+            ASKED + "< refused\n= no\n% exit 2\nrefused\n",
+            "unknown",
+            "refused",
+            "",
+            "the authority refused: it has not committed",
+        ),
+        (
+            ASKED + "% eof\n= no\n% exit 2\nirrecoverable\n% resolved retriable a@h T why\n",
+            "unknown",
+            "irrecoverable",
+            "",
+            "resolved as retriable by a@h",
+        ),
+        (
+            ASKED + "% resolved uploaded a@h T why\n",
+            "unknown",
+            "irrecoverable",
+            "",
+            "resolved as uploaded by a@h; its supervisor is gone",
+        ),
+        (
             SIGNED + "% exit 2\nirrecoverable\n",
             "committed",
             "irrecoverable",
@@ -174,7 +195,10 @@ def test_json_has_the_documented_fields() -> None:
         "signatures": 1,
         "needs": "",
         "meaning": "committed, and the job ended well",
+        "resolved": None,
     }
+    resolved = row(SIGNED + "% resolved irrecoverable a@h T looked at it\n").as_json["resolved"]
+    assert resolved == {"as": "irrecoverable", "by": "a@h", "at": "T", "note": "looked at it"}
     assert row(HEAD, under_way=True).as_json["outcome"] is None
     assert row("x\n").as_json["lasted"] is None
 

@@ -201,8 +201,8 @@ CLAUSES = (
     ("judge", "told != [outcome]", "False"),
     ("judge", "bool(told)", "True"),
     ("judge", "bool(told)", "False"),
-    ("judge", "refused=state is State.UNKNOWN and", "refused="),
-    ("judge", "refused=state is State.UNKNOWN and", "refused=not"),
+    ("judge", "refused = state is State.UNKNOWN and", "refused ="),
+    ("judge", "refused = state is State.UNKNOWN and", "refused = not"),
     (
         "judge",
         "bypassed=state is State.UNKNOWN and r.Bypassed in seen",

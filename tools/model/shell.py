@@ -414,9 +414,9 @@ def settle(world: World, setting: Setting) -> Iterator[World]:
     seen = read_back(world)
     ending = verdicts.ending_of(codec.read(*world.over.split(" ", 1)))
     assert ending is not None
-    if OUTCOMES[seen.state, ending] is not seen.outcome:
+    if OUTCOMES[seen.known, ending] is not seen.outcome:
         if setting.spoilt == "the outcome is remembered":
-            yield world._replace(at="tell", said=str(OUTCOMES[seen.state, ending]))
+            yield world._replace(at="tell", said=str(OUTCOMES[seen.known, ending]))
         else:
             yield world._replace(at="done", status=74)
         return
