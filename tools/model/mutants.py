@@ -212,7 +212,7 @@ CLAUSES = (
     ("judge", "doubtful=on_disk is None or", "doubtful="),
     ("judge", "(uncommitted and transcript.torn)", "(uncommitted and not transcript.torn)"),
     ("judge", "(uncommitted and transcript.torn)", "transcript.torn"),
-    ("judge", "ungated=uncommitted and", "ungated="),
+    ("judge", "ungated=on_disk is not State.COMMITTED and", "ungated="),
     ("judge", "asked=r.SignRequest in", "asked=r.SignRequest not in"),
     ("judge_bytes", "Verdict(State.UNKNOWN, Ending", "Verdict(State.UNCOMMITTED, Ending"),
     ("judge_bytes", "doubtful=True", "doubtful=False"),
