@@ -126,11 +126,21 @@ class Person:
         self._in_line = False  # whether the cursor is after our prompt
 
     def check(self) -> None:
-        """Nothing is checked: a terminal can come and go until it is needed."""
+        try:
+            os.close(self._open())
+        except OSError as error:
+            raise Misconfigured(
+                f"--commit ask needs a terminal, and there is none ({error.strerror})",
+                hint="start the job from a terminal, or name another authority",
+            ) from None
+
+    @staticmethod
+    def _open() -> int:
+        return os.open(TERMINAL, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
     def reach(self) -> None:
         try:
-            self._fd = os.open(TERMINAL, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            self._fd = self._open()
             in_foreground = os.tcgetpgrp(self._fd) == os.getpgrp()
         except OSError as error:
             raise OSError(

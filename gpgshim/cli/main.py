@@ -18,7 +18,16 @@ import click
 from gpgshim.cli import history, machine, reading, running, shellline  # noqa: F401  their verbs
 from gpgshim.cli.group import NoSuchVerb, cli
 from gpgshim.system import log
-from gpgshim.system.errors import Fact, GpgshimError, Misused, Stopped, of_python, status_of
+from gpgshim.system.errors import (
+    AlreadyDone,
+    Fact,
+    GpgshimError,
+    Misused,
+    Stopped,
+    of_python,
+    status_of,
+)
+from gpgshim.system.log import Level
 
 __all__ = ["cli", "main"]
 
@@ -42,6 +51,9 @@ def main(closed: frozenset[int] = frozenset()) -> int:
     except click.ClickException as error:
         log.report(Misused(error.format_message()))
         return Misused.status
+    except AlreadyDone as error:
+        log.report(error, Level.NOTICE)
+        return status_of(error)
     except GpgshimError as error:
         log.report(error)
         return status_of(error)

@@ -47,6 +47,17 @@ COMMIT = click.option(
     " end leaves the commitment unknown. `ask`: you, at the terminal. `o2m:SOCKET`: a tag2upload"
     " manager at a Unix socket. Default: no authority; every request is granted.",
 )
+AGAIN = click.option(
+    "--again",
+    is_flag=True,
+    help="Start the job even if an earlier attempt stands; the journal records it. An attempt that"
+    " is under way is never joined by a second one.",
+)
+SKIP_DONE = click.option(
+    "--skip-done",
+    is_flag=True,
+    help="If the job is uploaded already, start nothing, say so, and exit with 0.",
+)
 DEADLINE = click.option(
     "--deadline",
     metavar="SECONDS",

@@ -20,6 +20,7 @@ from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
 from gpgshim.core import names, wire
 from gpgshim.core.gate import Outcome, exit_status
+from gpgshim.core.memory import Option
 from gpgshim.core.quoting import escape, quote
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
@@ -27,7 +28,7 @@ from gpgshim.stunts import ask
 from gpgshim.supervisor import config, followup
 from gpgshim.supervisor.attempt import Attempt, Plan, made_up_name
 from gpgshim.supervisor.signals import PASSED_ON
-from gpgshim.system import places
+from gpgshim.system import log, places
 from gpgshim.system.descriptors import redirect_to_null, release_inherited
 from gpgshim.system.errors import (
     Fact,
@@ -37,16 +38,19 @@ from gpgshim.system.errors import (
     Unable,
     before_the_job,
 )
-from gpgshim.system.log import LEVELS, say
+from gpgshim.system.log import LEVELS, Level, say
 from gpgshim.system.ownprocess import caller_environ
 
+#: For a job without a name.
+FORGOTTEN = "; without --job, no later attempt will know of this one"
 
-def report(attempt: Attempt, verdict: Verdict) -> None:
+
+def report(attempt: Attempt, verdict: Verdict, has_name: bool) -> None:
     """The last line that a person sees."""
     journal = attempt.journal.path
     say(
         f"{journal.name}: {verdict.outcome}: {verdict.meaning}"
-        f"{attempt.supervisor.about_refusals()} [{journal}]",
+        f"{attempt.supervisor.about_refusals()}{'' if has_name else FORGOTTEN} [{journal}]",
         LEVELS[verdict.outcome],
     )
 
@@ -71,6 +75,18 @@ def _job_name(given: str | None) -> str:
     return given
 
 
+def _option_of(job: str | None, again: bool, skip_done: bool) -> Option | None:
+    """What to do if an earlier attempt stands; None for a job without a name. Raises Misused."""
+    if again and skip_done:
+        raise Misused("--again and --skip-done exclude each other")
+    if job is None:
+        if again or skip_done:
+            given = "--again" if again else "--skip-done"
+            raise Misused(f"{given} needs --job: a job without a name has no earlier attempt")
+        return None
+    return Option.AGAIN if again else Option.SKIP_DONE if skip_done else Option.NONE
+
+
 def _authority_of(now: config.Settings, job: str) -> Authority:
     # A GPGSHIM_JOB from our caller is another job's name.
     return from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
@@ -83,6 +99,8 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 @options.DEADLINE
 @options.GPG
 @options.OBSERVE
+@options.AGAIN
+@options.SKIP_DONE
 @click.option(
     "--record",
     metavar="FILE",
@@ -103,6 +121,8 @@ def run(
     deadline: float | None,
     gpg: str | None,
     observe: bool | None,
+    again: bool,
+    skip_done: bool,
     record: Path | None,
     command: tuple[str, ...],
 ) -> int:
@@ -110,6 +130,8 @@ def run(
 
     The exit status is COMMAND's own. It is 75 if COMMAND failed, no gpg under the gate was allowed
     to sign, and no request to commit was sent: the job can be tried again. 75 has no other meaning.
+    It is 77 if the authority refused, or if an earlier attempt of the job NAME stands, so that
+    nothing was started. It is 128+N if signal N to gpgshim ended the job.
 
     \b
     Example:
@@ -118,13 +140,15 @@ def run(
     with before_the_job():
         now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
         name = _job_name(job)
+        option = _option_of(job, again, skip_done)
         authority = _authority_of(now, name)
         called = now.commit or "nobody"
         words = quote(mask.of_words(command))
         followup.load(now, record)
         _stop_on((signal.SIGINT,))
         plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
-        attempt = Attempt(plan._replace(keeps_path=job is not None))
+        attempt = Attempt(plan._replace(keeps_path=job is not None, option=option))
+    _warn(attempt)
     try:
         try:
             attempt.start(list(command))
@@ -133,8 +157,9 @@ def run(
             attempt.not_started(error)
             say(f"{quote([command[0]])} cannot be run: {error.strerror}")
         attempt.supervisor.serve()
+        ended_by = attempt.signal_that_ended_it()
         verdict = attempt.supervisor.conclude().verdict
-        report(attempt, verdict)
+        report(attempt, verdict, job is not None)
     except Stopped:
         attempt.give_up()
         raise
@@ -147,7 +172,12 @@ def run(
     if record:
         followup.keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
     followup.prune(attempt.journal, now)
-    return exit_status(verdict.outcome, attempt.status)
+    return exit_status(verdict.outcome, attempt.status, ended_by)
+
+
+def _warn(attempt: Attempt) -> None:
+    if attempt.warning:
+        log.report(attempt.warning, Level.WARNING)
 
 
 def _leave_to_the_job() -> None:
@@ -166,6 +196,8 @@ def _leave_to_the_job() -> None:
 @options.DEADLINE
 @options.GPG
 @options.OBSERVE
+@options.AGAIN
+@options.SKIP_DONE
 @click.option(
     "-D", "--foreground", is_flag=True, help="Stay in the foreground, for systemd (Type=notify)."
 )
@@ -177,6 +209,8 @@ def supervise(
     deadline: float | None,
     gpg: str | None,
     observe: bool | None,
+    again: bool,
+    skip_done: bool,
     foreground: bool,
 ) -> int:
     """Supervise a job that another program starts.
@@ -196,12 +230,14 @@ def supervise(
         if now.commit == "ask" and not foreground:
             raise Misused("--commit ask needs a terminal", hint="add --foreground")
         name = _job_name(job)
+        option = _option_of(job, again, skip_done)
         authority = _authority_of(now, name)
         asked = now.commit or "nobody"
         followup.load(now)
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, asked, None, now.deadline, now.gpg, mode=now.mode)
-        attempt = Attempt(plan)
+        attempt = Attempt(plan._replace(option=option))
+        _warn(attempt)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go
         line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"
@@ -209,7 +245,7 @@ def supervise(
     _tell_systemd()
     try:
         supervisor.serve()
-        report(attempt, supervisor.conclude().verdict)
+        report(attempt, supervisor.conclude().verdict, job is not None)
     finally:
         # The caller's shell keeps our PATH, so the stunts stay, and report that the job is over.
         followup.tried("the end of the attempt", supervisor.shut)

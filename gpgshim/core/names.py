@@ -5,7 +5,8 @@
 Rule 1: the journal of attempt N of JOB is JOB.N. N has no leading zeros: an attempt has one name.
 Rule 2: a job's name is a file name and a line of a journal's head. It begins with a letter or a
 digit, so no file of ours that begins with a dot is taken for a journal.
-Rule 3: .pruned-JOB is the job's marker: the numbers of its attempts may have gaps (journal.marker).
+Rule 3: .claims has the locks of jobs' names (claim.hold).
+Rule 4: .pruned-JOB is the job's marker: the numbers of its attempts may have gaps (journal.marker).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ LONGEST_JOB = 120
 _ALSO = "._+~,-"  #: allowed in a job's name beside letters and digits
 _DIGITS = 9  #: most digits of an attempt's number
 _MARKER = ".pruned-"
+
+CLAIMS = ".claims"  #: an empty file, whose bytes are locked
 
 
 def fault_of(job: str) -> str:

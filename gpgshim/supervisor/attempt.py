@@ -24,7 +24,9 @@ from gpgshim.authority.authority import Authority
 from gpgshim.core import names, wire
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
+from gpgshim.core.memory import Option
 from gpgshim.gpgargs import mask, optiontable
+from gpgshim.history import claim
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor import jobdir, leftovers, signals, wall
 from gpgshim.supervisor.gatekeeper import NO_REPORT, Reporting
@@ -40,7 +42,7 @@ from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.settlement import end_of
 from gpgshim.supervisor.supervisor import Supervisor
 from gpgshim.system import places
-from gpgshim.system.errors import Misconfigured, Unable
+from gpgshim.system.errors import GpgshimError, Misconfigured, Unable
 from gpgshim.system.ownprocess import caller_environ, check_proc, own_umask
 from gpgshim.system.processes import DEFAULT_SIGNALS
 
@@ -80,6 +82,8 @@ class Plan(NamedTuple):
     #: `observe`: an orphan of an attempt with a gate would be let through.
     keeps_path: bool = False
     reporting: Reporting = NO_REPORT  #: where the reports of the job go
+    #: What to do if an earlier attempt stands; None for a job whose name no later attempt knows.
+    option: Option | None = None
 
 
 class _Programs(NamedTuple):
@@ -116,6 +120,9 @@ class Attempt:
         self.status = 0  # the job's exit status, as a shell reports it, after it has ended
         self._pidfd = self._signals = -1
         self._mask: set[int | signal.Signals] | None = None  # the caller's, while ours differs
+        #: The earlier attempt that stands, if this one was started all the same.
+        self.warning: GpgshimError | None = None
+        self._first_signal = 0
         programs = _find_programs(plan, environ)
         base = places.runtime_directory(environ)
         places.make_private(base, places.RUNTIME_HINT)
@@ -159,7 +166,13 @@ class Attempt:
             "gpgshim": __version__,
             **plan.mode.head,
         }
-        journal = Journal.create(places.state_directory(environ), self.job, head)
+        state = places.state_directory(environ)
+        with contextlib.ExitStack() as stack:
+            if plan.option is not None:
+                beginning = stack.enter_context(claim.begin(state, self.job, plan.option))
+                head |= beginning.head
+                self.warning = beginning.warning
+            journal = Journal.create(state, self.job, head)
         supervisor = Supervisor(
             self.directory,
             journal,
@@ -247,12 +260,24 @@ class Attempt:
             end, self.status = end_of(status)
             self._ended(end)
 
+    def signal_that_ended_it(self) -> int:
+        """The number of the first signal to us, or 0; after the job is over.
+
+        A ^C at the terminal can end the job before we have read our own signal.
+        """
+        with contextlib.suppress(OSError):
+            self._signalled()
+        return self._first_signal
+
     def _signalled(self) -> None:
         from gpgshim.system import kernel
 
         for number, by_kernel in kernel.read_signals(self._signals):
             if number == signal.SIGCHLD:
                 self._reap()
+                continue
+            self._first_signal = self._first_signal or number
+            if self.supervisor.over:
                 continue
             has_it = by_kernel and self._shares_terminal_signal(number)
             way = r.Delivery.SHARED if has_it else r.Delivery.PASSED_ON

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from gpgshim.authority.authority import NoAuthority
 from gpgshim.core import records as r
 from gpgshim.core.gate import OUTCOMES, Ending, Outcome, Serves, State
+from gpgshim.core.memory import Option
 from gpgshim.core.transcript import OBSERVE as HEAD_OBSERVE
 from gpgshim.supervisor.gatekeeper import NO_REPORT
 
@@ -62,6 +63,7 @@ class _Observe(Mode):
             latest=math.inf,
             reporting=NO_REPORT,
             keeps_path=False,
+            option=plan.option and Option.WARN,
         )
 
     def serves(self, starts_elsewhere: bool) -> Serves:

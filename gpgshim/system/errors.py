@@ -73,6 +73,18 @@ class Unable(GpgshimError):
     status = os.EX_IOERR
 
 
+class NotStarted(GpgshimError):
+    """An earlier attempt of the job does not let a new one start."""
+
+    status = os.EX_NOPERM
+
+
+class AlreadyDone(GpgshimError):
+    """The job is done, and its caller takes that for a success."""
+
+    status = os.EX_OK
+
+
 class Stopped(BaseException):
     """A signal to us before the job has begun: the set-up is undone."""
 

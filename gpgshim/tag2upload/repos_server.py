@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gpgshim.authority.authority import Manager
+from gpgshim.core.memory import Option
 from gpgshim.core.quoting import quote
 from gpgshim.gpgargs import mask
 from gpgshim.supervisor import config, followup
@@ -145,6 +146,7 @@ def serve(
         until=give_up_at(limit, now),
         latest=answer_by(limit, now),
         reporting=reporting,
+        option=Option.WARN,  # the manager decides
     )
     kind = RELAYS[settings.mode]
     try:
@@ -154,6 +156,8 @@ def serve(
     except GpgshimError as error:
         error.imply(Fact.NOTHING_STARTED)
         kind.stand_aside(error, real, words)
+    if attempt.warning:
+        log.report(attempt.warning, Level.WARNING, WHO)
     relay = kind(attempt, manager, watchdog, reporting)
     try:
         return relay.run([str(real), *words])

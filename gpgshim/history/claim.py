@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The claim to a job's name: only its holder may start an attempt of the job, or resolve one.
+
+Rule 1: the claim is held from before the look at the earlier attempts until the new attempt's
+journal has its name and its own lock. So of two attempts that start at the same moment, the second
+one finds the first under way.
+Rule 2: the claim is a lock of one byte of one file in the directory of journals. The job's name
+gives the position of the byte, so jobs do not wait for each other, and there is nothing to remove.
+Rule 3: the earlier attempts are found by their numbers, from the newest on, and never by reading
+the directory (except after pruning). The search ends at a journal that settles all before it.
+Rule 4: an attempt whose journal cannot be read may have signed.
+
+The kernel releases the claim with the process that holds it, so a crash leaves no claim. Before the
+new journal has its name, a crash leaves at most a `.new.*` file, which means nothing: a second
+attempt that waits finds no new attempt, and starts. After that, a crash leaves a journal without a
+lock that says `uncommitted`: the second attempt finds that this one crashed before its request to
+commit, and starts as the next number. A holder that is stopped and not killed still holds the
+claim; then a second attempt waits for PATIENCE seconds and does not start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gpgshim.core import names
+from gpgshim.core.memory import HINTS, STARTS, Option, Recalled, Standing, Start, head_of, recall
+from gpgshim.core.verdict import judge_bytes
+from gpgshim.history.journal import attempts, is_under_way, marker, newest_attempt, read_plain
+from gpgshim.system.errors import AlreadyDone, GpgshimError, NotStarted, Unable
+from gpgshim.system.places import STATE_HINT, make_private
+
+PATIENCE = 30.0  #: seconds; the claim is usually held for some milliseconds
+_PAUSE = 0.01  #: seconds between two tries
+
+_POSITIONS = 1 << 62  #: bytes of a file that can be locked, whatever its size
+
+
+class Earlier(NamedTuple):
+    """An earlier attempt of a job, and its journal."""
+
+    job: str
+    attempt: int
+    path: Path
+    recalled: Recalled
+
+    @property
+    def name(self) -> str:
+        """JOB.N."""
+        return names.journal_of(self.job, self.attempt)
+
+    def described(self) -> str:
+        """The attempt, what it is, and its journal, in one clause."""
+        _, verdict, _ = self.recalled
+        if self.recalled.standing is Standing.UNDER_WAY:
+            what = "is under way"
+        elif resolved := verdict.resolved:
+            what = f"was resolved as {resolved.result} by {resolved.who}: {resolved.note}"
+        else:
+            what = f"is {verdict.outcome}: {verdict.meaning}"
+        return f"attempt {self.name} {what} [{self.path}]"
+
+
+class Beginning(NamedTuple):
+    """An attempt that may start: what its head says, and the warning for the user, if any."""
+
+    head: dict[str, str]
+    warning: GpgshimError | None = None
+
+
+@contextlib.contextmanager
+def begin(
+    directory: Path, job: str, option: Option, patience: float = PATIENCE
+) -> Iterator[Beginning]:
+    """Hold the claim of a job whose attempt may start, as `option` says.
+
+    The body makes the journal of the attempt in `directory`. Raises NotStarted or AlreadyDone if
+    the attempt may not start, and Unable if the earlier attempts cannot be found.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold(directory, job, patience))
+        except NotStarted as error:
+            if option is not Option.WARN:
+                raise
+            yield Beginning({}, error)
+            return
+        try:
+            earlier = newest_that_stands(directory, job)
+        except OSError as error:
+            raise Unable(
+                f"the attempts of job {job} in {directory} cannot be found: {error.strerror}"
+            ) from error
+        yield _decide(job, earlier, option)
+
+
+def _decide(job: str, earlier: Earlier | None, option: Option) -> Beginning:
+    standing = earlier.recalled.standing if earlier else Standing.NONE
+    start = STARTS[standing, option]
+    head = head_of(earlier.attempt if earlier else 0, start)
+    if earlier is None or start in (Start.STARTS, Start.OVERRIDES):
+        return Beginning(head)
+    if start is Start.SKIPPED:
+        raise AlreadyDone(f"the job is done: {earlier.described()}")
+    hint = HINTS[standing].format(job=job, attempt=earlier.name)
+    stop = NotStarted(earlier.described(), hint=hint)
+    if start is Start.WARNS:
+        return Beginning(head, stop)
+    raise stop
+
+
+def newest_that_stands(directory: Path, job: str) -> Earlier | None:
+    """The newest attempt of `job` that stands; if none does, the newest; None without any.
+
+    Raises OSError.
+    """
+    first = None
+    for number in _numbers(directory, job):
+        earlier = look(directory, job, number)
+        if earlier is None:
+            continue  # it was pruned meanwhile
+        first = first or earlier
+        if earlier.recalled.stands:
+            return earlier
+        if earlier.recalled.settles:
+            break
+    return first
+
+
+def _numbers(directory: Path, job: str) -> Iterable[int]:
+    newest = newest_attempt(directory, job)
+    if os.path.lexists(marker(directory, job)):  # the numbers may have gaps
+        return reversed(attempts(directory, job))
+    return range(newest, 0, -1)
+
+
+def look(directory: Path, job: str, attempt: int) -> Earlier | None:
+    """That attempt of `job`; None if there is none. Raises nothing."""
+    path = directory / names.journal_of(job, attempt)
+    try:
+        # The lock is checked first: a supervisor that ends in between has written its outcome.
+        under_way = is_under_way(path)
+        recalled = recall(read_plain(path), under_way)
+    except OSError:
+        if not os.path.lexists(path):
+            return None
+        recalled = Recalled(Standing.UNREADABLE, judge_bytes(b""), settles=False)
+    return Earlier(job, attempt, path, recalled)
+
+
+@contextlib.contextmanager
+def hold(directory: Path, job: str, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the claim to the name `job`.
+
+    Raises NotStarted if another process holds it for `patience` seconds, Misconfigured if other
+    users can write to `directory`, and Unable if there can be no lock.
+    """
+    make_private(directory, STATE_HINT)
+    path = directory / names.CLAIMS
+    until = time.monotonic() + patience
+    try:
+        while (fd := _lock(path, _position(job))) is None:
+            if time.monotonic() >= until:
+                raise NotStarted(
+                    f"another process has been starting or resolving an attempt of {job} for"
+                    f" {patience:g} s",
+                    hint="`gpgshim status` lists jobs; a process that is stopped keeps its claim",
+                )
+            time.sleep(_PAUSE)
+    except OSError as error:
+        raise Unable(f"cannot lock {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock(path: Path, position: int) -> int | None:
+    """A descriptor that holds the lock of a byte of `path`; None if it is taken. Raises OSError."""
+    wanted = struct.pack("@hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, position, 1, 0)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
+        # A lock of a file that was removed meanwhile excludes nobody.
+        if os.path.samestat(os.lstat(path), os.fstat(fd)):
+            return fd
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+    return None
+
+
+def _position(job: str) -> int:
+    import hashlib  # imported here, because only a named job needs it
+
+    digest = hashlib.blake2b(job.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) % _POSITIONS
