@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs that report on past and present jobs: status, show, replay, metrics."""
+"""The verbs that report on past and present jobs: status, show, resolve, replay, metrics."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from gpgshim.cli import options
 from gpgshim.cli.group import cli
 from gpgshim.cli.reading import table_for
 from gpgshim.core.quoting import escape
+from gpgshim.core.records import Resolution
 from gpgshim.gpgargs import mask
 from gpgshim.gpgargs.text import printable
 from gpgshim.system import places
 from gpgshim.system.errors import Fact, Malformed, Misused, Unable
-from gpgshim.system.log import say
+from gpgshim.system.log import Level, say
 
 
 @cli.command("status")
@@ -93,6 +94,41 @@ def show_job(job: str, html: Path | None) -> int:
         sys.stdout.write(storyteller.as_text(job))
     else:
         storyteller.write_page(job, html)
+    return 0
+
+
+@cli.command("resolve")
+@click.option(
+    "--as",
+    "result",
+    metavar="retriable|uploaded|irrecoverable",
+    type=click.Choice([str(each) for each in Resolution]),
+    required=True,
+    help="What is true of the job. `retriable`: nothing of the attempt stands, and a new attempt may"
+    " start. `uploaded`: the job is done. `irrecoverable`: it is not done, and cannot be repeated.",
+)
+@click.option(
+    "--note", metavar="TEXT", required=True, help="How you know it; for those who read it later."
+)
+@click.argument("job", metavar="JOB|JOB.N", shell_complete=options.job)
+def resolve_job(job: str, result: str, note: str) -> int:
+    """Record what a person has found out about an attempt that is over.
+
+    JOB means the attempt that does not let a new one start, and JOB.N attempt N. The journal gets
+    one more line, with your name and the time; no earlier line is changed. An attempt that is under
+    way cannot be resolved.
+
+    \b
+    Example:
+      gpgshim resolve rel-1.0 --as retriable --note 'the archive has no rel-1.0, and the tag is gone'
+    """
+    from gpgshim.history.resolve import resolve
+
+    if not note.strip():
+        raise Misused("--note is empty", Fact.NOTHING_WRITTEN, hint="say how you know it")
+    directory = places.state_directory(dict(os.environ))
+    earlier = resolve(directory, job, Resolution(result), note.strip())
+    say(f"{earlier.name} is resolved as {result} [{earlier.path}]", Level.NOTICE)
     return 0
 
 
