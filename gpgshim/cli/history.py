@@ -104,8 +104,9 @@ def show_job(job: str, html: Path | None) -> int:
     metavar="retriable|uploaded|irrecoverable",
     type=click.Choice([str(each) for each in Resolution]),
     required=True,
-    help="What is true of the job. `retriable`: nothing of the attempt stands, and a new attempt may"
-    " start. `uploaded`: the job is done. `irrecoverable`: it is not done, and cannot be repeated.",
+    help="What is true of the job. `retriable`: nothing of the attempt stands, and a new attempt"
+    " may start. `uploaded`: the job is done. `irrecoverable`: it is not done, and cannot be"
+    " repeated.",
 )
 @click.option(
     "--note", metavar="TEXT", required=True, help="How you know it; for those who read it later."
@@ -120,7 +121,7 @@ def resolve_job(job: str, result: str, note: str) -> int:
 
     \b
     Example:
-      gpgshim resolve rel-1.0 --as retriable --note 'the archive has no rel-1.0, and the tag is gone'
+      gpgshim resolve rel-1.0 --as retriable --note 'the archive does not have it'
     """
     from gpgshim.history.resolve import resolve
 

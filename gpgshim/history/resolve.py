@@ -60,7 +60,7 @@ def resolve(directory: Path, name: str, result: Resolution, note: str) -> claim.
                 Fact.NOTHING_WRITTEN,
                 hint=f"record what is true of the job with {last}",
             )
-        _append(earlier.path, Resolved(result, _who(), _now(), escape(note)))
+        _append(earlier.path, Resolved(result, _who(), _now(), note))
     return earlier
 
 
