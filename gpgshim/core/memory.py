@@ -22,7 +22,7 @@ from gpgshim.core.verdict import COUNT, COUNT_ONCE, Verdict, judge, judge_bytes
 
 
 class Standing(StrEnum):
-    """What an attempt is for the next attempt of its job. The values are for people."""
+    """The meaning of an attempt for the next attempt of its job. The values are for people."""
 
     NONE = "none"  # there is no attempt that stands
     UNDER_WAY = "under way"  # its supervisor is alive, and has written no outcome
@@ -90,7 +90,7 @@ STARTS: dict[tuple[Standing, Option], Start] = {
     (S.OBSERVED, P.AGAIN): D.STARTS,
     (S.OBSERVED, P.SKIP_DONE): D.STARTS,
     (S.OBSERVED, P.WARN): D.STARTS,
-    # The authority has certainly not committed. It is asked again, and can refuse again.
+    # The authority has certainly not committed. The next attempt asks it again.
     (S.REFUSED, P.NONE): D.STARTS,
     (S.REFUSED, P.AGAIN): D.STARTS,
     (S.REFUSED, P.SKIP_DONE): D.STARTS,

@@ -57,7 +57,7 @@ class Earlier(NamedTuple):
         return names.journal_of(self.job, self.attempt)
 
     def described(self) -> str:
-        """The attempt, what it is, and its journal, in one clause."""
+        """The attempt, its standing and its journal, in one clause."""
         _, verdict, _ = self.recalled
         if self.recalled.standing is Standing.UNDER_WAY:
             what = "is under way"
@@ -188,7 +188,7 @@ def _lock(path: Path, position: int) -> int | None:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
-        # A lock of a file that was removed meanwhile excludes nobody.
+        # A lock of a file that was removed meanwhile excludes no other process.
         if os.path.samestat(os.lstat(path), os.fstat(fd)):
             return fd
     except (BlockingIOError, PermissionError, FileNotFoundError):
