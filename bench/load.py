@@ -63,10 +63,12 @@ case "$1" in --version|--dump-option-table) exec {GPG} "$@";; esac
 
 #: An old journal with an outcome. Pruning must read it to find that out.
 OLD = """\
+format: 2
 job: {job}
 attempt: {attempt}
 gpg: /usr/bin/gpg 2.4.9
 authority: nobody
+earlier: none
 
 ! uncommitted
 +0.100 % exit 0

@@ -324,6 +324,8 @@ class _Teller:
     def _add(self, record: Record, at: float | None, display: Display, number: int = 0) -> None:
         if at is None and not self.events:
             at = self._start
+        elif isinstance(record, r.Resolved):  # it has its own time, which is not of the attempt
+            at = self.events[-1].at
         kind, who, to, _ = display
         self.events.append(StoryEvent(record, at, kind, who, to, self._undo(), number))
 

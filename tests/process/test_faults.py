@@ -296,7 +296,7 @@ def test_authority_that_certainly_did_not_run(scratch: Scratch, mocker: MockerFi
 
     mocker.patch("os.posix_spawn", fails)
     done = run_job(scratch, mocker)
-    assert done.status == 5
+    assert done.status == 77
     why = f"{scratch.root}/commit cannot be run: Cannot allocate memory"
     assert f"gpg: gpgshim refuses: the authority was not asked: {why}; " in done.err
     assert r.NotAsked(why) in scratch.notes()

@@ -273,7 +273,7 @@ def test_peer_that_closes_the_gate(job: Job) -> None:
             True,
             b"closed uncommitted retriable",
         ),  # refused: there will be no grant
-        ("false", True, b"closed unknown irrecoverable"),
+        ("false", True, b"closed unknown refused"),
         ("sleep 1000", True, b"open"),
         ("true", True, b"open"),
     ],

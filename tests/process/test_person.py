@@ -63,7 +63,7 @@ def test_any_other_answer_is_a_refusal(scratch: Scratch, typed: str) -> None:
     with job(scratch, SIGN) as terminal:
         terminal.hear(PROMPT)
         terminal.type(typed)
-        assert terminal.end() == 2
+        assert terminal.end() == 77
     assert "gpgshim refuses: the authority refused;" in terminal.said
     assert scratch.calls() == []
     assert "< refused" in scratch.lines()
@@ -78,7 +78,7 @@ def test_earlier_input_is_no_answer(scratch: Scratch) -> None:
         (scratch.root / "go").touch()
         terminal.hear(PROMPT)
         terminal.type("no\n")  # had "yes" been taken, this would be too late
-        assert terminal.end() == 2
+        assert terminal.end() == 77
     assert scratch.calls() == []
 
 
@@ -105,8 +105,8 @@ def raw(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "status"),
-    [("yes\r", 0), ("yes\r\n", 0), ("no\r", 2), ("\r", 2), ("\3", 2), ("ye\4", 2), ("yes\3", 2),
-     ("yes\rno\r", 2)],
+    [("yes\r", 0), ("yes\r\n", 0), ("no\r", 77), ("\r", 77), ("\3", 77), ("ye\4", 77),
+     ("yes\3", 77), ("yes\rno\r", 77)],
 )  # fmt: skip
 def test_a_raw_terminal(scratch: Scratch, typed: str, status: int) -> None:
     with job(scratch, SIGN) as terminal:
@@ -158,11 +158,17 @@ def test_interrupted(scratch: Scratch) -> None:
     assert scratch.calls() == []
 
 
-def test_no_terminal_is_retriable(scratch: Scratch) -> None:
-    done = scratch.run(SIGN, "--commit", "ask")
-    assert done.status == 75
-    assert "there is no terminal to ask at (No such device or address)" in done.err
-    assert scratch.calls() == []
+def test_without_a_terminal_nothing_is_started(scratch: Scratch) -> None:
+    done = scratch.run("touch started", "--commit", "ask")
+    assert done.status == 78
+    assert message(done.err) == (
+        "--commit ask needs a terminal, and there is none (No such device or address);"
+        " nothing was started",
+        "start the job from a terminal, or name another authority",
+    )
+    assert not (scratch.root / "started").exists()
+    assert scratch.journals() == scratch.jobs() == []
+    assert scratch.run("true", "--commit", "ask", "--observe").status == 0  # it asks nobody
 
 
 def test_from_the_background_is_retriable(scratch: Scratch) -> None:

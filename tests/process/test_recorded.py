@@ -49,7 +49,7 @@ def test_all_fixtures_agree(scratch: Scratch) -> None:
 
 
 def test_production_s_directory_as_it_is(scratch: Scratch) -> None:
-    for command in (SIGN, "exit 3", "gpg --verify f"):
+    for command in ("exit 3", "gpg --verify f", SIGN):
         scratch.run(command)
     (scratch.state / "gpgshim/.pruned").touch()
     done = scratch.gpgshim("replay", scratch.state / "gpgshim")
@@ -162,11 +162,11 @@ def played(path: Path) -> Transcript:
     [
         (f"{SIGN} && {SIGN}", (), 0),
         (f"{SIGN}; exit 3", ("--commit", "true"), 3),
-        (SIGN, ("--commit", "false"), 2),
+        (SIGN, ("--commit", "false"), 77),
         (SIGN, ("--commit", "sh -c 'exit 9'"), 2),
         ("exit 3", ("--commit", "true"), 75),
         ("kill -KILL $$", (), 75),
-        (SIGN, ("--commit", "ask"), 75),
+        (SIGN, ("--commit", "o2m:/nonexistent/manager"), 75),
         (f"{SIGN}; exit 3", ("--observe", "--commit", "false"), 3),
     ],
 )

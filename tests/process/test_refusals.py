@@ -26,7 +26,10 @@ def told(scratch: Scratch, command: str, *options: str | Path) -> str:
     [
         ("false", "the authority refused"),
         ("sh -c 'exit 3'", "the authority's command ended with status 3"),
-        ("ask", "the supervisor cannot go on: there is no terminal to ask at"),
+        (
+            "o2m:/nonexistent/m",
+            "the supervisor cannot go on: the manager at /nonexistent/m: No such",
+        ),
     ],
 )
 def test_the_line_names_the_cause_of_a_refusal(scratch: Scratch, commit: str, why: str) -> None:
@@ -39,8 +42,8 @@ def test_each_cause_is_named_once(scratch: Scratch) -> None:
 
 
 def test_nothing_is_added_where_none_was_refused(scratch: Scratch) -> None:
-    assert "refused" not in told(scratch, "gpg -s f")
     assert "refused" not in told(scratch, "true")
+    assert "refused" not in told(scratch, "gpg -s f")
 
 
 def test_a_stunt_that_refuses_by_itself(scratch: Scratch) -> None:

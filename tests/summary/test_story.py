@@ -245,3 +245,22 @@ def test_a_journal_that_contradicts_itself_has_no_story() -> None:
 def test_its_name() -> None:
     assert story_of(SIGNED).name == "2420.1"
     assert story_of("gpg: x\n\n! uncommitted\n").name == "?.?"
+
+
+RESOLVED = "% resolved uploaded a@h 2026-11-26T00:00:00Z it is public\n"
+
+
+def test_a_resolution_is_the_last_event_and_keeps_the_scale() -> None:
+    before = story_of(f"{SIGNED}+9.000 % exit 1\n+9.001 irrecoverable\n")
+    story = story_of(f"{SIGNED}+9.000 % exit 1\n+9.001 irrecoverable\n{RESOLVED}")
+    assert story.events[:-1] == before.events
+    assert story.events[-1].what == "a@h resolved it as uploaded: it is public"
+    assert (story.seconds, story.is_to_scale) == (before.seconds, True)
+    assert story.events[-1].undo is Undo.FINAL  # what was done stays done
+
+
+def test_a_refusal_does_not_vouch_for_a_job_whose_stunts_were_removed() -> None:
+    asked = "! uncommitted\n$ gpg f\n! unknown\n> commit-to-public-upload\n< refused\n"
+    head = HEAD.replace("o2m", "./ask")
+    assert story_of(head + asked).events[-1].undo is Undo.REFUSED
+    assert story_of(head + asked + "% ungated\n").events[-1].undo is Undo.UNKNOWN

@@ -28,6 +28,7 @@ from typing import IO
 from gpgshim.core import o2m, wire
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
+from gpgshim.core.gate import Outcome
 from gpgshim.core.quoting import unquote
 from gpgshim.core.transcript import Transcript, parse
 from gpgshim.stunts.ask import ask
@@ -314,4 +315,6 @@ def comparable(record: Record) -> Record:
             return r.Denied(cause, "")
         case r.Failed():
             return r.Failed("", "")
+        case r.OutcomeIs(outcome=Outcome.REFUSED):
+            return r.OutcomeIs(Outcome.IRRECOVERABLE)
     return record

@@ -45,7 +45,7 @@ SCRIPT = f"""\
 #: gave no outcome. After a failed start it ends the remaining processes.
 OPERATOR = """\
 #!/bin/sh
-line=$("$PYTHON" -m gpgshim supervise --job j --commit authority) || {
+line=$("$PYTHON" -m gpgshim supervise --job j --again --commit authority) || {
     status=$?
     for job in "$WORLD"/run/gpgshim/*/socket; do
         test -e "$job" && "$PYTHON" -m gpgshim close "${job%/socket}" >/dev/null 2>&1

@@ -250,7 +250,8 @@ class World:
         if self.face == "supervise":
             return [str(self.base.tools / "operator")]
         if self.face == "run":
-            words = [self.base.python, "-m", "gpgshim", "run", "--job", "j"]
+            # A second attempt is that of a person who has looked: a first one that stands is known.
+            words = [self.base.python, "-m", "gpgshim", "run", "--job", "j", "--again"]
             words += ["--commit", f"o2m:{self.root}/manager"]
             return [*words, "--", "script"]
         values = {"timeout": "3600", "job": "j", "--": "--", "last-attempt-message": ""}
