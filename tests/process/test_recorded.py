@@ -166,7 +166,6 @@ def played(path: Path) -> Transcript:
         (SIGN, ("--commit", "sh -c 'exit 9'"), 2),
         ("exit 3", ("--commit", "true"), 75),
         ("kill -KILL $$", (), 75),
-        (SIGN, ("--commit", "o2m:/nonexistent/manager"), 75),
         (f"{SIGN}; exit 3", ("--observe", "--commit", "false"), 3),
     ],
 )

@@ -255,13 +255,13 @@ def test_refusals_of_real_jobs_have_their_cause(scratch: Scratch) -> None:
     sign = "gpg -s f"
     scratch.run(sign, "--commit", "false")
     scratch.run(sign, "--commit", "sleep 9", "--deadline", "0.2")
-    scratch.run(sign, "--commit", "o2m:/nonexistent/x")
+    scratch.run(sign, "--commit", "o2m:/nonexistent/x", "--again")
     scratch.run("gpg --bless x", "--gpg", scratch.gpg_with_command("bless"))
     # A job that ends while its gpg waits; and a job whose gate was closed.
     asked = "until grep -q '[>] commit' state/gpgshim/j.5; do :; done"
     scratch.run(f"{sign} & {asked}", "--commit", "sleep 9")
     closing = f"{sys.executable} -m gpgshim close ${{PATH%%/bin:*}} >/dev/null"
-    scratch.run(f"{closing}; {sign}")
+    scratch.run(f"{closing}; {sign}", "--again")
     found = metrics_of(scratch)
     causes = {each: found[f'refusals_total{{cause="{each}"}}'] for each in Cause}
     assert causes == {
