@@ -22,7 +22,10 @@ from gpgshim.summary.story import MEANINGS, Story, StoryEvent, Undo, tell
 
 
 class Attempt(NamedTuple):
-    """One attempt in the list of all attempts of the job. `retriable` is empty if it is unknown."""
+    """One attempt in the list of all attempts of the job. `retriable` is empty if it is unknown.
+
+    `needs` says what a person must do, or how a person has resolved the attempt.
+    """
 
     number: int
     is_this: bool
@@ -122,7 +125,7 @@ def _attempt(row: AttemptRow, story: Story) -> Attempt:
         row.attempt,
         str(row.attempt) == story.head.get("attempt"),
         str(row.outcome or UNDER_WAY),
-        row.needs,
+        row.needs or (f"resolved as {row.resolved.result}" if row.resolved else ""),
         row.began.replace("T", " ") if row.began else f"{age(row.age)} ago",
         "" if row.retriable is None else duration(row.retriable),
         row.signatures,

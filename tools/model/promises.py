@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from gpgshim.core.gate import (
+    NOT_PERMITTED,
     TEMPFAIL,
     Outcome,
 )
@@ -104,7 +105,8 @@ def check_end(world: World) -> None:
     tried = "! unknown" in world.lines or world.torn or world.bypassed
     well, final = world.over in WELL, world.over in FINAL
     if tried or world.granted:
-        true = "uploaded" if well and world.yes else "irrecoverable"
+        denied = "< refused" in world.lines and not world.bypassed
+        true = "uploaded" if well and world.yes else "refused" if denied else "irrecoverable"
     else:
         true = "unsigned" if well else "irrecoverable" if final else "retriable"
     if world.said != true and not world.failed and not world.broken:
@@ -113,7 +115,10 @@ def check_end(world: World) -> None:
         own = OWN[world.job]
         if (world.status == TEMPFAIL) != (world.said == "retriable"):
             raise Violation("2: 75 means retriable, and nothing else")
-        if world.said != "retriable" and world.status != (70 if own == TEMPFAIL else own):
+        if (world.status == NOT_PERMITTED) != (world.said == "refused"):
+            raise Violation("2: 77 means that the authority refused")
+        ours = world.said in ("retriable", "refused")
+        if not ours and world.status != (70 if own == TEMPFAIL else own):
             raise Violation("4: the job's exit status is not its own")
         return
     if world.status < 0 or not world.wrote or not world.watchdog:
