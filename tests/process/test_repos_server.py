@@ -299,6 +299,23 @@ def test_manager_that_speaks_unasked_is_not_read(worker: Worker, scratch: Scratc
     assert os.read(worker.its_stdin, 100) == b"go-ahead\n"
 
 
+def test_an_earlier_attempt_that_stands_is_only_named(worker: Worker, scratch: Scratch) -> None:
+    """The manager decides whether a job is tried again."""
+    directory = scratch.state / "gpgshim"
+    directory.mkdir(mode=0o700)
+    before = "job: j\n\n! uncommitted\n$ gpg -s f\n! unknown\n> commit-to-public-upload\n"
+    (directory / "j.1").write_text(before)
+    worker.start(f"gpg -s f && {UPLOADED}")
+    assert worker.hear() == COMMIT
+    worker.say("go-ahead\n")
+    assert worker.rest() == HEARD_UPLOADED
+    assert worker.end() == 0
+    warning = "dgit-repos-server: gpgshim: attempt j.1 is irrecoverable: unknown: "
+    assert worker.err().startswith(warning)
+    assert (scratch.journals()[-1].name, scratch.verdict().outcome) == ("j.2", Outcome.UPLOADED)
+    assert not {"earlier", "again"} & set(scratch.journal().head)
+
+
 # Who may run on, and who may not.
 
 
