@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
@@ -166,16 +168,16 @@ def test_a_claim_that_is_held_for_too_long_stops_the_next_one(tmp_path: Path) ->
 
 
 def test_a_claim_on_a_file_that_was_removed_is_none(tmp_path: Path, mocker: MockerFixture) -> None:
-    lstat = os.lstat
+    lock = fcntl.fcntl
     removed: list[Path] = []
 
-    def remove_first(path: Path) -> os.stat_result:
+    def remove_first(fd: int, *wanted: Any) -> Any:
         if not removed:
-            removed.append(path)
-            os.unlink(path)
-        return lstat(path)
+            removed.append(tmp_path / ".claims")
+            removed[0].unlink()
+        return lock(fd, *wanted)
 
-    mocker.patch("gpgshim.history.claim.os.lstat", remove_first)
+    mocker.patch("gpgshim.history.claim.fcntl.fcntl", remove_first)
     with (
         claim.hold(tmp_path, "j"),
         pytest.raises(NotStarted),

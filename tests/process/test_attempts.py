@@ -131,6 +131,31 @@ def test_two_at_the_same_moment(scratch: Scratch) -> None:
     assert len(scratch.journals()) == 1
 
 
+#: `gpgshim run`, with a rival at the moment when the journal is made.
+RIVAL = """\
+import sys
+from gpgshim.cli import main as cli
+from gpgshim.history import claim
+from gpgshim.history.journal import Journal
+from gpgshim.system.errors import NotStarted
+create = Journal.create
+def with_rival(directory, job, head):
+    try:
+        with claim.hold(directory, job, patience=0):
+            sys.exit("a rival could look and start")
+    except NotStarted:
+        return create(directory, job, head)
+Journal.create = with_rival
+sys.exit(cli.main())
+"""
+
+
+def test_no_rival_looks_before_the_journal_is_made(scratch: Scratch) -> None:
+    words = ["run", *scratch.options(), "--", "sh", "-c", FAILS]
+    done = scratch.call(sys.executable, "-c", RIVAL, *words)
+    assert done.status == 75, done.err
+
+
 def test_a_killed_supervisor_before_the_request(scratch: Scratch) -> None:
     first = scratch.start_run("sleep 1000")
     scratch.wait_for_line("! uncommitted")
