@@ -19,12 +19,11 @@ from pathlib import Path
 
 from gpgshim.core import names
 from gpgshim.core.codec import text_of
-from gpgshim.core.memory import Standing
 from gpgshim.core.quoting import escape
 from gpgshim.core.records import Resolution, Resolved
 from gpgshim.core.transcript import TORN
 from gpgshim.history import claim
-from gpgshim.history.journal import newest_attempt
+from gpgshim.history.journal import is_under_way, newest_attempt
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Fact, Misused, Unable
 
@@ -49,9 +48,11 @@ def resolve(directory: Path, name: str, result: Resolution, note: str) -> claim.
             ) from error
         if earlier is None:
             raise _no_such(directory, name)
-        if earlier.recalled.standing is Standing.UNDER_WAY:
+        if _is_locked(earlier.path):
             raise Misused(
-                earlier.described(), Fact.NOTHING_WRITTEN, hint="resolve it when it is over"
+                f"attempt {earlier.name} is under way [{earlier.path}]",
+                Fact.NOTHING_WRITTEN,
+                hint="resolve it when it is over",
             )
         if earlier.attempt < newest and result is not Resolution.RETRIABLE:
             last = names.journal_of(job, newest)
@@ -64,8 +65,18 @@ def resolve(directory: Path, name: str, result: Resolution, note: str) -> claim.
     return earlier
 
 
+def _is_locked(path: Path) -> bool:
+    # Also if its outcome is on disk: only the lock says that its supervisor writes no more.
+    try:
+        return is_under_way(path)
+    except OSError:
+        return False  # _append() says why it cannot be opened
+
+
 def _find(directory: Path, name: str) -> tuple[str, int]:
     """The job that `name` names, and the number of the attempt, or 0."""
+    if names.fault_of(name):
+        raise _no_such(directory, name)
     try:
         if newest_attempt(directory, name):
             return name, 0

@@ -310,6 +310,9 @@ def test_what_cannot_be_resolved(scratch: Scratch) -> None:
         "there is no journal of a job"
         in scratch.gpgshim("resolve", "nobody", "--as", "retriable", "--note", "x").err
     )
+    (scratch.state / "elsewhere.1").write_text("nonsense\n")
+    done = scratch.gpgshim("resolve", "../elsewhere", "--as", "retriable", "--note", "x")
+    assert (done.status, "there is no journal" in done.err) == (64, True)
     fifo = scratch.fifo("go")
     job = scratch.start_run("read x <go; exit 3")
     scratch.wait_for_line("! uncommitted")
