@@ -310,9 +310,6 @@ def test_what_cannot_be_resolved(scratch: Scratch) -> None:
         "there is no journal of a job"
         in scratch.gpgshim("resolve", "nobody", "--as", "retriable", "--note", "x").err
     )
-    (scratch.state / "elsewhere.1").write_text("nonsense\n")
-    done = scratch.gpgshim("resolve", "../elsewhere", "--as", "retriable", "--note", "x")
-    assert (done.status, "there is no journal" in done.err) == (64, True)
     fifo = scratch.fifo("go")
     job = scratch.start_run("read x <go; exit 3")
     scratch.wait_for_line("! uncommitted")
@@ -322,6 +319,9 @@ def test_what_cannot_be_resolved(scratch: Scratch) -> None:
         assert done.status == 64
         assert "attempt j.1 is under way" in done.err
     assert scratch.journals()[0].read_bytes() == before
+    (scratch.state / "elsewhere.1").write_text("nonsense\n")
+    done = scratch.gpgshim("resolve", "../elsewhere", "--as", "retriable", "--note", "x")
+    assert (done.status, "there is no journal" in done.err) == (64, True)
     tell(fifo)
     finish(job)
     assert scratch.gpgshim("resolve", "j", "--as", "retriable", "--note", " ").status == 64
