@@ -43,6 +43,7 @@ class Scenario(NamedTuple):
     commit: str | None = None  # a command; None and `manager` None: nobody
     manager: str | None = None  # what it answers; `-` hangs up, `~` never answers, `!` is not there
     options: tuple[str, ...] = ()
+    resolution: str = ""  # what a person records after it
 
 
 SIGN_TWO = "gpg --detach-sign --armor -u @KEY@ f && gpg --clearsign -u @KEY@ g"
@@ -55,6 +56,10 @@ SCENARIOS = {
     "fails-before": Scenario(
         "a job that fails before its first signature has done nothing",
         "gpg --list-keys >/dev/null; exit 3", manager=YES,
+    ),
+    "resolved": Scenario(
+        "a person has found out what a job that failed after it has done",
+        "gpg --detach-sign f; exit 3", manager=YES, resolution="retriable",
     ),
     "fails-after": Scenario(
         "a job that fails after it is never called retriable",
@@ -189,7 +194,13 @@ def record(scratch: Path, name: str) -> Transcript:
         subprocess.run(
             [*command, "--", *job], cwd=work, env=environ, check=False, stderr=subprocess.DEVNULL
         )
+    if scenario.resolution:
+        words = ["--as", scenario.resolution, "--note", "it is not in the archive"]
+        resolve = [sys.executable, "-m", "gpgshim", "resolve", name, *words]
+        subprocess.run(resolve, env=environ, check=True, stderr=subprocess.DEVNULL)
     journal = (state / "gpgshim" / f"{name}.1").read_bytes()
+    who_when = rb"\1 ann@example.org 2026-11-26T00:00:00Z"
+    journal = re.sub(rb"(?m)^(% resolved \S+) \S+ \S+", who_when, journal)
     return normalise(parse(journal), {str(work): "@TMP@", str(scratch): "@TMP@", KEY: "@KEY@"})
 
 

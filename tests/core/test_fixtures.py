@@ -43,7 +43,7 @@ def test_cut_after_every_byte_it_never_claims_too_much(path: Path) -> None:
         if b"\n> commit" in left or not left.endswith(b"\n"):
             assert verdict.outcome is not Outcome.RETRIABLE
         if verdict.told:
-            assert verdict == whole
+            assert verdict in (whole, whole._replace(resolved=None))  # a resolution comes later
 
 
 @each_fixture

@@ -83,8 +83,9 @@ DRS_WORDS = list("shdvfrc"), ["KEY", "--", "stage", *"utpg", ""]
 
 
 def without_notes(transcript: Transcript) -> list[Record]:
-    """The records of a journal without its notes."""
-    return [record for record, _ in transcript.read() if not record.is_note]
+    """The records of an attempt without its notes. A resolution comes after the attempt."""
+    records = [record for record, _ in transcript.read() if not record.is_note]
+    return [record for record in records if not isinstance(record, r.Resolved)]
 
 
 class Stage:
