@@ -179,12 +179,13 @@ def test_several_dgits_in_one_job(scratch: Scratch, first: str) -> None:
     assert (done.status, status(scratch)) == (0, 0)
     assert scratch.verdict().outcome is Outcome.UPLOADED
     assert scratch.calls() == ["-s f"]
-    line = scratch.gpgshim("supervise", *scratch.options("--commit", "true"), PATH=path).out
+    options = scratch.options("--commit", "true", "--again")
+    line = scratch.gpgshim("supervise", *options, PATH=path).out
     shell = subprocess.run(["sh", "-c", f"{line}{job}"], env=scratch.env | {"PATH": path})
     assert shell.returncode == 0
     assert scratch.gpgshim("close", "--status", "0", scratch.jobs()[0]).out == "uploaded\n"
     # Under dgit-repos-server the first failure is the end of the job.
-    run(scratch, text, job)
+    run(scratch, text, job, "--again")
     assert status(scratch) != 0
     assert "% close" in scratch.lines()
 
