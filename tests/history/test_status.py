@@ -200,7 +200,7 @@ def test_the_whole_of_it(scratch: Scratch) -> None:
     go, there = scratch.fifo("go"), scratch.fifo("there")
     scratch.run("exit 1")
     scratch.run("gpg -b f; exit 3")
-    scratch.start_run(f"echo >{there}; read x <{go}")
+    scratch.start_run(f"echo >{there}; read x <{go}", "--again")
     hear(there)
     done = scratch.gpgshim("status")
     assert (done.status, done.err) == (0, "")
