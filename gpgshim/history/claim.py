@@ -179,12 +179,16 @@ def hold(directory: Path, job: str, patience: float = PATIENCE) -> Iterator[None
     try:
         yield
     finally:
-        os.close(fd)
+        # The journal has its own lock by now. An error of either call changes nothing of that.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _lock_of(fcntl.F_UNLCK, _position(job)))
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
 
 def _lock(path: Path, position: int) -> int | None:
     """A descriptor that holds the lock of a byte of `path`; None if it is taken. Raises OSError."""
-    wanted = struct.pack("@hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, position, 1, 0)
+    wanted = _lock_of(fcntl.F_WRLCK, position)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
@@ -198,6 +202,11 @@ def _lock(path: Path, position: int) -> int | None:
         raise
     os.close(fd)
     return None
+
+
+def _lock_of(kind: int, position: int) -> bytes:
+    """fcntl(2)'s struct flock for one byte."""
+    return struct.pack("@hhqqi0q", kind, os.SEEK_SET, position, 1, 0)
 
 
 def _position(job: str) -> int:

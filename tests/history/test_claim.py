@@ -186,6 +186,17 @@ def test_a_claim_on_a_file_that_was_removed_is_none(tmp_path: Path, mocker: Mock
         pass
 
 
+@pytest.mark.parametrize("call", ["os.close", "fcntl.fcntl"])
+def test_an_error_at_the_end_of_a_claim_changes_nothing(
+    tmp_path: Path, mocker: MockerFixture, call: str
+) -> None:
+    with claim.hold(tmp_path, "j"):
+        mocker.patch(f"gpgshim.history.claim.{call}", side_effect=OSError(5, "EIO"))
+    mocker.stopall()
+    with claim.hold(tmp_path, "j", patience=0):
+        """It is released: by its own call, or with the descriptor."""
+
+
 def test_a_claim_cannot_be_a_link(tmp_path: Path) -> None:
     (tmp_path / ".claims").symlink_to("elsewhere")
     with pytest.raises(Unable, match="cannot lock"), claim.hold(tmp_path, "j"):
