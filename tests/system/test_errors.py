@@ -19,6 +19,8 @@ STATUSES: dict[type[BaseException], int] = {
     errors.Malformed: 65,
     errors.Misconfigured: 78,
     errors.Unable: 74,
+    errors.NotStarted: 77,
+    errors.AlreadyDone: 0,
     KeyboardInterrupt: 130,
     BrokenPipeError: 141,
     OSError: 74,
