@@ -34,7 +34,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gpgshim.authority.authority import Answer, Authority, Manager, NoAuthority
+from gpgshim.authority.authority import Answer, Authority
+from gpgshim.authority.manager import Manager
+from gpgshim.authority.none import NoAuthority
 from gpgshim.core import codec, o2m, wire
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record

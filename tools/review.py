@@ -27,7 +27,7 @@ PAGE = CHECKOUT / "doc/REVIEW.md"
 ROOTS = {
     "No signature without a commitment": (
         "bin/gpg", "gpgshim/stunts/gpg.py", "gpgshim/core/gate.py",
-        "gpgshim/supervisor/gatekeeper.py",
+        "gpgshim/supervisor/gatekeeper.py", "gpgshim/authority/*.py",
     ),
     "`retriable` is never wrong": (
         "gpgshim/core/verdict.py", "gpgshim/supervisor/supervisor.py",

@@ -15,7 +15,8 @@ from types import FrameType
 
 import click
 
-from gpgshim.authority.authority import Authority, from_option
+from gpgshim.authority.authority import Authority
+from gpgshim.authority.option import from_option
 from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
 from gpgshim.core import names, wire

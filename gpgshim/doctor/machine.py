@@ -154,7 +154,9 @@ class Machine:
         return runnable.find(name, self._search)[1]
 
     def fault_of_authority(self, commit: str) -> str:
-        from gpgshim.authority.authority import ManagerAt, Person, from_option
+        from gpgshim.authority.manager import ManagerAt
+        from gpgshim.authority.option import from_option
+        from gpgshim.authority.terminal import Person
 
         try:
             authority = from_option(commit, dict(self.environ))

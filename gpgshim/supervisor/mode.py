@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from gpgshim.authority.authority import NoAuthority
+from gpgshim.authority.none import NoAuthority
 from gpgshim.core import records as r
 from gpgshim.core.gate import OUTCOMES, Ending, Outcome, Serves, State
 from gpgshim.core.memory import Option

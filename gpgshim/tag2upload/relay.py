@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim.authority.authority import Manager
+from gpgshim.authority.manager import Manager
 from gpgshim.core import o2m
 from gpgshim.core import records as r
 from gpgshim.core.codec import Process, Record

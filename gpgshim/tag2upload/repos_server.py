@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from gpgshim.authority.authority import Manager
+from gpgshim.authority.manager import Manager
 from gpgshim.core.memory import Option
 from gpgshim.core.quoting import quote
 from gpgshim.gpgargs import mask

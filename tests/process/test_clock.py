@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.authority.authority import Authority, Manager, NoAuthority
+from gpgshim.authority.authority import Authority
+from gpgshim.authority.manager import Manager
+from gpgshim.authority.none import NoAuthority
 from gpgshim.core import records as r
 from gpgshim.core.transcript import TranscriptError, parse_line
 from gpgshim.gpgargs import optiontable

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from gpgshim.authority.authority import NoAuthority
+from gpgshim.authority.none import NoAuthority
 from gpgshim.core import records as r
 from gpgshim.core import wire
 from gpgshim.core.codec import Record

@@ -343,7 +343,7 @@ def test_every_check_is_this_one() -> None:
         "doctor/directory",
         "history/journal",
         "supervisor/attempt",
-        "authority/authority",
+        "authority/manager",
     ):
         text = (CHECKOUT / f"gpgshim/{name}.py").read_text()
         assert "check_path" in text or "make_private" in text, name

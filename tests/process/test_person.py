@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.authority.authority import MOST_LINES, PROMPT, Person
+from gpgshim.authority.terminal import MOST_LINES, PROMPT, Person
 from gpgshim.core import records as r
 from tests.support.scratch import Scratch, Terminal, message
 
@@ -190,7 +190,7 @@ def test_a_supervisor_in_the_background_cannot(scratch: Scratch) -> None:
 
 def test_a_long_question_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
-    monkeypatch.setattr("gpgshim.authority.authority.TERMINAL", os.ttyname(theirs))
+    monkeypatch.setattr("gpgshim.authority.terminal.TERMINAL", os.ttyname(theirs))
     monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp())
     person = Person()
     person.reach()

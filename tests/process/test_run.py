@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.authority.authority import Manager
+from gpgshim.authority.manager import Manager
 from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome
 from gpgshim.core.quoting import unquote

@@ -248,7 +248,7 @@ def answered(world: World, event: Event, said: bool = False) -> World:
     return step(world._replace(answer=""), event)
 
 
-#: The event for each exit of a command: see authority.Command.answer.
+#: The event for each exit of a command: see command.Command.answer.
 ANSWERS = {"go": V.GO_AHEAD, "no": V.REFUSAL, "other": V.SILENCE}
 #: The manager's lines.
 LINES = {"go": o2m.GO_AHEAD, "other": b"protocol-violation what\n"}

@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The authority that `--commit` names."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from gpgshim.authority.authority import Authority
+from gpgshim.authority.command import Command
+from gpgshim.authority.manager import ManagerAt
+from gpgshim.authority.none import NoAuthority
+from gpgshim.authority.terminal import Person
+from gpgshim.core.quoting import escape
+from gpgshim.system.errors import Misused
+
+
+def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
+    """The authority that `--commit` names. Raises Misused for an invalid value.
+
+    `environ` is the environment of a command.
+    """
+    if commit is None:
+        return NoAuthority()
+    if commit == "ask":
+        return Person()
+    kind, colon, path = commit.partition(":")
+    if colon and kind == "o2m":
+        if not path or len(os.fsencode(path)) > 107 or "\0" in path:
+            raise Misused(f"--commit {escape(commit)!r}: a socket's path has 1 to 107 bytes")
+        return ManagerAt(os.path.abspath(path))
+    try:
+        words = shlex.split(commit)
+    except ValueError as error:
+        raise Misused(f"--commit {escape(commit)!r}: {error}") from None
+    if not words:
+        raise Misused("--commit: the command is empty")
+    return Command(words, environ)
