@@ -150,6 +150,17 @@ def run(
         plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
         attempt = Attempt(plan._replace(keeps_path=job is not None, option=option))
     _warn(attempt)
+    return _run(attempt, command, job is not None, now, record)
+
+
+def _run(
+    attempt: Attempt,
+    command: Sequence[str],
+    has_name: bool,
+    now: config.Settings,
+    record: Path | None,
+) -> int:
+    """Run the job of an attempt, and report its outcome; the exit status."""
     try:
         try:
             attempt.start(list(command))
@@ -160,7 +171,7 @@ def run(
         attempt.supervisor.serve()
         ended_by = attempt.signal_that_ended_it()
         verdict = attempt.supervisor.conclude().verdict
-        report(attempt, verdict, job is not None)
+        report(attempt, verdict, has_name)
     except Stopped:
         attempt.give_up()
         raise
