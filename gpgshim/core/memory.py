@@ -12,6 +12,7 @@ needs no earlier journal, however many attempts there are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -246,8 +247,18 @@ def _resolved(verdict: Verdict, standing: Standing) -> Standing:
     return _RESOLVED[resolved.result]
 
 
-def head_of(earlier: int, start: Start) -> dict[str, str]:
+def head_of(earlier: int, start: Start, option: Option) -> dict[str, str]:
     """The head of a new attempt; `earlier` is the number of the attempt that stood, or 0."""
+    if option is Option.WARN:
+        return {}  # this table does not decide about the job
     if start is Start.OVERRIDES:
         return {AGAIN: str(earlier)}
     return {EARLIER: "none"} if start is Start.STARTS else {}
+
+
+def is_needed(newest_first: Iterable[Recalled]) -> bool:
+    """Whether the next attempt of a job depends on these attempts, which are all of it.
+
+    So it is if one that stands was started by STARTS, and no later one settles it.
+    """
+    return next((each.stands for each in newest_first if each.settles), False)

@@ -104,7 +104,7 @@ def begin(
 def _decide(job: str, earlier: Earlier | None, option: Option) -> Beginning:
     standing = earlier.recalled.standing if earlier else Standing.NONE
     start = STARTS[standing, option]
-    head = head_of(earlier.attempt if earlier else 0, start)
+    head = head_of(earlier.attempt if earlier else 0, start, option)
     if earlier is None or start in (Start.STARTS, Start.OVERRIDES):
         return Beginning(head)
     if start is Start.SKIPPED:

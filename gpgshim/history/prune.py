@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Removes old journals of jobs that are over and have an outcome, and nothing else.
 
-Rule 1: a journal without its outcome stays at any age, until a person has resolved it.
+Rule 1: a journal without its outcome stays at any age, until a person has resolved it. So does an
+attempt that gpgshim itself started by the job's name, as long as it stops a new attempt: with its
+journal the name would be forgotten, and the job could be done twice.
 Rule 2: a job's journals are removed together or not at all, the lowest number first. After a crash
 half way, the remaining journals still end with the job's newest attempt.
 Rule 3: before any of them is removed, the job's marker is on disk, because a later attempt that
@@ -21,11 +23,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from gpgshim.core import names
-from gpgshim.core.verdict import judge_bytes
+from gpgshim.core.memory import Recalled, is_needed, recall
 from gpgshim.history.journal import is_taken, marker
 from gpgshim.system.files import sync_directory
 from gpgshim.system.processes import detach, start_process
@@ -101,7 +102,7 @@ def prune(directory: Path, now: float, days: float = DAYS, jobs: int = JOBS) -> 
             continue
         if len(due) >= max(1, len(by_job) // SHARE):
             break
-        if _is_told(by_job[job].values()) and _mark(directory, job, now):
+        if _may_go(by_job[job]) and _mark(directory, job, now):
             due.append(job)
     _keep_markers(directory, by_job, marked - set(due), now)
     if due:
@@ -127,13 +128,16 @@ def _look(directory: Path) -> tuple[dict[str, _Own], set[str]]:
     return by_job, marked
 
 
-def _is_told(own: Iterable[os.DirEntry[str]]) -> bool:
-    """Whether all of these journals can be read, and have an outcome or a resolution."""
+def _may_go(own: _Own) -> bool:
+    """Whether all of these journals can be read, and none is needed any more (rule 1)."""
+    found: list[Recalled] = []
     try:
-        verdicts = (judge_bytes(Path(each).read_bytes()) for each in own)
-        return all(verdict.told or verdict.resolved for verdict in verdicts)
+        for number in sorted(own, reverse=True):
+            found.append(recall(Path(own[number]).read_bytes(), under_way=False))
     except OSError:
         return False
+    is_told = all(each.verdict.told or each.verdict.resolved for each in found)
+    return is_told and not is_needed(found)
 
 
 def _mark(directory: Path, job: str, now: float) -> bool:

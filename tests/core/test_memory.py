@@ -10,7 +10,7 @@ import pytest
 
 from gpgshim.core import memory
 from gpgshim.core.gate import MEANINGS
-from gpgshim.core.memory import HINTS, STARTS, Option, Standing, Start, head_of, recall
+from gpgshim.core.memory import HINTS, STARTS, Option, Standing, Start, head_of, is_needed, recall
 from gpgshim.core.records import Resolution
 from gpgshim.core.transcript import HEAD_KEYS, TORN
 
@@ -130,6 +130,30 @@ def test_a_head_says_that_nothing_before_it_stands(key: str) -> None:
 
 
 def test_the_head_of_a_new_attempt() -> None:
-    assert head_of(0, D.STARTS) == head_of(3, D.STARTS) == {"earlier": "none"}
-    assert head_of(3, D.OVERRIDES) == {"again": "3"}
-    assert head_of(3, D.WARNS) == {}  # what stood still stands
+    for option in (P.NONE, P.AGAIN, P.SKIP_DONE):
+        assert head_of(0, D.STARTS, option) == head_of(3, D.STARTS, option) == {"earlier": "none"}
+        assert head_of(3, D.OVERRIDES, option) == {"again": "3"}
+    assert head_of(3, D.WARNS, P.WARN) == {}  # what stood still stands
+    assert head_of(0, D.STARTS, P.WARN) == {}  # the manager decides about the job
+
+
+NAMED, BARE = b"job: j\nearlier: none\n\n! uncommitted\n", b"job: j\n\n! uncommitted\n"
+STANDS, GONE = b"! unknown\n% exit 1\nirrecoverable\n", b"% exit 1\nretriable\n"
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "needed"),
+    [
+        ([], False),
+        ([NAMED + STANDS], True),
+        ([NAMED + GONE, NAMED + STANDS], False),  # it was resolved, or repeated
+        ([BARE + GONE, NAMED + STANDS], True),  # an observed attempt does not settle it
+        ([BARE + STANDS], False),  # the manager decides about its job
+        ([BARE + STANDS, NAMED + STANDS], True),
+        ([BARE + GONE], False),
+    ],
+)
+def test_the_attempts_on_which_the_next_one_depends(
+    newest_first: list[bytes], needed: bool
+) -> None:
+    assert is_needed(recall(each, under_way=False) for each in newest_first) is needed

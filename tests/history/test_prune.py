@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.core.verdict import Verdict, judge_bytes
+from gpgshim.core.memory import Recalled, recall
 from gpgshim.history import prune as module
 from gpgshim.history.jobs import find
 from gpgshim.history.journal import Journal, marker, newest_attempt
@@ -71,6 +71,18 @@ def test_never_one_without_an_outcome_that_is_borne_out(tmp_path: Path, text: st
     write(tmp_path, "job.1", 1000, text)
     assert prune(tmp_path, NOW, days=5, jobs=0) == 0
     assert left(tmp_path) == {"job.1"}
+
+
+def test_never_an_attempt_that_stops_a_new_one(tmp_path: Path) -> None:
+    """Without its journal, the job would start again."""
+    done = "job: j\nearlier: none\n\n! uncommitted\n! unknown\n< go-ahead\n! committed\n"
+    write(tmp_path, "uploaded.1", 1000, done + "% exit 0\nuploaded\n")
+    write(tmp_path, "broken.1", 1000, done + "% exit 1\nirrecoverable\n")
+    looked = "% resolved retriable a@b 2026-01-01T00:00:00Z the archive does not have it\n"
+    write(tmp_path, "resolved.1", 1000, done + "% exit 1\nirrecoverable\n" + looked)
+    for _ in range(3):  # one run removes at most one of these
+        prune(tmp_path, NOW, days=5, jobs=1)
+    assert left(tmp_path) == {"uploaded.1", "broken.1"}
 
 
 def test_the_journals_of_a_job_are_removed_together(tmp_path: Path) -> None:
@@ -273,11 +285,11 @@ def test_a_later_attempt_that_is_there_by_now_keeps_the_earlier(
 ) -> None:
     write(tmp_path, "j.1", 1000)
 
-    def start_another(data: bytes) -> Verdict:
+    def start_another(data: bytes, under_way: bool) -> Recalled:
         (tmp_path / "j.2").write_text(UNTOLD)
-        return judge_bytes(data)
+        return recall(data, under_way)
 
-    monkeypatch.setattr(module, "judge_bytes", start_another)
+    monkeypatch.setattr(module, "recall", start_another)
     assert prune(tmp_path, NOW) == 0
     assert left(tmp_path) == {"j.1", "j.2"}
 
