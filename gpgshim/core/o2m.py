@@ -30,6 +30,14 @@ def answer_to_commit(line: bytes) -> Event:
     return Event.GO_AHEAD if line == GO_AHEAD else Event.SILENCE
 
 
+_MESSAGE = "message "
+
+
+def message_in(line: str) -> str:
+    """The text of a line of the report that is its message; empty for any other line."""
+    return line.removeprefix(_MESSAGE) if line.startswith(_MESSAGE) else ""
+
+
 class Report(NamedTuple):
     """The final report of dgit-repos-server, three lines: the outcome of the job."""
 
@@ -40,7 +48,7 @@ class Report(NamedTuple):
     @property
     def lines(self) -> list[str]:
         """The three lines as they are sent, without line feeds."""
-        return [f"message {self.message}", f"email {self.email}", str(self.outcome)]
+        return [f"{_MESSAGE}{self.message}", f"email {self.email}", str(self.outcome)]
 
 
 #: The words that an `email` line can begin with: whether the user got the final mail.
@@ -69,7 +77,7 @@ def parse_report(data: bytes) -> Report | None:
     lines = text.split("\n")
     if len(lines) != 4 or lines[3] or not text.replace("\n", "").isprintable():
         return None
-    message = lines[0].removeprefix("message ")
+    message = lines[0].removeprefix(_MESSAGE)
     email = lines[1].removeprefix("email ")
     if message == lines[0] or email == lines[1] or email.partition(" ")[0] not in EMAIL:
         return None

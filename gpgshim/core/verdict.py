@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gpgshim.core import records as r
+from gpgshim.core.causes import UNREADABLE, Why, why
 from gpgshim.core.codec import Record, RecordError, read
 from gpgshim.core.gate import DENIED, DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
 from gpgshim.core.transcript import OBSERVE, Transcript, TranscriptError, parse, parse_line
@@ -30,7 +31,8 @@ class Verdict(NamedTuple):
     observe mode, the outcome that a gate would have had. `asked` says whether a gpg asked the gate.
     `doubtful` says whether the journal is torn before its first request or cannot be read as a
     journal, so that it does not show what followed. `resolved` is what a person has recorded after
-    the attempt; it changes nothing of what the journal says of the attempt itself.
+    the attempt; it changes nothing of what the journal says of the attempt itself. `why` is the
+    cause of the outcome.
     """
 
     state: State
@@ -44,6 +46,7 @@ class Verdict(NamedTuple):
     asked: bool = False
     doubtful: bool = False
     resolved: r.Resolved | None = None
+    why: Why = UNREADABLE
 
     @property
     def known(self) -> State:
@@ -121,7 +124,8 @@ def judge(transcript: Transcript) -> Verdict:
 
     Raises TranscriptError if its lines contradict each other.
     """
-    records = [record for record, _ in transcript.read((*COUNT, *COUNT_ONCE))]
+    entries = transcript.read((*COUNT, *COUNT_ONCE))
+    records = [record for record, _ in entries]
     seen = _by_kind(records)
     on_disk = _last_state(seen.get(r.StateIs, []))
     # A crash that tore the journal may have torn `! unknown`. And a job that bypassed the gate, or
@@ -155,6 +159,7 @@ def judge(transcript: Transcript) -> Verdict:
         asked=r.SignRequest in seen or r.UnknownRequest in seen,
         doubtful=on_disk is None or (uncommitted and transcript.torn),
         resolved=seen[r.Resolved][-1] if r.Resolved in seen else None,
+        why=why(entries, outcome),
     )
 
 

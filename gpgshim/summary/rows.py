@@ -16,6 +16,7 @@ from gpgshim.core.gate import Outcome, State
 from gpgshim.core.records import Resolved
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import resolution_of
+from gpgshim.summary.result import resolution
 from gpgshim.summary.story import Story, tell
 
 S, O = State, Outcome  # noqa: E741 - the table below is read by its columns
@@ -97,13 +98,7 @@ class AttemptRow(NamedTuple):
             "signatures": self.signatures,
             "needs": self.needs,
             "meaning": self.meaning,
-            "resolved": self.resolved
-            and {
-                "as": str(self.resolved.result),
-                "by": self.resolved.who,
-                "at": self.resolved.when,
-                "note": self.resolved.note,
-            },
+            "resolved": resolution(self.resolved),
         }
 
 

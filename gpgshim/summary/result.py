@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of one attempt, as one JSON object: for --result, `close --json` and the alarm.
+
+Rule 1: pure: a journal's bytes in, an object out. It claims no more than verdict.judge does, and a
+file that is not a journal has a result too.
+Rule 2: result.schema.json has every field with its meaning, and tests check each result by it.
+Rule 3: the object is stable: fields may be added; none is removed or changes its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gpgshim.core import memory
+from gpgshim.core import records as r
+from gpgshim.core.gate import Outcome
+from gpgshim.core.quoting import QuoteError, escape, unquote
+from gpgshim.core.transcript import TranscriptError, parse
+from gpgshim.core.verdict import judge_bytes
+from gpgshim.core.wording import describe
+from gpgshim.summary.events import Kind
+from gpgshim.summary.story import Story, StoryEvent, tell
+
+VERSION = 1  #: of the object; it grows when a field is removed or changes its meaning
+
+#: Returns the keys that a command line of gpg names for its signature.
+KeysOf = Callable[[Sequence[str]], Sequence[str]]
+
+
+def no_keys(words: Sequence[str]) -> Sequence[str]:
+    """For a caller that has no option table of the gpg, so that nothing can be read."""
+    return ()
+
+
+def result_of(
+    job: str,
+    attempt: int,
+    path: str,
+    data: bytes,
+    under_way: bool = False,
+    keys_of: KeysOf = no_keys,
+) -> dict[str, Any]:
+    """The result of the attempt whose journal, at `path`, holds `data`. Raises nothing.
+
+    `under_way` says whether its supervisor is alive; if the outcome is on disk, the supervisor is
+    only finishing. `keys_of` gets the words of a gpg's command line after `gpg`.
+    """
+    result: dict[str, Any] = {"version": VERSION, "job": job, "attempt": attempt, "journal": path}
+    try:
+        story = tell(parse(data))
+    except TranscriptError as error:
+        verdict = judge_bytes(data)
+        outcome = None if under_way else str(verdict.outcome)
+        return result | {
+            "under_way": under_way,
+            "outcome": outcome,
+            "state": str(verdict.state),
+            "told": False,
+            "would": None,
+            "cause": verdict.why.cause,
+            "reason": f"{verdict.why.reason}: {error}",
+            "meaning": verdict.meaning,
+            "exit_status": None,
+            "signatures": [],
+            "started": None,
+            "not_retriable_since": None,
+            "earlier": None,
+            "again": None,
+            "resolved": resolution(verdict.resolved),
+        }
+    verdict = story.verdict
+    under_way = under_way and not verdict.told
+    started = _time(story.head.get("started", ""))
+    again = story.head.get(memory.AGAIN, "")
+    return result | {
+        "under_way": under_way,
+        "outcome": None if under_way else str(verdict.outcome),
+        "state": str(verdict.state),
+        "told": verdict.told,
+        "would": verdict.would and str(verdict.would),
+        "cause": None if under_way else verdict.why.cause,
+        "reason": f"waits for {story.waits_for}" if under_way else verdict.why.reason,
+        "meaning": None if under_way else verdict.meaning,
+        "exit_status": None if under_way else verdict.why.status,
+        "signatures": _signatures(story, started, keys_of),
+        "started": _utc(started, 0.0),
+        "not_retriable_since": _utc(started, _no_return(story, under_way)),
+        "earlier": story.head.get(memory.EARLIER),
+        "again": int(again) if again.isdecimal() else None,
+        "resolved": resolution(verdict.resolved),
+    }
+
+
+def resolution(resolved: r.Resolved | None) -> dict[str, str] | None:
+    """A person's resolution as JSON."""
+    if resolved is None:
+        return None
+    return {
+        "as": str(resolved.result),
+        "by": resolved.who,
+        "at": resolved.when,
+        "note": resolved.note,
+    }
+
+
+def _no_return(story: Story, under_way: bool) -> float | None:
+    """The time, in seconds since the start, from which on the job was not retriable; or None."""
+    if story.no_return is not None:
+        return story.events[story.no_return].at
+    if story.verdict.outcome is Outcome.IRRECOVERABLE and not under_way:
+        return story.seconds  # nothing was committed, but it ended in a way that would fail again
+    return None
+
+
+def _signatures(story: Story, started: datetime | None, keys_of: KeysOf) -> list[dict[str, Any]]:
+    """The requests of gpgs that would sign, in the order of the journal, each with its answer."""
+    answers = {each.number: each.record for each in story.events if each.kind is Kind.ANSWER}
+    asks = [each for each in story.events if isinstance(each.record, r.Request)]
+    return [_signature(each, answers.get(each.number), started, keys_of) for each in asks]
+
+
+def _signature(
+    ask: StoryEvent, answer: object, started: datetime | None, keys_of: KeysOf
+) -> dict[str, Any]:
+    assert isinstance(ask.record, r.Request)
+    return {
+        "command": ask.record.call,
+        "known": isinstance(ask.record, r.SignRequest),
+        "granted": isinstance(answer, r.Granted),
+        "refused": str(answer.cause) if isinstance(answer, r.Denied) else None,
+        "keys": [escape(key) for key in keys_of(_words(ask.record.call))],
+        "files": [
+            {"name": escape(each.file), "sha256": each.digest}
+            for each in ask.about
+            if isinstance(each, r.FileDigest)
+        ],
+        "unread": [
+            describe(each)
+            for each in ask.about
+            if isinstance(each, (r.FileTooLarge, r.FilesLeftOut, r.FilesUnread))
+        ],
+        "at": _utc(started, ask.at),
+    }
+
+
+def _words(call: str) -> list[str]:
+    """The words after `gpg`; none if the line was not written by this version."""
+    try:
+        return unquote(call)[1:]
+    except QuoteError:
+        return []
+
+
+def _time(started: str) -> datetime | None:
+    try:
+        return datetime.strptime(started, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _utc(started: datetime | None, seconds: float | None) -> str | None:
+    """The time `seconds` after `started`, as RFC 3339 has it; None if either is not known."""
+    if started is None or seconds is None:
+        return None
+    try:
+        time = started + timedelta(seconds=seconds)
+    except OverflowError:
+        return None  # no real time
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
