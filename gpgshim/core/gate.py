@@ -289,18 +289,41 @@ DENIED: dict[Outcome, str] = {
 TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL. It always means `retriable`, and nothing else.
 TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a job that itself exits 75 and is not retriable.
 
-
+#: sysexits' EX_PROTOCOL, only with Exit.OUTCOME: a person has to look.
+PERSON_NEEDED = 76
 #: sysexits' EX_NOPERM: the authority refused, or an earlier attempt does not let the job start.
 NOT_PERMITTED = 77
 
 
-def exit_status(outcome: Outcome, own: int, signal: int = 0) -> int:
-    """The exit status of `run`: the job's own (0 to 255), and 75 for `retriable` only.
+class Exit(StrEnum):
+    """What the exit status of `run` depends on."""
+
+    COMMAND = "command"  # the command's own, unless the outcome has one of its own
+    OUTCOME = "outcome"  # the outcome alone
+
+
+#: Outcome -> the exit status with Exit.OUTCOME; None for the command's own.
+STATUSES: dict[Outcome, int | None] = {
+    O.UPLOADED: 0,
+    O.UNSIGNED: 0,  # the job ended well, and had nothing to sign
+    O.RETRIABLE: TEMPFAIL,
+    O.IRRECOVERABLE: PERSON_NEEDED,
+    O.REFUSED: NOT_PERMITTED,
+    O.OBSERVED: None,  # observe mode changes nothing
+}
+
+
+def exit_status(outcome: Outcome, own: int, signal: int = 0, by: Exit = Exit.COMMAND) -> int:
+    """The exit status of `run`, for the job's own (0 to 255). 75 is for `retriable` only.
 
     In observe mode it is always the job's own. `signal` is the number of a signal to gpgshim, or 0.
     If the job did not end well after it, the signal ended the job: the status is the one of a
-    program that the signal killed. So ^C ends a loop that runs a job again after a 75.
+    program that the signal killed. So ^C ends a loop that runs a job again after a 75. With
+    Exit.OUTCOME, neither the job's own status nor a signal counts.
     """
+    if by is Exit.OUTCOME:
+        status = STATUSES[outcome]
+        return own if status is None else status
     if outcome is Outcome.OBSERVED:
         return own
     if signal and own:

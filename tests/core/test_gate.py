@@ -23,7 +23,9 @@ from gpgshim.core.gate import (
     MEANINGS,
     NOT_PERMITTED,
     OUTCOMES,
+    PERSON_NEEDED,
     REFUSALS,
+    STATUSES,
     STEPS,
     TEMPFAIL,
     TEMPFAIL_TAKEN,
@@ -32,6 +34,7 @@ from gpgshim.core.gate import (
     Effect,
     Ending,
     Event,
+    Exit,
     Origin,
     Outcome,
     Refusal,
@@ -345,3 +348,18 @@ def test_a_signal_that_ended_the_job_gives_the_status(outcome: Outcome) -> None:
             assert status == exit_status(outcome, own)  # the job ended well all the same
         else:
             assert status == 128 + 2
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("signal", [0, 2])
+def test_a_status_by_the_outcome_alone(outcome: Outcome, signal: int) -> None:
+    assert set(STATUSES) == set(Outcome)
+    for own in range(256):
+        status = exit_status(outcome, own, signal, Exit.OUTCOME)
+        if outcome is Outcome.OBSERVED:
+            assert status == own  # observe mode changes nothing
+            continue
+        assert (status == TEMPFAIL) == (outcome is Outcome.RETRIABLE)
+        assert (status == PERSON_NEEDED) == (outcome is Outcome.IRRECOVERABLE)
+        assert (status == NOT_PERMITTED) == (outcome is Outcome.REFUSED)
+        assert (status == 0) == (outcome in (Outcome.UPLOADED, Outcome.UNSIGNED))
