@@ -46,10 +46,10 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
     With --json: {"version": 1, "directory", "jobs_in_all": N, "rows": [{"job", "attempt": N,
     "earlier": [OUTCOME…], "journal": PATH, "under_way": BOOL, "state", "outcome" (null: under
     way), "told": BOOL, "started" (or null), "age", "lasted", "retriable" (seconds, or null),
-    "signatures": N, "needs" (empty: no person), "meaning", "resolved" (null, or {"as", "by", "at",
-    "note"})}…]}. If `told` is false, the supervisor
-    was killed before it recorded an outcome, and `outcome` is derived from the journal. No field
-    will be removed, or change its meaning.
+    "signatures": N, "needs" (empty: no person), "alarm" (why: bypassed, ungated, unknown,
+    irrecoverable or crashed; or null), "meaning", "resolved" (null, or {"as", "by", "at",
+    "note"})}…]}. If `told` is false, the supervisor was killed before it recorded an outcome, and
+    `outcome` is derived from the journal. No field will be removed, or change its meaning.
 
     \b
     Examples:

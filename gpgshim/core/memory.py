@@ -35,6 +35,7 @@ class Standing(StrEnum):
     UPLOADED = "uploaded"
     PERMANENT = "irrecoverable, uncommitted"  # nothing was committed, but it would fail again
     UNKNOWN = "irrecoverable, unknown"  # the authority may have received the request
+    REFUSED_EARLIER = "irrecoverable, refused"  # as an earlier version told a refusal
     COMMITTED = "irrecoverable, committed"
     CRASHED_LATE = "crashed after the request to commit"
     UNREADABLE = "unreadable"
@@ -116,6 +117,11 @@ STARTS: dict[tuple[Standing, Option], Start] = {
     (S.UNKNOWN, P.AGAIN): D.OVERRIDES,
     (S.UNKNOWN, P.SKIP_DONE): D.NOT_STARTED,
     (S.UNKNOWN, P.WARN): D.WARNS,
+    # The authority has not committed, but what an earlier version told still holds.
+    (S.REFUSED_EARLIER, P.NONE): D.NOT_STARTED,
+    (S.REFUSED_EARLIER, P.AGAIN): D.OVERRIDES,
+    (S.REFUSED_EARLIER, P.SKIP_DONE): D.NOT_STARTED,
+    (S.REFUSED_EARLIER, P.WARN): D.WARNS,
     # Signatures may be public.
     (S.COMMITTED, P.NONE): D.NOT_STARTED,
     (S.COMMITTED, P.AGAIN): D.OVERRIDES,
@@ -157,6 +163,7 @@ HINTS: dict[Standing, str] = {
     " starts the job again",
     S.PERMANENT: "repair the cause, and start the job with --again",
     S.UNKNOWN: f"ask the authority whether it has committed, then {_RESOLVE}, or --again",
+    S.REFUSED_EARLIER: f"the authority refused, so {_RESOLVE}, or --again",
     S.COMMITTED: f"check what was published, then {_RESOLVE}, or --again",
     S.CRASHED_LATE: f"check whether its job still runs and what was published, then {_RESOLVE},"
     " or --again",
@@ -173,7 +180,7 @@ _TOLD: dict[tuple[State, Outcome], Standing] = {
     (State.UNCOMMITTED, Outcome.IRRECOVERABLE): S.PERMANENT,
     (State.UNKNOWN, Outcome.IRRECOVERABLE): S.UNKNOWN,
     (State.REFUSED, Outcome.REFUSED): S.REFUSED,
-    (State.REFUSED, Outcome.IRRECOVERABLE): S.UNKNOWN,  # what an earlier version told still holds
+    (State.REFUSED, Outcome.IRRECOVERABLE): S.REFUSED_EARLIER,
     (State.COMMITTED, Outcome.UPLOADED): S.UPLOADED,
     (State.COMMITTED, Outcome.IRRECOVERABLE): S.COMMITTED,
 }
@@ -221,30 +228,26 @@ def recall(data: bytes, under_way: bool) -> Recalled:
         verdict = judge(transcript)
     except TranscriptError:
         verdict = judge_bytes(data)
-        standing = S.UNDER_WAY if under_way else S.UNREADABLE
-        return Recalled(_resolved(verdict, standing), verdict, settles=False)
+        return Recalled(standing_of(verdict, under_way), verdict, settles=False)
     return Recalled(
-        _resolved(verdict, standing_of(verdict, under_way)),
+        standing_of(verdict, under_way),
         verdict,
         settles=not SETTLES.isdisjoint(transcript.head),
     )
 
 
 def standing_of(verdict: Verdict, under_way: bool) -> Standing:
-    """The standing of an attempt, without its resolution."""
+    """The standing of an attempt. `under_way` says whether its supervisor is alive."""
     if under_way and not verdict.told:
         return S.UNDER_WAY
+    if verdict.resolved:
+        return _RESOLVED[verdict.resolved.result]
+    if not verdict.readable:
+        return S.UNREADABLE
     if verdict.would:
         return S.OBSERVED
     table = _TOLD if verdict.told else _CRASHED
     return table[verdict.known, verdict.outcome]
-
-
-def _resolved(verdict: Verdict, standing: Standing) -> Standing:
-    resolved = verdict.resolved
-    if resolved is None or standing is S.UNDER_WAY:
-        return standing
-    return _RESOLVED[resolved.result]
 
 
 def head_of(earlier: int, start: Start, option: Option) -> dict[str, str]:

@@ -26,13 +26,14 @@ class Verdict(NamedTuple):
 
     `state` is a durable state. `told` says whether the journal itself holds the outcome. `refused`
     says whether the authority refused explicitly, so that it has not committed. `bypassed` says
-    whether a signature bypassed the gate and no commitment followed. `ungated` says whether a
-    signature may have bypassed the gate because the stunts were removed. `would` is, for a job in
-    observe mode, the outcome that a gate would have had. `asked` says whether a gpg asked the gate.
-    `doubtful` says whether the journal is torn before its first request or cannot be read as a
-    journal, so that it does not show what followed. `resolved` is what a person has recorded after
-    the attempt; it changes nothing of what the journal says of the attempt itself. `why` is the
-    cause of the outcome.
+    whether a signature bypassed the gate and no commitment followed, and `signed_past` whether one
+    bypassed it, whatever followed. `ungated` says whether a signature may have bypassed the gate
+    because the stunts were removed. `would` is, for a job in observe mode, the outcome that a gate
+    would have had. `asked` says whether a gpg asked the gate. `doubtful` says whether the journal
+    is torn before its first request or cannot be read as a journal, so that it does not show what
+    followed; `readable` says whether it can be read as a journal. `resolved` is what a person has
+    recorded after the attempt; it changes nothing of what the journal says of the attempt itself.
+    `why` is the cause of the outcome.
     """
 
     state: State
@@ -47,6 +48,8 @@ class Verdict(NamedTuple):
     doubtful: bool = False
     resolved: r.Resolved | None = None
     why: Why = UNREADABLE
+    signed_past: bool = False
+    readable: bool = True
 
     @property
     def known(self) -> State:
@@ -160,6 +163,7 @@ def judge(transcript: Transcript) -> Verdict:
         doubtful=on_disk is None or (uncommitted and transcript.torn),
         resolved=seen[r.Resolved][-1] if r.Resolved in seen else None,
         why=why(entries, outcome),
+        signed_past=r.Bypassed in seen,
     )
 
 
@@ -198,7 +202,13 @@ def judge_bytes(data: bytes) -> Verdict:
         outcome = OUTCOMES[State.UNKNOWN, Ending.UNREPORTED]
         resolved = resolution_of(data)
         return Verdict(
-            State.UNKNOWN, Ending.UNREPORTED, outcome, told=False, doubtful=True, resolved=resolved
+            State.UNKNOWN,
+            Ending.UNREPORTED,
+            outcome,
+            told=False,
+            doubtful=True,
+            resolved=resolved,
+            readable=False,
         )
 
 

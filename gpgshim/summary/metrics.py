@@ -19,15 +19,9 @@ from typing import NamedTuple
 
 from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome, State
+from gpgshim.core.need import Alarm, need_of
 from gpgshim.core.transcript import Entry, Transcript
 from gpgshim.core.verdict import Verdict
-
-
-class Alarm(StrEnum):
-    """The kinds of event that a person must look at now."""
-
-    BYPASSED = "bypassed"  # the job reports an upload, and was granted nothing
-    UNKNOWN = "unknown"  # the authority may have heard the commitment, and its state is unknown
 
 
 class Cause(StrEnum):
@@ -93,7 +87,7 @@ METRICS = {
         "histogram", "le", (*BUCKETS, "sum"), "From the start of a job to its commitment."
     ),
     "gpgshim_alarms_total": Metric(
-        "counter", "alarm", tuple(Alarm), "Jobs that a person has to look at, by what happened."
+        "counter", "alarm", tuple(Alarm), "Attempts that need a person, by what happened."
     ),
     "gpgshim_observed_total": Metric(
         "counter",
@@ -116,31 +110,18 @@ def nothing() -> Sums:
     return {name: dict.fromkeys(metric.values, 0.0) for name, metric in METRICS.items()}
 
 
-def alarm_of(transcript: Transcript, verdict: Verdict) -> Alarm | None:
-    """The alarm for a job that is over; None if no person is needed at once."""
-    if _was_bypassed(transcript.read(("%",))):
-        return Alarm.BYPASSED
-    unknown = verdict.state is State.UNKNOWN and verdict.outcome is Outcome.IRRECOVERABLE
-    return Alarm.UNKNOWN if unknown and not verdict.refused else None
-
-
-def _was_bypassed(entries: list[Entry]) -> bool:
-    return any(isinstance(record, r.Bypassed) for record, _ in entries)
-
-
 def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
     """Add the numbers of one attempt that is over. `verdict` is that of its journal."""
     sums["gpgshim_attempts_total"][verdict.outcome] += 1
     sums["gpgshim_crashed_total"][""] += not verdict.told
-    alarm = alarm_of(transcript, verdict)
-    if alarm:
+    if alarm := need_of(verdict, under_way=False):
         sums["gpgshim_alarms_total"][alarm] += 1
     if verdict.would:
         sums["gpgshim_observed_total"][verdict.would] += 1
     else:
         entries = transcript.read(("$", "?", "=", "!", "%"))
         _count_answers(sums, entries)
-        if not _was_bypassed(entries):  # its commitment was only reported to the authority late
+        if not verdict.signed_past:  # its commitment was only reported to the authority late
             _count_commitment(sums, entries)
 
 

@@ -3,7 +3,7 @@
 """One attempt as one row, for a person who supervises many jobs.
 
 Rule 1: pure: a journal's bytes in, a row out. A file that is not a journal has a row too.
-Rule 2: NEEDS decides which attempts need a person. All others are only for information.
+Rule 2: core/need.py decides which attempts need a person. All others are only for information.
 Rule 3: the JSON form is stable: fields may be added; none is removed or changes its meaning.
 """
 
@@ -13,37 +13,41 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gpgshim.core.gate import Outcome, State
+from gpgshim.core.need import Alarm, need_of
 from gpgshim.core.records import Resolved
 from gpgshim.core.transcript import TranscriptError, parse
-from gpgshim.core.verdict import resolution_of
+from gpgshim.core.verdict import judge_bytes
 from gpgshim.summary.result import resolution
 from gpgshim.summary.story import Story, tell
 
-S, O = State, Outcome  # noqa: E741 - the table below is read by its columns
+A, S, O = Alarm, State, Outcome  # noqa: E741 - the tables below are read by their columns
 
-#: (state, outcome) -> what a person must do, or "". It has the pairs of gate.MEANINGS.
-NEEDS: dict[tuple[State, Outcome], str] = {
-    (S.UNCOMMITTED, O.UNSIGNED): "",
-    (S.UNCOMMITTED, O.RETRIABLE): "",
-    (S.UNCOMMITTED, O.IRRECOVERABLE): "",  # the caller knows the reason
-    (S.UNKNOWN, O.IRRECOVERABLE): "ask the authority whether it has committed",
-    (S.REFUSED, O.REFUSED): "",  # the authority knows the reason
-    (S.COMMITTED, O.UPLOADED): "",
-    (S.COMMITTED, O.IRRECOVERABLE): "check what was published",
+BYPASSED = "find what signed past the gate; ask the authority whether it has committed"
+ASK = "ask the authority whether it has committed"
+CHECK = "check what was published"
+
+#: (the need, the durable state) -> what a person must do. A need has no other states.
+DO: dict[tuple[Alarm, State], str] = {
+    (A.BYPASSED, S.UNKNOWN): BYPASSED,
+    (A.BYPASSED, S.COMMITTED): BYPASSED,  # it was reported late
+    (A.UNGATED, S.UNKNOWN): "find what the real gpg signed, and check what was published",
+    (A.UNKNOWN, S.UNKNOWN): ASK,
+    (A.IRRECOVERABLE, S.COMMITTED): CHECK,
+    (A.CRASHED, S.UNKNOWN): ASK,
+    (A.CRASHED, S.COMMITTED): CHECK,
 }
 #: (state, outcome) -> further information, short enough for one line of a list.
 SHORT: dict[tuple[State, Outcome], str] = {
     (S.UNCOMMITTED, O.UNSIGNED): "no request to commit was sent",
     (S.UNCOMMITTED, O.RETRIABLE): "no request to commit was sent",
     (S.UNCOMMITTED, O.IRRECOVERABLE): "no request to commit was sent, and it would fail again",
-    (S.UNKNOWN, O.IRRECOVERABLE): "",  # NEEDS says it
+    (S.UNKNOWN, O.IRRECOVERABLE): "",  # DO says it
     (S.REFUSED, O.REFUSED): "the authority refused: it has not committed",
     (S.COMMITTED, O.UPLOADED): "",
     (S.COMMITTED, O.IRRECOVERABLE): "",
 }
 RESOLVED = "resolved as {result} by {who}"
 OBSERVED = "it was not gated; it would have been"
-BYPASSED = "find what signed past the gate; ask the authority whether it has committed"
 NO_JOURNAL = "examine the file: it is not a journal, so the job counts as unknown"
 UNREAD = "examine the file: it cannot be read, so the job counts as unknown"
 
@@ -56,9 +60,9 @@ class AttemptRow(NamedTuple):
 
     `told` says whether the journal itself holds the outcome. `age` (since the attempt began),
     `lasted` and `retriable` are in seconds; None if unknown. `needs` says what a person must do,
-    `words` gives further information, and `meaning` gives the same in full. `earlier` are the
-    outcomes of the job's earlier attempts, the first one first. `resolved` is what a person has
-    recorded after the attempt.
+    and `alarm` why; `words` gives further information, and `meaning` gives the same in full.
+    `earlier` are the outcomes of the job's earlier attempts, the first one first. `resolved` is
+    what a person has recorded after the attempt.
     """
 
     job: str
@@ -78,6 +82,7 @@ class AttemptRow(NamedTuple):
     meaning: str
     earlier: tuple[str, ...] = ()
     resolved: Resolved | None = None
+    alarm: Alarm | None = None
 
     @property
     def as_json(self) -> dict[str, object]:
@@ -97,6 +102,7 @@ class AttemptRow(NamedTuple):
             "retriable": self.retriable and round(self.retriable, 3),
             "signatures": self.signatures,
             "needs": self.needs,
+            "alarm": self.alarm and str(self.alarm),
             "meaning": self.meaning,
             "resolved": resolution(self.resolved),
         }
@@ -113,16 +119,19 @@ def row_of(
     try:
         story = tell(parse(data))
     except TranscriptError as error:
+        verdict = judge_bytes(data)
         row = _unknown(
             job, attempt, path, under_way, max(0.0, now - written), NO_JOURNAL, str(error)
         )
-        if resolved := resolution_of(data):
-            row = row._replace(needs="", words=_how_resolved(resolved), resolved=resolved)
-        return row
+        if resolved := verdict.resolved:
+            row = row._replace(words=_how_resolved(resolved), resolved=resolved)
+        need = need_of(verdict, under_way)
+        return row._replace(alarm=need, needs=NO_JOURNAL if need else "")
     verdict = story.verdict
     under_way = under_way and not verdict.told
     began = _seconds_since_1970(story.head.get("started", ""))
     old = max(0.0, now - (written if began is None else began))
+    need = need_of(verdict, under_way)
     lasted, retriable = story.seconds, story.retriable
     if under_way and began is not None:
         lasted = max(old, lasted or 0.0)
@@ -140,10 +149,11 @@ def row_of(
         lasted,
         retriable,
         story.signatures,
-        _needs(story, under_way),
+        DO[need, verdict.state] if need else "",
         _words(story, under_way),
         f"waits for {story.waits_for}" if under_way else verdict.meaning,
         resolved=verdict.resolved,
+        alarm=need,
     )
 
 
@@ -157,19 +167,8 @@ def _unknown(
 ) -> AttemptRow:
     return AttemptRow(
         job, attempt, path, under_way, State.UNKNOWN, None if under_way else O.IRRECOVERABLE,
-        False, None, age, None, None, 0, needs, why, why,
+        False, None, age, None, None, 0, needs, why, why, alarm=A.UNKNOWN,
     )  # fmt: skip
-
-
-def _needs(story: Story, under_way: bool) -> str:
-    verdict = story.verdict
-    if verdict.resolved:
-        return ""
-    if story.bypassed:
-        return BYPASSED
-    if under_way or verdict.refused or verdict.would:
-        return ""
-    return NEEDS[verdict.known, verdict.outcome]
 
 
 def _words(story: Story, under_way: bool) -> str:

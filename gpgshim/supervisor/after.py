@@ -23,10 +23,8 @@ import signal
 from pathlib import Path
 
 from gpgshim.core import names
-from gpgshim.core.transcript import TranscriptError, parse
-from gpgshim.core.verdict import judge, judge_bytes
+from gpgshim.core.need import Alarm, look
 from gpgshim.history.journal import Journal
-from gpgshim.summary.metrics import Alarm, alarm_of
 from gpgshim.supervisor.config import Settings
 from gpgshim.system.log import say
 from gpgshim.system.ownprocess import caller_environ
@@ -87,12 +85,7 @@ def raise_alarm(journal: Path, data: bytes, command: str, seconds: float = SECON
     that, as words after its own, and in GPGSHIM_ALARM, GPGSHIM_JOB, GPGSHIM_ATTEMPT,
     GPGSHIM_OUTCOME, GPGSHIM_MEANING and GPGSHIM_JOURNAL.
     """
-    try:
-        transcript = parse(data)
-        verdict = judge(transcript)
-        alarm = alarm_of(transcript, verdict)
-    except TranscriptError:
-        verdict, alarm = judge_bytes(data), Alarm.UNKNOWN
+    verdict, alarm, _ = look(data, under_way=False)
     if alarm is None:
         return
     meaning = BYPASSED if alarm is Alarm.BYPASSED else verdict.meaning

@@ -79,7 +79,7 @@ def test_each_pair_of_an_outcome_has_a_standing() -> None:
         (ASKED + b"% eof\n% exit 1\nirrecoverable\n", S.UNKNOWN),
         (ASKED + b"< refused\n% exit 1\nrefused\n", S.REFUSED),
         (ASKED + b"< refused\n", S.REFUSED),
-        (ASKED + b"< refused\n% exit 1\nirrecoverable\n", S.UNKNOWN),
+        (ASKED + b"< refused\n% exit 1\nirrecoverable\n", S.REFUSED_EARLIER),
         (GRANTED, S.CRASHED_LATE),
         (GRANTED + b"% exit 0\nuploaded\n", S.UPLOADED),
         (GRANTED + b"% exit 0\n", S.UPLOADED),

@@ -80,7 +80,6 @@ def test_an_unknown_outcome(scratch: Scratch) -> None:
         ("true", ()),
         ("exit 3", ()),
         (SIGN, ()),
-        (f"{SIGN}; exit 3", ()),
         (SIGN, ("--commit", "false")),
         (SIGN, ("--commit", "o2m:/nonexistent/x")),
         (SIGN, ("--observe", *NOBODY_KNOWS)),
@@ -90,6 +89,12 @@ def test_no_alarm_without_need(scratch: Scratch, command: str, options: tuple[st
     configure(scratch)
     scratch.run(command, *options)  # returns when no process has its stderr open any more
     assert not (scratch.root / "alarm").exists()
+
+
+def test_a_job_that_fails_after_its_signature(scratch: Scratch) -> None:
+    configure(scratch)
+    scratch.run(f"{SIGN}; exit 3")
+    assert Alarm(scratch.root / "alarm").words[1:4] == ["irrecoverable", "j.1", "irrecoverable"]
 
 
 def test_under_supervise(scratch: Scratch) -> None:

@@ -15,13 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gpgshim.core import records
 from gpgshim.core.gate import Outcome
+from gpgshim.core.need import Alarm
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge
 from gpgshim.history import tally
 from gpgshim.summary.metrics import (
     CAUSES,
     METRICS,
-    Alarm,
     Cause,
     Sums,
     count,
@@ -63,7 +63,7 @@ def changed(sums: Sums) -> dict[str, float]:
         (HEAD, {"attempts retriable": 1, "crashed": 1}),
         (
             ASKED,
-            {"attempts irrecoverable": 1, "crashed": 1, "alarms unknown": 1},
+            {"attempts irrecoverable": 1, "crashed": 1, "alarms crashed": 1},
         ),
         (
             ASKED
@@ -221,7 +221,7 @@ def test_sums_of_another_version(tmp_path: Path) -> None:
 
 
 def test_no_journal_is_no_reason_to_stop(tmp_path: Path) -> None:
-    write(tmp_path, "a.1", "nonsense")
+    write(tmp_path, "a.1", "nonsense\n")
     (tmp_path / "b.1").mkdir()
     (tmp_path / "c.1").symlink_to(tmp_path / "none")
     write(tmp_path, "d.1", RETRIABLE)

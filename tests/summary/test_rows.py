@@ -9,11 +9,12 @@ import json
 import pytest
 
 from gpgshim.core.gate import MEANINGS, Outcome, State
+from gpgshim.core.need import Alarm
 from gpgshim.render.table import table
 from gpgshim.render.terminal import CODES, age, cut, duration, paint, wants_colour
 from gpgshim.summary.rows import (
     BYPASSED,
-    NEEDS,
+    DO,
     NO_JOURNAL,
     SHORT,
     UNREAD,
@@ -33,7 +34,8 @@ def row(text: str, under_way: bool = False) -> AttemptRow:
 
 
 def test_tables_have_every_pair_that_can_be() -> None:
-    assert set(NEEDS) == set(SHORT) == set(MEANINGS)
+    assert set(SHORT) == set(MEANINGS)
+    assert {need for need, _ in DO} == set(Alarm)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +152,15 @@ def test_a_signature_past_the_gate_needs_a_person_even_after_success() -> None:
     late = "% said uploaded\n% bypassed\n! unknown\n> commit-to-public-upload\n"
     found = row(HEAD + late + "< go-ahead\n! committed\nuploaded\n")
     assert (found.outcome, found.needs) == (Outcome.UPLOADED, BYPASSED)
+    assert found.as_json["alarm"] == "bypassed"
 
 
 @pytest.mark.parametrize("under_way", [True, False])
 def test_a_file_that_is_no_journal_has_a_row(under_way: bool) -> None:
     found = row("nonsense\n", under_way)
-    assert (found.state, found.needs) == (State.UNKNOWN, NO_JOURNAL)
+    assert (found.state, found.alarm) == (State.UNKNOWN, None if under_way else Alarm.UNKNOWN)
     assert found.outcome is (None if under_way else Outcome.IRRECOVERABLE)
+    assert found.needs == ("" if under_way else NO_JOURNAL)
     assert found.age == 5 and "line 1" in found.words
 
 
@@ -194,6 +198,7 @@ def test_json_has_the_documented_fields() -> None:
         "retriable": 1.5,
         "signatures": 1,
         "needs": "",
+        "alarm": None,
         "meaning": "committed, and the job ended well",
         "resolved": None,
     }
