@@ -17,9 +17,10 @@ from typing import Any
 from gpgshim.core import memory
 from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome
+from gpgshim.core.need import need_of
 from gpgshim.core.quoting import QuoteError, escape, unquote
 from gpgshim.core.transcript import TranscriptError, parse
-from gpgshim.core.verdict import judge_bytes
+from gpgshim.core.verdict import Verdict, judge_bytes
 from gpgshim.core.wording import describe
 from gpgshim.summary.events import Kind
 from gpgshim.summary.story import Story, StoryEvent, tell
@@ -69,6 +70,7 @@ def result_of(
             "not_retriable_since": None,
             "earlier": None,
             "again": None,
+            "alarm": _alarm(verdict, under_way),
             "resolved": resolution(verdict.resolved),
         }
     verdict = story.verdict
@@ -90,8 +92,14 @@ def result_of(
         "not_retriable_since": _utc(started, _no_return(story, under_way)),
         "earlier": story.head.get(memory.EARLIER),
         "again": int(again) if again.isdecimal() else None,
+        "alarm": _alarm(verdict, under_way),
         "resolved": resolution(verdict.resolved),
     }
+
+
+def _alarm(verdict: Verdict, under_way: bool) -> str | None:
+    need = need_of(verdict, under_way)
+    return None if need is None else str(need)
 
 
 def resolution(resolved: r.Resolved | None) -> dict[str, str] | None:

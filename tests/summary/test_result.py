@@ -12,6 +12,7 @@ import pytest
 
 from gpgshim.core.causes import CRASHED, RECORDS, UNREADABLE
 from gpgshim.core.gate import DURABLE, Outcome
+from gpgshim.core.need import Alarm
 from gpgshim.core.records import Resolution
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge
@@ -58,6 +59,7 @@ def test_the_schema_has_every_word() -> None:
     words = SCHEMA["properties"]
     assert words["version"] == {"description": "The version of this object.", "const": VERSION}
     assert set(words["outcome"]["enum"]) == {*map(str, Outcome), None}
+    assert set(words["alarm"]["enum"]) == {*map(str, Alarm), None}
     assert set(words["would"]["enum"]) == {*map(str, Outcome), None} - {"observed"}
     assert words["state"]["enum"] == list(map(str, DURABLE))
     as_one = words["resolved"]["anyOf"][1]["properties"]["as"]["enum"]
@@ -116,6 +118,7 @@ def test_a_job_that_signed() -> None:
         "not_retriable_since": "2026-11-26T10:00:01.300Z",
         "earlier": "none",
         "again": None,
+        "alarm": None,
         "resolved": None,
     }
 
