@@ -58,6 +58,27 @@ SKIP_DONE = click.option(
     is_flag=True,
     help="If the job is uploaded already, start nothing, say so, and exit with 0.",
 )
+RETRIES = click.option(
+    "--retries",
+    metavar="N",
+    type=Whole(0, 1_000_000),
+    help="Start up to N further attempts while the job is retriable.",
+)
+WAIT = click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=Seconds(min=0, max=1e6),
+    help="With --retries: wait before the second attempt. The wait doubles with each attempt, up to"
+    " an hour, and has a random part of up to a quarter. Default: 60.",
+)
+TOTAL = click.option(
+    "--deadline-total",
+    "total",
+    metavar="SECONDS",
+    type=Seconds(min=0, min_open=True, max=1e8),
+    help="With --retries: after this time no attempt starts, and an attempt that has not committed"
+    " is ended with SIGTERM.",
+)
 DEADLINE = click.option(
     "--deadline",
     metavar="SECONDS",

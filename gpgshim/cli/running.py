@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shlex
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +26,7 @@ from gpgshim.core import names, wire
 from gpgshim.core.gate import Outcome, exit_status
 from gpgshim.core.memory import Option
 from gpgshim.core.quoting import escape, quote
+from gpgshim.core.retries import Limits
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
 from gpgshim.stunts import ask
@@ -42,8 +46,12 @@ from gpgshim.system.errors import (
 from gpgshim.system.log import LEVELS, Level, say
 from gpgshim.system.ownprocess import caller_environ
 
+if TYPE_CHECKING:
+    from gpgshim.cli.repeat import Series, Turn
+
 #: For a job without a name.
-FORGOTTEN = "; without --job, no later attempt will know of this one"
+FORGOTTEN = "; without --job, no later run will know of this job"
+WAIT = 60.0  #: seconds; the default of --wait
 
 
 def report(attempt: Attempt, verdict: Verdict, has_name: bool) -> None:
@@ -88,6 +96,19 @@ def _option_of(job: str | None, again: bool, skip_done: bool) -> Option | None:
     return Option.AGAIN if again else Option.SKIP_DONE if skip_done else Option.NONE
 
 
+def _series_of(retries: int | None, wait: float | None, total: float | None) -> Series | None:
+    """The series of attempts; None if there is only one attempt. Raises Misused, Unable."""
+    if retries is None:
+        if wait is not None or total is not None:
+            given = "--wait" if wait is not None else "--deadline-total"
+            raise Misused(f"{given} needs --retries")
+        return None
+    from gpgshim.cli.repeat import Series  # imported here, because only --retries needs it
+
+    until = math.inf if total is None else time.monotonic() + total
+    return Series(Limits(retries, WAIT if wait is None else wait, until), total)
+
+
 def _authority_of(now: config.Settings, job: str) -> Authority:
     # A GPGSHIM_JOB from our caller is another job's name.
     return from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
@@ -102,6 +123,9 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE
+@options.RETRIES
+@options.WAIT
+@options.TOTAL
 @click.option(
     "--record",
     metavar="FILE",
@@ -124,6 +148,9 @@ def run(
     observe: bool | None,
     again: bool,
     skip_done: bool,
+    retries: int | None,
+    wait: float | None,
+    total: float | None,
     record: Path | None,
     command: tuple[str, ...],
 ) -> int:
@@ -142,15 +169,21 @@ def run(
         now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
         name = _job_name(job)
         option = _option_of(job, again, skip_done)
+        series = _series_of(retries, wait, total)
+        followup.load(now, record)
+    turn = series.run() if series else None
+    if isinstance(turn, int):
+        return turn
+    with before_the_job():
         authority = _authority_of(now, name)
         called = now.commit or "nobody"
         words = quote(mask.of_words(command))
-        followup.load(now, record)
         _stop_on((signal.SIGINT,))
         plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
-        attempt = Attempt(plan._replace(keeps_path=job is not None, option=option))
+        plan = plan._replace(keeps_path=job is not None, option=option)
+        attempt = Attempt(turn.adapt(plan) if turn else plan)
     _warn(attempt)
-    return _run(attempt, command, job is not None, now, record)
+    return _run(attempt, command, job is not None, now, record, turn)
 
 
 def _run(
@@ -159,6 +192,7 @@ def _run(
     has_name: bool,
     now: config.Settings,
     record: Path | None,
+    turn: Turn | None,
 ) -> int:
     """Run the job of an attempt, and report its outcome; the exit status."""
     try:
@@ -184,6 +218,8 @@ def _run(
     if record:
         followup.keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
     followup.prune(attempt.journal, now)
+    if turn:
+        turn.tell(attempt.journal.path.name, verdict.outcome, ended_by)
     return exit_status(verdict.outcome, attempt.status, ended_by)
 
 

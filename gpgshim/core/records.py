@@ -346,6 +346,10 @@ class SignalReceived(Record, start="# signal"):
     delivery: Delivery
 
 
+class OutOfTime(Record, start="# out-of-time"):
+    """The time for all attempts of a series is over (run --deadline-total)."""
+
+
 class InvalidReport(Record, start="# wrote"):
     """What dgit-repos-server wrote in place of a report."""
 

@@ -87,7 +87,7 @@ def bound(limits: Limits, attempts: int, start: float, signal: int = 0) -> Bound
 
 
 def follows(outcome: Outcome | None, stop: Bound) -> Follows:
-    """What follows an attempt with this outcome, or with none."""
+    """The row of the two tables for an attempt with this outcome, or with none."""
     return BOUNDS[stop] if FOLLOWED[outcome] else Follows.NOTHING
 
 

@@ -48,6 +48,7 @@ NOTES: dict[type[Record], str] = {
     r.ForeignProcess: "pid {pid} is no process of this job, and was refused",
     r.NotAsked: "the authority was not asked: {reason}",
     r.SignalReceived: "gpgshim got {signal}, and {delivery}",
+    r.OutOfTime: "the time for all attempts is over",
     r.InvalidReport: "dgit-repos-server wrote: {text}",
     r.Killed: "killed, {cause}: {processes}",
     r.LeftRunning: "would have been killed, because the job is over: {processes}",

@@ -24,6 +24,7 @@ from gpgshim.authority.authority import Authority
 from gpgshim.core import names, wire
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
+from gpgshim.core.gate import State
 from gpgshim.core.memory import Option
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history import claim
@@ -81,6 +82,8 @@ class Plan(NamedTuple):
     #: job is running. This must not be used if every process of the user is served, or with
     #: `observe`: an orphan of an attempt with a gate would be let through.
     keeps_path: bool = False
+    #: On the same clock: the time when a job that is not committed is given up and ended.
+    ends: float = math.inf
     reporting: Reporting = NO_REPORT  #: where the reports of the job go
     #: What to do if an earlier attempt stands; None for a job whose name no later attempt knows.
     option: Option | None = None
@@ -116,6 +119,7 @@ class Attempt:
             raise Misconfigured(fault)
         self.job = plan.job
         self.authority = plan.authority
+        self._ends = plan.ends
         self.child = 0
         self.status = 0  # the job's exit status, as a shell reports it, after it has ended
         self._pidfd = self._signals = -1
@@ -224,6 +228,7 @@ class Attempt:
             self._pidfd = os.pidfd_open(self.child)
             self.supervisor.watch(self._pidfd, self._child_ended)
             self.supervisor.watch(self._signals, self._signalled)
+            self.supervisor.call_at(self._ends, self._out_of_time)
         except OSError:
             # A job that we cannot watch must not run, because we report it as not started.
             os.kill(self.child, signal.SIGKILL)
@@ -279,7 +284,7 @@ class Attempt:
             self._first_signal = self._first_signal or number
             if self.supervisor.over:
                 continue
-            has_it = by_kernel and self._shares_terminal_signal(number)
+            has_it = by_kernel and signals.is_shared(number, self.child)
             way = r.Delivery.SHARED if has_it else r.Delivery.PASSED_ON
             received = r.SignalReceived(signal.Signals(number).name, way)
             self.supervisor.entries.note(received, r.GateClosed())
@@ -288,14 +293,13 @@ class Attempt:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.child, number)
 
-    def _shares_terminal_signal(self, number: int) -> bool:
-        """Whether the terminal sent its signal to the job, which is not reaped yet, too.
-
-        ^C goes to the foreground process group. The hang-up goes to the leader of the session, and
-        to the group when the leader has ended.
-        """
-        leads = number == signal.SIGHUP and os.getsid(0) == os.getpid()
-        return os.getpgid(self.child) == os.getpgrp() and not leads
+    def _out_of_time(self) -> None:
+        """Close the gate, unless the job may have committed; then end the job, as by a signal."""
+        self.supervisor.entries.note(r.OutOfTime())
+        self.supervisor.give_up()
+        if self.supervisor.settlement.durable_state() is State.UNCOMMITTED:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child, signal.SIGTERM)
 
     def abandon(self) -> None:
         """Leave only the journal of an attempt whose job cannot be started any more."""

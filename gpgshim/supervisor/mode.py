@@ -61,6 +61,7 @@ class _Observe(Mode):
             authority=NoAuthority(),
             until=None,
             latest=math.inf,
+            ends=math.inf,
             reporting=NO_REPORT,
             keeps_path=False,
             option=plan.option and Option.WARN,

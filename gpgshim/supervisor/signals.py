@@ -27,6 +27,26 @@ def wake_on(numbers: Sequence[signal.Signals]) -> int:
     return reader
 
 
+def ours() -> list[signal.Signals]:
+    """The signals that are meant for us: our caller has neither blocked nor ignored them."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    return [
+        number
+        for number in PASSED_ON
+        if number not in blocked and signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+
+def is_shared(number: int, child: int) -> bool:
+    """Whether the terminal sent its signal to `child`, which is not reaped yet, too.
+
+    ^C goes to the foreground process group. The hang-up goes to the leader of the session, and to
+    the group when the leader has ended.
+    """
+    leads = number == signal.SIGHUP and os.getsid(0) == os.getpid()
+    return os.getpgid(child) == os.getpgrp() and not leads
+
+
 def block_ours() -> tuple[int, set[int | signal.Signals]]:
     """Block the signals that are meant for us, and SIGCHLD. Raises OSError.
 
@@ -36,16 +56,12 @@ def block_ours() -> tuple[int, set[int | signal.Signals]]:
     from gpgshim.system import kernel
 
     given = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    ours = [
-        number
-        for number in PASSED_ON
-        if number not in given and signal.getsignal(number) is not signal.SIG_IGN
-    ]
-    for number in ours:
+    taken = ours()
+    for number in taken:
         signal.signal(number, lambda _number, _frame: None)  # for a later unblocking
-    signal.pthread_sigmask(signal.SIG_BLOCK, (*ours, signal.SIGCHLD))
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*taken, signal.SIGCHLD))
     try:
-        return kernel.signal_descriptor((*ours, signal.SIGCHLD)), given
+        return kernel.signal_descriptor((*taken, signal.SIGCHLD)), given
     except OSError:
         signal.pthread_sigmask(signal.SIG_SETMASK, given)
         raise

@@ -74,6 +74,7 @@ class Supervisor:
         self._had_stunts = can_be_run(self._stunt)
         self._reporting = reporting
         self._refusals = Refusals()
+        self._calls: list[tuple[float, Callable[[], None]]] = []  # on the clock, what to call
         try:
             self._loop = Loop(clock)
             self.gatekeeper = Gatekeeper(
@@ -108,6 +109,11 @@ class Supervisor:
         """Do not watch `fd` any more."""
         self._loop.unwatch(fd)
 
+    def call_at(self, at: float, handle: Callable[[], None]) -> None:
+        """Call `handle` once, at `at` on the clock, unless the job is over before."""
+        if at < math.inf:
+            self._calls.append((at, handle))
+
     def serve(self) -> None:
         """Run until something calls finish()."""
         _raise_descriptor_limit()
@@ -123,7 +129,9 @@ class Supervisor:
     def time_limit(self) -> float | None:
         """For loop.Round."""
         parts = (self._clients, self._requests, self.gatekeeper)
-        return min((limit for part in parts for limit in part.time_limits()), default=None)
+        limits = [limit for part in parts for limit in part.time_limits()]
+        calls = [] if self.over else [at for at, _ in self._calls]
+        return min(limits + calls, default=None)
 
     def peers_are_heard(self) -> None:
         """For loop.Round."""
@@ -140,6 +148,11 @@ class Supervisor:
         # Last: if the job ended while files were read, no commitment is requested for it.
         self._requests.put_ready()
         self.gatekeeper.step_together()
+        if self.over is None:
+            due = [handle for at, handle in self._calls if at <= now]
+            self._calls = [call for call in self._calls if call[0] > now]
+            for handle in due:
+                handle()
 
     # The clients' requests.
 

@@ -180,7 +180,7 @@ def test_a_job_without_a_name(scratch: Scratch) -> None:
             "run", "--gpg", scratch.stand_in(), "--", "sh", "-c", SIGNS_AND_FAILS
         )
         assert done.status == 3
-        assert "; without --job, no later attempt will know of this one [" in done.err
+        assert "; without --job, no later run will know of this job [" in done.err
     assert not {"earlier", "again"} & set(scratch.journal().head)
     for option in ("--again", "--skip-done"):
         done = scratch.gpgshim("run", option, "--", "true")

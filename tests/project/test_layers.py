@@ -52,6 +52,7 @@ HARMLESS = {
     "html",
     "itertools",
     "json",
+    "math",
     "re",
     "shlex",
     "textwrap",
