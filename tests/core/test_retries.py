@@ -35,7 +35,7 @@ def test_the_tables_are_total() -> None:
     assert set(BOUNDS) == set(Bound)
 
 
-@pytest.mark.parametrize(("outcome", "stop"), product(OTHERS, Bound))
+@pytest.mark.parametrize(("outcome", "stop"), list(product(OTHERS, Bound)))
 def test_no_other_outcome_is_followed(outcome: Outcome | None, stop: Bound) -> None:
     assert follows(outcome, stop) is Follows.NOTHING
 
