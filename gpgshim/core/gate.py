@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The gate decides which gpg may sign and when, and states the outcome of the job.
 
-Rule 1: every decision about a grant is a row of STEPS, ADMISSIONS or REFUSALS, and every outcome is
-a row of OUTCOMES. The tables are total. No other code decides about grants or outcomes.
+Rule 1: every decision about a grant is a row of STEPS, ADMISSIONS, CONTROLS or REFUSALS, and every
+outcome is a row of OUTCOMES. The tables are total. No other code decides about grants or outcomes.
 
 Rule 2: an effect is data. The shell performs the effects of a row in order and stops at the first
 effect that fails; then it gives the gate the event FAILED. So a state is on disk before a request
@@ -142,11 +142,11 @@ STEPS: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
 
 
 class Serves(StrEnum):
-    """The clients that a gate serves."""
+    """The clients that a gate serves. The option --observe of each verb is OBSERVED."""
 
-    JOB = "job"  # the processes of the job that we started
-    USER = "user"  # all processes of the user: another process starts the job
-    OBSERVED = "observed"  # the same in observe mode, which holds no client
+    JOB = "job"  # the processes of the job that we started: `run`, and dgit-repos-server
+    USER = "user"  # all processes of the user: `supervise`, whose job another process starts
+    OBSERVED = "observed"  # all processes of the user, and none is held
 
 
 class Origin(StrEnum):
@@ -179,6 +179,33 @@ ADMISSIONS: dict[tuple[Serves, Origin], tuple[Admission, ...]] = {
     (Serves.OBSERVED, A.JOB): (M.ANSWER_EARLY, M.RECORD),
     (Serves.OBSERVED, A.USER): (M.ANSWER_EARLY, M.RECORD),
     (Serves.OBSERVED, A.FOREIGN): (M.TURN_AWAY,),  # its gpg runs after any answer
+}
+
+
+class Control(StrEnum):
+    """A request of a client that asks for no gpg. The values are the words of wire.py."""
+
+    CLOSE = "close"  # close the gate; the stunt dgit sends it after dgit failed
+    GIVE_UP = "give-up"  # close it unless a gpg has asked; the stunt dgit, near its time limit
+    END = "end"  # `gpgshim close`: the job is over, or is to get no further grant
+    WOULD = "would"  # record the exit status that the stunt dgit would have had
+    GAVE_UP = "gave-up"  # record why a stunt refused by itself
+
+
+C = Control
+
+#: (the clients that the gate serves, the client's origin) -> what it may send; the gate turns away
+#: anything else. No such request leads to a grant.
+CONTROLS: dict[tuple[Serves, Origin], tuple[Control, ...]] = {
+    (Serves.JOB, A.JOB): (C.CLOSE, C.GIVE_UP, C.END, C.GAVE_UP),
+    (Serves.JOB, A.USER): (C.END,),  # a person may close any gate; a stunt called by hand may not
+    (Serves.JOB, A.FOREIGN): (),  # nothing of it is read
+    (Serves.USER, A.JOB): (C.CLOSE, C.GIVE_UP, C.END, C.GAVE_UP),
+    (Serves.USER, A.USER): (C.CLOSE, C.GIVE_UP, C.END, C.GAVE_UP),  # it may be of the job
+    (Serves.USER, A.FOREIGN): (),
+    (Serves.OBSERVED, A.JOB): (C.CLOSE, C.GIVE_UP, C.END, C.WOULD, C.GAVE_UP),
+    (Serves.OBSERVED, A.USER): (C.CLOSE, C.GIVE_UP, C.END, C.WOULD, C.GAVE_UP),  # the same
+    (Serves.OBSERVED, A.FOREIGN): (),
 }
 
 

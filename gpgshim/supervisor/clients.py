@@ -3,7 +3,8 @@
 """The clients: connections of stunts, or of any other process, to our socket.
 
 Rule 1: the kernel identifies a client (SO_PEERCRED, /proc), never the client itself.
-Rule 2: a client that does not belong to the job is answered, and nothing else happens.
+Rule 2: the tables ADMISSIONS and CONTROLS of gate.py decide what a client may send. A client that
+they turn away is answered and noted in the journal, and nothing else happens.
 Rule 3: a client sends one line, within PATIENCE. Further input or EOF means that it stopped
 waiting.
 """
@@ -21,7 +22,7 @@ from typing import Protocol
 
 from gpgshim.core import records as r
 from gpgshim.core import wire
-from gpgshim.core.gate import ADMISSIONS, Admission, Origin, Serves
+from gpgshim.core.gate import ADMISSIONS, CONTROLS, Admission, Control, Origin, Serves
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requester import Inspector
@@ -91,8 +92,8 @@ class Service(Protocol):
     def gone(self, client: Client) -> None:
         """A client that has asked stopped waiting for its answer."""
 
-    def control(self, client: Client, word: str, argument: str) -> None:
-        """A client has sent one of the other requests; this answers it."""
+    def control(self, client: Client, word: Control, argument: str) -> None:
+        """A client has sent one of the other requests, and may; this answers it."""
 
 
 class Clients:
@@ -207,17 +208,18 @@ class Clients:
             self._entries.note(r.Nonsense(client.pid, str(error)))
             client.answer(wire.NO, str(error))
             return
+        origin = Origin.JOB if self._inspector.is_of_job(client.pid) else Origin.USER
         if word in (wire.SIGN, wire.UNKNOWN_COMMAND):
-            self._asked(client, word)
+            self._admit(client, origin, word)
+        elif word not in CONTROLS[self._serves, origin]:
+            why = f"this gate does not take {word!r} from process {client.pid}"
+            self._entries.note(r.Nonsense(client.pid, why))
+            client.answer(wire.NO, why)
         elif word == wire.GAVE_UP:
             self._gave_up(client, argument)
             client.answer(wire.NO, "it is written down")
         else:
-            self._service.control(client, word, argument)
-
-    def _asked(self, client: Client, word: str) -> None:
-        is_of_job = self._inspector.is_of_job(client.pid)
-        self._admit(client, Origin.JOB if is_of_job else Origin.USER, word)
+            self._service.control(client, Control(word), argument)
 
     def _admit(self, client: Client, origin: Origin, word: str = "") -> None:
         admission = ADMISSIONS[self._serves, origin]
@@ -240,5 +242,4 @@ class Clients:
     def _gave_up(self, client: Client, why: str) -> None:
         """A stunt refused by itself, or stopped waiting, and gives the reason."""
         self._entries.note(r.GaveUp(client.pid, why))
-        if self._serves is not Serves.JOB or self._inspector.is_of_job(client.pid):
-            self._refusals.add(why)
+        self._refusals.add(why)

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from gpgshim.authority.none import NoAuthority
-from gpgshim.core import records as r
 from gpgshim.core.gate import OUTCOMES, Ending, Outcome, Serves, State
 from gpgshim.core.memory import Option
 from gpgshim.core.transcript import OBSERVE as HEAD_OBSERVE
@@ -23,7 +22,6 @@ from gpgshim.supervisor.gatekeeper import NO_REPORT
 
 if TYPE_CHECKING:
     from gpgshim.supervisor.attempt import Plan
-    from gpgshim.supervisor.entries import Entries
 
 
 class Mode:
@@ -43,9 +41,6 @@ class Mode:
     def outcome(self, state: State, ending: Ending) -> Outcome:
         """The outcome of a job in this durable state."""
         return OUTCOMES[state, ending]
-
-    def note_would(self, entries: Entries, status: int) -> None:
-        """A stunt reports the exit status that it would have had in observe mode."""
 
 
 class _Observe(Mode):
@@ -72,9 +67,6 @@ class _Observe(Mode):
 
     def outcome(self, state: State, ending: Ending) -> Outcome:
         return Outcome.OBSERVED
-
-    def note_would(self, entries: Entries, status: int) -> None:
-        entries.note(r.WouldExit(status))
 
 
 HOLD = Mode()

@@ -24,7 +24,7 @@ from gpgshim.authority.authority import Authority
 from gpgshim.core import records as r
 from gpgshim.core import wire
 from gpgshim.core.codec import Record
-from gpgshim.core.gate import TEMPFAIL, Audience, Event, State
+from gpgshim.core.gate import TEMPFAIL, Audience, Control, Event, State
 from gpgshim.core.quoting import escape
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
@@ -165,9 +165,9 @@ class Supervisor:
         self.gatekeeper.gone(client)
         self._requests.gone(client)
 
-    def control(self, client: Client, word: str, argument: str) -> None:
+    def control(self, client: Client, word: Control, argument: str) -> None:
         """For clients.Service."""
-        if word == wire.END and self._starts_elsewhere:
+        if word is Control.END and self._starts_elsewhere:
             if self.over is None:  # several clients may report the end at once; the first counts
                 self.finish(r.Exited(int(argument)) if argument.isdecimal() else r.Ended())
             try:
@@ -175,10 +175,10 @@ class Supervisor:
             except Unable as error:
                 client.answer(wire.NO, str(error))
                 return
-        elif word == wire.WOULD:
+        elif word is Control.WOULD:
             if argument == str(TEMPFAIL):
-                self._mode.note_would(self.entries, TEMPFAIL)
-        elif word == wire.GIVE_UP:
+                self.entries.note(r.WouldExit(TEMPFAIL))
+        elif word is Control.GIVE_UP:
             if not self.give_up():
                 client.answer(wire.OPEN)
                 return

@@ -17,8 +17,10 @@ from typing import NamedTuple
 import pytest
 from pytest_mock import MockerFixture
 
+from gpgshim.core import wire
 from gpgshim.core.gate import (
     ADMISSIONS,
+    CONTROLS,
     DURABLE,
     MEANINGS,
     NOT_PERMITTED,
@@ -31,6 +33,7 @@ from gpgshim.core.gate import (
     TEMPFAIL_TAKEN,
     Admission,
     Audience,
+    Control,
     Effect,
     Ending,
     Event,
@@ -208,6 +211,8 @@ USED: set[tuple[tuple[State, Event], Effect]] = set()
 def test_the_tables_are_total() -> None:
     assert set(STEPS) == set(product(State, Event))
     assert set(ADMISSIONS) == set(product(Serves, Origin))
+    assert set(CONTROLS) == set(product(Serves, Origin))
+    assert {*Control, wire.SIGN, wire.UNKNOWN_COMMAND} == set(wire.REQUESTS)
     assert set(REFUSALS) == set(Audience)
     # An explicit refusal after `unknown` has rows of its own.
     assert set(OUTCOMES) == set(product((*DURABLE, State.REFUSED), Ending))
@@ -280,6 +285,17 @@ def admit(serves: Serves, origin: Origin) -> None:
     assert done == [*early, Admission.RECORD if belongs else Admission.TURN_AWAY]
 
 
+def control(serves: Serves, origin: Origin) -> None:
+    """Check a row of CONTROLS. Raises AssertionError if somebody has too much or too little."""
+    may = CONTROLS[serves, origin]
+    served = Admission.TURN_AWAY not in ADMISSIONS[serves, origin]
+    assert (Control.END in may) == (origin is not Origin.FOREIGN), "`gpgshim close`, and its user"
+    for word in (Control.CLOSE, Control.GIVE_UP, Control.GAVE_UP):
+        assert (word in may) == served, "a stunt acts for its own job only"
+    assert (Control.WOULD in may) == (served and serves is Serves.OBSERVED)
+    assert len(may) == len(set(may))
+
+
 def refuse(audience: Audience) -> None:
     """Perform a row of REFUSALS. Raises AssertionError where a promise is broken."""
     can_report, answered = True, False
@@ -312,6 +328,20 @@ def test_admissions(mocker: MockerFixture, serves: Serves, origin: Origin) -> No
             mocker.patch.dict(ADMISSIONS, {(serves, origin): other})
             with pytest.raises(AssertionError):
                 admit(serves, origin)
+
+
+@pytest.mark.parametrize(("serves", "origin"), [*product(Serves, Origin)])
+def test_controls(mocker: MockerFixture, serves: Serves, origin: Origin) -> None:
+    """Each row is as it has to be, and with one word more or less it is not."""
+    control(serves, origin)
+    shipped = CONTROLS[serves, origin]
+    for word in Control:
+        other = tuple(each for each in shipped if each is not word)
+        mocker.patch.dict(
+            CONTROLS, {(serves, origin): other if word in shipped else (*shipped, word)}
+        )
+        with pytest.raises(AssertionError):
+            control(serves, origin)
 
 
 @pytest.mark.parametrize("audience", Audience)

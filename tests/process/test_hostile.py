@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core import records as r
-from gpgshim.core.gate import Outcome
+from gpgshim.core.gate import Control, Outcome
 from gpgshim.system.errors import Misconfigured
 from gpgshim.system.places import find_real
 from tests.support import skips
@@ -257,11 +257,21 @@ def test_peer_of_another_user(job: Job) -> None:
 
 def test_peer_that_closes_the_gate(job: Job) -> None:
     with job.connect() as peer:
-        peer.sendall(b"gpgshim/1 close\n")
+        peer.sendall(b"gpgshim/1 end\n")  # `gpgshim close`
         assert peer.recv(100) == b"gpgshim/1 closed uncommitted retriable\n"
     done = job.go_on()
     assert done.status == 75
     assert job.scratch.calls() == []
+
+
+@pytest.mark.parametrize("word", [each for each in Control if each is not Control.END])
+def test_a_stunt_that_is_called_by_hand_does_not_close_the_gate(job: Job, word: Control) -> None:
+    with job.connect() as peer:
+        peer.sendall(f"gpgshim/1 {word}\n".encode())
+        why = f"this gate does not take {str(word)!r} from process {os.getpid()}"
+        assert peer.recv(4096).decode() == f"gpgshim/1 no {why}\n"
+    assert_unharmed(job)
+    assert r.Nonsense(os.getpid(), why) in job.scratch.notes()
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ class Stage:
             case r.GateClosed():
                 while not (found := list((self.scratch / "gpgshim").glob("stage.*/socket"))):
                     time.sleep(0.002)
-                ask(str(found[0].parent), wire.CLOSE)
+                ask(str(found[0].parent), wire.END)
             case r.ClientGone(request=number):
                 os.kill(self.stunts[number - 1], signal.SIGKILL)
             case r.WatchdogEnded():

@@ -24,6 +24,7 @@ from tools.model.walk import Graph, changes, explore
 NOISE = r"STEPS.* with (SYNC|STOP_ASKING|GRANT|REFUSE) as effect \d"
 STATUS = r"exit_status.*"
 CLIENTS = r"ADMISSIONS.*"
+WORDS = r"CONTROLS.*"
 #: Mutants that keep all promises, but that a test forbids: (their names, the tests).
 NAMED = (
     # An additional sync, or an answer without a client: all stays true, but the test forbids it.
@@ -31,6 +32,7 @@ NAMED = (
     (STATUS, "tests/core/test_gate.py::test_75_is_retriable_and_nothing_else"),
     # All clients of the model are of the job.
     (CLIENTS, "tests/core/test_gate.py::test_admissions"),
+    (WORDS, "tests/core/test_gate.py::test_controls"),
     (r"REFUSALS.*", "tests/core/test_gate.py::test_refusals"),
     (r"MEANINGS.*|judge.*|ending_of.*|_last_.*", "tests/core/test_verdict.py"),
     (r"ENDINGS.*", "tests/core/test_verdict.py::test_the_lines_on_disk_decide"),
@@ -65,7 +67,7 @@ def fate(mutant: Mutant, graphs: Graphs) -> str:
     """The promise or the test that kills it; "" where it lives."""
     with spoilt(mutant):
         # A walk through all changed states takes long, and finds no more than the test.
-        if re.fullmatch(f"{NOISE}|{STATUS}|{CLIENTS}", mutant.name):
+        if re.fullmatch(f"{NOISE}|{STATUS}|{CLIENTS}|{WORDS}", mutant.name):
             return of_test(mutant) or of_promise(mutant, graphs)
         return of_promise(mutant, graphs) or of_test(mutant)
 

@@ -16,12 +16,14 @@ from gpgshim.core import gate, o2m
 from gpgshim.core import verdict as verdicts
 from gpgshim.core.gate import (
     ADMISSIONS,
+    CONTROLS,
     MEANINGS,
     OUTCOMES,
     REFUSALS,
     STEPS,
     TEMPFAIL,
     Admission,
+    Control,
     Effect,
     Ending,
     Outcome,
@@ -51,6 +53,7 @@ def mutants() -> Iterator[Mutant]:
     yield from mutants_of_table(REPLIES, "REPLIES", Reply, walked=True)
     yield from mutants_of_orders(REFUSALS, "REFUSALS", Refusal, walked=True)
     yield from mutants_of_orders(ADMISSIONS, "ADMISSIONS", Admission)
+    yield from mutants_of_sets(CONTROLS, "CONTROLS", Control)
     yield from mutants_of_table(OUTCOMES, "OUTCOMES", Outcome)
     yield from mutants_of_table(ENDINGS, "ENDINGS", Ending)
     yield from mutants_of_functions()
@@ -102,6 +105,16 @@ def mutants_of_orders(
                     yield Mutant(
                         f"{name}[{at}] is {shown}", table, row, other, row if walked else None
                     )
+
+
+def mutants_of_sets(table: dict[Any, Any], name: str, words: type[StrEnum]) -> Iterator[Mutant]:
+    """One word less, or one more, in each row."""
+    for row, value in table.items():
+        for word in words:
+            less = tuple(each for each in value if each is not word)
+            other = less if word in value else (*value, word)
+            what = f"{name}[{', '.join(row)}] is {', '.join(other) or 'nothing'}"
+            yield Mutant(what, table, row, other)
 
 
 class Lie(NamedTuple):
