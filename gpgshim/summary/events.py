@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How each kind of record is shown: what kind of event it is, between which parties, in what words.
 
-Rule 1: EVENTS is total: it has a row for each kind of record that is no note. wording.py has those.
+Rule 1: DISPLAYS is total: it has a row for each kind of record that is no note. wording.py has those.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Display(NamedTuple):
     text: str
 
 
-EVENTS: dict[type[Record], Display] = {
+DISPLAYS: dict[type[Record], Display] = {
     r.OutcomeIs: Display(K.OUTCOME, P.SUPERVISOR, None, "outcome: {outcome}"),
     r.StateIs: Display(K.DISK, P.SUPERVISOR, None, "on disk: {state}"),
     r.SignRequest: Display(K.ASK, P.GPG, P.SUPERVISOR, "may I sign? {call}"),

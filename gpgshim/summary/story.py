@@ -22,7 +22,7 @@ from gpgshim.core.quoting import QuoteError, unquote
 from gpgshim.core.transcript import Entry, Transcript
 from gpgshim.core.verdict import Verdict, ending_of, judge
 from gpgshim.core.wording import describe
-from gpgshim.summary.events import ABOUT_REQUEST, ENDED, EVENTS, NOTED, Display, Kind, Party
+from gpgshim.summary.events import ABOUT_REQUEST, ENDED, DISPLAYS, NOTED, Display, Kind, Party
 
 
 class Undo(StrEnum):
@@ -97,7 +97,7 @@ class StoryEvent(NamedTuple):
             return f"({describe(record)})"
         if isinstance(record, r.Denied) and not record.reason:
             return "no" if record.cause is r.Cause.OTHER else f"no: {record.cause}"
-        return EVENTS[type(record)].text.format_map(vars(record)).strip()
+        return DISPLAYS[type(record)].text.format_map(vars(record)).strip()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -251,7 +251,7 @@ class _Teller:
         self._noting = isinstance(record, r.Request)
         self._hear(record)
         number = self._count(record)
-        display = EVENTS[type(record)]
+        display = DISPLAYS[type(record)]
         self.saw_dgit = self.saw_dgit or display.who is Party.DGIT
         self._add(record, at, display, number)
 

@@ -145,7 +145,7 @@ def test_each_kind_is_explained_and_shown() -> None:
     assert {start.partition(" ")[0] for start in KINDS} == {"", *SIGILS}
     assert all(kind.__doc__ for kind in KINDS.values())
     assert set(wording.NOTES) == {kind for kind in KINDS.values() if kind.is_note}
-    assert set(events.EVENTS) == {kind for kind in KINDS.values() if not kind.is_note}
+    assert set(events.DISPLAYS) == {kind for kind in KINDS.values() if not kind.is_note}
     assert set(events.ABOUT_REQUEST) < set(wording.NOTES)
 
 
