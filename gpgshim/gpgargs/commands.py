@@ -184,7 +184,8 @@ SIGNS: dict[str, tuple[int, int]] = {
 }
 DETACHED = (0, ANY)
 
-# M3: these "do not yet work with --multifile", and gpg says so and exits.
+# M3: these "do not yet work with --multifile", and gpg says so and exits. With `sign symmetric` and
+# `sign encrypt symmetric`, which are not listed, it signs.
 NOT_MULTIFILE = ("sign", "sign encrypt", "clear-sign")
 
 # M5: commands that take a file of parameters, and the options that replace --batch for them.

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How each kind of record is shown: what kind of event it is, between which parties, in what words.
 
-Rule 1: DISPLAYS is total: it has a row for each kind of record that is no note. wording.py has those.
+Rule 1: DISPLAYS is total: it has a row for each kind of record that is no note. wording.py has
+those of the notes.
 """
 
 from __future__ import annotations

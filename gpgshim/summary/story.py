@@ -22,7 +22,7 @@ from gpgshim.core.quoting import QuoteError, unquote
 from gpgshim.core.transcript import Entry, Transcript
 from gpgshim.core.verdict import Verdict, ending_of, judge
 from gpgshim.core.wording import describe
-from gpgshim.summary.events import ABOUT_REQUEST, ENDED, DISPLAYS, NOTED, Display, Kind, Party
+from gpgshim.summary.events import ABOUT_REQUEST, DISPLAYS, ENDED, NOTED, Display, Kind, Party
 
 
 class Undo(StrEnum):
