@@ -30,6 +30,7 @@ from gpgshim.summary.metrics import (
     Sums,
     count,
     count_resolutions,
+    count_saved,
     nothing,
     render,
     resolutions_in,
@@ -50,6 +51,15 @@ class _Kept(NamedTuple):
     sums: Sums
     seen: dict[str, float]
     resolved: dict[str, int]  # name -> the number of its resolutions in the sums
+    #: job -> its first retriable attempt, or SAVED; kept for as long as the job has a journal
+    retried: dict[str, int]
+
+
+class _Counted(NamedTuple):
+    """A journal that was counted now. `outcome` is None if only resolutions were new."""
+
+    resolutions: int
+    outcome: Outcome | None
 
 
 def take_stock(directory: Path, wait: bool = True) -> Sums:
@@ -62,8 +72,11 @@ def take_stock(directory: Path, wait: bool = True) -> Sums:
         kept = _read(directory / _KEPT)
         seen: dict[str, float] = {}
         resolved: dict[str, int] = {}
+        retried: dict[str, int] = {}
         under_way = 0
-        for attempts in find(directory).values():
+        for job, attempts in find(directory).items():
+            first = _first_retried(kept, job, attempts)
+            began_anew = False
             for each in attempts:
                 name = os.path.basename(each.path)
                 if kept.seen.get(name) != each.written:
@@ -72,24 +85,36 @@ def take_stock(directory: Path, wait: bool = True) -> Sums:
                             under_way += 1
                             continue
                         known = kept.resolved.get(name, 0) if name in kept.seen else None
-                        number = _count(kept.sums, each, attempts, known)
+                        number, outcome = _count(kept.sums, each, known)
                     except OSError:
                         continue  # it was removed meanwhile, or cannot be read: not counted
+                    if outcome:
+                        if known is not None and not began_anew:
+                            first, began_anew = None, True  # another job of the same name
+                        first = count_saved(kept.sums, outcome, each.attempt, first)
                 else:
                     number = kept.resolved.get(name, 0)
                 seen[name] = each.written
                 if number:
                     resolved[name] = number
+            if first is not None:
+                retried[job] = first
         if seen != kept.seen:
-            new = {"format": _FORMAT, "sums": kept.sums, "seen": seen, "resolved": resolved}
-            text = json.dumps(new)
-            _write(directory / _KEPT, text, 0o600)
+            new = _Kept(kept.sums, seen, resolved, retried)._asdict()
+            _write(directory / _KEPT, json.dumps({"format": _FORMAT, **new}), 0o600)
     kept.sums["gpgshim_under_way"][""] = under_way
     return kept.sums
 
 
-def _count(sums: Sums, found: Found, attempts: list[Found], known: int | None) -> int:
-    """Count an attempt, and its resolutions; the number of its resolutions.
+def _first_retried(kept: _Kept, job: str, attempts: list[Found]) -> int | None:
+    first = kept.retried.get(job)
+    if first is None or any(os.path.basename(each.path) in kept.seen for each in attempts):
+        return first
+    return None  # all journals of that job were removed, and this is another job of the same name
+
+
+def _count(sums: Sums, found: Found, known: int | None) -> _Counted:
+    """Count an attempt, and its resolutions.
 
     `known` is the number of resolutions that a journal of this name had when it was counted. If it
     has more now, it is the same journal, because only a resolution changes it.
@@ -103,16 +128,10 @@ def _count(sums: Sums, found: Found, attempts: list[Found], known: int | None) -
     resolved = resolutions_in(transcript) or [each for each in (verdict.resolved,) if each]
     if known is not None and len(resolved) > known:
         count_resolutions(sums, resolved[known:])
-        return len(resolved)
+        return _Counted(len(resolved), None)
     count_resolutions(sums, resolved)
     count(sums, transcript, verdict)
-    if verdict.outcome is Outcome.UPLOADED and any(
-        judge_bytes(read_plain(each.path)).outcome is Outcome.RETRIABLE
-        for each in attempts
-        if each.attempt < found.attempt
-    ):
-        sums["gpgshim_uploads_saved_total"][""] += 1
-    return len(resolved)
+    return _Counted(len(resolved), verdict.outcome)
 
 
 def write_textfile(path: Path, sums: Sums) -> None:
@@ -137,14 +156,15 @@ def _read(path: Path) -> _Kept:
     try:
         kept: Any = json.loads(path.read_bytes())
         if kept["format"] != _FORMAT:
-            return _Kept(sums, {}, {})
+            return _Kept(sums, {}, {}, {})
         for name, numbers in kept["sums"].items():
             # A metric or a label that this version does not have is dropped.
             for value in METRICS[name].values if name in METRICS else ():
                 sums[name][value] = float(numbers.get(value, 0))
-        return _Kept(sums, dict(kept["seen"]), dict(kept.get("resolved", {})))
+        more = (dict(kept.get(name, {})) for name in ("resolved", "retried"))
+        return _Kept(sums, dict(kept["seen"]), *more)
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
-        return _Kept(nothing(), {}, {})
+        return _Kept(nothing(), {}, {}, {})
 
 
 def _write(path: Path, text: str, mode: int) -> None:

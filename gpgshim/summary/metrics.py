@@ -74,7 +74,7 @@ METRICS = {
         "counter", "outcome", tuple(Outcome), "Attempts at jobs that are over, by their outcome."
     ),
     "gpgshim_uploads_saved_total": Metric(
-        "counter", "", _ONE, "Jobs that were uploaded after an attempt that was retriable."
+        "counter", "", _ONE, "Jobs that were uploaded after a retriable attempt, each once."
     ),
     "gpgshim_grants_total": Metric("counter", "", _ONE, "Calls of gpg that were let through."),
     "gpgshim_refusals_total": Metric(
@@ -123,6 +123,26 @@ def count(sums: Sums, transcript: Transcript, verdict: Verdict) -> None:
         _count_answers(sums, entries)
         if not verdict.signed_past:  # its commitment was only reported to the authority late
             _count_commitment(sums, entries)
+
+
+#: In place of the number of a job's first retriable attempt, once its upload is counted as saved.
+SAVED = 0
+
+
+def count_saved(sums: Sums, outcome: Outcome, attempt: int, first: int | None) -> int | None:
+    """Count the upload of a job that an earlier attempt left retriable, once for each job.
+
+    `first` is the number of the job's first retriable attempt so far, SAVED, or None. Returns the
+    same with this attempt.
+    """
+    if first == SAVED:
+        return SAVED
+    if outcome is Outcome.RETRIABLE:
+        return min(first or attempt, attempt)
+    if outcome is Outcome.UPLOADED and first is not None and first < attempt:
+        sums["gpgshim_uploads_saved_total"][""] += 1
+        return SAVED
+    return first
 
 
 def resolutions_in(transcript: Transcript) -> list[r.Resolved]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_mock import MockerFixture
 
 from gpgshim.core import records
 from gpgshim.core.gate import Outcome
@@ -198,6 +199,83 @@ def test_an_upload_is_saved_once(tmp_path: Path) -> None:
     write(tmp_path, "late.2", UPLOADED)
     for _ in range(2):
         assert tally.take_stock(tmp_path)["gpgshim_uploads_saved_total"][""] == 2
+
+
+def saved(directory: Path) -> float:
+    return tally.take_stock(directory)["gpgshim_uploads_saved_total"][""]
+
+
+def test_a_job_that_is_uploaded_again_is_saved_once(tmp_path: Path) -> None:
+    for number, text in enumerate((RETRIABLE, UPLOADED, UPLOADED, RETRIABLE, UPLOADED), 1):
+        write(tmp_path, f"j.{number}", text)
+    assert saved(tmp_path) == 1
+    write(tmp_path, "j.6", UPLOADED)
+    assert saved(tmp_path) == 1
+
+
+def test_an_upload_counts_as_saved_after_the_retriable_attempt_was_pruned(tmp_path: Path) -> None:
+    first = write(tmp_path, "j.1", RETRIABLE)
+    write(tmp_path, "j.2", RETRIABLE)
+    assert saved(tmp_path) == 0
+    first.unlink()
+    assert saved(tmp_path) == 0
+    write(tmp_path, "j.3", UPLOADED)
+    assert saved(tmp_path) == 1
+    (tmp_path / "j.2").unlink()
+    write(tmp_path, "j.4", UPLOADED)
+    assert saved(tmp_path) == 1
+
+
+@pytest.mark.parametrize("names", [("j.1", "j.2"), ("j.3", "j.4")])
+def test_another_job_of_a_pruned_name_is_saved_too(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name, text in zip(names, (RETRIABLE, UPLOADED), strict=True):
+        write(tmp_path, name, text)
+    assert saved(tmp_path) == 1
+    for name in names:
+        (tmp_path / name).unlink()
+    for name, text in (("j.1", RETRIABLE), ("j.2", UPLOADED)):
+        os.utime(write(tmp_path, name, text), (1e9, 1e9))
+    assert saved(tmp_path) == 2
+    for name in ("j.1", "j.2"):
+        (tmp_path / name).unlink()
+    assert saved(tmp_path) == 2
+    write(tmp_path, "j.1", UPLOADED)  # it failed in no attempt
+    assert saved(tmp_path) == 2
+
+
+@pytest.mark.parametrize("result", records.Resolution)
+def test_a_resolution_changes_no_saved_upload(tmp_path: Path, result: records.Resolution) -> None:
+    resolution = f"% resolved {result} u@h 2026-01-01T00:00:00Z looked\n"
+    write(tmp_path, "j.1", RETRIABLE)
+    last = write(tmp_path, "j.2", UPLOADED)
+    lost = write(tmp_path, "k.1", SIGNED + "% exit 1\nirrecoverable\n")
+    assert saved(tmp_path) == 1
+    for at, path in enumerate((last, lost)):
+        write(tmp_path, path.name, path.read_text() + resolution)
+        os.utime(path, (1e9 + at, 1e9 + at))
+    found = tally.take_stock(tmp_path)
+    assert found["gpgshim_resolved_total"][result] == 2
+    write(tmp_path, "j.3", UPLOADED)
+    write(tmp_path, "k.2", UPLOADED)  # a person has saved it
+    assert saved(tmp_path) == 1
+
+
+def test_an_upload_is_saved_by_an_earlier_attempt_only(tmp_path: Path) -> None:
+    write(tmp_path, "j.2", UPLOADED)
+    write(tmp_path, "j.3", RETRIABLE)
+    assert saved(tmp_path) == 0
+    write(tmp_path, "j.1", "nonsense\n")
+    write(tmp_path, "j.4", UPLOADED)
+    assert saved(tmp_path) == 1
+
+
+def test_each_journal_is_read_once(tmp_path: Path, mocker: MockerFixture) -> None:
+    for number in range(1, 6):
+        write(tmp_path, f"j.{number}", UPLOADED if number % 2 else RETRIABLE)
+    read = mocker.spy(tally, "read_plain")
+    for _ in range(2):
+        assert saved(tmp_path) == 1
+    assert read.call_count == 5
 
 
 @pytest.mark.parametrize(
