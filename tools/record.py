@@ -73,7 +73,14 @@ SCENARIOS = {
     "nobody": Scenario("no authority: the journal is all that is wanted", SIGN_TWO),
     "no-such-command": Scenario("a command that is not there will not be there next time", ""),
     "command-yes": Scenario("an authority that is a command: 0 is go-ahead", SIGN_TWO, "true"),
-    "command-no": Scenario("1 is refused, and certainly not committed", SIGN_TWO, "false"),
+    "command-no": Scenario(
+        "77 is refused, and certainly not committed; the last line gives the reason", SIGN_TWO,
+        "sh -c 'echo refused not on a Friday; exit 77'",
+    ),
+    "command-1": Scenario("1 is no word of an authority: a crash gives it too", SIGN_TWO, "false"),
+    "command-contradicts": Scenario(
+        "0 after a line that refuses is neither", SIGN_TWO, "echo refused not on a Friday",
+    ),
     "command-3": Scenario("any other status is nobody knows", SIGN_TWO, "sh -c 'exit 3'"),
     "command-killed": Scenario("so is a signal", SIGN_TWO, "sh -c 'kill -9 $$'"),
     "command-hangs": Scenario(

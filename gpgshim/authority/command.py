@@ -1,17 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A command."""
+"""A command as the authority.
+
+Rule 1: its exit status and the last line of its stdout are the answer: see core/answers.py.
+Rule 2: it never blocks the supervisor, whatever it prints or leaves unread.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import select
 import signal
 from collections.abc import Sequence
 
 from gpgshim.authority.authority import Answer, NotAsked
-from gpgshim.core import records as r
+from gpgshim.authority.output import Output
+from gpgshim.core import answers
 from gpgshim.core.codec import Record
 from gpgshim.core.quoting import escape
 from gpgshim.system.errors import Misconfigured
@@ -19,10 +25,9 @@ from gpgshim.system.processes import DEFAULT_SIGNALS
 
 
 class Command:
-    """A command: exit 0 is go-ahead, 1 is refused, any other end leaves the commitment unknown.
+    """The command `words`. It runs in its own process group, with `environ`.
 
-    It runs in its own process group, with `environ`, with /dev/null as stdin and our stderr as
-    stdout.
+    Its stdin is /dev/null. Its stdout is read, and passed on to our stderr.
     """
 
     def __init__(self, words: list[str], environ: dict[str, str]) -> None:
@@ -30,7 +35,10 @@ class Command:
         self._environ = environ
         self._program = ""
         self.pid = 0
+        self._opened = contextlib.ExitStack()  # closes what ask() opened
         self._fd = -1
+        self._epoll: select.epoll  # readable when answer() has work
+        self._output: Output
 
     def check(self) -> None:
         _, fault = self._find()
@@ -49,47 +57,58 @@ class Command:
 
     def ask(self, question: Sequence[Record]) -> None:
         try:
+            self._start()
+        except OSError as error:
+            # posix_spawn(3) reports this error if the program was not executed; none of it ran.
+            self._opened.close()
+            why = f"{self._program} cannot be run: {error.strerror}"
+            raise NotAsked(error.errno, why) from error
+        pidfd = os.pidfd_open(self.pid)
+        self._opened.callback(os.close, pidfd)
+        self._epoll.register(pidfd, select.EPOLLIN)
+
+    def _start(self) -> None:
+        self._epoll = self._opened.enter_context(select.epoll())
+        self._fd = self._epoll.fileno()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        self._opened.callback(os.close, reader)
+        try:
+            self._output = Output(reader, self._epoll)
             self.pid = os.posix_spawn(
                 self._program,
                 self._words,
                 self._environ,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, 2, 1),
+                    (os.POSIX_SPAWN_DUP2, writer, 1),
                     (os.POSIX_SPAWN_DUP2, 2, 2),  # open, even if our caller had closed it
                 ],
                 setpgroup=0,
                 setsigmask=(),  # our mask has signals that the supervisor reads from a descriptor
                 setsigdef=DEFAULT_SIGNALS,
             )
-        except OSError as error:
-            # posix_spawn(3) reports this error if the program was not executed; none of it ran.
-            why = f"{self._program} cannot be run: {error.strerror}"
-            raise NotAsked(error.errno, why) from error
-        self._fd = os.pidfd_open(self.pid)
+        finally:
+            os.close(writer)
 
     def fileno(self) -> int:
         return self._fd
 
     def answer(self) -> Answer | None:
+        self._output.pass_on()
         done = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG)
         if done is None:
             return None
-        os.close(self._fd)
         self.pid = 0
+        line = self._output.end()
+        self._opened.close()
         if done.si_code != os.CLD_EXITED:
-            return r.AnswerSignal(done.si_status)
-        if done.si_status == 0:
-            return r.GoAhead()
-        if done.si_status == 1:
-            return r.Refused("")
-        return r.AnswerExit(done.si_status)
+            return answers.of_signal(done.si_status)
+        return answers.of_exit(done.si_status, line)
 
     def give_up(self) -> None:
         if self.pid:
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-            if self._fd >= 0:  # there is no descriptor if ask() failed half way
-                os.close(self._fd)
             self.pid = 0
+        self._opened.close()

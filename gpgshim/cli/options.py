@@ -43,9 +43,10 @@ COMMIT = click.option(
     "--commit",
     metavar="COMMAND|ask|o2m:SOCKET",
     help="The authority, which agrees to the commitment before the first signature, or refuses it."
-    " COMMAND: exit status 0 means go-ahead, 1 means refused and certainly not committed; any other"
-    " end leaves the commitment unknown. `ask`: you, at the terminal. `o2m:SOCKET`: a tag2upload"
-    " manager at a Unix socket. Default: no authority; every request is granted.",
+    " COMMAND: exit status 0 means go-ahead; 77, or a last line `refused REASON` on stdout, means"
+    " refused and certainly not committed; any other end, also 1, leaves the commitment unknown."
+    " `ask`: you, at the terminal. `o2m:SOCKET`: a tag2upload manager at a Unix socket. Default: no"
+    " authority; every request is granted.",
 )
 AGAIN = click.option(
     "--again",

@@ -20,6 +20,7 @@ EVENTS: dict[type[Record], Event] = {
     r.Refused: Event.REFUSAL,
     r.AnswerExit: Event.SILENCE,
     r.AnswerSignal: Event.SILENCE,
+    r.Contradicted: Event.SILENCE,
     r.UnexpectedAnswer: Event.SILENCE,
     r.TimedOut: Event.TIMEOUT,
     r.HungUp: Event.SILENCE,

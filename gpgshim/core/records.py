@@ -123,6 +123,12 @@ class AnswerSignal(Answer, start="< signal"):
     signal: int
 
 
+class Contradicted(Answer, start="< contradicted"):
+    """It is a command that exited with 0, though its last line is `refused REASON`."""
+
+    reason: Text
+
+
 class UnexpectedAnswer(Answer, start="< unexpected"):
     """It sent a line that has no meaning to us."""
 

@@ -95,6 +95,10 @@ NOT_GO_AHEAD: dict[type[Record], tuple[Cause, str]] = {
     r.Refused: (Cause.REFUSED, "the authority refused"),
     r.AnswerExit: (Cause.UNEXPECTED, "the authority's command ended with status {status}"),
     r.AnswerSignal: (Cause.UNEXPECTED, "the authority's command was killed by signal {signal}"),
+    r.Contradicted: (
+        Cause.UNEXPECTED,
+        "the authority's command exited with 0, but its last line says: refused {reason}",
+    ),
     r.UnexpectedAnswer: (Cause.UNEXPECTED, "the authority did not say go-ahead, but {line!r}"),
     r.HungUp: (Cause.EOF, "the authority closed the connection"),
     r.TimedOut: (Cause.TIMEOUT, "the authority did not answer in time"),
@@ -106,4 +110,6 @@ NOT_GO_AHEAD: dict[type[Record], tuple[Cause, str]] = {
 def refusal_after(record: Record) -> r.Denied:
     """The refusal of the clients that wait, after `record`, which is in NOT_GO_AHEAD."""
     cause, text = NOT_GO_AHEAD[type(record)]
+    if isinstance(record, r.Refused) and record.reason:
+        text += ": {reason}"
     return r.Denied(cause, text.format_map(vars(record)))

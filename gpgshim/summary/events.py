@@ -62,6 +62,7 @@ DISPLAYS: dict[type[Record], Display] = {
     r.Refused: Display(K.MESSAGE, P.AUTHORITY, P.SUPERVISOR, "refused {reason}"),
     r.AnswerExit: Display(K.MESSAGE, P.AUTHORITY, P.SUPERVISOR, "exit {status}"),
     r.AnswerSignal: Display(K.MESSAGE, P.AUTHORITY, P.SUPERVISOR, "signal {signal}"),
+    r.Contradicted: Display(K.MESSAGE, P.AUTHORITY, P.SUPERVISOR, "exit 0, but refused {reason}"),
     r.UnexpectedAnswer: Display(K.MESSAGE, P.AUTHORITY, P.SUPERVISOR, "{line}"),
     r.Sent: Display(K.MESSAGE, P.SUPERVISOR, P.AUTHORITY, "{line}"),
     r.Granted: Display(K.ANSWER, P.SUPERVISOR, P.GPG, "go"),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.supervisor import after
-from tests.support.scratch import PATIENCE, Scratch, hear, is_alive, tell, wait_for
+from tests.support.scratch import PATIENCE, REFUSE, Scratch, hear, is_alive, tell, wait_for
 from tests.support.worker import COMMIT, FATAL, HEARD_UPLOADED, UPLOADED, Worker
 
 SIGN = "gpg -s f"
@@ -80,7 +80,7 @@ def test_an_unknown_outcome(scratch: Scratch) -> None:
         ("true", ()),
         ("exit 3", ()),
         (SIGN, ()),
-        (SIGN, ("--commit", "false")),
+        (SIGN, ("--commit", REFUSE)),
         (SIGN, ("--commit", "o2m:/nonexistent/x")),
         (SIGN, ("--observe", *NOBODY_KNOWS)),
     ],

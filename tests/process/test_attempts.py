@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core.gate import Outcome
-from tests.support.scratch import Done, Scratch, Terminal, finish, hear, message, tell, wait_for
+from tests.support.scratch import (
+    REFUSE,
+    Done,
+    Scratch,
+    Terminal,
+    finish,
+    hear,
+    message,
+    tell,
+    wait_for,
+)
 
 SIGN = "gpg -s f"
 FAILS = "exit 3"
@@ -46,8 +56,8 @@ def test_the_sequence_of_a_retried_release(scratch: Scratch) -> None:
     [
         ("true", (), 0),
         (FAILS, (), 75),
-        (SIGN, ("--commit", "sh -c 'exit 1'"), 77),
-        (f"{SIGN}; true", ("--commit", "sh -c 'exit 1'"), 77),  # it does not notice the refusal
+        (SIGN, ("--commit", REFUSE), 77),
+        (f"{SIGN}; true", ("--commit", REFUSE), 77),  # it does not notice the refusal
         (SIGNS_AND_FAILS, ("--observe",), 3),
     ],
 )

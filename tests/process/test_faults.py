@@ -25,7 +25,7 @@ from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.verdict import judge_bytes
 from tests.support import skips
-from tests.support.scratch import Done, Scratch, message
+from tests.support.scratch import REFUSE, Done, Scratch, message
 
 WRITES = (
     "the journal itself",
@@ -395,7 +395,7 @@ def test_no_proc(scratch: Scratch) -> None:
     skips.unless_root("who can unmount something")
     real = scratch.stand_in()
     (scratch.root / "gpg").symlink_to(real)
-    options = scratch.options("--commit", "false")
+    options = scratch.options("--commit", REFUSE)
     words = [sys.executable, "-m", "gpgshim", "run", *options, "--", "gpg", "-s"]
     done = scratch.call(
         "unshare",
@@ -419,7 +419,7 @@ def test_a_place_from_which_no_program_can_be_run(scratch: Scratch) -> None:
     # A shell steps over a stunt that it may not run, to the real gpg.
     skips.unless_root("who can mount something")
     script = 'mount -t tmpfs -o mode=700,noexec tmpfs "$1" || exit 99; shift; exec "$@"'
-    words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", "false")]
+    words = [sys.executable, "-m", "gpgshim", "run", *scratch.options("--commit", REFUSE)]
     real = scratch.stand_in()
     (scratch.root / "gpg").symlink_to(real)
     done = scratch.call(

@@ -26,6 +26,7 @@ from tests.support import skips
 from tests.support.scratch import (
     CHECKOUT,
     PATIENCE,
+    REFUSE,
     Done,
     Scratch,
     finish,
@@ -283,7 +284,7 @@ def test_a_stunt_that_is_called_by_hand_does_not_close_the_gate(job: Job, word: 
             True,
             b"closed uncommitted retriable",
         ),  # refused: there will be no grant
-        ("false", True, b"closed unknown refused"),
+        (REFUSE, True, b"closed unknown refused"),
         ("sleep 1000", True, b"open"),
         ("true", True, b"open"),
     ],

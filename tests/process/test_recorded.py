@@ -17,7 +17,7 @@ from gpgshim.core.transcript import Transcript, parse
 from gpgshim.gpgargs import decision, optiontable
 from tests.support.fixtures import FIXTURES
 from tests.support.gpgs import NEW, OLD
-from tests.support.scratch import Scratch, accept, finish, listening, read_line
+from tests.support.scratch import REFUSE, Scratch, accept, finish, listening, read_line
 from tests.support.stage import Stage, tmp_dir, without_notes
 
 SIGN = "gpg -s f"
@@ -162,11 +162,11 @@ def played(path: Path) -> Transcript:
     [
         (f"{SIGN} && {SIGN}", (), 0),
         (f"{SIGN}; exit 3", ("--commit", "true"), 3),
-        (SIGN, ("--commit", "false"), 77),
+        (SIGN, ("--commit", REFUSE), 77),
         (SIGN, ("--commit", "sh -c 'exit 9'"), 2),
         ("exit 3", ("--commit", "true"), 75),
         ("kill -KILL $$", (), 75),
-        (f"{SIGN}; exit 3", ("--observe", "--commit", "false"), 3),
+        (f"{SIGN}; exit 3", ("--observe", "--commit", REFUSE), 3),
     ],
 )
 def test_a_recorded_run_is_a_fixture(

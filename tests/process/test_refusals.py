@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpgshim.core import records as r
-from tests.support.scratch import Scratch
+from tests.support.scratch import REFUSE, Scratch
 
 SWALLOW = "2>/dev/null"  # as git does
 
@@ -24,7 +24,7 @@ def told(scratch: Scratch, command: str, *options: str | Path) -> str:
 @pytest.mark.parametrize(
     ("commit", "why"),
     [
-        ("false", "the authority refused"),
+        (REFUSE, "the authority refused"),
         ("sh -c 'exit 3'", "the authority's command ended with status 3"),
         (
             "o2m:/nonexistent/m",
@@ -37,7 +37,7 @@ def test_the_line_names_the_cause_of_a_refusal(scratch: Scratch, commit: str, wh
 
 
 def test_each_cause_is_named_once(scratch: Scratch) -> None:
-    line = told(scratch, f"gpg -s a {SWALLOW}; gpg -s b", "--commit", "false")
+    line = told(scratch, f"gpg -s a {SWALLOW}; gpg -s b", "--commit", REFUSE)
     assert line.count("gpg was refused: the authority refused") == 1
 
 

@@ -95,7 +95,7 @@ def test_without_a_name_the_attempts_share_one(scratch: Scratch) -> None:
         ("gpg -s f", (), 0, Outcome.UPLOADED),
         ("gpg -s f; exit 3", (), 3, Outcome.IRRECOVERABLE),
         ("gpg -s f; exit 75", (), 70, Outcome.IRRECOVERABLE),
-        ("gpg -s f", ("--commit", "sh -c 'exit 1'"), 77, Outcome.REFUSED),
+        ("gpg -s f", ("--commit", "sh -c 'exit 77'"), 77, Outcome.REFUSED),
         ("gpg -s f; exit 3", ("--commit", "sh -c 'exit 9'"), 3, Outcome.IRRECOVERABLE),
         # The status is the job's own here, and 75 does not mean retriable.
         ("exit 75", ("--observe",), 75, Outcome.OBSERVED),

@@ -28,6 +28,7 @@ from gpgshim.core.quoting import unquote
 from tests.support.scratch import (
     GPG,
     PATIENCE,
+    REFUSE,
     Done,
     Scratch,
     accept,
@@ -180,7 +181,7 @@ def test_signature_by_the_real_gpg(scratch: Scratch) -> None:
     assert done.status == 0
     assert "Good signature" in done.err
     assert scratch.key.signings() == before + 2
-    done = scratch.run("gpg --batch --yes -b f", "--gpg", GPG, "--commit", "false", "--again")
+    done = scratch.run("gpg --batch --yes -b f", "--gpg", GPG, "--commit", REFUSE, "--again")
     assert done.status == 77
     assert scratch.key.signings() == before + 2
 
@@ -189,7 +190,15 @@ def test_signature_by_the_real_gpg(scratch: Scratch) -> None:
     ("commit", "lines", "status"),
     [
         ("exit 0", ["< go-ahead", "! committed", "= go", "% exit 0", "uploaded"], 0),
-        ("exit 1", ["< refused", "% exit 2", "refused"], 77),
+        ("exit 77", ["< refused", "% exit 2", "refused"], 77),
+        ("echo refused no; exit 1", ["< refused no", "% exit 2", "refused"], 77),
+        ("echo refused no", ["< contradicted no", "% exit 2", "irrecoverable"], 2),
+        (
+            "echo refused no; echo yes",
+            ["< go-ahead", "! committed", "= go", "% exit 0", "uploaded"],
+            0,
+        ),
+        ("exit 1", ["< exit 1", "% exit 2", "irrecoverable"], 2),
         ("exit 3", ["< exit 3", "% exit 2", "irrecoverable"], 2),
         ("exit 75", ["< exit 75", "% exit 2", "irrecoverable"], 2),
         ("kill -9 $$", ["< signal 9", "% exit 2", "irrecoverable"], 2),
@@ -208,7 +217,7 @@ def without_refusals(lines: list[str]) -> list[str]:
 
 
 def test_a_refusal_is_final(scratch: Scratch) -> None:
-    commit = scratch.script("commit", "#!/bin/sh\necho asked >>asked; exit 1\n")
+    commit = scratch.script("commit", "#!/bin/sh\necho asked >>asked; exit 77\n")
     done = scratch.run(f"{SIGN}; {SIGN}; {SIGN}", "--commit", str(commit))
     assert done.status == 77
     assert (scratch.root / "asked").read_text() == "asked\n"

@@ -13,7 +13,7 @@ import pytest
 
 from gpgshim.core.transcript import parse
 from gpgshim.gpgargs.text import printable
-from tests.support.scratch import GPG, Scratch, hear, tell
+from tests.support.scratch import GPG, REFUSE, Scratch, hear, tell
 
 SECRET = "hunter2"
 SPELLINGS = [f"--passphrase {SECRET}", f"--passphrase={SECRET}", f"--passphrase 'a {SECRET}'"]
@@ -26,7 +26,7 @@ def files_below(root: Path) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("commit", ["true", "false"])
+@pytest.mark.parametrize("commit", ["true", REFUSE])
 def test_no_place_has_it(scratch: Scratch, spelling: str, commit: str) -> None:
     """Journal, head, record, page, show, status, messages, replay; and gpg itself gets it."""
     command = f"gpg --batch {spelling} -s f; gpg --batch --quick-sign-kez {spelling}; true"

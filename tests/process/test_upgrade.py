@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scratch import CHECKOUT, PATIENCE, Scratch, hear, tell, wait_for
+from tests.support.scratch import CHECKOUT, PATIENCE, REFUSE, Scratch, hear, tell, wait_for
 from tests.support.worker import COMMIT, HEARD_UPLOADED, UPLOADED, Worker
 
 ALARM = "#!/bin/sh\necho $2 >alarm.new && mv alarm.new alarm\n"
@@ -46,7 +46,7 @@ JOBS = {
     "retriable": ("exit 3", (), 75),
     "uploaded": ("gpg -s f; gpg -s g", ("--commit", "true"), 0),
     "nobody": ("gpg -s f", (), 0),
-    "refused": ("gpg -s f", ("--commit", "false"), 77),
+    "refused": ("gpg -s f", ("--commit", REFUSE), 77),
     "unknown": ("gpg -s f", ("--commit", "sh -c 'exit 9'"), 2),
     "slow": ("gpg -s f", ("--commit", "sleep 99", "--deadline", "0.1"), 2),
     "not there": ("gpg -s f", ("--commit", "o2m:/nonexistent"), 75),

@@ -22,7 +22,7 @@ from gpgshim.supervisor import wall
 from gpgshim.system import places
 from gpgshim.system.errors import Misconfigured, Unable
 from tests.support import skips
-from tests.support.scratch import GPG, PATIENCE, Scratch
+from tests.support.scratch import GPG, PATIENCE, REFUSE, Scratch
 
 SHELL = 'gpg --comment "$(cat comment)" --comment "$(cat rest)" -s f'
 READ = "words = ['gpg', '--comment', open('comment').read().strip(), "
@@ -236,7 +236,7 @@ def job_with_a_real_one(scratch: Scratch, length: int) -> Iterator[tuple[dict[st
     real.write_bytes(data)
     real.chmod(0o755)
     env = scratch.env | {"PATH": f"{real.parent}:{os.defpath}"}
-    line = scratch.gpgshim("supervise", *scratch.options("--commit", "false"), PATH=env["PATH"]).out
+    line = scratch.gpgshim("supervise", *scratch.options("--commit", REFUSE), PATH=env["PATH"]).out
     gate = line.removeprefix("PATH=").partition(":$PATH")[0]
     assert gate.startswith("/"), line
     try:
@@ -372,7 +372,7 @@ def test_the_case_as_it_was_found(scratch: Scratch) -> None:
     for size in range(130_300, 131_000, 70):
         command = "ulimit -s 256; dash -c 'gpg --batch --yes --comment \"$1\" -b f' dash $(head"
         command += f" -c {size} /dev/zero | tr '\\0' x); exit 1"
-        done = scratch.run(command, "--gpg", GPG, "--commit", "false")
+        done = scratch.run(command, "--gpg", GPG, "--commit", REFUSE)
         retriable = scratch.verdict().outcome is Outcome.RETRIABLE  # the stunt was not started
         assert done.status == (75 if retriable else 77), done.err
         assert scratch.key.signings() == before
@@ -386,7 +386,7 @@ def test_a_runtime_directory_that_is_hidden(scratch: Scratch, how: str) -> None:
     (scratch.root / "f").write_text("x\n")
     before = scratch.key.signings()
     hide = f"mount -t tmpfs none {scratch.runtime} && gpg --batch --yes -b f; exit 3"
-    done = scratch.run(f"unshare -m sh -c '{hide}'", "--gpg", GPG, "--commit", "false")
+    done = scratch.run(f"unshare -m sh -c '{hide}'", "--gpg", GPG, "--commit", REFUSE)
     assert wall.STUNT_CANNOT_RUN in done.err
     assert scratch.key.signings() == before
 
@@ -395,7 +395,7 @@ def test_a_runtime_directory_that_is_hidden(scratch: Scratch, how: str) -> None:
 
 
 @pytest.mark.parametrize("open_base", [True, False], ids=["that can be entered", "0700"])
-@pytest.mark.parametrize("commit", ["true", "false"])
+@pytest.mark.parametrize("commit", ["true", REFUSE])
 def test_another_user_in_a_job_of_root(scratch: Scratch, open_base: bool, commit: str) -> None:
     """It finds a program that runs and refuses, wherever the stunts are."""
     skips.unless_root("who can become another user")

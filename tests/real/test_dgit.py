@@ -16,7 +16,7 @@ import pytest
 
 from gpgshim.core.gate import Outcome
 from gpgshim.supervisor import jobdir, optable
-from tests.support.scratch import GPG, PATIENCE, Done, Scratch, finish, hear
+from tests.support.scratch import GPG, PATIENCE, REFUSE, Done, Scratch, finish, hear
 
 
 def run(scratch: Scratch, script: str, command: str = "dgit rpush-source x", *more: str) -> Done:
@@ -53,8 +53,8 @@ def test_failure_that_left_nothing(scratch: Scratch, push: str, end: str) -> Non
         ("true", "kill -TERM $$", 143),
         ("true", "kill -KILL $$", 137),
         ("true", "kill -SEGV $$", 139),
-        ("false", "exit 255", 255),
-        ("false", "exit 75", 70),
+        (REFUSE, "exit 255", 255),
+        (REFUSE, "exit 75", 70),
         ("sh -c 'exit 9'", "exit 255", 255),
         ("sh -c 'exit 9'", "exit 75", 70),
     ],

@@ -18,7 +18,7 @@ import pytest
 
 from gpgshim.core.gate import Outcome
 from tests.support import skips
-from tests.support.scratch import CHECKOUT, GPG, Key, Scratch
+from tests.support.scratch import CHECKOUT, GPG, REFUSE, Key, Scratch
 from tests.support.sources import HELLO
 
 SIGN = "gpg --batch --yes -b f"
@@ -115,7 +115,7 @@ def test_the_outcome_does_not_deny_a_signature_that_the_gate_did_not_see(
     before = key.signings()
     command = way.past.replace("{key}", key.fingerprint)
     done = scratch.gpgshim(
-        "run", "--job", "j", "--gpg", GPG, "--commit", "false", "--",
+        "run", "--job", "j", "--gpg", GPG, "--commit", REFUSE, "--",
         "sh", "-c", f"cd {work}; ({command}) || exit 99; exit {end}", **IDENTITY,
     )  # fmt: skip
     if key.signings() == before and CANNOT.search(done.err):
@@ -137,7 +137,7 @@ def test_the_advice_leads_to_the_gate(name: str, scratch: Scratch, key: Key) -> 
     before = key.signings()
     command = HELPED[name].replace("{key}", key.fingerprint)
     done = scratch.gpgshim(
-        "run", "--job", "j", "--gpg", GPG, "--commit", "false", "--",
+        "run", "--job", "j", "--gpg", GPG, "--commit", REFUSE, "--",
         "sh", "-c", f"cd {scratch.root}; {command}", **IDENTITY,
     )  # fmt: skip
     if CANNOT.search(done.err):

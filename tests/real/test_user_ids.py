@@ -17,7 +17,7 @@ import pytest
 
 from gpgshim.core.gate import Outcome
 from tests.support import skips
-from tests.support.scratch import GPG, PATIENCE, Done, Scratch
+from tests.support.scratch import GPG, PATIENCE, REFUSE, Done, Scratch
 
 #: Programs that change what libc reports.
 FAKERS = (
@@ -64,7 +64,7 @@ def test_a_faked_user_in_a_job(scratch: Scratch, faker: str) -> None:
 def test_a_faked_user_sees_the_refusal(scratch: Scratch, faker: str) -> None:
     need(faker)
     before = scratch.key.signings()
-    refused = ["--gpg", GPG, "--commit", "sh -c 'exit 1'"]
+    refused = ["--gpg", GPG, "--commit", REFUSE]
     done = scratch.run(f"{faker} sh -c '{SIGN}'", *refused)
     assert "gpg: gpgshim refuses: the authority refused" in done.err
     assert done.status not in (0, 126, 127)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support import skips
-from tests.support.scratch import GPG, Key, Scratch
+from tests.support.scratch import GPG, REFUSE, Key, Scratch
 from tests.support.sources import HELLO
 
 GIT = "git -c user.name=Probe -c user.email=probe@example.org -c user.signingKey={key}"
@@ -157,7 +157,7 @@ def test_a_use(use: Use, scratch: Scratch, key: Key, sh: Callable[[str], None]) 
     sh(use.prepare.replace("{key}", key.fingerprint))
     command = use.sign.replace("{key}", key.fingerprint)
 
-    assert as_job(scratch, command, "false") not in (0, 75)
+    assert as_job(scratch, command, REFUSE) not in (0, 75)
     assert "= go" not in scratch.lines()
     assert scratch.lines().count("< refused") == 1
     with pytest.raises(AssertionError):

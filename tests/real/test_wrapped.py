@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scratch import GPG, Done, Scratch
+from tests.support.scratch import GPG, REFUSE, Done, Scratch
 
 #: How a wrapper may find the gpg that it becomes; {bin} is a directory of its own on PATH.
 WRAPPERS = {
@@ -55,7 +55,7 @@ def test_a_wrapper_is_asked_about_once(scratch: Scratch, how: str) -> None:
 @pytest.mark.parametrize("how", WRAPPERS)
 def test_a_wrapper_is_refused(scratch: Scratch, how: str) -> None:
     before = scratch.key.signings()
-    done = wrapped(scratch, how, f"{SIGN}; exit 3", "--commit", "false")
+    done = wrapped(scratch, how, f"{SIGN}; exit 3", "--commit", REFUSE)
     assert "gpg: gpgshim refuses" in done.err
     assert scratch.key.signings() == before
     assert scratch.lines()[1] == "$ gpg --batch --yes -b f"
@@ -63,7 +63,7 @@ def test_a_wrapper_is_refused(scratch: Scratch, how: str) -> None:
 
 @pytest.mark.parametrize("how", WRAPPERS)
 def test_a_wrapper_that_does_not_sign(scratch: Scratch, how: str) -> None:
-    done = wrapped(scratch, how, "gpg --version && gpg --list-keys", "--commit", "false")
+    done = wrapped(scratch, how, "gpg --version && gpg --list-keys", "--commit", REFUSE)
     assert done.status == 0, done.err
     assert done.out.startswith("gpg (GnuPG) ")
     assert "$ gpg" not in " ".join(scratch.lines())
@@ -155,7 +155,7 @@ def test_a_global_conf_file_elsewhere(scratch: Scratch, copy: Path) -> None:
     before = scratch.key.signings()
     command = "gpg --batch --agent-program /usr/bin/gpg-agent f"
     job = ("--", "sh", "-c", command)
-    done = scratch.gpgshim("run", "--job", "j", "--gpg", gpg, "--commit", "false", *job)
+    done = scratch.gpgshim("run", "--job", "j", "--gpg", gpg, "--commit", REFUSE, *job)
     assert "gpg: gpgshim refuses" in done.err
     assert scratch.key.signings() == before
     plain = scratch.gpgshim("run", "--job", "k", "--gpg", gpg, *job)

@@ -29,7 +29,7 @@ from gpgshim.summary.metrics import (
     nothing,
     render,
 )
-from tests.support.scratch import CHECKOUT, Scratch, finish, hear, tell
+from tests.support.scratch import CHECKOUT, REFUSE, Scratch, finish, hear, tell
 
 HEAD = "job: j\nattempt: 1\n\n! uncommitted\n"
 ASKED = HEAD + "+2.000 $ gpg -b f\n+2.001 ! unknown\n+2.002 > commit-to-public-upload\n"
@@ -331,7 +331,7 @@ def test_before_the_first_job(scratch: Scratch) -> None:
 
 def test_refusals_of_real_jobs_have_their_cause(scratch: Scratch) -> None:
     sign = "gpg -s f"
-    scratch.run(sign, "--commit", "false")
+    scratch.run(sign, "--commit", REFUSE)
     scratch.run(sign, "--commit", "sleep 9", "--deadline", "0.2")
     scratch.run(sign, "--commit", "o2m:/nonexistent/x", "--again")
     scratch.run("gpg --bless x", "--gpg", scratch.gpg_with_command("bless"))

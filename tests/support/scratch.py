@@ -73,6 +73,9 @@ def interpreters() -> dict[str, Path]:
 
 INTERPRETERS = interpreters()
 
+#: An authority that refuses, for --commit.
+REFUSE = "sh -c 'exit 77'"
+
 
 class Done(NamedTuple):
     """How a program ended. `status` is the shell's way of saying it: 128 + N for signal N."""

@@ -65,9 +65,10 @@ for line in open("control"):
         os.kill(os.getpid(), int(rest[0]))
 """
 
-#: The stand-in command: waits to be told how to end.
+#: The stand-in command: waits to be told how to end, and what to print before that.
 COMMAND = """#!/bin/sh
-read how what <{fifo}
+read how what said <{fifo}
+echo "$said"
 test "$how" = exit || kill -"$what" $$
 exit "$what"
 """
@@ -304,9 +305,11 @@ def how_to_end(answer: r.Answer) -> str:
             return f"exit {status}"
         case r.AnswerSignal(signal=number):
             return f"signal {number}"
-        case r.GoAhead():
-            return "exit 0"
-    return "exit 1"
+        case r.Refused(reason=reason):
+            return f"exit 77 refused {reason}"
+        case r.Contradicted(reason=reason):
+            return f"exit 0 refused {reason}"
+    return "exit 0"
 
 
 def comparable(record: Record) -> Record:

@@ -623,7 +623,7 @@ PLACES: tuple[Place, ...] = (
         How(
             options="--deadline 1",
             yes="kill -STOP $PPID; (sleep 2; kill -CONT $PPID) >/dev/null 2>&1 & exit 0",
-            no="kill -STOP $PPID; (sleep 2; kill -CONT $PPID) >/dev/null 2>&1 & exit 1",
+            no="kill -STOP $PPID; (sleep 2; kill -CONT $PPID) >/dev/null 2>&1 & exit 77",
         ),
     ),
     # The environment.

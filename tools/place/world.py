@@ -76,7 +76,7 @@ class How(NamedTuple):
     env: dict[str, str | None] = {}  # noqa: RUF012
     options: str = ""  # more options of `gpgshim run`
     yes: str = "exit 0"  # the authority, as a shell script, after it has printed two lines
-    no: str = "exit 1"
+    no: str = "exit 77"
     user: int = NOBODY  # who runs gpgshim, where root runs the tests
     keys_of: int | None = None  # whose the key is; by default the user's
     own_package: bool = False  # a copy that the job can change
