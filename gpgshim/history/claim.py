@@ -10,6 +10,8 @@ gives the position of the byte, so jobs do not wait for each other, and there is
 Rule 3: the earlier attempts are found by their numbers, from the newest on, and never by reading
 the directory (except after pruning). The search ends at a journal that settles all before it.
 Rule 4: an attempt whose journal cannot be read may have signed.
+Rule 5: some attempts start without the claim (Option.WARN, if another process holds it for too
+long). So the new journal gets its name only if its number is the next one after the look.
 
 The kernel releases the claim with the process that holds it, so a crash leaves no claim. Before the
 new journal has its name, a crash leaves at most a `.new.*` file, which means nothing: a second
@@ -69,10 +71,15 @@ class Earlier(NamedTuple):
 
 
 class Beginning(NamedTuple):
-    """An attempt that may start: what its head says, and the warning for the user, if any."""
+    """An attempt that may start: what its head says, and the warning for the user, if any.
+
+    `newest` is the number of the newest attempt that was looked at, or None without a look. If
+    there is a later one, the decision is out of date: see Journal.create.
+    """
 
     head: dict[str, str]
     warning: GpgshimError | None = None
+    newest: int | None = None
 
 
 @contextlib.contextmanager
@@ -93,15 +100,17 @@ def begin(
             yield Beginning({}, error)
             return
         try:
+            newest = newest_attempt(directory, job)
             earlier = newest_that_stands(directory, job)
         except OSError as error:
             raise Unable(
                 f"the attempts of job {job} in {directory} cannot be found: {error.strerror}"
             ) from error
-        yield _decide(job, earlier, option)
+        yield decide(job, earlier, option)._replace(newest=newest)
 
 
-def _decide(job: str, earlier: Earlier | None, option: Option) -> Beginning:
+def decide(job: str, earlier: Earlier | None, option: Option) -> Beginning:
+    """The decision of STARTS on a new attempt. Raises NotStarted or AlreadyDone."""
     standing = earlier.recalled.standing if earlier else Standing.NONE
     start = STARTS[standing, option]
     head = head_of(earlier.attempt if earlier else 0, start, option)
@@ -121,11 +130,18 @@ def newest_that_stands(directory: Path, job: str) -> Earlier | None:
 
     Raises OSError.
     """
+    return that_stands(look(directory, job, number) for number in _numbers(directory, job))
+
+
+def that_stands(newest_first: Iterable[Earlier | None]) -> Earlier | None:
+    """The first one that stands; if none does, the first one. None is an attempt that was pruned.
+
+    It takes no more from `newest_first` than it needs.
+    """
     first = None
-    for number in _numbers(directory, job):
-        earlier = look(directory, job, number)
+    for earlier in newest_first:
         if earlier is None:
-            continue  # it was pruned meanwhile
+            continue
         first = first or earlier
         if earlier.recalled.stands:
             return earlier

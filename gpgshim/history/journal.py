@@ -31,9 +31,11 @@ from gpgshim.core.gate import State
 from gpgshim.core.records import StateIs
 from gpgshim.core.transcript import FORMAT, format_head
 from gpgshim.system.descriptors import write_all
-from gpgshim.system.errors import Unable
+from gpgshim.system.errors import NotStarted, Unable
 from gpgshim.system.files import sync_directory
 from gpgshim.system.places import STATE_HINT, make_private
+
+TRY_AGAIN = "start the job again: then that attempt decides"
 
 _AT_ONCE = 1 << 20  #: bytes per read
 
@@ -126,11 +128,12 @@ class Journal:
         job: str,
         head: dict[str, str],
         clock: Callable[[], float] = time.monotonic,
+        after: int | None = None,
     ) -> Journal:
         """Make the journal of the next attempt of `job`: `directory`/`job`.N, on disk, exclusively.
 
-        `head` comes after `job` and `attempt`. Raises Unable if that fails, and Misconfigured if
-        other users can write to `directory`.
+        `head` comes after `job` and `attempt`. Raises Unable if that fails, Misconfigured if other
+        users can write to `directory`, and NotStarted if there is an attempt later than `after`.
         """
         make_private(directory, STATE_HINT)
         try:
@@ -138,6 +141,9 @@ class Journal:
             new = directory / f".new.{os.urandom(8).hex()}"
             while True:
                 attempt = newest_attempt(directory, job) + 1
+                if after is not None and attempt > after + 1:
+                    overtaken = names.journal_of(job, attempt - 1)
+                    raise NotStarted(f"attempt {overtaken} was started meanwhile", hint=TRY_AGAIN)
                 path = directory / names.journal_of(job, attempt)
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 fd = os.open(new, flags, 0o600)

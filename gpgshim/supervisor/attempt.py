@@ -171,12 +171,14 @@ class Attempt:
             **plan.mode.head,
         }
         state = places.state_directory(environ)
+        newest = None
         with contextlib.ExitStack() as stack:
             if plan.option is not None:
                 beginning = stack.enter_context(claim.begin(state, self.job, plan.option))
                 head |= beginning.head
                 self.warning = beginning.warning
-            journal = Journal.create(state, self.job, head)
+                newest = beginning.newest
+            journal = Journal.create(state, self.job, head, after=newest)
         supervisor = Supervisor(
             self.directory,
             journal,

@@ -39,7 +39,7 @@ def attempt(directory: Path, *records: Record, option: Option = Option.NONE) -> 
 
 def start(directory: Path, option: Option = Option.NONE) -> Journal:
     with claim.begin(directory, "j", option) as beginning:
-        return Journal.create(directory, "j", beginning.head)
+        return Journal.create(directory, "j", beginning.head, after=beginning.newest)
 
 
 def head(journal: Journal) -> list[str]:
@@ -165,6 +165,21 @@ def test_a_claim_that_is_held_for_too_long_stops_the_next_one(tmp_path: Path) ->
     with claim.hold(tmp_path, "j"), claim.begin(tmp_path, "j", Option.WARN, 0) as beginning:
         assert beginning.head == {}
         assert beginning.warning is not None
+
+
+def test_an_attempt_without_a_claim_is_not_overlooked(tmp_path: Path) -> None:
+    """The holder of the claim is stopped after its look. Another attempt warns, and starts."""
+    attempt(tmp_path, *RETRIABLE)
+    with (
+        claim.begin(tmp_path, "j", Option.NONE) as ours,
+        claim.begin(tmp_path, "j", Option.WARN, patience=0) as theirs,
+    ):
+        other = Journal.create(tmp_path, "j", theirs.head, after=theirs.newest)
+        other.note(*COMMITTED)
+        with pytest.raises(NotStarted, match=r"attempt j\.2 was started meanwhile") as error:
+            Journal.create(tmp_path, "j", ours.head, after=ours.newest)
+    assert error.value.hint
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["j.1", "j.2"]
 
 
 def test_a_claim_on_a_file_that_was_removed_is_none(tmp_path: Path, mocker: MockerFixture) -> None:
