@@ -6,7 +6,9 @@ Rule 1: the journal of attempt N of JOB is JOB.N. N has no leading zeros: an att
 Rule 2: a job's name is a file name and a line of a journal's head. It begins with a letter or a
 digit, so no file of ours that begins with a dot is taken for a journal.
 Rule 3: .claims has the locks of jobs' names (claim.hold).
-Rule 4: .pruned-JOB is the job's marker: the numbers of its attempts may have gaps (journal.marker).
+Rule 4: .settled lists journals that need no person (history/settled.py), and .alarms those whose
+alarm was raised (history/raised.py). A .new.* was never finished, and has no meaning.
+Rule 5: .pruned-JOB is the job's marker: the numbers of its attempts may have gaps (journal.marker).
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ _DIGITS = 9  #: most digits of an attempt's number
 _MARKER = ".pruned-"
 
 CLAIMS = ".claims"  #: an empty file, whose bytes are locked
+SETTLED = ".settled"
+ALARMS = ".alarms"
+NEW = ".new."  #: begins the name of a file that is not complete yet
 
 
 def fault_of(job: str) -> str:

@@ -5,7 +5,7 @@
 Rule 1: NEEDS is total, and no other code decides. In doubt a person is needed.
 Rule 2: a resolution ends the need: a person has looked.
 
-An attempt that stops the next one (memory.STARTS) may still need nobody, because its caller knows
+An attempt that stops the next one (memory.STARTS) may still need no person: its caller knows
 the reason. The rows say where the two tables differ.
 """
 
@@ -104,7 +104,7 @@ class Look(NamedTuple):
 
     verdict: Verdict
     need: Alarm | None
-    settled: bool  # nobody is needed, and nobody will be: only a resolution can follow
+    settled: bool  # no person is needed, and none will be: only a resolution can follow
 
 
 def look(data: bytes, under_way: bool) -> Look:

@@ -24,12 +24,14 @@ import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from gpgshim.core import names
 from gpgshim.core.codec import Record, text_of
 from gpgshim.core.gate import State
 from gpgshim.core.records import StateIs
 from gpgshim.core.transcript import FORMAT, format_head
+from gpgshim.history import settled
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import NotStarted, Unable
 from gpgshim.system.files import sync_directory
@@ -138,7 +140,7 @@ class Journal:
         make_private(directory, STATE_HINT)
         try:
             # Not our process id: a process in another container may have the same.
-            new = directory / f".new.{os.urandom(8).hex()}"
+            new = directory / f"{names.NEW}{os.urandom(8).hex()}"
             while True:
                 attempt = newest_attempt(directory, job) + 1
                 if after is not None and attempt > after + 1:
@@ -154,6 +156,7 @@ class Journal:
                     first = text_of(StateIs(State.UNCOMMITTED))
                     write_all(fd, f"{format_head(own | head)}{first}\n".encode("ascii"))
                     os.fsync(fd)
+                    settled.forget(directory, path.name)
                     os.link(new, path)
                     if attempt > 1 and not is_taken(directory, job, attempt - 1):
                         # It was pruned meanwhile, so other attempts may begin at 1 again.
@@ -258,29 +261,55 @@ class Journal:
                 os.close(self._fd)
 
 
-def read_plain(path: Path | str) -> bytes:
-    """The content of a plain file. Raises OSError, also for a file of another kind.
+class Content(NamedTuple):
+    """A journal as it was read. `is_locked` says whether the supervisor that writes it is alive."""
+
+    data: bytes
+    is_locked: bool
+    inode: int
+    written: float  # its last write, in seconds since 1970
+
+
+def read_content(path: Path | str) -> Content:
+    """Read a plain file and its lock. Raises OSError, also for a file of another kind.
 
     A read of a named pipe would block, and a device may have no end.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "it is not a plain file")
+    with _open_plain(path) as file:
+        found = os.fstat(file.fileno())
+        # The lock is checked first: a supervisor that ends in between has written its outcome.
+        is_locked = _is_locked(file.fileno())
+        return Content(file.read(), is_locked, found.st_ino, found.st_mtime)
+
+
+def read_plain(path: Path | str) -> bytes:
+    """The content of a plain file. Raises OSError, also for a file of another kind."""
+    with _open_plain(path) as file:
         return file.read()
 
 
-def is_under_way(path: Path | str) -> bool:
-    """Whether the supervisor that writes the journal at `path` is alive. Raises OSError.
+def _open_plain(path: Path | str) -> BinaryIO:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    file = open(fd, "rb")  # noqa: SIM115 - the caller closes it
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "it is not a plain file")
 
-    F_OFD_GETLK reads the state of the lock without taking it, so no supervisor is disturbed.
-    """
+
+def is_under_way(path: Path | str) -> bool:
+    """Whether the supervisor that writes the journal at `path` is alive. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        wanted = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-        found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, wanted)
+        return _is_locked(fd)
     finally:
         os.close(fd)
+
+
+def _is_locked(fd: int) -> bool:
+    # F_OFD_GETLK reads the state of the lock without taking it, so no supervisor is disturbed.
+    wanted = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+    found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, wanted)
     return bool(struct.unpack(_FLOCK, found)[0] == fcntl.F_WRLCK)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does `gpgshim status` find every job that is under way, and open only few other journals?"""
+"""Does `gpgshim status` find each job that needs a person or is under way, and read few others?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -21,10 +22,11 @@ from pytest_mock import MockerFixture
 from gpgshim.cli import status
 from gpgshim.core import records as r
 from gpgshim.core.gate import State
-from gpgshim.history import jobs, journal
-from gpgshim.history.jobs import NEWEST, attempts_of, find, read_rows
+from gpgshim.history import journal, settled
+from gpgshim.history.jobs import NEWEST, attempts_of, read_rows
 from gpgshim.history.journal import Journal, is_under_way, locked_inodes
-from gpgshim.summary.rows import UNREAD, AttemptRow
+from gpgshim.history.resolve import resolve
+from gpgshim.summary.rows import UNREAD
 from gpgshim.system.errors import Unable
 from tests.support.scratch import PATIENCE, Scratch, hear, tell, wait_for
 
@@ -95,24 +97,6 @@ def test_a_job_under_way_is_never_too_old_to_be_seen(tmp_path: Path) -> None:
     assert shown(tmp_path, 3) == [("0", 1), ("1", 1), ("2", 1)]
 
 
-def test_where_the_kernel_does_not_list_locks_each_journal_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "locked_inodes", lambda: None)
-    test_a_job_under_way_is_never_too_old_to_be_seen(tmp_path)
-
-
-def test_a_lock_of_another_file_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Inode numbers are one file system's own: the list only says where to look.
-    for n in range(5):
-        write(tmp_path, f"{n}.1", n)
-    every = {path.stat().st_ino for path in tmp_path.iterdir()}
-    monkeypatch.setattr(jobs, "locked_inodes", lambda: every)
-    assert shown(tmp_path, 2) == [("0", 1), ("1", 1)]
-
-
 def test_a_kernel_s_list_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise FileNotFoundError
@@ -161,9 +145,13 @@ def test_other_files_are_no_journals(tmp_path: Path) -> None:
 def test_one_that_is_pruned_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.1", 1)
     write(tmp_path, "b.1", 2)
-    found = find(tmp_path)
-    (tmp_path / "a.1").unlink()
-    monkeypatch.setattr(jobs, "find", lambda _: found)
+    real = journal.read_content
+
+    def read(path: Path | str) -> journal.Content:
+        (tmp_path / "a.1").unlink(missing_ok=True)
+        return real(path)
+
+    monkeypatch.setattr("gpgshim.history.jobs.read_content", read)
     assert shown(tmp_path) == [("b", 1)]
 
 
@@ -175,21 +163,156 @@ def test_attempts_of_a_job(tmp_path: Path) -> None:
     assert attempts_of(tmp_path, "none") == attempts_of(tmp_path / "none", "j") == []
 
 
-def test_many_journals_cost_little_and_few_are_read(
+# Which journals are read.
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the journals that were read, in order."""
+    names: list[str] = []
+    real = journal.read_content
+
+    def note_and_read(path: Path | str) -> journal.Content:
+        names.append(Path(path).name)
+        return real(path)
+
+    monkeypatch.setattr("gpgshim.history.jobs.read_content", note_and_read)
+    return names
+
+
+def write_old(directory: Path, number: int) -> None:
+    for n in range(number):
+        write(directory, f"{n}.1", n)
+    let_the_clock_pass()
+
+
+def let_the_clock_pass() -> None:
+    """Wait until files that were changed before count as older than a list written from now on."""
+    until = time.time() + 2 * settled.MARGIN
+    wait_for(lambda: time.time() > until, "the time")
+
+
+def test_settled_journals_are_read_once_and_then_only_the_newest(
+    tmp_path: Path, read: list[str]
+) -> None:
+    write_old(tmp_path, 300)
+    assert len(read_rows(tmp_path, 7)[0]) == 7
+    assert sorted(read) == sorted(f"{n}.1" for n in range(300))
+    read.clear()
+    rows, number = read_rows(tmp_path, 7)
+    assert (len(rows), number) == (7, 300)
+    assert read == [f"{n}.1" for n in range(7)]
+
+
+@pytest.mark.parametrize("few", [0, settled.FEW])
+@pytest.mark.parametrize("text", [CRASHED, "nonsense\n", CRASHED[:-5]])
+def test_a_job_that_needs_a_person_is_never_too_old_to_be_seen(
+    tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch, few: int, text: str
+) -> None:
+    monkeypatch.setattr(settled, "FEW", few)
+    write_old(tmp_path, 50)
+    assert shown(tmp_path, 0) == []
+    write(tmp_path, "old.1", 1e9, text)
+    write(tmp_path, "old.2", 1e9)
+    for _ in range(3):
+        read.clear()
+        assert shown(tmp_path, 2) == [("0", 1), ("1", 1), ("old", 2), ("old", 1)]
+        assert len(read) <= 4
+    resolve(tmp_path, "old.1", r.Resolution.RETRIABLE, "looked")
+    assert shown(tmp_path, 2) == [("0", 1), ("1", 1)]
+
+
+def test_no_journal_is_read_twice(tmp_path: Path, read: list[str]) -> None:
+    for n in range(5):
+        write(tmp_path, f"j.{n + 1}", n, CRASHED if n == 2 else TOLD)
+        write(tmp_path, f"k{n}.1", n, CRASHED if n == 2 else TOLD)
+    for newest in (0, 1, NEWEST, None):
+        read.clear()
+        read_rows(tmp_path, newest)
+        assert sorted(read) == sorted(set(read))
+
+
+@pytest.mark.parametrize("how", ["write", "replace", "touch"])
+def test_a_journal_that_was_changed_is_read_again(
+    tmp_path: Path, read: list[str], how: str
+) -> None:
+    write_old(tmp_path, 5)
+    read_rows(tmp_path, 0)
+    before = (tmp_path / "3.1").stat()
+    if how == "replace":
+        write(tmp_path, "new", 3, CRASHED)
+        (tmp_path / "new").rename(tmp_path / "3.1")
+    else:
+        (tmp_path / "3.1").write_text(CRASHED if how == "write" else TOLD)
+        os.utime(tmp_path / "3.1", ns=(before.st_atime_ns, before.st_mtime_ns))
+    read.clear()
+    assert shown(tmp_path, 0) == ([] if how == "touch" else [("3", 1)])
+    assert read == ["3.1"]
+
+
+def test_among_many_the_file_itself_counts(
+    tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settled, "FEW", 0)
+    write_old(tmp_path, 5)
+    read_rows(tmp_path, 0)
+    write(tmp_path, "new", 3, CRASHED)
+    (tmp_path / "new").rename(tmp_path / "3.1")
+    read.clear()
+    assert (shown(tmp_path, 0), read) == ([("3", 1)], ["3.1"])
+
+
+def test_a_name_that_is_used_again_is_not_taken_for_the_old_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for n in range(2000):
-        write(tmp_path, f"{n}.1", n)
-    read: list[str] = []
-    real = jobs.read_row
+    monkeypatch.setattr(settled, "FEW", 0)
+    write_old(tmp_path, 5)
+    write(tmp_path, "j.1")
+    read_rows(tmp_path, 0)
+    (tmp_path / "j.1").unlink()
+    own = Journal.create(tmp_path, "j", {})
+    # The kernel may give the new file the number of the old one.
+    listed = tmp_path / ".settled"
+    inode = own.path.stat().st_ino
+    text = re.sub(r"\n(.)\.1 \d+", rf"\n\1.1 {inode}", listed.read_text())
+    listed.write_text(text)
+    assert f"-.1 {inode}" in text
+    own.sync(r.StateIs(State.UNKNOWN))
+    own.close()
+    assert shown(tmp_path, 0) == [("j", 1)]
 
-    def note_and_read(found: jobs.Found, now: float) -> AttemptRow:
-        read.append(found.job)
-        return real(found, now)
 
-    monkeypatch.setattr(jobs, "read_row", note_and_read)
-    assert len(read_rows(tmp_path, 7)[0]) == 7
-    assert read == [str(n) for n in range(7)]
+def test_a_list_that_cannot_be_opened_is_removed_by_a_new_attempt(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("x")
+    (tmp_path / ".settled").symlink_to(target)
+    Journal.create(tmp_path, "j", {}).close()
+    assert not os.path.lexists(tmp_path / ".settled") and target.read_text() == "x"
+
+
+@pytest.mark.parametrize("spoil", ["", "cut", "x", "other"])
+def test_a_spoilt_list_costs_only_time(tmp_path: Path, read: list[str], spoil: str) -> None:
+    write_old(tmp_path, 9)
+    read_rows(tmp_path, 0)
+    listed = tmp_path / ".settled"
+    text = listed.read_text()
+    listed.write_text(
+        {"": "", "cut": text[:-9], "x": "x" + text, "other": text.replace("-1 ", "-2 ", 1)}[spoil]
+    )
+    write(tmp_path, "old.1", 1e9, CRASHED)
+    for expected in (10, 1):
+        read.clear()
+        assert shown(tmp_path, 0) == [("old", 1)]
+        assert len(read) == expected
+
+
+def test_a_directory_of_another_user_is_only_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_old(tmp_path, 3)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert len(shown(tmp_path)) == 3
+    assert not (tmp_path / ".settled").exists()
 
 
 # What is printed.
@@ -273,14 +396,14 @@ def test_a_journal_that_cannot_be_read_does_not_hide_the_others(
     scratch.run("exit 1")
     directory = scratch.state / "gpgshim"
     shutil.copy(directory / "j.1", directory / "mine.1")
-    real = journal.read_plain
+    real = journal.read_content
 
-    def read(path: Path | str) -> bytes:  # root, whom tests may run as, can read all
+    def read(path: Path | str) -> journal.Content:  # root, whom tests may run as, can read all
         if Path(path).name == "j.1":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return real(path)
 
-    mocker.patch("gpgshim.history.jobs.read_plain", read)
+    mocker.patch("gpgshim.history.jobs.read_content", read)
     said = status.look(directory, None, False)
     assert "! j " in said and UNREAD in said and "Permission denied" in said
     assert "  mine " in said
