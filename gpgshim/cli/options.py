@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpgshim.core.gate import Exit
 from gpgshim.supervisor import config
 
 if TYPE_CHECKING:
@@ -88,6 +90,25 @@ DEADLINE = click.option(
 )
 GPG = click.option(
     "--gpg", metavar="PATH", type=click.Path(), help="The real gpg. Default: the first on PATH."
+)
+
+
+RESULT = click.option(
+    "--result",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the result to FILE, as one JSON object, before the outcome is reported. An old FILE"
+    " is removed first.",
+)
+EXIT = click.option(
+    "--exit",
+    "exit_by",
+    metavar="command|outcome",
+    type=click.Choice([str(each) for each in Exit]),
+    default=str(Exit.COMMAND),
+    help="What the exit status depends on. `command` (default): the status of the command, except"
+    " for 75 and 77. `outcome`: 0 uploaded or unsigned, 75 retriable, 76 a person is needed,"
+    " 77 refused or not started.",
 )
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,7 +23,7 @@ from gpgshim.authority.option import from_option
 from gpgshim.cli import background, options
 from gpgshim.cli.group import cli
 from gpgshim.core import names, wire
-from gpgshim.core.gate import Outcome, exit_status
+from gpgshim.core.gate import Exit, Outcome, exit_status
 from gpgshim.core.memory import Option
 from gpgshim.core.quoting import escape, quote
 from gpgshim.core.retries import Limits
@@ -39,6 +39,7 @@ from gpgshim.system.errors import (
     Fact,
     Misconfigured,
     Misused,
+    Stands,
     Stopped,
     Unable,
     before_the_job,
@@ -48,6 +49,7 @@ from gpgshim.system.ownprocess import caller_environ
 
 if TYPE_CHECKING:
     from gpgshim.cli.repeat import Series, Turn
+    from gpgshim.supervisor.resultfile import ResultFile
 
 #: For a job without a name.
 FORGOTTEN = "; without --job, no later run will know of this job"
@@ -58,8 +60,8 @@ def report(attempt: Attempt, verdict: Verdict, has_name: bool) -> None:
     """The last line that a person sees."""
     journal = attempt.journal.path
     say(
-        f"{journal.name}: {verdict.outcome}: {verdict.meaning}"
-        f"{attempt.supervisor.about_refusals()}{'' if has_name else FORGOTTEN} [{journal}]",
+        f"{journal.name}: {attempt.supervisor.described(verdict)}"
+        f"{'' if has_name else FORGOTTEN} [{journal}]",
         LEVELS[verdict.outcome],
     )
 
@@ -126,6 +128,8 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 @options.RETRIES
 @options.WAIT
 @options.TOTAL
+@options.RESULT
+@options.EXIT
 @click.option(
     "--record",
     metavar="FILE",
@@ -151,6 +155,8 @@ def run(
     retries: int | None,
     wait: float | None,
     total: float | None,
+    result: Path | None,
+    exit_by: str,
     record: Path | None,
     command: tuple[str, ...],
 ) -> int:
@@ -171,6 +177,7 @@ def run(
         option = _option_of(job, again, skip_done)
         series = _series_of(retries, wait, total)
         followup.load(now, record)
+        file = _file_of(result)
     turn = series.run() if series else None
     if isinstance(turn, int):
         return turn
@@ -181,19 +188,21 @@ def run(
         _stop_on((signal.SIGINT,))
         plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
         plan = plan._replace(keeps_path=job is not None, option=option)
-        attempt = Attempt(turn.adapt(plan) if turn else plan)
+        attempt = _start(turn.adapt(plan) if turn else plan, file)
     _warn(attempt)
-    return _run(attempt, command, job is not None, now, record, turn)
+    return _run(attempt, command, now, _Call(job is not None, record, turn, Exit(exit_by)))
 
 
-def _run(
-    attempt: Attempt,
-    command: Sequence[str],
-    has_name: bool,
-    now: config.Settings,
-    record: Path | None,
-    turn: Turn | None,
-) -> int:
+class _Call(NamedTuple):
+    """What a call of `run` wants beside the job."""
+
+    has_name: bool  # whether later attempts will find this one
+    record: Path | None
+    turn: Turn | None  # in a series
+    exit_by: Exit
+
+
+def _run(attempt: Attempt, command: Sequence[str], now: config.Settings, call: _Call) -> int:
     """Run the job of an attempt, and report its outcome; the exit status."""
     try:
         try:
@@ -205,7 +214,7 @@ def _run(
         attempt.supervisor.serve()
         ended_by = attempt.signal_that_ended_it()
         verdict = attempt.supervisor.conclude().verdict
-        report(attempt, verdict, has_name)
+        report(attempt, verdict, call.has_name)
     except Stopped:
         attempt.give_up()
         raise
@@ -215,12 +224,35 @@ def _run(
     finally:
         followup.tried("the end of the attempt", attempt.end)
         followup.follow(attempt.journal, now)
-    if record:
-        followup.keep(attempt.journal, record, f"{verdict.outcome}: {verdict.meaning}")
+    if call.record:
+        followup.keep(attempt.journal, call.record, f"{verdict.outcome}: {verdict.meaning}")
     followup.prune(attempt.journal, now)
-    if turn:
-        turn.tell(attempt.journal.path.name, verdict.outcome, ended_by)
-    return exit_status(verdict.outcome, attempt.status, ended_by)
+    if call.turn:
+        call.turn.tell(attempt.journal.path.name, verdict.outcome, ended_by)
+    return exit_status(verdict.outcome, attempt.status, ended_by, call.exit_by)
+
+
+def _file_of(result: Path | None) -> ResultFile | None:
+    """The file of --result. Raises Misconfigured if it cannot be written."""
+    if result is None:
+        return None
+    from gpgshim.supervisor.resultfile import ResultFile  # only --result needs it
+
+    return ResultFile(result)
+
+
+def _start(plan: Plan, file: ResultFile | None) -> Attempt:
+    """The attempt of `plan`, whose result is written to `file`, as is that of an earlier attempt.
+
+    Raises the errors of Attempt.
+    """
+    if file is None:
+        return Attempt(plan)
+    try:
+        return Attempt(plan._replace(settled=file.write))
+    except Stands as stands:
+        file.write_earlier(stands)
+        raise
 
 
 def _warn(attempt: Attempt) -> None:
@@ -246,6 +278,7 @@ def _leave_to_the_job() -> None:
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE
+@options.RESULT
 @click.option(
     "-D", "--foreground", is_flag=True, help="Stay in the foreground, for systemd (Type=notify)."
 )
@@ -259,6 +292,7 @@ def supervise(
     observe: bool | None,
     again: bool,
     skip_done: bool,
+    result: Path | None,
     foreground: bool,
 ) -> int:
     """Supervise a job that another program starts.
@@ -282,9 +316,10 @@ def supervise(
         authority = _authority_of(now, name)
         asked = now.commit or "nobody"
         followup.load(now)
+        file = _file_of(result)
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, asked, None, now.deadline, now.gpg, mode=now.mode)
-        attempt = Attempt(plan._replace(option=option))
+        attempt = _start(plan._replace(option=option), file)
         _warn(attempt)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go

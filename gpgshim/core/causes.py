@@ -17,6 +17,7 @@ from gpgshim.core import o2m
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
 from gpgshim.core.gate import DURABLE, Outcome, State
+from gpgshim.core.quoting import escape
 from gpgshim.core.wording import NOT_GO_AHEAD
 
 
@@ -65,7 +66,7 @@ RECORDS: dict[type[Record], Row] = {
     ),
     r.HungUp: Row(K.REFUSAL, "eof", NOT_GO_AHEAD[r.HungUp][1], UNTIL_GO_AHEAD),
     r.TimedOut: Row(K.REFUSAL, "timeout", NOT_GO_AHEAD[r.TimedOut][1], UNTIL_GO_AHEAD),  # the time
-    r.Failed: Row(K.REFUSAL, "failed:{cause}", "the supervisor could not go on: {reason}"),
+    r.Failed: Row(K.REFUSAL, "failed:{cause}", "the supervisor cannot go on: {reason}"),
     r.Exited: Row(K.END, "exit", "the job ended with status {status}"),
     r.Signalled: Row(K.END, "signal", "the job was killed by signal {signal}"),
     r.NotStarted: Row(K.END, "no-start", "the job could not be started (status {status})"),
@@ -99,6 +100,17 @@ class Why(NamedTuple):
     cause: str
     reason: str
     status: int | None = None
+
+    def told(self, refusals: Iterable[str]) -> list[str]:
+        """The clauses that the line with the outcome has after its meaning.
+
+        `refusals` are the reasons that gpgs got, because some callers of gpg hide its messages.
+        """
+        if self.kind is Kind.REFUSAL:
+            return [f"gpg was refused: {self.reason}"]
+        why = escape("; ".join(each[:300] for each in refusals))
+        ended_well = self.kind is Kind.END and self.status == 0  # the meaning says it
+        return [self.reason] * (not ended_well) + [f"gpg was refused: {why}"] * bool(why)
 
 
 #: For a file that is not a journal, or that contradicts itself.

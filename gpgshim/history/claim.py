@@ -117,9 +117,9 @@ def decide(job: str, earlier: Earlier | None, option: Option) -> Beginning:
     if earlier is None or start in (Start.STARTS, Start.OVERRIDES):
         return Beginning(head)
     if start is Start.SKIPPED:
-        raise AlreadyDone(f"the job is done: {earlier.described()}")
+        raise AlreadyDone(f"the job is done: {earlier.described()}", journal=earlier.path)
     hint = HINTS[standing].format(job=job, attempt=earlier.name)
-    stop = NotStarted(earlier.described(), hint=hint)
+    stop = NotStarted(earlier.described(), hint=hint, journal=earlier.path)
     if start is Start.WARNS:
         return Beginning(head, stop)
     raise stop

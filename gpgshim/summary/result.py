@@ -42,14 +42,17 @@ def result_of(
     path: str,
     data: bytes,
     under_way: bool = False,
-    keys_of: KeysOf = no_keys,
+    read_keys: KeysOf = no_keys,
+    not_started: str | None = None,
 ) -> dict[str, Any]:
     """The result of the attempt whose journal, at `path`, holds `data`. Raises nothing.
 
     `under_way` says whether its supervisor is alive; if the outcome is on disk, the supervisor is
-    only finishing. `keys_of` gets the words of a gpg's command line after `gpg`.
+    only finishing. `read_keys` gets the words of a gpg's command line after `gpg`. `not_started`
+    says why the caller started no attempt, if this is the earlier attempt that stands.
     """
     result: dict[str, Any] = {"version": VERSION, "job": job, "attempt": attempt, "journal": path}
+    result["not_started"] = not_started
     try:
         story = tell(parse(data))
     except TranscriptError as error:
@@ -87,7 +90,7 @@ def result_of(
         "reason": f"waits for {story.waits_for}" if under_way else verdict.why.reason,
         "meaning": None if under_way else verdict.meaning,
         "exit_status": None if under_way else verdict.why.status,
-        "signatures": _signatures(story, started, keys_of),
+        "signatures": _signatures(story, started, read_keys),
         "started": _utc(started, 0.0),
         "not_retriable_since": _utc(started, _no_return(story, under_way)),
         "earlier": story.head.get(memory.EARLIER),
@@ -123,15 +126,15 @@ def _no_return(story: Story, under_way: bool) -> float | None:
     return None
 
 
-def _signatures(story: Story, started: datetime | None, keys_of: KeysOf) -> list[dict[str, Any]]:
+def _signatures(story: Story, started: datetime | None, read_keys: KeysOf) -> list[dict[str, Any]]:
     """The requests of gpgs that would sign, in the order of the journal, each with its answer."""
     answers = {each.number: each.record for each in story.events if each.kind is Kind.ANSWER}
     asks = [each for each in story.events if isinstance(each.record, r.Request)]
-    return [_signature(each, answers.get(each.number), started, keys_of) for each in asks]
+    return [_signature(each, answers.get(each.number), started, read_keys) for each in asks]
 
 
 def _signature(
-    ask: StoryEvent, answer: object, started: datetime | None, keys_of: KeysOf
+    ask: StoryEvent, answer: object, started: datetime | None, read_keys: KeysOf
 ) -> dict[str, Any]:
     assert isinstance(ask.record, r.Request)
     return {
@@ -139,7 +142,7 @@ def _signature(
         "known": isinstance(ask.record, r.SignRequest),
         "granted": isinstance(answer, r.Granted),
         "refused": str(answer.cause) if isinstance(answer, r.Denied) else None,
-        "keys": [escape(key) for key in keys_of(_words(ask.record.call))],
+        "keys": [escape(key) for key in read_keys(_words(ask.record.call))],
         "files": [
             {"name": escape(each.file), "sha256": each.digest}
             for each in ask.about

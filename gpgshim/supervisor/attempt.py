@@ -87,6 +87,8 @@ class Plan(NamedTuple):
     reporting: Reporting = NO_REPORT  #: where the reports of the job go
     #: What to do if an earlier attempt stands; None for a job whose name no later attempt knows.
     option: Option | None = None
+    #: Called when the outcome is on disk, before it is reported. It raises nothing.
+    settled: Callable[[Journal, optiontable.Table], object] = lambda _journal, _table: None
 
 
 class _Programs(NamedTuple):
@@ -189,6 +191,7 @@ class Attempt:
             mode=plan.mode,
             latest=plan.latest,
             reporting=plan.reporting,
+            settled=lambda: plan.settled(journal, programs.table),
         )
         return journal, supervisor
 

@@ -43,9 +43,16 @@ class Reply(NamedTuple):
 
 
 class Settlement:
-    """Reads `journal` back."""
+    """Reads `journal` back. `settled` is called when the outcome is on disk, and not reported."""
 
-    def __init__(self, journal: Journal, entries: Entries, mode: Mode) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        entries: Entries,
+        mode: Mode,
+        settled: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._settled = settled
         self._journal = journal
         self._entries = entries
         self._mode = mode
@@ -74,6 +81,7 @@ class Settlement:
         if lines and lines[-1] != verdict.outcome:
             lines = []  # the disk tore the last line, and the manager must not hear another outcome
         self._reply = Reply(verdict, treatment, tuple(lines))
+        self._settled()
         return self._reply
 
     def durable_state(self) -> State:

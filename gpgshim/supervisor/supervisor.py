@@ -25,7 +25,7 @@ from gpgshim.core import records as r
 from gpgshim.core import wire
 from gpgshim.core.codec import Record
 from gpgshim.core.gate import TEMPFAIL, Audience, Control, Event, State
-from gpgshim.core.quoting import escape
+from gpgshim.core.verdict import Verdict
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
 from gpgshim.supervisor.entries import Entries
@@ -46,7 +46,8 @@ class Supervisor:
     `latest`, on the clock, counts only for a late commitment. With `starts_elsewhere`, another
     process starts the job, and a client may report that it is over; otherwise only a watched
     descriptor does. `mode` says whether the gate holds the job. `reporting` says where the reports
-    of the job go. Raises Unable if the socket cannot be made.
+    of the job go. `settled` is called when the outcome is on disk, before it is reported; it raises
+    nothing. Raises Unable if the socket cannot be made.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         latest: float = math.inf,
         reporting: Reporting = NO_REPORT,
+        settled: Callable[[], object] = lambda: None,
     ) -> None:
         self.over: Record | None = None  # how the job ended, once it is over
         self.entries = Entries(journal)
-        self.settlement = Settlement(journal, self.entries, mode)
+        self.settlement = Settlement(journal, self.entries, mode, settled)
         self._journal = journal
         self._authority = authority
         self._starts_elsewhere = starts_elsewhere
@@ -228,10 +230,10 @@ class Supervisor:
         assert self.over is not None
         return self.settlement.conclude(self.over, report)
 
-    def about_refusals(self) -> str:
-        """The addition to the outcome's line: why gpgs were refused. Empty if none was."""
-        causes = escape("; ".join(each[:300] for each in self._refusals.causes))
-        return f"; gpg was refused: {causes}" if causes else ""
+    def described(self, verdict: Verdict) -> str:
+        """The verdict on this attempt, in the line that reports it."""
+        clauses = verdict.why.told(self._refusals.causes)
+        return "; ".join((f"{verdict.outcome}: {verdict.meaning}", *clauses))
 
     def shut(self) -> None:
         """Remove the socket and close everything. The stunts then report that the job is over."""

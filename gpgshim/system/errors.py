@@ -16,6 +16,7 @@ import os
 import signal
 from collections.abc import Iterator
 from enum import Enum
+from pathlib import Path
 
 
 class Fact(Enum):
@@ -73,13 +74,26 @@ class Unable(GpgshimError):
     status = os.EX_IOERR
 
 
-class NotStarted(GpgshimError):
+class Stands(GpgshimError):
+    """Nothing was started, because of an earlier attempt of the job.
+
+    `journal` is its journal; None if the earlier attempts are not known.
+    """
+
+    def __init__(
+        self, seen: str, fact: Fact | None = None, *, hint: str = "", journal: Path | None = None
+    ) -> None:
+        super().__init__(seen, fact, hint=hint)
+        self.journal = journal
+
+
+class NotStarted(Stands):
     """An earlier attempt of the job does not let a new one start."""
 
     status = os.EX_NOPERM
 
 
-class AlreadyDone(GpgshimError):
+class AlreadyDone(Stands):
     """The job is done, and its caller takes that for a success."""
 
     status = os.EX_OK

@@ -9,6 +9,7 @@ Rule 2: the temporary name is random, so no other user of the directory can take
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -41,6 +42,20 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
             os.unlink(new)
         raise
     sync_directory(path.parent)
+
+
+def make_room(path: Path) -> None:
+    """Remove the file at `path`, if there is one, after a check that write_whole() can make it.
+
+    Raises OSError; then nothing was changed.
+    """
+    new = path.with_name(f"{path.name}.{os.urandom(8).hex()}.new")
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC))
+    os.unlink(new)
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EINVAL, "it exists, and is not a plain file")
+        os.unlink(path)
 
 
 def sync_directory(directory: Path) -> None:

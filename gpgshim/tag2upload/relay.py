@@ -192,8 +192,8 @@ class Relay:
         reply = self.supervisor.conclude(report)
         verdict = reply.verdict
         say(
-            f"job {self.attempt.job}: {reply.treatment}: {verdict.outcome}: {verdict.meaning}"
-            f"{self.supervisor.about_refusals()} [{self.attempt.journal.path}]",
+            f"job {self.attempt.job}: {reply.treatment}: {self.supervisor.described(verdict)}"
+            f" [{self.attempt.journal.path}]",
             LEVELS[verdict.outcome],
         )
         return self.send(reply.lines)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpgshim.core.causes import COUNTS, RECORDS, Kind
+from gpgshim.core.causes import COUNTS, RECORDS, Kind, Why
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.verdict import _ENDS, judge_bytes
 from gpgshim.core.wording import NOT_GO_AHEAD
@@ -63,7 +63,7 @@ def test_the_tables_are_total() -> None:
             "$ gpg -s f\n% failed enospc No space left on device\n% exit 2",
             "retriable",
             "failed:enospc",
-            "the supervisor could not go on: No space left on device",
+            "the supervisor cannot go on: No space left on device",
             2,
         ),
         ("? gpg --new f\n% exit 2", "retriable", "unknown-command", "command of gpg --new f", 2),
@@ -104,3 +104,13 @@ def test_a_journal_that_cannot_be_read(data: bytes) -> None:
     verdict = judge_bytes(data)
     assert verdict.state is not State.UNCOMMITTED
     assert verdict.why.cause in ("unreadable", "crashed")
+
+
+def test_the_clauses_of_the_line_with_the_outcome() -> None:
+    failed, well = Why(Kind.END, "exit", "x", 3), Why(Kind.END, "exit", "x", 0)
+    assert failed.told([]) == ["x"]
+    assert failed.told(["a", "b\n"]) == ["x", "gpg was refused: a; b\\n"]
+    assert well.told([]) == []
+    assert well.told(["a"]) == ["gpg was refused: a"]
+    # The cause is the reason of the refusals.
+    assert Why(Kind.REFUSAL, "refused", "x", 2).told(["a"]) == ["gpg was refused: x"]

@@ -87,12 +87,13 @@ def test_the_schema_describes_every_field() -> None:
 
 
 def test_a_job_that_signed() -> None:
-    found = result(f"{SIGNED}+9 % exit 0\n+9 uploaded\n", keys_of=lambda words: words[1:2])
+    found = result(f"{SIGNED}+9 % exit 0\n+9 uploaded\n", read_keys=lambda words: words[1:2])
     assert found == {
         "version": 1,
         "job": "j",
         "attempt": 1,
         "journal": "/s/j.1",
+        "not_started": None,
         "under_way": False,
         "outcome": "uploaded",
         "state": "committed",
@@ -192,11 +193,13 @@ def test_files_that_were_not_read() -> None:
 
 def test_words_that_json_cannot_hold() -> None:
     lines = "$ gpg -s $'a\\nb\\xff'\n# client 7 /src\n# sha256 ab $'a\\nb\\xff'\n% exit 1\n"
-    found = result(BEGUN + lines, keys_of=lambda words: words[1:])
+    found = result(BEGUN + lines, read_keys=lambda words: words[1:])
     json.dumps(found).encode("ascii")
     (signature,) = found["signatures"]
     assert signature["files"][0]["name"] == "a\\nb\\xff"
     assert signature["keys"] == ["a\\nb\\xff"]
     # A line that this version did not write is shown, and not read.
-    (signature,) = result(f"{BEGUN}$ gpg 'x\n% exit 1\n", keys_of=lambda words: words)["signatures"]
+    (signature,) = result(f"{BEGUN}$ gpg 'x\n% exit 1\n", read_keys=lambda words: words)[
+        "signatures"
+    ]
     assert (signature["command"], signature["keys"]) == ("gpg 'x", [])
