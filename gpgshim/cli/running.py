@@ -49,7 +49,7 @@ from gpgshim.system.ownprocess import caller_environ
 
 if TYPE_CHECKING:
     from gpgshim.cli.repeat import Series, Turn
-    from gpgshim.supervisor.resultfile import ResultFile
+    from gpgshim.history.resultfile import ResultFile
 
 #: For a job without a name.
 FORGOTTEN = "; without --job, no later run will know of this job"
@@ -236,7 +236,7 @@ def _file_of(result: Path | None) -> ResultFile | None:
     """The file of --result. Raises Misconfigured if it cannot be written."""
     if result is None:
         return None
-    from gpgshim.supervisor.resultfile import ResultFile  # only --result needs it
+    from gpgshim.history.resultfile import ResultFile  # only --result needs it
 
     return ResultFile(result)
 

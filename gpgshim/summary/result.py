@@ -16,6 +16,7 @@ from typing import Any
 
 from gpgshim.core import memory
 from gpgshim.core import records as r
+from gpgshim.core.causes import UNREADABLE
 from gpgshim.core.gate import Outcome
 from gpgshim.core.need import need_of
 from gpgshim.core.quoting import QuoteError, escape, unquote
@@ -51,50 +52,51 @@ def result_of(
     only finishing. `read_keys` gets the words of a gpg's command line after `gpg`. `not_started`
     says why the caller started no attempt, if this is the earlier attempt that stands.
     """
-    result: dict[str, Any] = {"version": VERSION, "job": job, "attempt": attempt, "journal": path}
-    result["not_started"] = not_started
+    result = {
+        "version": VERSION,
+        "job": job,
+        "attempt": attempt,
+        "journal": path,
+        "not_started": not_started,
+    }
     try:
         story = tell(parse(data))
     except TranscriptError as error:
-        verdict = judge_bytes(data)
-        outcome = None if under_way else str(verdict.outcome)
-        return result | {
-            "under_way": under_way,
-            "outcome": outcome,
-            "state": str(verdict.state),
-            "told": False,
-            "would": None,
-            "cause": verdict.why.cause,
-            "reason": f"{verdict.why.reason}: {error}",
-            "meaning": verdict.meaning,
-            "exit_status": None,
-            "signatures": [],
-            "started": None,
-            "not_retriable_since": None,
-            "earlier": None,
-            "again": None,
-            "alarm": _alarm(verdict, under_way),
-            "resolved": resolution(verdict.resolved),
-        }
-    verdict = story.verdict
-    under_way = under_way and not verdict.told
+        found = _of_verdict(judge_bytes(data), under_way)
+        return result | found | {"reason": f"{UNREADABLE.reason}: {error}"}
+    under_way = under_way and not story.verdict.told
+    result |= _of_verdict(story.verdict, under_way)
     started = _time(story.head.get("started", ""))
     again = story.head.get(memory.AGAIN, "")
+    if under_way:
+        result["reason"] = f"waits for {story.waits_for}"
     return result | {
-        "under_way": under_way,
-        "outcome": None if under_way else str(verdict.outcome),
-        "state": str(verdict.state),
-        "told": verdict.told,
-        "would": verdict.would and str(verdict.would),
-        "cause": None if under_way else verdict.why.cause,
-        "reason": f"waits for {story.waits_for}" if under_way else verdict.why.reason,
-        "meaning": None if under_way else verdict.meaning,
-        "exit_status": None if under_way else verdict.why.status,
         "signatures": _signatures(story, started, read_keys),
         "started": _utc(started, 0.0),
         "not_retriable_since": _utc(started, _no_return(story, under_way)),
         "earlier": story.head.get(memory.EARLIER),
         "again": int(again) if again.isdecimal() else None,
+    }
+
+
+def _of_verdict(verdict: Verdict, under_way: bool) -> dict[str, Any]:
+    """What the verdict says; nothing is said of the rest."""
+    is_over = not under_way
+    return {
+        "under_way": under_way,
+        "outcome": str(verdict.outcome) if is_over else None,
+        "state": str(verdict.state),
+        "told": verdict.told,
+        "would": verdict.would and str(verdict.would),
+        "cause": verdict.why.cause if is_over else None,
+        "reason": verdict.why.reason,
+        "meaning": verdict.meaning if is_over else None,
+        "exit_status": verdict.why.status if is_over else None,
+        "signatures": [],
+        "started": None,
+        "not_retriable_since": None,
+        "earlier": None,
+        "again": None,
         "alarm": _alarm(verdict, under_way),
         "resolved": resolution(verdict.resolved),
     }

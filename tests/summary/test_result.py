@@ -166,7 +166,8 @@ def test_since_when_it_is_not_retriable(text: str, since: str | None) -> None:
 def test_a_file_that_is_not_a_journal(text: str, under_way: bool) -> None:
     found = result(text, under_way)
     if text:
-        assert found["cause"] == "unreadable"
+        assert found["cause"] == (None if under_way else "unreadable")
+        assert found["reason"].startswith("the journal cannot be read: ")
         assert found["outcome"] == (None if under_way else "irrecoverable")
     assert found["state"] == "unknown"
 
