@@ -54,6 +54,13 @@ def test_the_tables_are_total() -> None:
         (f"{ASKED}< refused\n% exit 2", "refused", "refused", "the authority refused", 2),
         (f"{ASKED}< refused no\n% exit 2", "refused", "refused", "the authority refused: no", 2),
         (f"{ASKED}< exit 3\n% exit 2", "irrecoverable", "unexpected", "ended with status 3", 2),
+        (
+            f"{ASKED}< contradicted no\n% exit 2",
+            "irrecoverable",
+            "unexpected",
+            "says: refused no",
+            2,
+        ),
         (f"{ASKED}< signal 9\n% exit 2", "irrecoverable", "unexpected", "killed by signal 9", 2),
         (f"{ASKED}< unexpected x\n% exit 2", "irrecoverable", "unexpected", "but 'x'", 2),
         (f"{ASKED}% eof\n% exit 2", "irrecoverable", "eof", "closed the connection", 2),

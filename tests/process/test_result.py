@@ -34,6 +34,7 @@ def found(scratch: Scratch, name: str = "result.json") -> dict[str, Any]:
         ("kill -9 $$", (), 75, 75, "retriable", "signal"),
         (f"{SIGN}; exit 3", (), 3, 76, "irrecoverable", "exit"),
         (f"{SIGN}; exit 75", (), 70, 76, "irrecoverable", "exit"),
+        (SIGN, ("--commit", "sh -c 'exit 77'"), 77, 77, "refused", "refused"),
         (SIGN, ("--commit", "sh -c 'exit 9'"), 2, 76, "irrecoverable", "unexpected"),
         (SIGN, ("--commit", "o2m:/nonexistent"), 75, 75, "retriable", "failed:enoent"),
         (f"{SIGN}; exit 3", ("--observe",), 3, 3, "observed", "exit"),

@@ -34,5 +34,6 @@ def test_the_outcomes() -> None:
         f"{HEAD}! uncommitted\n! unknown\n! committed\n% exit 0\nuploaded\n".encode()
     )
     assert [(outcome, meaning) for outcome, meaning in OUTCOME.findall(README)] == [
-        (verdict.outcome, verdict.meaning) for verdict in (early, late)
+        (verdict.outcome, "; ".join([verdict.meaning, *verdict.why.told([])]))
+        for verdict in (early, late)
     ]
