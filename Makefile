@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 
 help:
 	@echo 'make test      lint, types and tests, on all processors'
-	@echo 'make quick     the pure tests, in half a minute: no process is started, no gpg is needed'
+	@echo 'make quick     the pure tests, in about a minute: no process is started, no gpg is needed'
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
 	@echo 'make e2e       Debian'\''s own tag2upload in a Debian root, without the gate and with it (ROOT=, QUICK=)'
 	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from the reports of e2e'

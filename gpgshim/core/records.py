@@ -6,9 +6,9 @@ Rule 1: a kind is a class: the start of its line, its meaning, and its fields in
 line. There is no other kind of line.
 Rule 2: a cause is a word. Text for people is the last field. No code decides by such a text.
 
-This is format 2. format1.py gives the same records for the journals of earlier versions. A new kind
-of line is a new class here, a row of wording.py, and a line in gpgshim-journal(5). A version that
-does not know the kind takes the journal for unknown.
+This is format 2. format1.py gives the same records for the journals of earlier versions. A version
+that does not know a kind, also a note, takes the journal for unknown. CONTRIBUTING.md has the steps
+for a new kind of line.
 """
 
 # Without `from __future__ import annotations`: codec.py reads the annotations as types.
