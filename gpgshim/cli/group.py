@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program's verbs, and what happens with an unknown one.
 
-Rule 1: a verb is one function with `@cli.command`, in the file of its group: running, reading,
-history or machine.
+Rule 1: a verb is one function with `@cli.command`, in the file of its group: running, closing,
+reading, history or machine.
 """
 
 from __future__ import annotations
