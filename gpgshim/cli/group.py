@@ -49,6 +49,12 @@ class Verbs(click.Group):
 def cli() -> None:
     """A commitment gate for signatures.
 
-    A stunt gpg comes first on a job's PATH. It sends a request to a supervisor before the job's
-    first signature is made. A job that fails before that has not committed, and can be tried again.
+    A stunt gpg comes first on a job's PATH. Before the job's first signature, it sends a request to
+    a supervisor, which asks an authority. A job that fails before this request can be tried again.
+
+    \b
+    First steps:
+      gpgshim doctor                                   # examines this machine
+      gpgshim run --job NAME --commit ask -- COMMAND   # asks you before it signs
+      gpgshim status                                   # lists the jobs
     """

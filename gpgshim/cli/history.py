@@ -33,28 +33,23 @@ from gpgshim.system.log import Level, say
     metavar="[SECONDS]",
     is_flag=False,
     flag_value=2.0,
-    type=options.Seconds(min=0.1, max=86400),
+    type=options.Seconds(0.1, 86400),
     help="Repeat every SECONDS. Default: 2.",
 )
 def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float | None) -> int:
     """List jobs: those under way, and recent ones.
 
     Each job has one line, about its last attempt. An earlier attempt that needs a person has a line
-    too. `!` marks a line that needs a person. $STATE_DIRECTORY names another directory of journals.
+    too. `!` marks a line that needs a person, and `>` a job that is under way. If $STATE_DIRECTORY
+    is set, the journals are looked for there.
 
-    \b
-    With --json: {"version": 1, "directory", "jobs_in_all": N, "rows": [{"job", "attempt": N,
-    "earlier": [OUTCOME…], "journal": PATH, "under_way": BOOL, "state", "outcome" (null: under
-    way), "told": BOOL, "started" (or null), "age", "lasted", "retriable" (seconds, or null),
-    "signatures": N, "needs" (empty: no person), "alarm" (why: bypassed, ungated, unknown,
-    irrecoverable or crashed; or null), "meaning", "resolved" (null, or {"as", "by", "at",
-    "note"})}…]}. If `told` is false, the supervisor was killed before it recorded an outcome, and
-    `outcome` is derived from the journal. No field will be removed, or change its meaning.
+    gpgshim-status(1) describes each field of --json. No field will be removed, or change its
+    meaning, while `version` is 1.
 
     \b
     Examples:
       gpgshim status --watch
-      gpgshim status --json --all | grep -o '"outcome": "retriable"' | wc -l
+      gpgshim status --json --all | jq -r '.rows[] | select(.outcome == "retriable") | .job'
     """
     from gpgshim.cli import status
     from gpgshim.history import jobs
@@ -113,11 +108,15 @@ def show_job(job: str, html: Path | None) -> int:
 )
 @click.argument("job", metavar="JOB|JOB.N", shell_complete=options.job)
 def resolve_job(job: str, result: str, note: str) -> int:
-    """Record what a person has found out about an attempt that is over.
+    """Record what a person found out about a job.
 
-    JOB means the attempt that does not let a new one start, and JOB.N attempt N. The journal gets
-    one more line, with your name and the time; no earlier line is changed. An attempt that is under
-    way cannot be resolved.
+    JOB means the attempt that does not let a new one start, or the newest attempt if there is none.
+    JOB.N means attempt N; if it is not the newest, it can only be resolved as retriable. The
+    journal gets one more line, with your name and the time; no earlier line is changed, and the
+    last resolution counts. An attempt that is under way cannot be resolved.
+
+    The exit status is 0 if the line is on disk, 64 if there is no such attempt or it cannot be
+    resolved in this way, 74 if the line cannot be written.
 
     \b
     Example:

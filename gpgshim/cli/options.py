@@ -18,28 +18,52 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
-class Seconds(click.FloatRange):
-    """A number within a range. click accepts `nan` for every range."""
+class _Number(click.ParamType):  # type: ignore[type-arg]  # not generic in Debian stable
+    """A number from `least` to `most`. click's ranges show themselves in the help, as formulas."""
 
-    name = "number"  # in messages, where click says "float range"
+    def __init__(self, least: float, most: float = math.inf, *, above: bool = False) -> None:
+        self.least, self.most = least, most
+        self.above = above  # whether the number is greater than `least`
+
+    def read(self, text: str) -> float:
+        """The number. Raises ValueError."""
+        return float(text)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        seconds = float(super().convert(value, param, ctx))
-        if math.isnan(seconds):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return seconds
+        try:
+            number = self.read(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        if not self.least <= number <= self.most or (self.above and number == self.least):
+            most = "" if math.isinf(self.most) else f" and at most {self.most:.15g}"
+            least = f"{'more than' if self.above else 'at least'} {self.least:.15g}"
+            self.fail(f"it is {value!r}, and has to be {least}{most}.", param, ctx)
+        return number
 
 
-class Whole(click.IntRange):
-    """A whole number within a range."""
+class Seconds(_Number):
+    """A number of seconds."""
+
+    name = "number"
+
+
+class Whole(_Number):
+    """A whole number."""
 
     name = "whole number"
 
+    def read(self, text: str) -> int:
+        """The number. Raises ValueError."""
+        return int(text)
+
 
 JOB = click.option(
-    "--job", metavar="NAME", help="Name of the job. Its journals are NAME.1, NAME.2 and so on."
+    "--job",
+    metavar="NAME",
+    help="Name of the job. Its journals are NAME.1, NAME.2 and so on. Default: a name made of the"
+    " time and the process id, under which nothing is remembered.",
 )
 COMMIT = click.option(
     "--commit",
@@ -53,8 +77,8 @@ COMMIT = click.option(
 AGAIN = click.option(
     "--again",
     is_flag=True,
-    help="Start the job even if an earlier attempt stands; the journal records it. An attempt that"
-    " is under way is never joined by a second one.",
+    help="Start the job even if an earlier attempt stands, and record that in the journal. If an"
+    " attempt is under way, nothing is started.",
 )
 SKIP_DONE = click.option(
     "--skip-done",
@@ -70,22 +94,22 @@ RETRIES = click.option(
 WAIT = click.option(
     "--wait",
     metavar="SECONDS",
-    type=Seconds(min=0, max=1e6),
-    help="With --retries: wait before the second attempt. The wait doubles with each attempt, up to"
-    " an hour, and has a random part of up to a quarter. Default: 60.",
+    type=Seconds(0, 1e6),
+    help="With --retries: the wait before the second attempt. It doubles with each attempt, up to"
+    " an hour, and gets a random part of up to a quarter. Default: 60.",
 )
 TOTAL = click.option(
     "--deadline-total",
     "total",
     metavar="SECONDS",
-    type=Seconds(min=0, min_open=True, max=1e8),
+    type=Seconds(0, 1e8, above=True),
     help="With --retries: after this time no attempt starts, and an attempt that has not committed"
     " is ended with SIGTERM.",
 )
 DEADLINE = click.option(
     "--deadline",
     metavar="SECONDS",
-    type=Seconds(min=0, min_open=True, max=1e6),
+    type=Seconds(0, 1e6, above=True),
     help="Time for the authority to answer. After that the commitment is unknown. Default: 600.",
 )
 GPG = click.option(
@@ -129,7 +153,7 @@ OBSERVE = click.option(
     "--observe/--no-observe",
     default=None,
     help="Hold and refuse nothing, and only record what the gate would have done. No promise holds"
-    " for such a job, and its exit status is unchanged.",
+    " for such a job, and its exit status is its own. --no-observe overrides the setting.",
 )
 
 

@@ -32,7 +32,9 @@ def table_for(gpg: str | None) -> optiontable.Table:
 @click.option("--explain", "explained", is_flag=True, help="Print how each word is read, and why.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
 def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[str, ...]) -> int:
-    """Print whether a gpg command line would sign.
+    """Print, in one word, if a gpg call would sign.
+
+    The words are sign, pass (gpg does not sign), and refuse (gpgshim does not know the command).
 
     With --json-lines, a case is an array of strings, or {"argv": […], "env": {…}, "cwd": "…"}.
 
@@ -72,9 +74,9 @@ def classify(gpg: str | None, json_lines: bool, explained: bool, words: tuple[st
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- [GPG-ARGUMENT]…")
 @click.pass_context
 def explain_words(context: click.Context, gpg: str | None, words: tuple[str, ...]) -> int:
-    """Explain how gpg reads a command line.
+    """Explain, word by word, how gpg reads a call.
 
-    The output has each word with its meaning, and the verdict.
+    The last line is the word that `gpgshim classify` prints, and the rule that decides.
 
     \b
     Example:

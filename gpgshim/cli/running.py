@@ -131,7 +131,7 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
     "--record",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the journal to FILE as a fixture, which `gpgshim replay` can read.",
+    help="Copy the journal to FILE, for a report of a fault or for a test.",
 )
 @click.argument(
     "command",
@@ -161,8 +161,10 @@ def run(
 
     The exit status is COMMAND's own. It is 75 if COMMAND failed, no gpg under the gate was allowed
     to sign, and no request to commit was sent: the job can be tried again. 75 has no other meaning.
-    It is 77 if the authority refused, or if an earlier attempt of the job NAME stands, so that
-    nothing was started. It is 128+N if signal N to gpgshim ended the job.
+    It is 77 if the authority refused, or if nothing was started because an earlier attempt of the
+    job NAME stands: it may have done something that cannot be undone. It is 128+N if signal N to
+    gpgshim ended the job. gpgshim-run(1) lists all exit statuses. Settings can change the defaults
+    of options: see `gpgshim config`.
 
     \b
     Example:

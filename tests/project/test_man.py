@@ -52,6 +52,12 @@ def test_a_verb_s_page_has_its_options(verb: str) -> None:
     assert shown - wanted <= {"", "det", "status-fd", "dump-option-table"}
 
 
+def test_the_help_has_the_whole_first_sentence_of_each_verb() -> None:
+    overview = cli.get_help(click.Context(cli, info_name="gpgshim", terminal_width=80))
+    assert all(f"  {verb} " in overview for verb in cli.commands)
+    assert "..." not in overview
+
+
 def test_the_overview_has_every_verb() -> None:
     overview = (MAN / "gpgshim.1").read_text()
     for verb in cli.commands:
