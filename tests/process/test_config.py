@@ -103,9 +103,9 @@ def test_the_later_wins_key_by_key(scratch: Scratch, user: Path) -> None:
 
 
 def test_the_command_line_wins(user: Path, scratch: Scratch) -> None:
-    user.write_text('commit = "false"\n')
+    user.write_text("commit = \"sh -c 'exit 77'\"\n")
     assert scratch.run("gpg -s f").status == 77
-    assert scratch.journal().head["authority"] == "false"
+    assert scratch.journal().head["authority"] == "sh -c 'exit 77'"
     assert scratch.run("gpg -s f", "--commit", "true").status == 0
     assert scratch.journal().head["authority"] == "true"
 
