@@ -35,7 +35,14 @@ from typing import NamedTuple
 from gpgshim.core import names
 from gpgshim.core.memory import HINTS, STARTS, Option, Recalled, Standing, Start, head_of, recall
 from gpgshim.core.verdict import judge_bytes
-from gpgshim.history.journal import attempts, is_under_way, marker, newest_attempt, read_plain
+from gpgshim.history.journal import (
+    attempts,
+    has_name,
+    is_under_way,
+    marker,
+    newest_attempt,
+    read_plain,
+)
 from gpgshim.system.errors import AlreadyDone, GpgshimError, NotStarted, Unable
 from gpgshim.system.places import STATE_HINT, make_private
 
@@ -152,20 +159,20 @@ def that_stands(newest_first: Iterable[Earlier | None]) -> Earlier | None:
 
 def _numbers(directory: Path, job: str) -> Iterable[int]:
     newest = newest_attempt(directory, job)
-    if os.path.lexists(marker(directory, job)):  # the numbers may have gaps
+    if has_name(marker(directory, job)):  # the numbers may have gaps
         return reversed(attempts(directory, job))
     return range(newest, 0, -1)
 
 
 def look(directory: Path, job: str, attempt: int) -> Earlier | None:
-    """That attempt of `job`; None if there is none. Raises nothing."""
+    """That attempt of `job`; None if there is none. Raises OSError if that is unknown."""
     path = directory / names.journal_of(job, attempt)
     try:
         # The lock is checked first: a supervisor that ends in between has written its outcome.
         under_way = is_under_way(path)
         recalled = recall(read_plain(path), under_way)
     except OSError:
-        if not os.path.lexists(path):
+        if not has_name(path):
             return None
         recalled = Recalled(Standing.UNREADABLE, judge_bytes(b""), settles=False)
     return Earlier(job, attempt, path, recalled)

@@ -78,7 +78,7 @@ def newest_attempt(directory: Path, job: str) -> int:
     """
     newest = _search(directory, job)
     # Checked after the search: pruning may begin meanwhile. Its marker then stays for a day.
-    if not os.path.lexists(marker(directory, job)):
+    if not has_name(marker(directory, job)):
         return newest
     # If the first name is removed and the second is made during one listing, that listing can miss
     # both. The next listing then has the second name.
@@ -103,8 +103,21 @@ def _search(directory: Path, job: str) -> int:
 
 
 def is_taken(directory: Path, job: str, attempt: int) -> bool:
-    """Whether the name of that attempt of `job` exists, whatever it leads to."""
-    return os.path.lexists(f"{directory}/{names.journal_of(job, attempt)}")
+    """Whether the name of that attempt of `job` exists, whatever it leads to. Raises OSError."""
+    return has_name(f"{directory}/{names.journal_of(job, attempt)}")
+
+
+def has_name(path: Path | str) -> bool:
+    """Whether the name `path` exists, whatever it leads to. Raises OSError if that is unknown.
+
+    os.path.lexists() says no after any error. Then a journal that the disk does not give back would
+    not stop a new attempt.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class Journal:

@@ -140,6 +140,23 @@ def test_an_attempt_that_cannot_be_read_may_have_signed(
         start(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["j.1", "j.2", ".pruned-j"])
+def test_a_name_that_the_disk_does_not_give_back_is_not_free(
+    tmp_path: Path, mocker: MockerFixture, name: str
+) -> None:
+    attempt(tmp_path, *ASKED)
+    lstat = os.lstat
+
+    def fail(path: Any) -> os.stat_result:
+        if os.fspath(path) == str(tmp_path / name):
+            raise OSError(5, "Input/output error")
+        return lstat(path)
+
+    mocker.patch("os.lstat", fail)
+    with pytest.raises(Unable, match="cannot be found: Input/output error"):
+        start(tmp_path)
+
+
 def test_after_pruning_the_remaining_attempts_are_found(tmp_path: Path) -> None:
     attempt(tmp_path, *ASKED)
     attempt(tmp_path, *RETRIABLE, option=Option.WARN)
