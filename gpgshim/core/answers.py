@@ -37,7 +37,7 @@ class Said(StrEnum):
 #: (the end of the command, the last line that it printed) -> its answer.
 ANSWERS: dict[tuple[End, Said], type[r.Answer]] = {
     (End.ZERO, Said.OTHER): r.GoAhead,
-    (End.ZERO, Said.REFUSED): r.Contradicted,  # one of the two is false, and nobody knows which
+    (End.ZERO, Said.REFUSED): r.Contradicted,  # one of the two is false; it is not known which
     (End.REFUSAL, Said.OTHER): r.Refused,
     (End.REFUSAL, Said.REFUSED): r.Refused,
     (End.OTHER, Said.OTHER): r.AnswerExit,

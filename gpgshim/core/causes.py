@@ -59,7 +59,6 @@ RECORDS: dict[type[Record], Row] = {
     # After the go-ahead the authority's answers change nothing.
     r.Refused: Row(K.REFUSAL, "refused", "the authority refused", UNTIL_GO_AHEAD),  # its reason
     r.AnswerExit: Row(K.REFUSAL, "unexpected", NOT_GO_AHEAD[r.AnswerExit][1], UNTIL_GO_AHEAD),
-    r.Contradicted: Row(K.REFUSAL, "unexpected", NOT_GO_AHEAD[r.Contradicted][1], UNTIL_GO_AHEAD),
     r.AnswerSignal: Row(K.REFUSAL, "unexpected", NOT_GO_AHEAD[r.AnswerSignal][1], UNTIL_GO_AHEAD),
     r.Contradicted: Row(K.REFUSAL, "unexpected", NOT_GO_AHEAD[r.Contradicted][1], UNTIL_GO_AHEAD),
     r.UnexpectedAnswer: Row(

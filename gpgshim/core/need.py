@@ -51,7 +51,7 @@ BYPASSED, UNGATED = Alarm.BYPASSED, Alarm.UNGATED
 #: authority and the outcome know nothing of it.
 NEEDS: dict[Standing, Row] = {
     S.NONE: Row(None, None, None),  # there is no attempt
-    # Nobody can say yet how it ends. But a signature past the gate is there already.
+    # Its end is not known yet. But a signature past the gate was made already.
     S.UNDER_WAY: Row(None, BYPASSED, None),
     # No commitment was requested.
     S.RETRIABLE: Row(None, BYPASSED, UNGATED),

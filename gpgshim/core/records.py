@@ -158,7 +158,7 @@ class Ended(Record, start="% end"):
 
 
 class WatchdogEnded(Record, start="% watchdog-ended"):
-    """The watchdog was killed: the job is over, and nobody would hear its report."""
+    """The watchdog was killed: the job is over, and its report cannot be sent."""
 
 
 class Reported(Record, start="% said"):

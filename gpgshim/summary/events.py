@@ -74,7 +74,7 @@ DISPLAYS: dict[type[Record], Display] = {
     ),
     r.Ended: Display(K.WORLD, P.JOB, P.SUPERVISOR, "is over, and its exit status was not reported"),
     r.WatchdogEnded: Display(
-        K.WORLD, P.SUPERVISOR, None, "the watchdog was killed: nobody would hear a report"
+        K.WORLD, P.SUPERVISOR, None, "the watchdog was killed, so no report can be sent"
     ),
     r.Reported: Display(K.REPORT, P.JOB, P.SUPERVISOR, "(held) {line}"),
     r.ReportIncomplete: Display(
