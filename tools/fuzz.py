@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -39,9 +39,9 @@ from gpgshim.authority.manager import Manager
 from gpgshim.authority.none import NoAuthority
 from gpgshim.core import codec, o2m, wire
 from gpgshim.core import records as r
-from gpgshim.core.codec import Record
 from gpgshim.core.gate import DURABLE, OUTCOMES, Event, Outcome, State
 from gpgshim.core.inputs import event_of
+from gpgshim.core.question import Occasion, Question
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import TranscriptError, parse, parse_line
 from gpgshim.core.verdict import judge_bytes
@@ -251,7 +251,7 @@ class Never:
     def reach(self) -> None:
         raise OSError(111, "there is nobody")
 
-    def ask(self, question: Sequence[Record]) -> None:
+    def ask(self, question: Question) -> None:
         raise AssertionError("it was asked, but not reached before")
 
     def fileno(self) -> int:
@@ -383,7 +383,7 @@ def to_manager(count: int, root: Path) -> int:
         its_reader, writer = os.pipe()
         manager = Manager(reader, writer)
         manager.reach()
-        manager.ask([])
+        manager.ask(Question(Occasion("j", 1, "j.1", LOADED)))
         assert os.read(its_reader, 100) == o2m.COMMIT
         assert manager.answer() is None
         os.write(its_writer, data)

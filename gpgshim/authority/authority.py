@@ -10,11 +10,10 @@ Rule 3: nothing here blocks. There is a descriptor to poll, and answer() when it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from gpgshim.core import records as r
-from gpgshim.core.codec import Record
+from gpgshim.core.question import Question
 
 Answer = r.Answer | r.HungUp  #: what the journal has of it; inputs.event_of() gives the event
 
@@ -36,8 +35,8 @@ class Authority(Protocol):
     def reach(self) -> None:
         """Check that the authority can be reached, without a request. Raises OSError."""
 
-    def ask(self, question: Sequence[Record]) -> None:
-        """Send the request; `question` is what the journal has of the client and its request.
+    def ask(self, question: Question) -> None:
+        """Send the request; `question` says who wants to sign what.
 
         Raises NotAsked if the authority has certainly heard nothing. After any other OSError it may
         have heard the request.

@@ -4,35 +4,41 @@
 
 Rule 1: its exit status and the last line of its stdout are the answer: see core/answers.py.
 Rule 2: it never blocks the supervisor, whatever it prints or leaves unread.
+Rule 3: the question on its stdin is complete before it starts, and cannot be changed any more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import json
 import os
 import select
 import signal
-from collections.abc import Sequence
 
 from gpgshim.authority.authority import Answer, NotAsked
 from gpgshim.authority.output import Output
-from gpgshim.core import answers
-from gpgshim.core.codec import Record
+from gpgshim.core import answers, facts
+from gpgshim.core.question import Question, Who
 from gpgshim.core.quoting import escape
+from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Misconfigured
+from gpgshim.system.ownprocess import who_we_are
 from gpgshim.system.processes import DEFAULT_SIGNALS
 
 
 class Command:
     """The command `words`. It runs in its own process group, with `environ`.
 
-    Its stdin is /dev/null. Its stdout is read, and passed on to our stderr.
+    Its stdin is the question, as one line of JSON: see core/question.schema.json. Its stdout is
+    read, and passed on to our stderr.
     """
 
     def __init__(self, words: list[str], environ: dict[str, str]) -> None:
         self._words = words
         self._environ = environ
+        self._who = Who(*who_we_are())  # now, because a look-up of users can take long
         self._program = ""
         self.pid = 0
         self._opened = contextlib.ExitStack()  # closes what ask() opened
@@ -55,9 +61,9 @@ class Command:
 
         return runnable.find(self._words[0], self._environ.get("PATH", os.defpath))
 
-    def ask(self, question: Sequence[Record]) -> None:
+    def ask(self, question: Question) -> None:
         try:
-            self._start()
+            self._start(question)
         except OSError as error:
             # posix_spawn(3) reports this error if the program was not executed; none of it ran.
             self._opened.close()
@@ -67,7 +73,10 @@ class Command:
         self._opened.callback(os.close, pidfd)
         self._epoll.register(pidfd, select.EPOLLIN)
 
-    def _start(self) -> None:
+    def _start(self, question: Question) -> None:
+        text = json.dumps(facts.object_of(question, self._who))
+        stdin = sealed_file(f"{text}\n".encode("ascii"))
+        self._opened.callback(os.close, stdin)
         self._epoll = self._opened.enter_context(select.epoll())
         self._fd = self._epoll.fileno()
         reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -79,7 +88,7 @@ class Command:
                 self._words,
                 self._environ,
                 file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, stdin, 0),
                     (os.POSIX_SPAWN_DUP2, writer, 1),
                     (os.POSIX_SPAWN_DUP2, 2, 2),  # open, even if our caller had closed it
                 ],
@@ -112,3 +121,29 @@ class Command:
             os.waitpid(self.pid, 0)
             self.pid = 0
         self._opened.close()
+
+
+_NOEXEC_SEAL = 0x0008  #: MFD_NOEXEC_SEAL of Linux 6.3, which a hardened kernel demands
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+def sealed_file(data: bytes) -> int:
+    """A descriptor of a file in memory that holds `data` and cannot be changed. Raises OSError.
+
+    Unlike a pipe it takes any size, and a reader finds its end, however many processes have it.
+    """
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        fd = os.memfd_create("gpgshim-question", flags | _NOEXEC_SEAL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an older kernel
+            raise
+        fd = os.memfd_create("gpgshim-question", flags)
+    try:
+        write_all(fd, data)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

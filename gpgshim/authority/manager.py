@@ -8,14 +8,14 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from gpgshim.authority.authority import Answer
 from gpgshim.core import o2m
 from gpgshim.core import records as r
-from gpgshim.core.codec import Record
 from gpgshim.core.gate import Event
+from gpgshim.core.question import Question
 from gpgshim.core.quoting import escape
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import GpgshimError
@@ -49,7 +49,7 @@ class Manager:
                 raise OSError(errno.EPROTO, "the manager sent a line before the request")
             raise OSError(errno.EPIPE, "the manager has hung up")
 
-    def ask(self, question: Sequence[Record]) -> None:
+    def ask(self, question: Question) -> None:
         write_all(self._writer, o2m.COMMIT)
 
     def fileno(self) -> int:

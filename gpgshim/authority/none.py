@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from gpgshim.authority.authority import Answer
 from gpgshim.core import records as r
-from gpgshim.core.codec import Record
+from gpgshim.core.question import Question
 
 
 class NoAuthority:
@@ -25,7 +24,7 @@ class NoAuthority:
 
     reach = check
 
-    def ask(self, question: Sequence[Record]) -> None:
+    def ask(self, question: Question) -> None:
         self._fd = os.eventfd(1, os.EFD_CLOEXEC)
 
     def fileno(self) -> int:

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The authority that `--commit` names."""
+"""The authority that `--commit` names.
+
+Rule 1: only the module of that authority is imported, before the job starts.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,6 @@ import os
 import shlex
 
 from gpgshim.authority.authority import Authority
-from gpgshim.authority.command import Command
-from gpgshim.authority.manager import ManagerAt
-from gpgshim.authority.none import NoAuthority
-from gpgshim.authority.terminal import Person
 from gpgshim.core.quoting import escape
 from gpgshim.system.errors import Misused
 
@@ -22,11 +21,17 @@ def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
     `environ` is the environment of a command.
     """
     if commit is None:
+        from gpgshim.authority.none import NoAuthority
+
         return NoAuthority()
     if commit == "ask":
+        from gpgshim.authority.terminal import Person
+
         return Person()
     kind, colon, path = commit.partition(":")
     if colon and kind == "o2m":
+        from gpgshim.authority.manager import ManagerAt
+
         if not path or len(os.fsencode(path)) > 107 or "\0" in path:
             raise Misused(f"--commit {escape(commit)!r}: a socket's path has 1 to 107 bytes")
         return ManagerAt(os.path.abspath(path))
@@ -36,4 +41,6 @@ def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
         raise Misused(f"--commit {escape(commit)!r}: {error}") from None
     if not words:
         raise Misused("--commit: the command is empty")
+    from gpgshim.authority.command import Command
+
     return Command(words, environ)

@@ -7,22 +7,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Sequence
 
 from gpgshim.authority.authority import Answer
-from gpgshim.core import o2m
+from gpgshim.core import facts, o2m
 from gpgshim.core import records as r
-from gpgshim.core.codec import Record
-from gpgshim.core.wording import describe
+from gpgshim.core.question import Question, Who
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Misconfigured
+from gpgshim.system.ownprocess import who_we_are
 
 TERMINAL = "/dev/tty"
 PROMPT = "gpgshim: commit and sign? Type `yes' to agree; any other answer refuses: "
-#: The number of lines of the question that are shown, and of characters in each: one screen, and no
-#: more than a terminal takes in one write.
-MOST_LINES, MOST_TEXT = 12, 300
-
 #: The end of a person's answer: a line feed; in a raw terminal, where the kernel translates
 #: nothing, a carriage return; and ^C and ^D, which refuse there too.
 _ENDS = (b"\n", b"\r", b"\x03", b"\x04")
@@ -40,6 +35,7 @@ class Person:
     def __init__(self) -> None:
         import termios  # noqa: F401 - imported before the job starts, if it will ask
 
+        self._who = Who(*who_we_are())
         self._fd = -1
         self._line = b""
         self._in_line = False  # whether the cursor is after our prompt
@@ -68,15 +64,12 @@ class Person:
         if not in_foreground:
             raise OSError(errno.EIO, "we are in the background of the terminal, and cannot ask")
 
-    def ask(self, question: Sequence[Record]) -> None:
+    def ask(self, question: Question) -> None:
         import termios
 
         termios.tcflush(self._fd, termios.TCIFLUSH)  # input typed before the question is no answer
-        texts = [x.call if isinstance(x, r.Request) else describe(x) for x in question]
-        cut = [text[:MOST_TEXT] + "..." * (len(text) > MOST_TEXT) for text in texts[:MOST_LINES]]
-        if len(texts) > MOST_LINES:
-            cut.append(f"... and {len(texts) - MOST_LINES} more lines")
-        shown = "".join(f"    {text}\n" for text in cut)
+        lines = facts.lines_of(question, self._who)
+        shown = "".join(f"    {line}\n" for line in lines)
         self._in_line = True
         write_all(self._fd, f"gpgshim: the first signature of this job:\n{shown}{PROMPT}".encode())
 

@@ -236,6 +236,16 @@ def recall(data: bytes, under_way: bool) -> Recalled:
     )
 
 
+def described(recalled: Recalled) -> str:
+    """An earlier attempt in a clause, after its name."""
+    verdict = recalled.verdict
+    if recalled.standing is Standing.UNDER_WAY:
+        return "is under way"
+    if resolved := verdict.resolved:
+        return f"was resolved as {resolved.result} by {resolved.who}: {resolved.note}"
+    return f"is {verdict.outcome}: {verdict.meaning}"
+
+
 def standing_of(verdict: Verdict, under_way: bool) -> Standing:
     """The standing of an attempt. `under_way` says whether its supervisor is alive."""
     if under_way and not verdict.told:

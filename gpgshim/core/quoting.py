@@ -41,6 +41,11 @@ def quote(words: list[str]) -> str:
     return " ".join(done)
 
 
+def is_cut(text: str) -> bool:
+    """Whether quote() has left out words at the end of `text`."""
+    return text.endswith(" words>")  # a word with these characters would be in quotes
+
+
 def _quote_word(word: bytes) -> str:
     if word and not word.strip(_BARE_BYTES):
         return word.decode("ascii")

@@ -13,57 +13,14 @@ for a new kind of line.
 
 # Without `from __future__ import annotations`: codec.py reads the annotations as types.
 
-from enum import StrEnum
-
 from gpgshim.core.codec import Code, Processes, Record, Text
 from gpgshim.core.gate import Outcome, State
-
-
-class Cause(StrEnum):
-    """Why a gpg was refused."""
-
-    REFUSED = "refused"  # the authority refused: it has certainly not committed
-    NOT_ASKED = "not-asked"  # the authority could not be asked, and has heard nothing
-    UNEXPECTED = "unexpected"  # the authority's answer has no meaning to us
-    EOF = "eof"  # the authority closed the connection
-    TIMEOUT = "timeout"  # the authority did not answer in time
-    UNREADABLE = "unreadable"  # the authority's answer could not be read
-    UNKNOWN_COMMAND = "unknown-command"  # before the commitment, gpg's command is unknown to us
-    CLOSED = "closed"  # the job is over, or its gate was closed
-    FAILED = "failed"  # an effect of the gate could not be performed
-    OTHER = "other"  # only of format 1: a reason that is not in format1.REASONS
-
-
-class Unread(StrEnum):
-    """Why the files of a request were not read."""
-
-    TIMEOUT = "timeout"  # it took too long
-    CLOSED = "closed"  # the job was over meanwhile
-    READER_ENDED = "reader-ended"  # the process that reads files ended
-    FAILED = "failed"  # that process could not be asked
-
-
-class Killing(StrEnum):
-    """Why processes of a job were killed."""
-
-    OVER = "over"  # the job is over
-    DROPPED = "dropped"  # the manager hears nothing of the job, so the uploader must not either
-
-
-class Delivery(StrEnum):
-    """How the job got a signal that was sent to us."""
-
-    SHARED = "shared"  # the terminal sent it to the job too
-    PASSED_ON = "passed-on"  # by us
-
-
-class Resolution(StrEnum):
-    """What a person has found out about an attempt."""
-
-    RETRIABLE = "retriable"  # nothing of it stands: the job can be tried again
-    UPLOADED = "uploaded"  # the job is done
-    IRRECOVERABLE = "irrecoverable"  # it is not, and cannot be repeated
-
+from gpgshim.core.terms import Cause as Cause
+from gpgshim.core.terms import Delivery as Delivery
+from gpgshim.core.terms import Killing as Killing
+from gpgshim.core.terms import Resolution as Resolution
+from gpgshim.core.terms import Source as Source
+from gpgshim.core.terms import Unread as Unread
 
 # The outcome, and the states.
 
@@ -283,6 +240,27 @@ class FilesUnread(Record, start="# unread"):
 
     cause: Unread
     reason: Text
+
+
+class DataUnread(Record, start="# stdin"):
+    """This request would sign its stdin, and the data is not known."""
+
+    source: Source
+
+
+class GitTag(Record, start="# git-tag"):
+    """The data of this request is a tag object of git, for the object with this hash."""
+
+    object: Code
+    kind: Code
+    tag: Text
+
+
+class GitCommit(Record, start="# git-commit"):
+    """The data of this request is a commit object of git. `subject` begins its message."""
+
+    tree: Code
+    subject: Text
 
 
 class Withdrawn(Record, start="# withdrawn"):

@@ -14,13 +14,20 @@ from typing import Any
 from gpgshim.core import records as r
 from gpgshim.core.codec import Process, Record
 from gpgshim.core.quoting import escape, quote
-from gpgshim.core.records import Cause, Delivery, Killing, Unread
+from gpgshim.core.records import Cause, Delivery, Killing, Source, Unread
 
 UNREAD = {
     Unread.TIMEOUT: "reading them took too long",
     Unread.CLOSED: "the job is over",
     Unread.READER_ENDED: "the process that reads them ended",
     Unread.FAILED: "{reason}",
+}
+SOURCES = {
+    Source.PIPE: "a pipe",
+    Source.TERMINAL: "a terminal",
+    Source.SOCKET: "a socket",
+    Source.SHARED: "its stdin, from which it also reads a passphrase or commands",
+    Source.OTHER: "its stdin, which is no plain file or pipe",
 }
 KILLED = {
     Killing.OVER: "because the job is over",
@@ -38,6 +45,9 @@ NOTES: dict[type[Record], str] = {
     r.FileTooLarge: "{file} is too large to be hashed",
     r.FilesLeftOut: "{count} more files were not read",
     r.FilesUnread: "its files were not read: ",  # and UNREAD
+    r.DataUnread: "the data is not shown: gpg reads it from ",  # and SOURCES
+    r.GitTag: "git tag {tag} of {kind} {object}",
+    r.GitCommit: "git commit of tree {tree}: {subject}",
     r.Withdrawn: "pid {pid} was gone before its files were read: {call}",
     r.GpgEnded: "gpg {request} (pid {pid}) has ended",
     r.ClientHungUp: "pid {pid} closed the connection before its request: it gave up, or was killed",
@@ -67,6 +77,11 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "file": lambda name: "its stdin" if name == r.STDIN else quote([name]),
     "signal": escape,
     "digest": escape,
+    "object": escape,
+    "kind": escape,
+    "tree": escape,
+    "tag": escape,
+    "subject": escape,
     "delivery": lambda each: DELIVERY[each],
     "above": names_of,
     "processes": lambda processes: names_of(processes) or "nothing",
@@ -85,6 +100,8 @@ def describe(note: Record) -> str:
             text += ", under {above}"
         case r.FilesUnread(cause=cause):
             text += UNREAD[cause]
+        case r.DataUnread(source=source):
+            text += SOURCES[source]
         case r.Killed(cause=why):
             shown["cause"] = KILLED[why]
     return text.format_map(shown)

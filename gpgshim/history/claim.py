@@ -33,7 +33,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.core import names
-from gpgshim.core.memory import HINTS, STARTS, Option, Recalled, Standing, Start, head_of, recall
+from gpgshim.core.memory import (
+    HINTS,
+    STARTS,
+    Option,
+    Recalled,
+    Standing,
+    Start,
+    described,
+    head_of,
+    recall,
+)
+from gpgshim.core.question import Before
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import (
     attempts,
@@ -67,14 +78,11 @@ class Earlier(NamedTuple):
 
     def described(self) -> str:
         """The attempt, its standing and its journal, in one clause."""
-        _, verdict, _ = self.recalled
-        if self.recalled.standing is Standing.UNDER_WAY:
-            what = "is under way"
-        elif resolved := verdict.resolved:
-            what = f"was resolved as {resolved.result} by {resolved.who}: {resolved.note}"
-        else:
-            what = f"is {verdict.outcome}: {verdict.meaning}"
-        return f"attempt {self.name} {what} [{self.path}]"
+        return f"attempt {self.name} {described(self.recalled)} [{self.path}]"
+
+    def before(self) -> Before:
+        """The same for a question to an authority."""
+        return Before(self.attempt, str(self.path), self.recalled)
 
 
 class Beginning(NamedTuple):
@@ -82,11 +90,13 @@ class Beginning(NamedTuple):
 
     `newest` is the number of the newest attempt that was looked at, or None without a look. If
     there is a later one, the decision is out of date: see Journal.create.
+    `earlier` is what newest_that_stands() found.
     """
 
     head: dict[str, str]
     warning: GpgshimError | None = None
     newest: int | None = None
+    earlier: Earlier | None = None
 
 
 @contextlib.contextmanager
@@ -122,13 +132,13 @@ def decide(job: str, earlier: Earlier | None, option: Option) -> Beginning:
     start = STARTS[standing, option]
     head = head_of(earlier.attempt if earlier else 0, start, option)
     if earlier is None or start in (Start.STARTS, Start.OVERRIDES):
-        return Beginning(head)
+        return Beginning(head, earlier=earlier)
     if start is Start.SKIPPED:
         raise AlreadyDone(f"the job is done: {earlier.described()}", journal=earlier.path)
     hint = HINTS[standing].format(job=job, attempt=earlier.name)
     stop = NotStarted(earlier.described(), hint=hint, journal=earlier.path)
     if start is Start.WARNS:
-        return Beginning(head, stop)
+        return Beginning(head, stop, earlier=earlier)
     raise stop
 
 

@@ -26,6 +26,7 @@ from gpgshim.history import claim
 from gpgshim.history.journal import is_under_way, newest_attempt
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Fact, Misused, Unable
+from gpgshim.system.ownprocess import who_we_are
 
 
 def resolve(directory: Path, name: str, result: Resolution, note: str) -> claim.Earlier:
@@ -123,13 +124,8 @@ def _append(path: Path, resolved: Resolved) -> None:
 
 def _who() -> str:
     """USER@HOST, as one word."""
-    import pwd
-
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = str(os.getuid())
-    return escape("".join(f"{user}@{os.uname().nodename}".split())) or "?"
+    user, host = who_we_are()
+    return escape("".join(f"{user}@{host}".split())) or "?"
 
 
 def _now() -> str:

@@ -94,7 +94,16 @@ DISPLAYS: dict[type[Record], Display] = {
 }
 
 #: Notes about the request before them.
-ABOUT_REQUEST = (r.Client, r.FileDigest, r.FileTooLarge, r.FilesLeftOut, r.FilesUnread)
+ABOUT_REQUEST = (
+    r.Client,
+    r.FileDigest,
+    r.FileTooLarge,
+    r.FilesLeftOut,
+    r.FilesUnread,
+    r.DataUnread,
+    r.GitTag,
+    r.GitCommit,
+)
 
 ENDED = Display(K.ENDED, P.GPG, None, "has ended")  #: the note GpgEnded
 NOTED = Display(K.NOTE, P.SUPERVISOR, None, "")  #: all other notes

@@ -173,14 +173,13 @@ class Attempt:
             **plan.mode.head,
         }
         state = places.state_directory(environ)
-        newest = None
+        beginning = claim.Beginning({})
         with contextlib.ExitStack() as stack:
             if plan.option is not None:
                 beginning = stack.enter_context(claim.begin(state, self.job, plan.option))
                 head |= beginning.head
                 self.warning = beginning.warning
-                newest = beginning.newest
-            journal = Journal.create(state, self.job, head, after=newest)
+            journal = Journal.create(state, self.job, head, after=beginning.newest)
         supervisor = Supervisor(
             self.directory,
             journal,
@@ -192,6 +191,7 @@ class Attempt:
             latest=plan.latest,
             reporting=plan.reporting,
             settled=lambda: plan.settled(journal, programs.table),
+            earlier=beginning.earlier and beginning.earlier.before(),
         )
         return journal, supervisor
 

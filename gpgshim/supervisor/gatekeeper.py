@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from gpgshim.authority.authority import Answer, Authority, NotAsked
 from gpgshim.core import o2m, wire
 from gpgshim.core import records as r
-from gpgshim.core.codec import Process, Record
+from gpgshim.core.codec import Process
 from gpgshim.core.gate import (
     REFUSALS,
     STEPS,
@@ -30,6 +30,7 @@ from gpgshim.core.gate import (
     State,
 )
 from gpgshim.core.inputs import EVENTS
+from gpgshim.core.question import Occasion, Question
 from gpgshim.core.wording import refusal_after
 from gpgshim.supervisor.clients import Client, Refusals
 from gpgshim.supervisor.entries import Entries, failure_of, reason_of
@@ -91,6 +92,7 @@ class Gatekeeper:
         authority: Authority,
         loop: Loop,
         limits: Limits,
+        occasion: Occasion,
         refusals: Refusals,
         audience: Callable[[], Audience],
         end_job: Callable[[], list[Process]],
@@ -106,7 +108,7 @@ class Gatekeeper:
         self._why: r.Denied | None = None  # the answer to all requests, once all are refused
         self._waiting: list[_Waiting] = []  # in the order of requests and answers
         self._numbers = 0
-        self._question: list[Record] = []  # the records of the last request
+        self._question = Question(occasion)  # that of the last request
         self._together: list[Event] = []  # requests in the journal that the gate has not got yet
         self._until: float | None = None  # the authority's time limit, while it has to answer
         self._gpgs: set[int] = set()  # process ids of granted gpgs that have not ended
@@ -174,8 +176,9 @@ class Gatekeeper:
             self._hear_authority()  # the answer of NoAuthority; it must come before gpg continues
 
     def _record(self, request: Request) -> None:
-        self._question = [request.record, request.about, *(request.files or ())]
-        self._entries.write(*self._question)
+        records = [request.record, request.about, *(request.files or ())]
+        self._question = Question(self._question.occasion, records, request.words)
+        self._entries.write(*records)
 
     def step_together(self) -> None:
         """Give the gate the requests that have come since.

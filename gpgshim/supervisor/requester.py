@@ -5,14 +5,12 @@
 Rule 1: the data comes from the kernel, not from the client: /proc, by the process id of the socket.
 Rule 2: nothing here blocks or reads much. Data that cannot be had quickly is left out.
 Rule 3: a file on a command line may be on a disk that does not answer. Only read_files() opens such
-files; it is called in a separate process (hasher.py).
+files (files.py); it is called in a separate process (hasher.py).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,13 +20,13 @@ from gpgshim.core import wire
 from gpgshim.core.codec import Process, Record, text_of
 from gpgshim.core.quoting import quote
 from gpgshim.gpgargs import mask, optiontable, parser
+from gpgshim.supervisor import files
 
 TRIES = 5  #: tries to read a broken chain of processes
 LONGEST_CHAIN = 12  #: processes between a client and us that are named
 MOST_KNOWN = 1000  #: processes whose ancestors are cached
-#: For one request, at most this many files and bytes are hashed, because the client waits.
-MOST_FILES, MOST_BYTES = 100, 64 << 20
-_AT_ONCE = 1 << 18  #: bytes that are read and hashed at a time
+#: Options with the value 0: gpg reads something else from its stdin first, such as a passphrase.
+_READ_STDIN = ("passphrase-fd", "command-fd", "override-session-key-fd")
 
 
 class Inspector:
@@ -36,7 +34,7 @@ class Inspector:
 
     def __init__(self, job: Path, table: optiontable.Table) -> None:
         self._stunt = f"{job}/{wire.BIN}/gpg"
-        self._table = table
+        self.table = table
         self._known: dict[tuple[int, int], Chain] = {}  # key: process id and start time
 
     def read_command_line(self, pid: int) -> list[str]:
@@ -51,7 +49,7 @@ class Inspector:
     def without_secrets(self, words: list[str]) -> list[str]:
         """The words of a process (from read_command_line), with their secrets masked."""
         if words[:1] == ["gpg"]:
-            return ["gpg", *mask.of_gpg(words[1:], self._table)]
+            return ["gpg", *mask.of_gpg(words[1:], self.table)]
         return mask.of_words(words)
 
     def describe(self, pid: int) -> r.Client:
@@ -63,32 +61,39 @@ class Inspector:
         return r.Client(pid, where, tuple(self._chain(pid).processes))
 
     def has_files(self, pid: int, words: list[str]) -> bool:
-        """Whether read_files() is needed; it is not if gpg only reads a pipe, for example."""
+        """Whether read_files() is needed; it is not if gpg has no data to read."""
         if words[:1] != ["gpg"]:
             return False
-        names = parser.parse(words[1:], self._table)[1]
+        names = parser.parse(words[1:], self.table)[1]
         if names:
             return not all(map(_is_special, names))
         try:
             stdin = os.readlink(f"/proc/{pid}/fd/0")
         except OSError:
             return False
-        return stdin.startswith("/") and not stdin.startswith(("/dev/null", "/dev/pts/"))
+        return stdin != "/dev/null"
 
     def read_files(self, pid: int) -> Iterator[Record]:
-        """Notes on the plain files that process `pid` would sign."""
+        """Notes on the data that process `pid` would sign."""
         words = self.read_command_line(pid)
-        if words[:1] == ["gpg"]:
-            names = parser.parse(words[1:], self._table)[1]
-            called = dict(
-                zip(names, self.without_secrets(words)[len(words) - len(names) :], strict=True)
-            )
-            files = [name for name in names if not _is_special(name)]
-            cwd = f"/proc/{pid}/cwd"
-            paths = {called[name]: os.path.join(cwd, name) for name in files[:MOST_FILES]}
-            yield from _hash_files(paths if names else {r.STDIN: f"/proc/{pid}/fd/0"})
-            if len(files) > MOST_FILES:
-                yield r.FilesLeftOut(len(files) - MOST_FILES)
+        if words[:1] != ["gpg"]:
+            return
+        options, names = parser.parse(words[1:], self.table)
+        if not names:
+            if any(one.name in _READ_STDIN and one.value == "0" for one in options):
+                yield r.DataUnread(r.Source.SHARED)
+            else:
+                yield from files.of_stdin(pid)
+            return
+        shown = self.without_secrets(words)[len(words) - len(names) :]
+        called = dict(zip(names, shown, strict=True))
+        plain = [name for name in names if not _is_special(name)]
+        cwd = f"/proc/{pid}/cwd"
+        yield from files.digests(
+            {called[name]: os.path.join(cwd, name) for name in plain[: files.MOST_FILES]}
+        )
+        if len(plain) > files.MOST_FILES:
+            yield r.FilesLeftOut(len(plain) - files.MOST_FILES)
 
     def practise(self) -> None:
         """Do a dry run of a request. Opens no file outside /proc, and raises nothing."""
@@ -97,7 +102,7 @@ class Inspector:
         text_of(self.describe(os.getpid()))
         self.has_files(os.getpid(), words)
         self.read_command_line(os.getpid())
-        list(map(text_of, _hash_files({"": words[-1]})))  # the lines are not used
+        list(map(text_of, files.digests({"": words[-1]})))  # the lines are not used
 
     def is_of_job(self, pid: int) -> bool:
         """Whether process `pid` descends from us, as all processes of a job do that we started."""
@@ -179,40 +184,3 @@ def read_all(path: str) -> bytes:
 def _is_special(name: str) -> bool:
     """Whether the path is in a directory where the same path is another file for us."""
     return name.startswith(("/dev/", "/proc/"))
-
-
-def _hash_files(paths: dict[str, str]) -> Iterator[Record]:
-    """A note for each plain file that can be read; the keys of `paths` are the files' names."""
-    room = MOST_BYTES
-    for called, path in paths.items():
-        # Ignore a failing import: python3 may have been upgraded since we started.
-        with contextlib.suppress(OSError, ValueError, ImportError):
-            # Plain files only: if we opened a pipe, gpg would later open a different one.
-            if stat.S_ISREG(os.stat(path).st_mode):
-                digest, read = hash_file(path, room)
-                room -= read
-                yield r.FileDigest(digest, called) if digest else r.FileTooLarge(called)
-
-
-def hash_file(path: str, most: int) -> tuple[str, int]:
-    """The SHA-256 of the file at `path`, in hex, and the number of bytes that were read.
-
-    If the file has more than `most` bytes, the digest is empty and reading stops. Raises OSError;
-    ValueError for a path with a NUL in it; ImportError.
-    """
-    import hashlib  # loaded by now: see attempt.load_for_job
-
-    hashed = hashlib.sha256()
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    try:
-        if os.fstat(fd).st_size > most:
-            return "", 0
-        read = 0
-        while more := os.read(fd, _AT_ONCE):
-            read += len(more)
-            if read > most:
-                return "", read  # the file grows while we read it
-            hashed.update(more)
-        return hashed.hexdigest(), read
-    finally:
-        os.close(fd)

@@ -34,12 +34,14 @@ class Request:
         self,
         client: Client,
         record: r.Request,
+        words: list[str],
         admission: Admissions,
         about: r.Client,
         until: float,
     ) -> None:
         self.client = client
         self.record = record
+        self.words = words  # the client's command line, masked
         self.admission = admission  # effects that come before the event
         self.about = about
         self.until = until  # on the clock: the time limit for reading the files
@@ -65,11 +67,12 @@ class Requests:
     def add(self, client: Client, word: str, admission: Admissions) -> None:
         """A client has asked; `word` is wire.SIGN or wire.UNKNOWN_COMMAND."""
         words = self._inspector.read_command_line(client.pid)
-        call = quote(self._inspector.without_secrets(words)) or "gpg"
+        shown = self._inspector.without_secrets(words)
+        call = quote(shown) or "gpg"
         about = self._inspector.describe(client.pid)
         kind = r.SignRequest if word == wire.SIGN else r.UnknownRequest
         until = self._loop.clock() + READING
-        request = Request(client, kind(call), admission, about, until)
+        request = Request(client, kind(call), shown, admission, about, until)
         self._reading.append(request)
         if self._inspector.has_files(client.pid, words):
             self._read(request)

@@ -21,10 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpgshim.authority.authority import Authority
+from gpgshim.core import names, wire
 from gpgshim.core import records as r
-from gpgshim.core import wire
 from gpgshim.core.codec import Record
 from gpgshim.core.gate import TEMPFAIL, Audience, Control, Event, State
+from gpgshim.core.question import Before, Occasion
 from gpgshim.core.verdict import Verdict
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
@@ -47,7 +48,8 @@ class Supervisor:
     process starts the job, and a client may report that it is over; otherwise only a watched
     descriptor does. `mode` says whether the gate holds the job. `reporting` says where the reports
     of the job go. `settled` is called when the outcome is on disk, before it is reported; it raises
-    nothing. Raises Unable if the socket cannot be made.
+    nothing. `earlier` is the attempt that decided that this one may start. Raises Unable if the
+    socket cannot be made.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class Supervisor:
         latest: float = math.inf,
         reporting: Reporting = NO_REPORT,
         settled: Callable[[], object] = lambda: None,
+        earlier: Before | None = None,
     ) -> None:
         self.over: Record | None = None  # how the job ended, once it is over
         self.entries = Entries(journal)
         self.settlement = Settlement(journal, self.entries, mode, settled)
         self._journal = journal
+        path = journal.path
         self._authority = authority
         self._starts_elsewhere = starts_elsewhere
         self._mode = mode
@@ -84,6 +88,7 @@ class Supervisor:
                 authority,
                 self._loop,
                 Limits(deadline, latest),
+                Occasion(*names.split(path.name), str(path), inspector.table, earlier),
                 self._refusals,
                 self._audience,
                 reporting.end_job,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Linux system calls that Python does not have: prctl(2) and signalfd(2).
+"""Linux system calls that Python does not have: prctl(2), signalfd(2) and tee(2).
 
 Rule 1: ctypes takes milliseconds to load, so only a program that starts a job imports this module.
 """
@@ -8,14 +8,17 @@ Rule 1: ctypes takes milliseconds to load, so only a program that starts a job i
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import struct
+import termios
 from collections.abc import Iterable
 from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_SPLICE_F_NONBLOCK = 2
 _SIGSET = 128  #: bytes of a sigset_t, in glibc and in musl
 _SIGINFO = 128  #: bytes of a struct signalfd_siginfo
 
@@ -61,6 +64,20 @@ def read_signals(fd: int) -> list[Signal]:
         for at in range(0, len(data), _SIGINFO)
         for number, _, code in [struct.unpack_from("=Iii", data, at)]
     ]
+
+
+def tee(pipe: int, writer: int, most: int) -> int:
+    """Copy at most `most` bytes from one pipe into another, and leave them in the first.
+
+    Returns the number of bytes. Raises OSError; BlockingIOError if nothing can be copied now.
+    """
+    return _check(_libc.tee(pipe, writer, ctypes.c_size_t(most), _SPLICE_F_NONBLOCK))
+
+
+def readable(fd: int) -> int:
+    """The number of bytes in a pipe. Raises OSError."""
+    (number,) = struct.unpack("=i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))
+    return int(number)
 
 
 def _check(result: int) -> int:

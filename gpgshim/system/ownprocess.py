@@ -56,3 +56,14 @@ def check_proc() -> None:
             f" {os.getpid()} in its own",
             hint="`unshare --mount-proc`, or mount /proc anew",
         )
+
+
+def who_we_are() -> tuple[str, str]:
+    """The names of our user and of this host."""
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return user, os.uname().nodename

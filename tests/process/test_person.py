@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import pwd
 import signal
 import sys
 import termios
@@ -18,8 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.authority.terminal import MOST_LINES, PROMPT, Person
+from gpgshim.authority.terminal import PROMPT, Person
 from gpgshim.core import records as r
+from gpgshim.core.facts import MOST_LINES
+from gpgshim.core.question import Occasion, Question
+from tests.support.gpgs import NEW
 from tests.support.scratch import Scratch, Terminal, message
 
 
@@ -43,9 +47,12 @@ def test_yes(scratch: Scratch) -> None:
     (scratch.root / "f").write_text("hello\n")
     with job(scratch, f"{SIGN} && {SIGN}") as terminal:
         terminal.hear(PROMPT)
-        question, who, digest = terminal.before.splitlines()[-3:]
+        attempt, user, question, who, kind, digest = terminal.before.splitlines()[-6:]
+        assert attempt == f"    job j, attempt 1 [{scratch.journals()[0]}]"
+        assert user == f"    user {pwd.getpwuid(os.getuid()).pw_name} on {os.uname().nodename}"
         assert question == "    gpg -s f"
         assert f" in {scratch.root}, under sh[" in who
+        assert kind == "    a signature packed together with its data, by gpg's default key"
         assert digest.startswith("    sha256 ") and digest.endswith(" f")
         assert scratch.calls() == []
         terminal.type("yes\n")
@@ -194,10 +201,13 @@ def test_a_long_question_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp())
     person = Person()
     person.reach()
-    person.ask([r.SignRequest("x" * 1000), *[r.Note("y")] * 50])
+    records = [r.SignRequest("x" * 1000), *[r.FileDigest("y", "f")] * 50]
+    person.ask(Question(Occasion("j", 1, "j.1", NEW), records, ["gpg", "-s"]))
     shown = os.read(ours, 65536).decode().splitlines()
-    assert shown[1] == f"    {'x' * 300}..."
-    assert shown[-2] == f"    ... and {51 - MOST_LINES} more lines"
+    assert shown[1] == "    job j, attempt 1 [j.1]"
+    assert shown[3] == f"    {'x' * 300}..."
+    assert shown[-2] == f"    ... and {54 - MOST_LINES} more lines"
+    assert len(shown) == MOST_LINES + 3  # and the lines before and after: one screen
     person.give_up()
     person.give_up()
     os.close(ours)

@@ -20,8 +20,9 @@ from pytest_mock import MockerFixture
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record
 from gpgshim.gpgargs import optiontable
-from gpgshim.supervisor import optable, requester
-from gpgshim.supervisor.requester import Inspector, Stat, hash_file
+from gpgshim.supervisor import files, optable, requester
+from gpgshim.supervisor.files import Digest, hash_file
+from gpgshim.supervisor.requester import Inspector, Stat
 from tests.support.scratch import GPG
 
 
@@ -86,7 +87,7 @@ def test_without_hashlib_there_is_no_hash(
 def test_many_large_files_are_not_all_hashed(
     inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requester, "MOST_BYTES", 1000)
+    monkeypatch.setattr(files, "MOST_BYTES", 1000)
     for name, size in (("a", 600), ("b", 401), ("c", 400), ("d", 1)):
         Path(name).write_bytes(b"x" * size)
     assert notes(inspector, "a", "b", "c", "d") == [
@@ -104,7 +105,7 @@ def test_ten_of_the_largest_cost_as_much_as_one(
     names = [f"f{number}" for number in range(10)]
     for name in names:
         with open(name, "wb") as file:
-            file.truncate(requester.MOST_BYTES)
+            file.truncate(files.MOST_BYTES)
     read, seen = os.read, list[int]()
 
     def count(fd: int, most: int) -> bytes:
@@ -114,23 +115,23 @@ def test_ten_of_the_largest_cost_as_much_as_one(
 
     mocker.patch("os.read", count)
     assert sum(isinstance(note, r.FileDigest) for note in notes(inspector, *names)) == 1
-    assert requester.MOST_BYTES <= sum(seen) < requester.MOST_BYTES + 100_000  # and what /proc says
+    assert files.MOST_BYTES <= sum(seen) < files.MOST_BYTES + 100_000  # and what /proc says
 
 
 def test_no_end_of_names(inspector: Inspector) -> None:
-    names = [f"f{number}" for number in range(requester.MOST_FILES + 7)]
+    names = [f"f{number}" for number in range(files.MOST_FILES + 7)]
     for name in names:
         Path(name).touch()
     *hashed, last = notes(inspector, *names)
-    assert len(hashed) == requester.MOST_FILES
+    assert len(hashed) == files.MOST_FILES
     assert last == r.FilesLeftOut(7)
 
 
 def test_a_file_that_grows_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     # /proc/self/maps says that it has no bytes, and has thousands.
-    monkeypatch.setattr(requester, "_AT_ONCE", 100)
+    monkeypatch.setattr(files, "_AT_ONCE", 100)
     assert os.stat("/proc/self/maps").st_size == 0
-    assert hash_file("/proc/self/maps", 250) == ("", 300)
+    assert hash_file("/proc/self/maps", 250) == Digest("", 300)
 
 
 # Whose process it is.

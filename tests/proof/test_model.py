@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gpgshim.core import records as r
-from gpgshim.core.codec import Record
 from gpgshim.core.gate import DURABLE, OUTCOMES, STEPS, Effect, Ending, Event, Outcome, State
 from gpgshim.core.o2m import REPLIES
+from gpgshim.core.question import Question
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import Journal
 from gpgshim.supervisor.requester import Inspector
@@ -123,7 +122,7 @@ def test_a_close_does_not_end_the_late_commitment(tmp_path: Path) -> None:
         def reach(self) -> None:
             """It is there."""
 
-        def ask(self, question: Sequence[Record]) -> None:
+        def ask(self, question: Question) -> None:
             asked.append("asked")
 
         def fileno(self) -> int:
