@@ -56,6 +56,10 @@ def open_world() -> Iterator[World]:
         f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m gpgshim "$@"\n'
     )
     (programs / "gpgshim").chmod(0o755)
+    # The page is the same whatever programs this machine has.
+    settings = home / ".config/gpgshim/gpgshim.conf"
+    settings.parent.mkdir(0o700, parents=True)
+    settings.write_text("warn = []\n")
     env = {
         "PATH": f"{programs}:{Path(GPG).parent}:{os.defpath}",
         "HOME": str(home),

@@ -11,7 +11,7 @@ import shlex
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
@@ -180,15 +180,15 @@ def run(
     turn = series.run() if series else None
     if isinstance(turn, int):
         return turn
-    with before_the_job():
+    with before_the_job(), _looking(now, turn) as warn:
         authority = _authority_of(now, name)
         called = now.commit or "nobody"
         words = quote(mask.of_words(command))
-        _stop_on((signal.SIGINT,))
+        _stop_on(PASSED_ON)
         plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
         plan = plan._replace(keeps_path=job is not None, option=option)
         attempt = _start(turn.adapt(plan) if turn else plan, file)
-    _warn(attempt)
+        _warn(attempt, warn)
     return _run(attempt, command, now, _Call(job is not None, record, turn, Exit(exit_by)))
 
 
@@ -254,9 +254,27 @@ def _start(plan: Plan, file: ResultFile | None) -> Attempt:
         raise
 
 
-def _warn(attempt: Attempt) -> None:
+@contextlib.contextmanager
+def _looking(now: config.Settings, turn: Turn | None = None) -> Iterator[Callable[[], None]]:
+    """See ways.looking; only the first attempt of a series looks for ways past the gate."""
+    if now.warn and (turn is None or turn.number == 1):
+        from gpgshim.doctor import ways  # imported here, because the settings may not want it
+
+        with ways.looking(now.warn, caller_environ()) as warn:
+            yield warn
+    else:
+        yield lambda: None
+
+
+def _warn(attempt: Attempt, of_ways: Callable[[], None]) -> None:
+    """Print the warnings about an attempt that is set up."""
     if attempt.warning:
         log.report(attempt.warning, Level.WARNING)
+    try:
+        of_ways()
+    except Stopped:
+        attempt.abandon()
+        raise
 
 
 def _leave_to_the_job() -> None:
@@ -304,12 +322,13 @@ def supervise(
       line=$(gpgshim supervise --commit 'ask-the-release-team') && eval "$line" && make release
       gpgshim close --status $?
     """
-    with before_the_job():
+    with before_the_job(), contextlib.ExitStack() as stack:
         if 1 in closed:
             raise Misused("stdout is closed, so the line for the shell cannot be printed")
         now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
         if now.commit == "ask" and not foreground:
             raise Misused("--commit ask needs a terminal", hint="add --foreground")
+        warn = stack.enter_context(_looking(now))
         name = _job_name(job)
         option = _option_of(job, again, skip_done)
         authority = _authority_of(now, name)
@@ -319,7 +338,7 @@ def supervise(
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, asked, None, now.deadline, now.gpg, mode=now.mode)
         attempt = _start(plan._replace(option=option), file)
-        _warn(attempt)
+        _warn(attempt, warn)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go
         line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"

@@ -54,7 +54,7 @@ class Follows(StrEnum):
 
 #: The outcome of an attempt -> whether another attempt may follow.
 FOLLOWED: dict[Outcome | None, bool] = {
-    Outcome.RETRIABLE: True,  # nothing was signed, and no commitment was requested
+    Outcome.RETRIABLE: True,  # no commitment was requested
     Outcome.UNSIGNED: False,  # the job ended well
     Outcome.UPLOADED: False,  # the job is done
     Outcome.IRRECOVERABLE: False,  # it may be committed, or would fail again

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,10 @@ SYSTEM = Path("/etc", NAME)
 HINT = "set XDG_CONFIG_HOME to a directory of this user"
 
 
+#: The programs of which the start of a job warns if they lead past the gate: see doctor/ways.py.
+WARNINGS = ("git", "debsign", "debuild", "rpm")
+
+
 class Settings(NamedTuple):
     """The settings in force. A field is a key of a file, with `_` for `-`; its default is here."""
 
@@ -43,6 +47,7 @@ class Settings(NamedTuple):
     metrics: str | None = None
     keep_days: float = float(DAYS)
     keep_jobs: int = JOBS
+    warn: Sequence[str] = WARNINGS
 
     @property
     def mode(self) -> Mode:
@@ -93,6 +98,10 @@ COUNT = Kind(
 )
 
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
+PROGRAMS = Kind(
+    f"a list of {', '.join(map(repr, WARNINGS))}, or of some of them; [] for none",
+    lambda value: isinstance(value, list) and all(each in WARNINGS for each in value),
+)
 
 #: Key -> its kind, and its purpose.
 KEYS: dict[str, tuple[Kind, str]] = {
@@ -108,6 +117,7 @@ KEYS: dict[str, tuple[Kind, str]] = {
     "metrics": (PATH, "a textfile for node_exporter, written when a job is over"),
     "keep-days": (AGE, "journals of jobs older than this are removed"),
     "keep-jobs": (COUNT, "this number of the newest jobs keep their journals"),
+    "warn": (PROGRAMS, "the start of a job warns if these programs lead past the gate"),
 }
 
 

@@ -50,9 +50,7 @@ class Alarm:
 def configure(scratch: Scratch, text: str = "") -> None:
     """A file of settings with the alarm above, or with `text`."""
     script = scratch.script("call", ALARM.format(python=sys.executable, root=scratch.root))
-    path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
-    path.parent.mkdir(0o700, parents=True)
-    path.write_text(text or f"alarm = \"{script} 'a b'\"\n")
+    scratch.configure(text or f"alarm = \"{script} 'a b'\"\n")
 
 
 def test_an_unknown_outcome(scratch: Scratch) -> None:

@@ -35,9 +35,7 @@ cli.main()
 @pytest.fixture
 def user(scratch: Scratch) -> Path:
     """Where the user's file is to be; its directory is there."""
-    path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
-    path.parent.mkdir(0o700, parents=True)
-    return path
+    return scratch.conf
 
 
 def with_system(scratch: Scratch, system: Path, *words: str) -> Done:
@@ -52,6 +50,7 @@ def in_force(done: Done) -> dict[str, tuple[object, str]]:
 
 
 def test_without_a_file(scratch: Scratch) -> None:
+    scratch.conf.unlink()
     found = in_force(scratch.gpgshim("config", "--json"))
     assert {origin for _, origin in found.values()} == {"default"}
     assert found["deadline"][0] == 600
@@ -84,10 +83,9 @@ def test_without_a_file_nothing_is_paid(scratch: Scratch) -> None:
             [sys.executable, "-c", words], env=scratch.env, capture_output=True, text=True
         ).stdout
 
+    scratch.conf.unlink()
     assert loaded() == "\n"
-    path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
-    path.parent.mkdir(0o700, parents=True)
-    path.write_text("deadline = 3\n")
+    scratch.conf.write_text("deadline = 3\n")
     assert loaded() == "tomllib\n"
 
 

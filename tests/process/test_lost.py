@@ -85,8 +85,7 @@ def test_of_a_job_that_asks_nothing(scratch: Scratch, deed: str) -> None:
 def test_another_attempt_takes_the_number(scratch: Scratch, deed: str) -> None:
     """Its journal is whole, and says retriable; the first attempt signed."""
     alarm = scratch.script("alarm", '#!/bin/sh\necho "$@" >>alarms\n')
-    (scratch.root / "home/.config/gpgshim").mkdir(parents=True)
-    (scratch.root / "home/.config/gpgshim/gpgshim.conf").write_text(f'alarm = "{alarm}"\n')
+    scratch.configure(f'alarm = "{alarm}"\n')
     command = f"gpg -b f; {DEEDS[deed]}; {another(scratch)}; exit 3"
     done = run(scratch, command, "--record", "kept")
     with open(scratch.root / "go", "w"):

@@ -187,9 +187,7 @@ def test_no_observe_wins_over_a_file(scratch: Scratch) -> None:
 
 
 def configure(scratch: Scratch) -> None:
-    path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
-    path.parent.mkdir(0o700, parents=True)
-    path.write_text("observe = true\n")
+    scratch.configure("observe = true\n")
 
 
 # The stunt dgit.

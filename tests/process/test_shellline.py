@@ -48,9 +48,7 @@ def left(scratch: Scratch) -> list[str]:
 
 def settings(text: str) -> Callable[[Scratch], None]:
     def write(scratch: Scratch) -> None:
-        path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
-        path.parent.mkdir(0o700, parents=True)
-        path.write_text(text)
+        scratch.conf.write_text(text)
 
     return write
 

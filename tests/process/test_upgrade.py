@@ -35,10 +35,9 @@ sys.exit(cli.main())
 
 
 def configure(scratch: Scratch) -> None:
-    path = scratch.root / "home/.config/gpgshim/gpgshim.conf"
-    path.parent.mkdir(0o700, parents=True)
     alarm = scratch.script("call", ALARM)
-    path.write_text(f'alarm = "{alarm}"\nmetrics = "{scratch.root}/gpgshim.prom"\nkeep-days = 1\n')
+    metrics = scratch.root / "gpgshim.prom"
+    scratch.configure(f'alarm = "{alarm}"\nmetrics = "{metrics}"\nkeep-days = 1\n')
 
 
 JOBS = {

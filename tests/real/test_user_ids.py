@@ -92,9 +92,7 @@ def test_a_close_by_a_faked_user(scratch: Scratch, faker: str) -> None:
 def test_settings_and_kept_table_are_taken_under_a_faked_user(scratch: Scratch) -> None:
     """The checks of owners, too, compare what comes from one source."""
     need("fakeroot -u")
-    config = scratch.root / "home/.config/gpgshim/gpgshim.conf"
-    config.parent.mkdir(parents=True)
-    config.write_text("deadline = 77\n")
+    scratch.conf.write_text("deadline = 77\n")
     done = subprocess.run(
         ["fakeroot", "-u", sys.executable, "-m", "gpgshim", "config"],
         env=scratch.env,

@@ -128,6 +128,13 @@ class Scratch:
             "LC_CTYPE": "C.UTF-8",
         }
         self._started: list[subprocess.Popen[str]] = []
+        self.conf = root / "home/.config/gpgshim/gpgshim.conf"
+        self.configure()
+
+    def configure(self, text: str = "") -> None:
+        """The user's settings. Without a warning: it would be about the test machine's programs."""
+        self.conf.parent.mkdir(0o700, parents=True, exist_ok=True)
+        self.conf.write_text(f"{text}warn = []\n")
 
     def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
         """Start `gpgshim words…` with `more` in the environment; it is ended with the test."""

@@ -43,6 +43,8 @@ SIGN = "gpg --batch --yes -o {root}/work/f.sig -b {root}/work/f"
 NARROW = "no gpg under the gate was called to sign"
 #: No text of ours may say this when there is a signature; of one call it may be said.
 WIDE = re.compile("nothing was signed(?! by this (gpg|program))")
+#: The warnings at the start of a job, which are about this machine's programs, and not the place.
+WARNINGS = re.compile(r"^gpgshim: way past the gate: .*\ngpgshim: hint: .*\n", re.MULTILINE)
 
 
 class Kind(StrEnum):
@@ -528,7 +530,7 @@ def faults(ran: Ran, cell: Cell, how: How = ORDINARY) -> list[str]:
     ours = ("Traceback", "Exception ignored", "Fatal Python")
     if not how.no_python and any(each in ran.err for each in ours):
         found.append("a traceback")
-    told = [x for x in ran.err.splitlines() if x != "hello"]
+    told = [x for x in WARNINGS.sub("", ran.err).splitlines() if x != "hello"]
     if len(told) > how.lines:
         found.append(f"{len(told)} lines on stderr")
     if "hello" in ran.text:

@@ -159,6 +159,9 @@ class World:
     def build(self) -> None:
         for name in ("run", "tmp", "cache", "config", "state", "queue", "oracle", "key"):
             (self.root / name).mkdir(0o700)
+        (self.root / "config/gpgshim").mkdir(0o700)
+        # The output is the same whatever programs this machine has.
+        (self.root / "config/gpgshim/gpgshim.conf").write_text("warn = []\n")
         (self.builder / "gnupg").mkdir(0o700, parents=True)
         self._make_key()
         self._write_config()

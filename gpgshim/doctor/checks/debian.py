@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from gpgshim.doctor.checks.check import Check
-from gpgshim.doctor.checks.finding import Finding, combine, fault, note, ok
+from gpgshim.doctor.checks.finding import Finding, Past, combine, fault, note, ok
 
 if TYPE_CHECKING:
     from gpgshim.doctor.checks.facts import Machine
@@ -71,13 +71,22 @@ def gather_debsign(machine: Machine) -> Variable:
     return _variable(machine, "DEBSIGN_PROGRAM")
 
 
-def diagnose_debsign(found: Variable) -> Finding:
+def past_debsign(found: Variable) -> list[Past]:
+    """The setting that names another program than gpg."""
     if found.value in ("", "gpg"):
-        return ok("debsign looks for gpg on PATH")
-    return fault(
-        f"{found.where} sets DEBSIGN_PROGRAM={found.value}: debsign does not run the gpg on PATH",
-        f"remove DEBSIGN_PROGRAM from {found.where}",
-    )
+        return []
+    return [
+        Past(
+            f"{found.where} sets DEBSIGN_PROGRAM={found.value}: debsign does not run the gpg on"
+            " PATH",
+            f"remove DEBSIGN_PROGRAM from {found.where}",
+        )
+    ]
+
+
+def diagnose_debsign(found: Variable) -> Finding:
+    several = [fault(*each) for each in past_debsign(found)]
+    return combine(several, ok("debsign looks for gpg on PATH"))
 
 
 DEBSIGN = Check(
@@ -97,8 +106,13 @@ class Debuild(NamedTuple):
     builder: str
 
 
+def gather_kept(machine: Machine) -> Variable:
+    """The variables that debuild keeps."""
+    return _variable(machine, "DEBUILD_PRESERVE_ENVVARS")
+
+
 def gather_debuild(machine: Machine) -> Debuild:
-    kept = _variable(machine, "DEBUILD_PRESERVE_ENVVARS")
+    kept = gather_kept(machine)
     if not machine.find("gbp"):
         return Debuild(kept, "")
     # It prints `buildpackage.builder=VALUE`, older versions the value alone (gbp-config(1)).
@@ -106,16 +120,22 @@ def gather_debuild(machine: Machine) -> Debuild:
     return Debuild(kept, printed.removeprefix("buildpackage.builder="))
 
 
-def diagnose_debuild(found: Debuild) -> Finding:
-    # Source: debuild(1); both separators were tried.
-    if "PATH" in re.split(r"[,\s]+", found.kept.value):
-        return ok(f"debuild keeps PATH, as {found.kept.where} says")
-    several = [
-        note(
+def past_debuild(kept: Variable) -> list[Past]:
+    """Whether debuild sets PATH itself. Source: debuild(1); both separators were tried."""
+    if "PATH" in re.split(r"[,\s]+", kept.value):
+        return []
+    return [
+        Past(
             "debuild sets PATH itself, so its signatures go past the gate",
             "in gated jobs: debuild --preserve-envvar=PATH",
         )
     ]
+
+
+def diagnose_debuild(found: Debuild) -> Finding:
+    several = [note(*each) for each in past_debuild(found.kept)]
+    if not several:
+        return ok(f"debuild keeps PATH, as {found.kept.where} says")
     if re.match(r"(\S*/)?debuild(?!.*(--preserve-envvar[= ]|-e)PATH)(\s|$)", found.builder):
         several.append(
             note(

@@ -32,6 +32,16 @@ class Finding(NamedTuple):
     todo: tuple[str, ...] = ()
 
 
+class Past(NamedTuple):
+    """A known way past the gate: what was found, and what to do about it.
+
+    The start of a job warns about it, so it is about this machine as it is, and never a guess.
+    """
+
+    found: str
+    todo: str
+
+
 def ok(*found: str) -> Finding:
     return Finding(Result.OK, found)
 

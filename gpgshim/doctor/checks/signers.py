@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gpgshim.doctor.checks.check import Check
 from gpgshim.doctor.checks.facts import NoAnswer
-from gpgshim.doctor.checks.finding import Finding, combine, fault, note, ok
+from gpgshim.doctor.checks.finding import Finding, Past, combine, fault, note, ok
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gpgshim.doctor.checks.facts import Machine
 
@@ -100,22 +100,30 @@ SIGNERS = {
 _NO = ("false", "no", "off", "0", "")  # git-config(1)
 
 
-def diagnose_git(found: Git) -> Finding:
-    in_force = {each.key: each for each in found.settings}  # the last value of a key wins
-    several = [
-        fault(
+def past_git(found: Git) -> list[Past]:
+    """The settings that lead past PATH."""
+    return [
+        Past(
             f"{each.origin}: {each.key} = {each.value}: {route.effect}",
             f"git config {_file_option(each.origin)} --unset-all {each.key}",
         )
-        for each in in_force.values()
+        for each in _in_force(found)
         if (route := route_of(each))
     ]
+
+
+def _in_force(found: Git) -> Collection[Setting]:
+    return {each.key: each for each in found.settings}.values()  # the last value of a key wins
+
+
+def diagnose_git(found: Git) -> Finding:
+    several = [fault(*each) for each in past_git(found)]
     several += [
         note(
             f"{each.origin}: {each.key} = {each.value}: git signs {SIGNERS[each.key]}, and the"
             " first signature in a job commits it"
         )
-        for each in in_force.values()
+        for each in _in_force(found)
         if each.key in SIGNERS and each.value.lower() not in _NO
     ]
     if found.unread:
@@ -146,15 +154,22 @@ def gather_rpm(machine: Machine) -> str:
     return machine.output("rpm", "--eval", "%{__gpg}").strip()
 
 
-def diagnose_rpm(macro: str) -> Finding:
-    """rpm's macro %__gpg, as `rpm --eval` prints it: an unknown macro is printed unchanged."""
+def past_rpm(macro: str) -> list[Past]:
+    """For rpm's macro %__gpg, as `rpm --eval` prints it: an unknown macro is printed unchanged."""
     if macro == "gpg":
-        return ok("rpmsign looks for gpg on PATH")
+        return []
     names = "no gpg" if macro in ("", "%{__gpg}") else macro
-    return note(
-        f"rpm's macro %__gpg names {names}, and not the gpg on PATH",
-        'in gated jobs: rpmsign --define "__gpg $(command -v gpg)"',
-    )
+    return [
+        Past(
+            f"rpm's macro %__gpg names {names}, and not the gpg on PATH",
+            'in gated jobs: rpmsign --define "__gpg $(command -v gpg)"',
+        )
+    ]
+
+
+def diagnose_rpm(macro: str) -> Finding:
+    several = [note(*each) for each in past_rpm(macro)]
+    return combine(several, ok("rpmsign looks for gpg on PATH"))
 
 
 RPM = Check(
