@@ -139,7 +139,7 @@ def diagnose_keys(found: Keys) -> Finding:
     if not found.oracle and found.keys:
         return note(f"{len(found.keys)} secret keys; the job chooses the one that signs", *lines)
     if not found.oracle:
-        return note(f"there is no secret key in {found.home}: nothing can be signed")
+        return note(f"there is no secret key in {found.home}: gpg cannot sign")
     seen = "; ".join(lines) or f"no key in {found.home}"
     return fault(
         f"tag2upload-oracled needs exactly one key, and finds {fingerprints}: {seen}",
