@@ -100,7 +100,7 @@ COUNT = Kind(
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 PROGRAMS = Kind(
     f"a list of {', '.join(map(repr, WARNINGS))}, or of some of them; [] for none",
-    lambda value: isinstance(value, list) and all(each in WARNINGS for each in value),
+    lambda value: isinstance(value, (list, tuple)) and all(map(WARNINGS.__contains__, value)),
 )
 
 #: Key -> its kind, and its purpose.

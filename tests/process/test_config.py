@@ -35,6 +35,7 @@ cli.main()
 @pytest.fixture
 def user(scratch: Scratch) -> Path:
     """Where the user's file is to be; its directory is there."""
+    scratch.conf.unlink()
     return scratch.conf
 
 
