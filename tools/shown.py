@@ -101,7 +101,7 @@ def shown_again(page: str, world: World) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=PATIENCE * len(commands),
         check=False,
     )
     output = done.stdout.replace(str(world.home), HOME)
