@@ -36,12 +36,21 @@ from gpgshim.system.log import Level, say
     type=options.Seconds(0.1, 86400),
     help="Repeat every SECONDS. Default: 2.",
 )
-def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float | None) -> int:
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Print only the attempts that need a person, one on each line. The exit status is 1 if"
+    " there is one.",
+)
+def show_status(
+    newest: int | None, all_jobs: bool, as_json: bool, watch: float | None, check: bool
+) -> int:
     """List jobs: those under way, and recent ones.
 
-    Each job has one line, about its last attempt. An earlier attempt that needs a person has a line
-    too. `!` marks a line that needs a person, and `>` a job that is under way. If $STATE_DIRECTORY
-    is set, the journals are looked for there.
+    A job that needs a person is listed too, however old it is. Each job has one line, about its
+    last attempt. An earlier attempt that needs a person has a line too. `!` marks a line that needs
+    a person, and `>` a job that is under way. If $STATE_DIRECTORY is set, the journals are looked
+    for there. If the setting `alarm` is there, alarms that were not raised are raised now.
 
     gpgshim-status(1) describes each field of --json. No field will be removed, or change its
     meaning, while `version` is 1.
@@ -50,6 +59,7 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
     Examples:
       gpgshim status --watch
       gpgshim status --json --all | jq -r '.rows[] | select(.outcome == "retriable") | .job'
+      gpgshim status --check || logger 'a job needs a person'
     """
     from gpgshim.cli import status
     from gpgshim.history import jobs
@@ -57,10 +67,18 @@ def show_status(newest: int | None, all_jobs: bool, as_json: bool, watch: float 
     if all_jobs and newest is not None:
         raise Misused("-n and --all exclude each other")
     directory = places.state_directory(dict(os.environ))
+    alarms = status.Alarms(directory)
+    if check:
+        if watch is not None or all_jobs or newest is not None:
+            raise Misused("--check excludes -n, --all and --watch")
+        return int(status.check(directory, as_json, alarms))
     number = None if all_jobs else jobs.NEWEST if newest is None else newest
     if watch is not None:
-        status.watch(directory, number, as_json, watch)
-    sys.stdout.write(status.look(directory, number, as_json))
+        status.watch(directory, number, as_json, watch, alarms)
+    seen = status.read(directory, number)
+    sys.stdout.write(status.picture(directory, seen, as_json))
+    sys.stdout.flush()
+    alarms.raise_missing(seen.rows)
     return 0
 
 
@@ -147,18 +165,21 @@ def replay_journals(gpg: str | None, files: tuple[Path, ...]) -> int:
     Example:
       gpgshim replay ~/.local/state/gpgshim
     """
+    from gpgshim.cli.progress import Progress
     from gpgshim.history import recorded
 
     table = table_for(gpg)
     agree = differ = faults = 0
-    for each in recorded.replay_files(list(files), table, os.environ):
-        for difference in each.differences:
-            click.echo(printable(mask.of_text(f"{each.path}: {difference}")))
-        if each.fault:
-            say(f"{each.path} {each.fault}")
-        faults += bool(each.fault)
-        differ += bool(each.differences)
-        agree += not each.fault and not each.differences
+    with Progress("journals replayed") as progress:
+        for each in recorded.replay_files(list(files), table, os.environ, progress):
+            progress.clear()
+            for difference in each.differences:
+                click.echo(printable(mask.of_text(f"{each.path}: {difference}")))
+            if each.fault:
+                say(f"{each.path} {each.fault}")
+            faults += bool(each.fault)
+            differ += bool(each.differences)
+            agree += not each.fault and not each.differences
     click.echo(f"{agree} agree, {differ} differ, {faults} are not journals (gpg {table.version})")
     return Malformed.status if faults else int(differ > 0)
 
@@ -182,12 +203,16 @@ def show_metrics(as_json: bool, textfile: Path | None) -> int:
     """
     import json
 
+    from gpgshim.cli import status
+    from gpgshim.cli.progress import Progress
     from gpgshim.history import tally
     from gpgshim.summary import metrics
 
     directory = places.state_directory(dict(os.environ))
+    alarms = status.Alarms(directory)
     try:
-        sums = tally.take_stock(directory)
+        with Progress("jobs counted") as progress:
+            sums = tally.take_stock(directory, progress=progress)
     except FileNotFoundError:
         sums = metrics.nothing()  # no job ran so far
     except OSError as error:
@@ -206,4 +231,6 @@ def show_metrics(as_json: bool, textfile: Path | None) -> int:
         click.echo(json.dumps(sums, indent=2))
     elif not textfile:
         click.echo(metrics.render(sums), nl=False)
+    sys.stdout.flush()
+    alarms.raise_all()
     return 0

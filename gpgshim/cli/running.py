@@ -180,7 +180,7 @@ def run(
     turn = series.run() if series else None
     if isinstance(turn, int):
         return turn
-    with before_the_job(), _looking(now, turn) as warn:
+    with before_the_job(), followup.alarms_of_earlier(now), _looking(now, turn) as warn:
         authority = _authority_of(now, name)
         called = now.commit or "nobody"
         words = quote(mask.of_words(command))
@@ -337,7 +337,8 @@ def supervise(
         file = _file_of(result)
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, asked, None, now.deadline, now.gpg, mode=now.mode)
-        attempt = _start(plan._replace(option=option), file)
+        with followup.alarms_of_earlier(now):
+            attempt = _start(plan._replace(option=option), file)
         _warn(attempt, warn)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go

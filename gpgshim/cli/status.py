@@ -14,26 +14,45 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
+from gpgshim.cli.options import settings_for
+from gpgshim.cli.progress import Progress
+from gpgshim.core.quoting import escape
 from gpgshim.history.jobs import read_rows
 from gpgshim.render.table import table
 from gpgshim.render.terminal import cut, paint, wants_colour
 from gpgshim.summary.rows import AttemptRow
-from gpgshim.system.errors import Unable
+from gpgshim.supervisor.config import Settings
+from gpgshim.system import log
+from gpgshim.system.errors import GpgshimError, Unable
 
 JSON_VERSION = 1  #: the version of --json; it grows when a field is removed or changes its meaning
 
 _HOME, _END_OF_LINE, _BELOW = "\033[H", "\033[K", "\033[J"  # home; clear line, screen; ECMA-48
 
 
-def look(directory: Path, newest: int | None, as_json: bool) -> str:
-    """One overview, with its line feed. Raises Unable."""
+class Overview(NamedTuple):
+    """The rows that are shown, and the number of all jobs."""
+
+    rows: list[AttemptRow]
+    jobs: int
+
+
+def read(directory: Path, newest: int | None) -> Overview:
+    """Read the journals; on a terminal the progress is shown. Raises Unable."""
     try:
-        rows, jobs = read_rows(directory, newest)
+        with Progress("jobs read") as progress:
+            return Overview(*read_rows(directory, newest, progress=progress))
     except FileNotFoundError:
-        rows, jobs = [], 0  # no job ran so far
+        return Overview([], 0)  # no job ran so far
     except OSError as error:
         raise Unable(f"the jobs in {directory} cannot be read: {error.strerror}") from error
+
+
+def picture(directory: Path, seen: Overview, as_json: bool) -> str:
+    """An overview as text, with its line feed."""
+    rows, jobs = seen
     if as_json:
         return json.dumps(
             {
@@ -50,6 +69,58 @@ def look(directory: Path, newest: int | None, as_json: bool) -> str:
     return "\n".join([*lines, paint(summary(rows, jobs, directory), "loud", colour)]) + "\n"
 
 
+def look(directory: Path, newest: int | None, as_json: bool) -> str:
+    """One overview as text. Raises Unable."""
+    return picture(directory, read(directory, newest), as_json)
+
+
+def check(directory: Path, as_json: bool, alarms: Alarms) -> bool:
+    """Print the attempts that need a person; whether there are any. Raises Unable."""
+    seen = read(directory, 0)
+    seen = seen._replace(rows=[row for row in seen.rows if row.needs])
+    if as_json:
+        sys.stdout.write(picture(directory, seen, as_json))
+    else:
+        for row in seen.rows:
+            print(escape(f"{row.job}.{row.attempt}: {row.alarm}: {row.needs} [{row.path}]"))
+    sys.stdout.flush()
+    alarms.raise_missing(seen.rows)
+    return bool(seen.rows)
+
+
+class Alarms:
+    """Raises the alarms that are missing, if the settings want that; each once in this process.
+
+    A fault of the settings is one warning: it does not stop an overview.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._tried: set[str] = set()
+        try:
+            self._settings = settings_for()
+        except GpgshimError as error:
+            log.report(error, log.Level.WARNING)
+            self._settings = Settings()
+
+    def raise_all(self) -> None:
+        """Have a process look for attempts that need a person, and raise what is missing."""
+        if self._settings.alarm:
+            from gpgshim.supervisor import after
+
+            after.raise_alarms(self._directory, self._settings)
+
+    def raise_missing(self, rows: list[AttemptRow]) -> None:
+        """Have a process raise those of `rows`, which has all attempts that need a person."""
+        if not self._settings.alarm:
+            return
+        from gpgshim.supervisor import after
+
+        untried = [row for row in rows if row.alarm and row.path not in self._tried]
+        self._tried |= {row.path for row in untried if not row.under_way}
+        after.raise_alarms(self._directory, self._settings, untried)
+
+
 def summary(rows: list[AttemptRow], jobs: int, directory: Path) -> str:
     """The last line: the number of jobs, and of those that need a person."""
     if not jobs:
@@ -63,22 +134,26 @@ def summary(rows: list[AttemptRow], jobs: int, directory: Path) -> str:
     )
 
 
-def watch(directory: Path, newest: int | None, as_json: bool, seconds: float) -> None:
+def watch(
+    directory: Path, newest: int | None, as_json: bool, seconds: float, alarms: Alarms
+) -> None:
     """Print an overview every `seconds`, until an interrupt."""
     redraw = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not as_json
     while True:
         began = time.monotonic()
-        picture = look(directory, newest, as_json)
+        seen = read(directory, newest)
+        text = picture(directory, seen, as_json)
         if redraw:
-            picture = fit(picture, shutil.get_terminal_size((100, 24)).lines)
-        sys.stdout.write(picture)
+            text = fit(text, shutil.get_terminal_size((100, 24)).lines)
+        sys.stdout.write(text)
         sys.stdout.flush()
+        alarms.raise_missing(seen.rows)
         time.sleep(max(0.0, began + seconds - time.monotonic()))
 
 
-def fit(picture: str, height: int) -> str:
-    """The output that draws `picture` over the last one, on a terminal of `height` lines."""
-    lines = picture.splitlines()
+def fit(text: str, height: int) -> str:
+    """The output that draws `text` over the last one, on a terminal of `height` lines."""
+    lines = text.splitlines()
     if len(lines) > height - 1:  # the cursor is on the last line of a terminal
         left_out = len(lines) - height + 3
         lines = [*lines[: height - 3], cut(f"... and {left_out - 1} lines more", 60), lines[-1]]

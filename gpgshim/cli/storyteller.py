@@ -19,8 +19,8 @@ from typing import NamedTuple
 from gpgshim.core import names
 from gpgshim.core.quoting import escape
 from gpgshim.core.transcript import Transcript, TranscriptError, parse
-from gpgshim.history.jobs import Found, attempts_of, read_row
-from gpgshim.history.journal import is_under_way, read_plain
+from gpgshim.history.jobs import Found, attempts_of, read_row, row_from
+from gpgshim.history.journal import read_content
 from gpgshim.summary.rows import AttemptRow
 from gpgshim.system import places
 from gpgshim.system.errors import Fact, GpgshimError, Malformed, Misconfigured, Misused, Unable
@@ -101,10 +101,14 @@ def find(job: str) -> Told:
         else:
             raise _no_such(directory, job)
     try:
-        under_way = is_under_way(path)
-        transcript = parse(read_plain(path))
+        content = read_content(path)
+        transcript = parse(content.data)
         now = time.time()
-        return Told(path, transcript, under_way, [read_row(each, now) for each in attempts])
+        rows = [
+            row_from(each, content, now) if each.path == str(path) else read_row(each, now)
+            for each in attempts
+        ]
+        return Told(path, transcript, content.is_locked, rows)
     except OSError as error:
         raise Misused(f"{path} cannot be read: {error.strerror}") from None
     except TranscriptError as error:

@@ -46,14 +46,7 @@ from gpgshim.core.memory import (
 )
 from gpgshim.core.question import Before
 from gpgshim.core.verdict import judge_bytes
-from gpgshim.history.journal import (
-    attempts,
-    has_name,
-    is_under_way,
-    marker,
-    newest_attempt,
-    read_plain,
-)
+from gpgshim.history.journal import attempts, has_name, marker, newest_attempt, read_content
 from gpgshim.system.errors import AlreadyDone, GpgshimError, NotStarted, Unable
 from gpgshim.system.places import STATE_HINT, make_private
 
@@ -178,9 +171,8 @@ def look(directory: Path, job: str, attempt: int) -> Earlier | None:
     """That attempt of `job`; None if there is none. Raises OSError if that is unknown."""
     path = directory / names.journal_of(job, attempt)
     try:
-        # The lock is checked first: a supervisor that ends in between has written its outcome.
-        under_way = is_under_way(path)
-        recalled = recall(read_plain(path), under_way)
+        content = read_content(path)
+        recalled = recall(content.data, content.is_locked)
     except OSError:
         if not has_name(path):
             return None
@@ -199,7 +191,7 @@ def hold(directory: Path, job: str, patience: float = PATIENCE) -> Iterator[None
     path = directory / names.CLAIMS
     until = time.monotonic() + patience
     try:
-        while (fd := _lock(path, _position(job))) is None:
+        while (fd := lock(path, job)) is None:
             if time.monotonic() >= until:
                 raise NotStarted(
                     f"another process has been starting or resolving an attempt of {job} for"
@@ -213,15 +205,23 @@ def hold(directory: Path, job: str, patience: float = PATIENCE) -> Iterator[None
         yield
     finally:
         # The journal has its own lock by now. An error of either call changes nothing of that.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _lock_of(fcntl.F_UNLCK, _position(job)))
-        with contextlib.suppress(OSError):
-            os.close(fd)
+        unlock(fd, job)
 
 
-def _lock(path: Path, position: int) -> int | None:
-    """A descriptor that holds the lock of a byte of `path`; None if it is taken. Raises OSError."""
-    wanted = _lock_of(fcntl.F_WRLCK, position)
+def unlock(fd: int, name: str) -> None:
+    """Release what lock() has returned. Raises nothing."""
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _lock_of(fcntl.F_UNLCK, _position(name)))
+    with contextlib.suppress(OSError):
+        os.close(fd)
+
+
+def lock(path: Path, name: str) -> int | None:
+    """A descriptor that holds the lock of the byte of `name` in the file `path`.
+
+    None if another process holds it. Raises OSError.
+    """
+    wanted = _lock_of(fcntl.F_WRLCK, _position(name))
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
@@ -242,8 +242,8 @@ def _lock_of(kind: int, position: int) -> bytes:
     return struct.pack("@hhqqi0q", kind, os.SEEK_SET, position, 1, 0)
 
 
-def _position(job: str) -> int:
+def _position(name: str) -> int:
     import hashlib  # imported here, because only a named job needs it
 
-    digest = hashlib.blake2b(job.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest) % _POSITIONS

@@ -14,7 +14,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +86,7 @@ def find(directory: Path) -> dict[str, list[Found]]:
 
 def read_row(found: Found, now: float) -> AttemptRow:
     """The row of a journal. Raises FileNotFoundError if it was removed."""
-    return _row_of(found, _read(found), now)
+    return row_from(found, _read(found), now)
 
 
 def _read(found: Found) -> Content | str:
@@ -99,7 +99,8 @@ def _read(found: Found) -> Content | str:
         return error.strerror or str(error)
 
 
-def _row_of(found: Found, content: Content | str, now: float) -> AttemptRow:
+def row_from(found: Found, content: Content | str, now: float) -> AttemptRow:
+    """The row of a journal that was read, or could not be read for that reason."""
     if isinstance(content, str):
         return unread(found.job, found.attempt, found.path, content, now, found.written)
     data, is_locked = content.data, content.is_locked
@@ -164,7 +165,7 @@ class _Reader:
         rows = []
         for number in sorted(contents):
             found, content = contents[number]
-            rows.append(_row_of(found, content, self._now))
+            rows.append(row_from(found, content, self._now))
             is_over = isinstance(content, Content) and not content.is_locked
             if found.is_new and is_over and rows[-1].alarm is None:
                 self.settled.append(found)
@@ -246,6 +247,11 @@ class Listing:
     def _found(self, line: str) -> Found:
         job, attempt = names.split(line.rpartition(" ")[0])
         return Found(job, attempt, self._directory, self._stat(line).st_mtime)
+
+    def new_of(self, wanted: Container[str]) -> list[Found]:
+        """The journals with these names that are not in the list."""
+        every = (each for own in self._new.values() for each in own)
+        return [each for each in every if os.path.basename(each.path) in wanted]
 
     def save(self, stamp: int, found: list[Found]) -> None:
         """Add these journals to the list; they were read after `stamp`. Raises nothing."""

@@ -18,6 +18,7 @@ from gpgshim.core import names
 from gpgshim.core.replay import replay, reread
 from gpgshim.core.transcript import FORMAT, Line, Transcript, TranscriptError, parse
 from gpgshim.gpgargs import decision, optiontable
+from gpgshim.history.jobs import Progress, silent
 from gpgshim.history.journal import read_plain
 from gpgshim.stunts import plainfile
 
@@ -31,17 +32,23 @@ class Replayed(NamedTuple):
 
 
 def replay_files(
-    paths: list[Path], table: optiontable.Table, environ: Mapping[str, str]
+    paths: list[Path],
+    table: optiontable.Table,
+    environ: Mapping[str, str],
+    progress: Progress = silent,
 ) -> Iterator[Replayed]:
     """Replay journals, and all journals in directories, with the gpg that `table` describes.
 
-    `environ` is the environment for finding gpg's conf files.
+    `environ` is the environment for finding gpg's conf files. `progress` gets the number of
+    journals that were replayed, and of all. A journal that is named twice is replayed once.
     """
 
     def read(words: list[str], where: str) -> decision.Reading:
         return decision.read(words, table, environ, plainfile.file_in(where or "/nonexistent"))
 
-    for path in _journals(paths):
+    journals = list(dict.fromkeys(_journals(paths)))
+    for done, path in enumerate(journals):
+        progress(done, len(journals))
         try:
             transcript = parse(read_plain(path))
         except OSError as error:

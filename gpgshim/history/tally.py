@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpgshim.core.gate import Outcome
+from gpgshim.core.need import need_of
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
-from gpgshim.history.jobs import Found, find
-from gpgshim.history.journal import is_under_way, read_plain
+from gpgshim.history import settled
+from gpgshim.history.jobs import Found, Listing, Progress, find, silent
+from gpgshim.history.journal import read_content
 from gpgshim.summary.metrics import (
     METRICS,
     Sums,
@@ -60,34 +62,42 @@ class _Counted(NamedTuple):
 
     resolutions: int
     outcome: Outcome | None
+    is_settled: bool
 
 
-def take_stock(directory: Path, wait: bool = True) -> Sums:
+def take_stock(directory: Path, wait: bool = True, progress: Progress = silent) -> Sums:
     """The metrics of all journals that are, or were, in `directory`.
 
-    Raises OSError if it cannot be read or written; Busy if another process is counting and `wait`
-    is false.
+    `progress` gets the number of jobs that were counted, and of all. Raises OSError if `directory`
+    cannot be read or written; Busy if another process is counting and `wait` is false.
     """
     with _alone(directory, wait):
+        stamp = settled.stamp_now()
+        listing = Listing(directory)
+        calm: set[str] = set()  # names of journals that were found to be settled
         kept = _read(directory / _KEPT)
         seen: dict[str, float] = {}
         resolved: dict[str, int] = {}
         retried: dict[str, int] = {}
         under_way = 0
-        for job, attempts in find(directory).items():
+        jobs = find(directory)
+        for done, (job, attempts) in enumerate(jobs.items(), 1):
+            progress(done, len(jobs))
             first = _first_retried(kept, job, attempts)
             began_anew = False
             for each in attempts:
                 name = os.path.basename(each.path)
                 if kept.seen.get(name) != each.written:
                     try:
-                        if each.locked and is_under_way(each.path):
-                            under_way += 1
-                            continue
-                        known = kept.resolved.get(name, 0) if name in kept.seen else None
-                        number, outcome = _count(kept.sums, each, known)
+                        content = read_content(each.path)
                     except OSError:
                         continue  # it was removed meanwhile, or cannot be read: not counted
+                    if content.is_locked:
+                        under_way += 1
+                        continue
+                    known = kept.resolved.get(name, 0) if name in kept.seen else None
+                    number, outcome, is_settled = _count(kept.sums, content.data, known)
+                    calm |= {name} if is_settled else set()
                     if outcome:
                         if known is not None and not began_anew:
                             first, began_anew = None, True  # another job of the same name
@@ -102,6 +112,7 @@ def take_stock(directory: Path, wait: bool = True) -> Sums:
         if seen != kept.seen:
             new = _Kept(kept.sums, seen, resolved, retried)._asdict()
             _write(directory / _KEPT, json.dumps({"format": _FORMAT, **new}), 0o600)
+            listing.save(stamp, listing.new_of(calm))
     kept.sums["gpgshim_under_way"][""] = under_way
     return kept.sums
 
@@ -113,13 +124,12 @@ def _first_retried(kept: _Kept, job: str, attempts: list[Found]) -> int | None:
     return None  # all journals of that job were removed, and this is another job of the same name
 
 
-def _count(sums: Sums, found: Found, known: int | None) -> _Counted:
+def _count(sums: Sums, data: bytes, known: int | None) -> _Counted:
     """Count an attempt, and its resolutions.
 
     `known` is the number of resolutions that a journal of this name had when it was counted. If it
     has more now, it is the same journal, because only a resolution changes it.
     """
-    data = read_plain(found.path)
     try:
         transcript = parse(data)
         verdict = judge(transcript)
@@ -128,10 +138,10 @@ def _count(sums: Sums, found: Found, known: int | None) -> _Counted:
     resolved = resolutions_in(transcript) or [each for each in (verdict.resolved,) if each]
     if known is not None and len(resolved) > known:
         count_resolutions(sums, resolved[known:])
-        return _Counted(len(resolved), None)
+        return _Counted(len(resolved), None, is_settled=True)
     count_resolutions(sums, resolved)
     count(sums, transcript, verdict)
-    return _Counted(len(resolved), verdict.outcome)
+    return _Counted(len(resolved), verdict.outcome, need_of(verdict, under_way=False) is None)
 
 
 def write_textfile(path: Path, sums: Sums) -> None:

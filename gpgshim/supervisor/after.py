@@ -1,39 +1,29 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work after a job is over: an alarm if a person must act, and the metrics.
+"""The work after a job is over: the alarm if a person is needed, and the metrics.
 
 Rule 1: nothing waits for this work, and an error in it changes nothing: the outcome is on disk and
 reported. A separate process does it, and prints one line for each error.
 Rule 2: that process keeps no descriptor of the job or its caller except stderr. A caller that reads
-stderr to its end also waits for an alarm command, SECONDS at most. Under dgit-repos-server, stdin
-and stdout are the manager's pipes, and are closed here. Signals that the worker had blocked are
-unblocked for the alarm command, which runs in its own process group, with the environment that we
-got, and is killed after SECONDS.
-Rule 3: the alarm is derived from the journal, read through its writer's descriptor. A job whose
-supervisor was killed raises no alarm: `gpgshim status` and the metrics report it.
+stderr to its end also waits for an alarm command, alarm.SECONDS at most. After `status` and
+`metrics`, which others run again and again, it does not keep stderr either. Under
+dgit-repos-server, stdin and stdout are the manager's pipes, and are closed here. Signals that the
+worker had blocked are unblocked for the alarm command.
+Rule 3: the alarm of the job is derived from its journal, read through its writer's descriptor.
 """
 
 from __future__ import annotations
 
 import os
-import select
-import shlex
-import shutil
-import signal
+from collections.abc import Iterable
 from pathlib import Path
 
-from gpgshim.core import names
-from gpgshim.core.need import Alarm, look
 from gpgshim.history.journal import Journal
+from gpgshim.summary.rows import AttemptRow
+from gpgshim.supervisor import alarm
 from gpgshim.supervisor.config import Settings
 from gpgshim.system.log import say
-from gpgshim.system.ownprocess import caller_environ
-from gpgshim.system.processes import DEFAULT_SIGNALS, detach, start_process
-
-SECONDS = 30.0  #: an alarm command that takes longer is killed
-
-#: Used in place of the outcome's meaning, which says less.
-BYPASSED = "a signature was made past the gate: the job reports an upload, but had no grant"
+from gpgshim.system.processes import detach, start_process
 
 
 def follow(journal: Journal, settings: Settings) -> None:
@@ -53,14 +43,16 @@ def _alone(journal: Journal, settings: Settings) -> None:
     path = journal.path
     try:
         try:
-            data = journal.read()
+            data, written = journal.read(), os.lstat(path).st_mtime_ns
         except OSError:  # it was removed or replaced; another file there is not this job's journal
-            data = b""
+            data, written = alarm.GONE, 0
         detach(stderr=True)
         if settings.alarm:
-            raise_alarm(path, data, settings.alarm)
+            alarm.raise_own(alarm.Missing(path, written), data, settings)
         if settings.metrics:
             write_metrics(path.parent, Path(settings.metrics))
+        if settings.alarm:
+            alarm.raise_missing(path.parent, settings, but=path.name)
     except BaseException as error:
         say(f"{path.name}: alarm and metrics: {error!r}")
 
@@ -78,54 +70,24 @@ def write_metrics(directory: Path, path: Path) -> None:
         say(f"the metrics cannot be written to {path}: {error.strerror}")
 
 
-def raise_alarm(journal: Path, data: bytes, command: str, seconds: float = SECONDS) -> None:
-    """Run `command` if the job whose journal holds `data` needs a person. Errors are printed.
+def raise_alarms(
+    directory: Path, settings: Settings, rows: Iterable[AttemptRow] | None = None
+) -> None:
+    """Have a process raise the alarms that are missing in `directory`. Nothing waits for it.
 
-    The command gets the kind of alarm, the attempt's name (JOB.N), its outcome and the meaning of
-    that, as words after its own, and in GPGSHIM_ALARM, GPGSHIM_JOB, GPGSHIM_ATTEMPT,
-    GPGSHIM_OUTCOME, GPGSHIM_MEANING and GPGSHIM_JOURNAL.
+    If a reader has `rows` with all attempts that need a person, it starts that process only if an
+    alarm is missing. Errors are printed; this raises nothing.
     """
-    verdict, alarm, _ = look(data, under_way=False)
-    if alarm is None:
+    if not settings.alarm:
         return
-    meaning = BYPASSED if alarm is Alarm.BYPASSED else verdict.meaning
-    job, attempt = names.split(journal.name)
-    environ = caller_environ() | {
-        "GPGSHIM_ALARM": str(alarm),
-        "GPGSHIM_JOB": job,
-        "GPGSHIM_ATTEMPT": str(attempt),
-        "GPGSHIM_OUTCOME": str(verdict.outcome),
-        "GPGSHIM_MEANING": meaning,
-        "GPGSHIM_JOURNAL": str(journal),
-    }
-    words = [*shlex.split(command), str(alarm), journal.name, str(verdict.outcome), meaning]
-    if fault := run(words, environ, seconds):
-        say(f"{journal.name}: the alarm command {words[0]} {fault}")
-
-
-def run(words: list[str], environ: dict[str, str], seconds: float) -> str:
-    """Run a command for at most `seconds`; the error in words, or ""."""
-    program = shutil.which(words[0], path=environ.get("PATH", os.defpath))
-    if program is None:
-        return "is not on PATH"
     try:
-        pid = os.posix_spawn(
-            program,
-            words,
-            environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, 2, fd) for fd in (1, 2)],
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=DEFAULT_SIGNALS,
-        )
+        if rows is not None and not alarm.missing_of(directory, settings, rows):
+            return
+        start_process(lambda: _raise_alone(directory, settings))
     except OSError as error:
-        return f"cannot be run: {error.strerror}"
-    poll = select.poll()
-    poll.register(os.pidfd_open(pid), select.POLLIN)
-    in_time = bool(poll.poll(seconds * 1000))
-    if not in_time:
-        os.killpg(pid, signal.SIGKILL)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if not in_time:
-        return f"took longer than {seconds:g} s, and was killed"
-    return "" if status == 0 else f"ended with status {status}"
+        say(f"no process for the alarms in {directory}: {error.strerror}")
+
+
+def _raise_alone(directory: Path, settings: Settings) -> None:
+    detach()
+    alarm.raise_missing(directory, settings)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gpgshim.core.need import Alarm
 from gpgshim.core.quoting import escape
 from gpgshim.history.prune import DAYS, JOBS
 from gpgshim.supervisor.mode import HOLD, OBSERVE, Mode
@@ -44,6 +45,7 @@ class Settings(NamedTuple):
     dgit: str | None = None
     observe: bool = False
     alarm: str | None = None
+    alarm_kinds: Sequence[str] = tuple(map(str, Alarm))
     metrics: str | None = None
     keep_days: float = float(DAYS)
     keep_jobs: int = JOBS
@@ -61,6 +63,9 @@ class Loaded(NamedTuple):
     settings: Settings
     origins: dict[str, str]
     files: dict[Path, bool]  # path -> whether the file exists
+
+
+_ALARMS = tuple(Alarm)
 
 
 class Kind(NamedTuple):
@@ -97,6 +102,12 @@ COUNT = Kind(
     lambda value: _is_number(value) and isinstance(value, int) and 1 <= value <= 1e9,
 )
 
+KINDS = Kind(
+    f"a list of one or more of {', '.join(Alarm)}",
+    lambda value: (
+        isinstance(value, (list, tuple)) and bool(value) and all(x in _ALARMS for x in value)
+    ),
+)
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 PROGRAMS = Kind(
     f"a list of {', '.join(map(repr, WARNINGS))}, or of some of them; [] for none",
@@ -113,7 +124,8 @@ KEYS: dict[str, tuple[Kind, str]] = {
     "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
     "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
     "observe": (SWITCH, "hold and refuse nothing; only record what the gate would have done"),
-    "alarm": (COMMAND, "run when a job signed past the gate, or when its state is unknown"),
+    "alarm": (COMMAND, "run for each attempt that needs a person"),
+    "alarm-kinds": (KINDS, "the kinds of need for which the alarm is raised"),
     "metrics": (PATH, "a textfile for node_exporter, written when a job is over"),
     "keep-days": (AGE, "journals of jobs older than this are removed"),
     "keep-jobs": (COUNT, "this number of the newest jobs keep their journals"),

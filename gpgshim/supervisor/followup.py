@@ -9,15 +9,18 @@ removed before the job ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gpgshim.core.transcript import TranscriptError
 from gpgshim.history.journal import Journal
 from gpgshim.history.prune import prune_if_due
 from gpgshim.supervisor.config import Settings
-from gpgshim.system.errors import Unable
+from gpgshim.system.errors import AlreadyDone, NotStarted, Unable
 from gpgshim.system.log import say
+from gpgshim.system.places import state_directory
 
 
 def load(settings: Settings, record: Path | None = None) -> None:
@@ -48,6 +51,20 @@ def follow(journal: Journal, settings: Settings) -> None:
         from gpgshim.supervisor import after
 
         tried(f"{journal.path.name}: alarm and metrics", lambda: after.follow(journal, settings))
+
+
+@contextlib.contextmanager
+def alarms_of_earlier(settings: Settings) -> Iterator[None]:
+    """If an earlier attempt does not let a new one start, raise the alarms that are missing."""
+    try:
+        yield
+    except (NotStarted, AlreadyDone):
+        if settings.alarm:
+            from gpgshim.supervisor import after
+
+            directory = state_directory(dict(os.environ))
+            tried("alarms", lambda: after.raise_alarms(directory, settings))
+        raise
 
 
 def keep(journal: Journal, path: Path, shows: str) -> None:

@@ -375,7 +375,7 @@ def test_watching_goes_on_at_its_pace(
 
     monkeypatch.setattr(time, "sleep", sleep)
     with pytest.raises(KeyboardInterrupt):
-        status.watch(tmp_path, None, True, 5)
+        status.watch(tmp_path, None, True, 5, status.Alarms(tmp_path))
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert all(4 < each <= 5 for each in slept)
 

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.supervisor import after
+from gpgshim.core.need import Alarm as Kind
+from gpgshim.supervisor import alarm as alarms
+from gpgshim.supervisor.config import Settings
+from tests.support.results import check
 from tests.support.scratch import PATIENCE, REFUSE, Scratch, hear, is_alive, tell, wait_for
 from tests.support.worker import COMMIT, FATAL, HEARD_UPLOADED, UPLOADED, Worker
 
@@ -27,8 +30,9 @@ import json, os, signal, sys
 given = {{name: value for name, value in os.environ.items() if name.startswith("GPGSHIM_")}}
 blocked = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))
 group = os.getpgrp() == os.getpid()
-fds = sorted(os.readlink(f"/proc/self/fd/{{fd}}") for fd in (0, 1, 2))
-seen = [sys.argv[1:], given, blocked, group, os.environ["PATH"], fds]
+fds = [os.readlink(f"/proc/self/fd/{{fd}}") for fd in (0, 1, 2)]
+result = json.load(sys.stdin)
+seen = [sys.argv[1:], given, blocked, group, os.environ["PATH"], fds, result]
 with open("{root}/alarm.new", "w") as file:
     json.dump(seen, file)
 os.rename("{root}/alarm.new", "{root}/alarm")
@@ -42,9 +46,14 @@ class Alarm:
         import json
 
         wait_for(path.exists, "the alarm")
-        self.words, self.given, self.blocked, self.group, self.path, self.fds = json.loads(
-            path.read_text()
+        self.words, self.given, self.blocked, self.group, self.path, self.fds, self.result = (
+            json.loads(path.read_text())
         )
+        check(self.result)
+        assert [self.result["alarm"], self.result["journal"]] == [
+            self.given["GPGSHIM_ALARM"],
+            self.given["GPGSHIM_JOURNAL"],
+        ]
 
 
 def configure(scratch: Scratch, text: str = "") -> None:
@@ -142,7 +151,7 @@ def test_an_alarm_that_hangs_is_killed_with_all_that_it_started(
     script = scratch.script("hang", f"#!/bin/sh\nsleep 1000 >{fifo} & exec sleep 1000\n")
     hearing = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     (path,) = scratch.journals()
-    after.raise_alarm(path, path.read_bytes(), str(script), seconds=0.5)
+    assert not alarms.call(str(script), path, path.read_bytes(), Kind.UNKNOWN, seconds=0.5)
     os.set_blocking(hearing, True)
     assert os.read(hearing, 1) == b""  # the other end is closed everywhere
     os.close(hearing)
@@ -151,7 +160,8 @@ def test_an_alarm_that_hangs_is_killed_with_all_that_it_started(
 
 def test_an_unreadable_journal_is_an_alarm(scratch: Scratch) -> None:
     configure(scratch)
-    after.raise_alarm(scratch.root / "j.7", b"nonsense\n", str(scratch.root / "call"))
+    settings = Settings(alarm=str(scratch.root / "call"))
+    alarms.raise_once(alarms.Missing(scratch.root / "j.7", 0), b"nonsense\n", settings)
     assert Alarm(scratch.root / "alarm").words[:3] == ["unknown", "j.7", "irrecoverable"]
 
 
@@ -174,9 +184,9 @@ def test_a_signature_past_the_gate(worker: Worker, scratch: Scratch) -> None:
     assert worker.rest() == HEARD_UPLOADED  # to the end of the pipe
     assert worker.end() == 0
     alarm = Alarm(scratch.root / "alarm")
-    assert alarm.words[1:] == ["bypassed", "j.1", "uploaded", after.BYPASSED]
+    assert alarm.words[1:] == ["bypassed", "j.1", "uploaded", alarms.BYPASSED]
     assert alarm.blocked == []
-    assert alarm.fds == sorted(["/dev/null", str(worker.stderr), str(worker.stderr)])
+    assert alarm.fds == ["/memfd:result (deleted)", str(worker.stderr), str(worker.stderr)]
     tell(fifo)
 
 

@@ -96,7 +96,7 @@ def test_the_settings_example_is_one(tmp_path: Path) -> None:
     file.chmod(0o600)
     loaded = config.load({"XDG_CONFIG_HOME": str(tmp_path)})
     assert loaded.settings.deadline == 120
-    assert set(loaded.origins) == {"alarm", "deadline", "commit"}
+    assert set(loaded.origins) == {"alarm", "alarm_kinds", "deadline", "commit"}
 
 
 def test_the_protocol_s_page_has_its_words() -> None:

@@ -272,7 +272,7 @@ def test_an_upload_is_saved_by_an_earlier_attempt_only(tmp_path: Path) -> None:
 def test_each_journal_is_read_once(tmp_path: Path, mocker: MockerFixture) -> None:
     for number in range(1, 6):
         write(tmp_path, f"j.{number}", UPLOADED if number % 2 else RETRIABLE)
-    read = mocker.spy(tally, "read_plain")
+    read = mocker.spy(tally, "read_content")
     for _ in range(2):
         assert saved(tmp_path) == 1
     assert read.call_count == 5

@@ -21,7 +21,7 @@ class SettingFault(NamedTuple):
 
     where: str
     key: str
-    value: str
+    value: object
     fault: str
 
 
@@ -35,7 +35,7 @@ class Settings(NamedTuple):
 def gather(machine: Machine) -> Settings:
     loaded = machine.settings
     faults = [
-        SettingFault(loaded.origins.get(key, ""), key, value, found)
+        SettingFault(loaded.origins.get(key, ""), key.replace("_", "-"), value, found)
         for key, fault_of in _NAMING.items()
         if (value := getattr(loaded.settings, key)) and (found := fault_of(machine, value))
     ]
@@ -46,13 +46,25 @@ def _fault_of_command(machine: Machine, command: str) -> str:
     return machine.fault_of_program(shlex.split(command)[0])
 
 
+def _fault_of_kinds(machine: Machine, _kinds: Sequence[str]) -> str:
+    settings = machine.settings
+    if "alarm_kinds" not in settings.origins or settings.settings.alarm:
+        return ""
+    return "it has no effect, because `alarm` is not set"
+
+
 #: Setting -> the fault of the program, directory or socket that it names, or "". The real programs
 #: (`gpg`, `dgit`) have checks of their own.
 _NAMING: dict[str, Callable[[Machine, str], str]] = {
     "commit": lambda machine, commit: machine.fault_of_authority(commit),
     "alarm": _fault_of_command,
+    "alarm_kinds": _fault_of_kinds,
     "metrics": lambda machine, file: machine.fault_of_textfile(file),
 }
+
+
+#: Setting -> the remedy, if it names nothing that could be installed or created.
+_REMEDY = {"alarm-kinds": "set `alarm`"}
 
 
 def diagnose(found: Settings) -> Finding:
@@ -60,7 +72,8 @@ def diagnose(found: Settings) -> Finding:
     several = [
         fault(
             f"{each.where}: {each.key} = {each.value!r}: {each.fault}",
-            f"install or create it, or change {each.key} in {each.where.rpartition(':')[0]}",
+            f"{_REMEDY.get(each.key, 'install or create it')}, or change {each.key} in"
+            f" {each.where.rpartition(':')[0]}",
         )
         for each in found.faults
     ]
