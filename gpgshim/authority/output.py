@@ -80,7 +80,7 @@ class Output:
         except BlockingIOError:
             return False
         except OSError:
-            self._unsent = b""  # nobody reads stderr, and the command must not wait for that
+            self._unsent = b""  # stderr has no reader any more; the command must not wait for one
         return not self._unsent
 
     def _watch(self, fd: int, events: int) -> None:
