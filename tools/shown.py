@@ -60,10 +60,6 @@ def open_world() -> Iterator[World]:
     settings = home / ".config/gpgshim/gpgshim.conf"
     settings.parent.mkdir(0o700, parents=True)
     settings.write_text("warn = []\n")
-    # A warning would be about the programs of this machine.
-    settings = home / ".config/gpgshim/gpgshim.conf"
-    settings.parent.mkdir(0o700, parents=True)
-    settings.write_text("warn = []\n")
     env = {
         "PATH": f"{programs}:{Path(GPG).parent}:{os.defpath}",
         "HOME": str(home),
