@@ -55,6 +55,10 @@ class World:
         # Not in /tmp, which may be a memory file system: journals are synced to a disk.
         self.state = Path(tempfile.mkdtemp(prefix="state.", dir=make(ROOT / "build/bench")))
         self.home = make(scratch / "gnupg")
+        #: As XDG_CONFIG_HOME: settings without the warnings at the start of a job.
+        self.silent = make(scratch / "silent")
+        make(self.silent / "gpgshim")
+        (self.silent / "gpgshim/gpgshim.conf").write_text("warn = []\n")
         self.data = scratch / "data"
         self.data.write_bytes(os.urandom(10_000))
         self.environ = {
