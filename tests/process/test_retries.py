@@ -186,7 +186,8 @@ for fd in os.listdir("/proc/self/fd"):
 status = open("/proc/self/status").read().splitlines()
 with open("found", "a") as file:
     print(json.dumps([
-        dict(os.environ), fds, [line for line in status if line.startswith("Sig")],
+        dict(os.environ), fds,
+        [line for line in status if line.startswith(("SigBlk", "SigIgn", "SigCgt"))],
         os.umask(0), resource.getrlimit(resource.RLIMIT_NOFILE), os.getcwd(), os.getpgrp(),
         os.getsid(0), open(f"/proc/{{os.getppid()}}/task/{{os.getppid()}}/children").read().split()
         == [str(os.getpid())],
