@@ -44,8 +44,10 @@ class Scenario(NamedTuple):
     manager: str | None = None  # what it answers; `-` hangs up, `~` never answers, `!` is not there
     options: tuple[str, ...] = ()
     resolution: str = ""  # what a person records after it
+    before: str = ""  # the script of an attempt before it
 
 
+NOTES = {"retriable": "it is not in the archive", "uploaded": "it is in the archive"}
 SIGN_TWO = "gpg --detach-sign --armor -u @KEY@ f && gpg --clearsign -u @KEY@ g"
 
 SCENARIOS = {
@@ -60,6 +62,30 @@ SCENARIOS = {
     "resolved": Scenario(
         "a person has found out what a job that failed after it has done",
         "gpg --detach-sign f; exit 3", manager=YES, resolution="retriable",
+    ),
+    "second-attempt": Scenario(
+        "the attempt before it failed before its first signature, so nothing stood",
+        "gpg --detach-sign f", "true", before="exit 3",
+    ),
+    "again": Scenario(
+        "a person starts an uploaded job again with --again",
+        "gpg --yes --detach-sign f", "true", options=("--again",), before="gpg --detach-sign f",
+    ),
+    "supervisor-killed": Scenario(
+        "the supervisor is killed after a grant, and a person resolves the attempt",
+        "gpg --detach-sign f; kill -9 $PPID", "true", resolution="uploaded",
+    ),
+    "interrupted": Scenario(
+        "a signal to gpgshim closes the gate and ends the job: exit status 143",
+        f"trap '{SIGN_TWO}; exit 3' TERM; kill -TERM $PPID; while :; do sleep 0.1; done", "true",
+    ),
+    "out-of-time": Scenario(
+        "the time for all attempts of a series is over, so the gate closes and the job ends",
+        "exec sleep 60", "true", options=("--retries", "1", "--deadline-total", "1"),
+    ),
+    "ungated": Scenario(
+        "the stunts are removed while the job runs, so nobody knows whether it signed",
+        'rm -r "${PATH%%/bin:*}/bin"; exit 3', "true",
     ),
     "fails-after": Scenario(
         "a job that fails after it is never called retriable",
@@ -190,7 +216,7 @@ def record(scratch: Path, name: str) -> Transcript:
         "XDG_STATE_HOME": str(state),
         "PYTHONPATH": str(FIXTURES.parent.parent),
     }
-    command = [sys.executable, "-m", "gpgshim", "run", "--job", name, *scenario.options]
+    command = [sys.executable, "-m", "gpgshim", "run", "--job", name]
     with answering(work / "manager", scenario.manager):
         if scenario.manager is not None:
             command += ["--commit", f"o2m:{work}/manager"]
@@ -198,14 +224,17 @@ def record(scratch: Path, name: str) -> Transcript:
             command += ["--commit", scenario.commit.replace("@TMP@", str(work))]
         script = scenario.job.replace("@TMP@", str(work)).replace("@KEY@", KEY)
         job = ["sh", "-c", script] if script else ["no-such-command"]
-        subprocess.run(
-            [*command, "--", *job], cwd=work, env=environ, check=False, stderr=subprocess.DEVNULL
-        )
+        runs = [[*command, *scenario.options, "--", *job]]
+        if scenario.before:
+            runs.insert(0, [*command, "--", "sh", "-c", scenario.before])
+        for each in runs:
+            subprocess.run(each, cwd=work, env=environ, check=False, stderr=subprocess.DEVNULL)
     if scenario.resolution:
-        words = ["--as", scenario.resolution, "--note", "it is not in the archive"]
+        words = ["--as", scenario.resolution, "--note", NOTES[scenario.resolution]]
         resolve = [sys.executable, "-m", "gpgshim", "resolve", name, *words]
         subprocess.run(resolve, env=environ, check=True, stderr=subprocess.DEVNULL)
-    journal = (state / "gpgshim" / f"{name}.1").read_bytes()
+    attempt = 2 if scenario.before else 1
+    journal = (state / "gpgshim" / f"{name}.{attempt}").read_bytes()
     who_when = rb"\1 ann@example.org 2026-11-26T00:00:00Z"
     journal = re.sub(rb"(?m)^(% resolved \S+) \S+ \S+", who_when, journal)
     return normalise(parse(journal), {str(work): "@TMP@", str(scratch): "@TMP@", KEY: "@KEY@"})

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -114,6 +115,9 @@ class Stage:
         with contextlib.ExitStack() as stack:
             self.listen(stack)
             self.start(stack)
+            if self.has(r.Ungated):  # the supervisor notes it when the job has ended
+                (stunts,) = (self.scratch / "gpgshim").glob("stage*/bin")
+                shutil.rmtree(stunts)
             for seen, record in enumerate(self.records, 1):
                 if self.make_happen(record):
                     self.wait_for(seen, record)
@@ -237,8 +241,10 @@ class Stage:
             os.killpg(self.supervisor.pid, signal.SIGKILL)
 
     def kill_supervisor(self) -> None:
-        """Kill the supervisor of a d-r-s: the child of the watchdog, which we have started."""
-        (pid,) = children_of(self.supervisor.pid)
+        """Kill the supervisor: our child, or of a d-r-s the child of the watchdog."""
+        pid = self.supervisor.pid
+        if self.is_drs:
+            (pid,) = children_of(pid)
         os.kill(pid, signal.SIGKILL)
 
     def tell_job(self, *words: str) -> None:
