@@ -43,6 +43,10 @@ In the end the product is spoilt in one place at a time (`mutants`). Each mutant
 promise here, or by a named test (`NAMED`). Mutants that change no behaviour are in `EQUIVALENT`,
 with the reason.
 
+Several attempts of one job at the same moment are a second model, because a product of two of these
+would be too large. lives.py takes from this model what others can see of an attempt; rivals.py has
+the claim to the job's name, the look at earlier attempts, and a person who resolves one.
+
 Read state.py first, then promises.py, shell.py and moves.py. walk.py visits all states; mutants.py
-and fates.py show that each promise can fail.
+and fates.py show that each promise can fail. Then rivals.py; rivalfates.py is what fates.py is.
 """
