@@ -139,6 +139,8 @@ crash: venv
 	$(BIN)/python -um tools.crash
 	$(BIN)/python -um tools.crash --fail
 	$(BIN)/python -um tools.crash --move
+	$(BIN)/python -um tools.crash --contest
+	$(BIN)/python -um tools.crash --contest --fail
 	for place in 'an ordinary user' 'gpgshim is PID 1' '0, 1, 2'; do \
 	    $(BIN)/python -um tools.crash --face run --place "$$place" || exit; done
 	$(BIN)/python -um tools.crash --spoil all

@@ -17,7 +17,8 @@ import pytest
 
 from tests.support import skips
 from tests.support.scratch import CHECKOUT, short_directory
-from tools.crash.__main__ import crash, run_points, spoilt
+from tools.crash import contestpoints
+from tools.crash.__main__ import contests, crash, run_points, spoilt, spoilt_contest, work
 from tools.crash.calls import CAN_TAMPER, FSYNC, Call
 from tools.crash.points import Ran, Watched, failures, kills, power_cuts, watch
 from tools.crash.spoils import SPOILS
@@ -90,6 +91,14 @@ def test_in_a_place(place: Path, name: str, fail: bool, capsys: pytest.CaptureFi
     assert crash(place, asked) == 0, capsys.readouterr().out
 
 
+@needs_registers
+@pytest.mark.parametrize("fail", [False, True], ids=["killed", "call fails"])
+def test_a_rival_wants_the_same_job(
+    place: Path, fail: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert contests(place, options("run", fail=fail, sample=24)) == 0, capsys.readouterr().out
+
+
 #: face, process, and what its calls are that fail: each has been a fault once.
 FOUND = [
     ("run", "supervisor", "epoll_create1 "),  # a traceback, in place of a line
@@ -121,7 +130,7 @@ def fail_at(base: Base, face: str, role: str, text: str) -> list[Ran]:
         for point in failures(seen(base, face), False)
         if point.target.role == role and all(word in point.shown for word in text.split())
     ]
-    return list(run_points(base, points, 2))
+    return list(run_points(base, points, 2, work))
 
 
 @needs_registers
@@ -167,7 +176,7 @@ def test_what_a_crash_leaves(base: Base, face: str, who: str, words: str, ends: 
         and point.deed.what == ("tear" if words.startswith("half ") else "kill")
         and all(word in point.shown for word in words.split())
     ]
-    found = list(run_points(base, points, 2))
+    found = list(run_points(base, points, 2, work))
     assert found
     assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
     assert {ran.end for ran in found} <= ends
@@ -192,9 +201,11 @@ def test_an_fsync_that_fails_is_the_last(base: Base) -> None:
 
 
 def test_each_spoil_is_one_place_and_a_program() -> None:
-    for name, case in SPOILS.items():
-        text = (CHECKOUT / case.spoil.file).read_text()
-        changed = case.spoil.apply(text)
+    cases = [(name, case.spoil) for name, case in SPOILS.items()]
+    cases += [(name, case.spoil) for name, case in contestpoints.SPOILS.items()]
+    for name, spoil in cases:
+        text = (CHECKOUT / spoil.file).read_text()
+        changed = spoil.apply(text)
         assert changed != text, name
         compile(changed, name, "exec")
 
@@ -211,6 +222,21 @@ def test_each_spoil_is_one_place_and_a_program() -> None:
 )
 def test_spoilt_code_is_seen(place: Path, name: str) -> None:
     assert spoilt(name, SPOILS[name], place, 2)
+
+
+@needs_registers
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a resolution takes no claim",
+        "the claim is released before the journal has its name",
+        "the name is not on disk when the claim is released",
+        "an attempt under way does not stop the next one",
+        "a resolution completes a torn line",
+    ],
+)
+def test_spoilt_code_is_seen_by_a_rival(place: Path, name: str) -> None:
+    assert spoilt_contest(name, place)
 
 
 @needs_registers

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Does every promise hold, wherever a process of ours is killed, and whichever call fails?
 
-    python -m tools.crash [--process NAME] [--fail] [--every] [--spoil NAME|all]
+    python -m tools.crash [--process NAME] [--fail] [--contest] [--every] [--spoil NAME|all]
 
 A whole job runs in a scratch world under ptrace(2). One process of ours is killed at one system
 call, the other processes continue, and the job is tried again. Then this is repeated for the next
@@ -19,10 +19,14 @@ watched supervisor are examined: at every call, only the bytes that were synced 
 Rule 4: each check that finds no fault must find one in spoilt code (spoils.py), because otherwise
 it proves nothing.
 
+With --contest a rival wants the same job: it starts at each call of the program's start, or runs
+already; or the program is `gpgshim resolve`. The checks are that never two attempts are granted,
+that exactly those start that may, and that nobody holds the claim afterwards.
+
 strace can also inject kills and errors. But it cannot choose a process by its role (the supervisor
 that dgit-repos-server's stunt forks; the second gpg), and has no short write.
 
 Read calls.py (system calls), tracer.py (ptrace), standins.py and world.py (a job, and what is
 around it), checks.py (what must be true afterwards), points.py (what is done to it), spoil.py and
-spoils.py (faults in the code).
+spoils.py (faults in the code). contest.py and contestpoints.py have all of this for two programs.
 """

@@ -13,12 +13,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
+from tools.crash import contestpoints
 from tools.crash.calls import (
     CAN_TAMPER,
     FSYNC,
@@ -26,6 +28,8 @@ from tools.crash.calls import (
     is_private,
 )
 from tools.crash.checks import end_of, run_point
+from tools.crash.contest import Contest
+from tools.crash.contestpoints import Met, run_met
 from tools.crash.points import (
     Point,
     Ran,
@@ -47,6 +51,7 @@ from tools.place.world import How
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 _BASE: list[Base] = []  #: a worker's
+Each = TypeVar("Each", Point, Met)
 
 
 def work(point: Point) -> Ran:
@@ -59,6 +64,11 @@ def work(point: Point) -> Ran:
     return Ran(point, first.seen.done, end_of(first), second, wrong)
 
 
+def work_contest(met: Met) -> Ran:
+    """The same, with a rival."""
+    return run_met(_BASE[0], met)
+
+
 def prepare(base: Base) -> None:
     """Make this process a worker, with a lower priority than other programs."""
     _BASE.append(base)
@@ -67,12 +77,14 @@ def prepare(base: Base) -> None:
         signal.signal(number, signal.SIG_IGN)  # they are for the one who counts
 
 
-def run_points(base: Base, points: list[Point], workers: int) -> Iterator[Ran]:
+def run_points(
+    base: Base, points: list[Each], workers: int, run: Callable[[Each], Ran]
+) -> Iterator[Ran]:
     """Run all points; what came of them, as they come."""
     pool = ProcessPoolExecutor(workers, get_context("fork"), prepare, (base,))
     with pool:
         try:
-            yield from pool.map(work, points, chunksize=2)
+            yield from pool.map(run, points, chunksize=2)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -151,7 +163,7 @@ def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
         points = [p for p in points if p.deed.number in (WRITE, FSYNC)]
     tried = 0
     # From the end: the interesting calls of a job come after the start of Python.
-    for ran in run_points(base, points[::-1], workers):
+    for ran in run_points(base, points[::-1], workers, work):
         tried += 1
         if fault := next((each for each in ran.faults if case.seen in each), ""):
             point = ran.point
@@ -162,6 +174,12 @@ def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
     return False
 
 
+def spoilt_contest(name: str, root: Path) -> bool:
+    """The same for a spoil of contestpoints.py."""
+    case = contestpoints.SPOILS[name]
+    return contestpoints.is_seen(name, case, Base(root, CHECKOUT, case.spoil))
+
+
 def main() -> int:
     """The program."""
     parser = argparse.ArgumentParser(prog="python -m tools.crash", description=__doc__)
@@ -169,6 +187,7 @@ def main() -> int:
     parser.add_argument("--face", choices=FACES, help="who starts a supervisor")
     parser.add_argument("--fail", action="store_true", help="calls fail, instead of processes")
     parser.add_argument("--move", action="store_true", help="the journal is moved, instead")
+    parser.add_argument("--contest", action="store_true", help="a rival wants the same job")
     parser.add_argument("--every", action="store_true", help="leave out nothing that is the same")
     parser.add_argument("--sample", type=int, metavar="N", help="N points of each kind, by --seed")
     parser.add_argument("--seed", type=int, default=0)
@@ -183,14 +202,17 @@ def main() -> int:
     began = time.monotonic()
     try:
         if options.spoil:
-            names = list(SPOILS) if options.spoil == "all" else [options.spoil]
+            names = [*SPOILS, *contestpoints.SPOILS]
             seen = []
-            for number, name in enumerate(names):
+            for number, name in enumerate(names if options.spoil == "all" else [options.spoil]):
                 (root / str(number)).mkdir()
-                seen.append(spoilt(name, SPOILS[name], root / str(number), options.workers))
+                if name in SPOILS:
+                    seen.append(spoilt(name, SPOILS[name], root / str(number), options.workers))
+                else:
+                    seen.append(spoilt_contest(name, root / str(number)))
             print(f"{sum(seen)} of {len(seen)} spoils seen in {time.monotonic() - began:.0f} s")
             return 0 if all(seen) else 1
-        return crash(root, options)
+        return contests(root, options) if options.contest else crash(root, options)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -239,12 +261,39 @@ def crash(root: Path, options: argparse.Namespace) -> int:
     if options.sample:
         points = random.Random(options.seed).sample(points, min(options.sample, len(points)))
         print(f"a sample, by seed {options.seed}")
-    results = run_points(base, points, options.workers)
+    results = run_points(base, points, options.workers, work)
     if not options.fail and not options.move and not options.sample and not options.process:
         rest = (beyond(base, watched) for watched in watches if watched.job == "signs")
         results = chain(results, chain.from_iterable(rest))
     print(f"{len(points)} points", flush=True)
     total, wrong = report(results, calls)
+    bad += wrong
+    print(f"{total} points, {cuts} power cuts, {bad} faults, {time.monotonic() - began:.0f} s")
+    return 1 if bad else 0
+
+
+def contests(root: Path, options: argparse.Namespace) -> int:
+    """Run the contests of two programs for one job, and print the result."""
+    began = time.monotonic()
+    base = Base(root, CHECKOUT)
+    points: list[Met] = []
+    calls: dict[tuple[str, str, Target], int] = {}
+    bad = cuts = 0
+    for contest in Contest:
+        watched = contestpoints.watch(base, contest)
+        assert not watched.wrong, f"{contest}, and nothing was done to it: {watched.wrong}"
+        calls |= {(contest, "signs", target): len(n) for target, n in watched.calls.items()}
+        if not options.fail:
+            count, found = contestpoints.power_cuts(watched)
+            cuts += count
+            bad += len(found)
+            print("".join(f"FAULT {each}\n" for each in found), end="")
+        points += contestpoints.points_of(watched, options.fail)
+    if options.sample:
+        points = random.Random(options.seed).sample(points, min(options.sample, len(points)))
+        print(f"a sample, by seed {options.seed}")
+    print(f"{len(points)} points", flush=True)
+    total, wrong = report(run_points(base, points, options.workers, work_contest), calls)
     bad += wrong
     print(f"{total} points, {cuts} power cuts, {bad} faults, {time.monotonic() - began:.0f} s")
     return 1 if bad else 0

@@ -71,7 +71,7 @@ class Watched(NamedTuple):
 
     face: str
     job: str
-    attempt: Attempt
+    attempt: Attempt | None  # None if there were two
     calls: dict[Target, list[Call]]
     root: str  # where it ran
     own: dict[Target, int]  # the index of each one's first call that has to do with this job
@@ -115,7 +115,7 @@ def power_cuts(watched: Watched) -> tuple[int, list[str]]:
     Only what was synced counts, of the file and of its name. The number of points, and faults.
     """
     made = supervising(watched)
-    journal = watched.attempt.journal
+    journal = watched.attempt.journal if watched.attempt else None
     assert journal is not None
     length = synced = 0
     named = asked = granted = False

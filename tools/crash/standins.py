@@ -41,6 +41,17 @@ SCRIPT = f"""\
 {JOB}exit $status
 """
 
+#: The jobs of other attempts. A rival may have to wait for the end of another program.
+LATER = SCRIPT
+RIVAL = f"""\
+#!/bin/sh
+if test -e "$WORLD/waits"; then
+    : >"$WORLD/runs"
+    read -r go <"$WORLD/go"
+fi
+{JOB}exit $status
+"""
+
 #: A person or a script that starts the daemon, does the job and reports its end; once more if that
 #: gave no outcome. After a failed start it ends the remaining processes.
 OPERATOR = """\

@@ -107,7 +107,8 @@ class Deed(NamedTuple):
     `what`: "kill" it there; "tear": half is written, and it is killed at its next call; "fail" with
     `error`; "short": half is written, or one byte read, and it goes on; "full": half is written,
     and every later write to that file fails with ENOSPC; "spell": only the next one does. "move":
-    the newest journal is moved away, and it goes on. "" is nothing: the run is watched.
+    the newest journal is moved away, and it goes on. "meet": it goes on, after the Tracer's `met`
+    was called. "" is nothing: the run is watched.
     """
 
     what: str = ""
@@ -159,6 +160,8 @@ class _Process:
 class Tracer:
     """Follows a program. `role_of` names a process by its words once it has exec'd, "" for no role.
 
+    `met` is called when the target is stopped at the call of the deed.
+
     `first` is the role of the program itself; a child that has not exec'd yet is `forks` of its
     parent's role, if it has one.
     """
@@ -170,7 +173,9 @@ class Tracer:
         role_of: Callable[[list[str]], str],
         target: Target | None,
         deed: Deed,
+        met: Callable[[], None] = lambda: None,
     ) -> None:
+        self._met = met
         self._first = first
         self._forks = forks
         self._role_of = role_of
@@ -389,6 +394,7 @@ class Tracer:
         if self._count != deed.at:
             return
         self._done = True
+        self._met()
         if deed.what == "kill":
             os.kill(pid, signal.SIGKILL)
         elif deed.what == "move":

@@ -30,8 +30,10 @@ from tools.crash.standins import (
     DGIT,
     GPG,
     GPGCONF,
+    LATER,
     OPERATOR,
     REPOS_SERVER,
+    RIVAL,
     SCRIPT,
 )
 from tools.crash.tracer import Deed, Seen, Target, Tracer
@@ -103,6 +105,8 @@ class Base:
             ("dgit", DGIT),
             ("gpgconf", GPGCONF),
             ("script", SCRIPT),
+            ("rival", RIVAL),
+            ("later", LATER),
             ("operator", OPERATOR),
             ("authority", AUTHORITY),
             ("dgit-repos-server", REPOS_SERVER),
