@@ -236,7 +236,7 @@ def test_spoilt_code_is_seen(place: Path, name: str) -> None:
     ],
 )
 def test_spoilt_code_is_seen_by_a_rival(place: Path, name: str) -> None:
-    assert spoilt_contest(name, place)
+    assert spoilt_contest(name, place, 2)
 
 
 @needs_registers

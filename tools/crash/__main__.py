@@ -174,10 +174,27 @@ def spoilt(name: str, case: Case, root: Path, workers: int) -> bool:
     return False
 
 
-def spoilt_contest(name: str, root: Path) -> bool:
+def spoilt_contest(name: str, root: Path, workers: int) -> bool:
     """The same for a spoil of contestpoints.py."""
     case = contestpoints.SPOILS[name]
-    return contestpoints.is_seen(name, case, Base(root, CHECKOUT, case.spoil))
+    base = Base(root, CHECKOUT, case.spoil)
+    watched = contestpoints.watch(base, case.contest)
+    found = [(each, "nothing was done to it") for each in watched.wrong if case.seen in each]
+    if case.how == "power":
+        cuts = contestpoints.power_cuts(watched)[1]
+        found += [(each, "power cuts") for each in cuts if case.seen in each]
+    elif not found:
+        points = contestpoints.points_for(case, watched)
+        for ran in run_points(base, points, workers, work_contest):
+            where = f"{ran.point.deed.what} at {ran.point.shown}"
+            found += [(each, where) for each in ran.faults if case.seen in each]
+            if found:
+                break
+    for fault, where in found[:1]:
+        print(f"seen  {name}: {case.contest}, {where}: {fault[:100]}")
+    if not found:
+        print(f"MISSED {name}")
+    return bool(found)
 
 
 def main() -> int:
@@ -209,7 +226,7 @@ def main() -> int:
                 if name in SPOILS:
                     seen.append(spoilt(name, SPOILS[name], root / str(number), options.workers))
                 else:
-                    seen.append(spoilt_contest(name, root / str(number)))
+                    seen.append(spoilt_contest(name, root / str(number), options.workers))
             print(f"{sum(seen)} of {len(seen)} spoils seen in {time.monotonic() - began:.0f} s")
             return 0 if all(seen) else 1
         return contests(root, options) if options.contest else crash(root, options)

@@ -198,8 +198,8 @@ _NO_CLAIM = Spoil(_CLAIM, "hold", At.START, "", "yield\nreturn")
 _FREE = "the claim is free while"
 
 SPOILS = {
-    "an attempt takes no claim": Case(_NO_CLAIM, _FREE, Contest.BOTH),
-    "a resolution takes no claim": Case(_NO_CLAIM, _FREE, Contest.RESOLVE),
+    "an attempt takes no claim": Case(_NO_CLAIM, _FREE, Contest.BOTH, at="/.new."),
+    "a resolution takes no claim": Case(_NO_CLAIM, _FREE, Contest.RESOLVE, at="/j.1"),
     "the claim is released before the journal has its name": Case(
         Spoil(
             "gpgshim.supervisor.attempt",
@@ -215,11 +215,13 @@ journal = Journal.create(state, self.job, head, after=newest)""",
         ),
         _FREE,
         Contest.BOTH,
+        at="/.new.",
     ),
     "a journal is not locked": Case(
         Spoil("gpgshim.history.journal", "Journal.create", At.CALL, "fcntl.fcntl", "pass"),
         "has a name, and no lock",
         Contest.BOTH,
+        at="/.claims",
     ),
     "the name is not on disk when the claim is released": Case(
         Spoil("gpgshim.history.journal", "Journal.create", At.CALL, "sync_directory", "pass"),
@@ -273,7 +275,7 @@ journal = Journal.create(state, self.job, head, after=newest)""",
         "half a line remains",
         Contest.RESOLVE,
         "fail",
-        at="/j.1",
+        at="full",
     ),
     "a resolution completes a torn line": Case(
         Spoil(_RESOLVE, "_append", At.CALL, "write_all", "write_all(fd, line)"),
@@ -294,19 +296,10 @@ journal = Journal.create(state, self.job, head, after=newest)""",
 }
 
 
-def is_seen(name: str, case: Case, base: Base) -> bool:
-    """Whether the harness sees a spoil; `base` has it in its code."""
-    watched = watch(base, case.contest)
-    found = [each for each in watched.wrong if case.seen in each]
-    shown = "nothing was done to it"
-    if case.how == "power":
-        found += [each for each in power_cuts(watched)[1] if case.seen in each]
-    else:
-        for met in points_of(watched, case.how == "fail"):
-            if found:
-                break
-            if case.how in ("fail", met.point.deed.what) and case.at in met.point.shown:
-                shown = f"{met.point.deed.what}, {met.point.shown}"
-                found += [each for each in run_met(base, met).faults if case.seen in each]
-    print(f"{'seen ' if found else 'MISSED'} {name}: {case.contest}: {shown}: {found[:1]}")
-    return bool(found)
+def points_for(case: Case, watched: Watched) -> list[Met]:
+    """The points that are to find a fault, from the end: the later calls matter more."""
+    return [
+        met
+        for met in points_of(watched, case.how == "fail")
+        if case.how in ("fail", met.point.deed.what) and case.at in met.point.shown
+    ][::-1]
