@@ -25,7 +25,7 @@ help:
 	@echo 'make dgit-tests  dgit'\''s own tests, without the gate and under it, side by side (ROOT=, TESTS=)'
 	@echo 'make places    one job that signs, in every place where a job can run (places-table writes the table)'
 	@echo 'make proof     the quick part of the next three, and misleading environments'
-	@echo 'make model     explore every state of all processes of a job, and every mutant of the tables'
+	@echo 'make model     explore every state of the processes of one or more attempts; spoil every row'
 	@echo 'make fuzz      send N= generated inputs to every reader of foreign data'
 	@echo 'make crash     stop each process at each of its calls; make each call fail; spoil the code'
 	@echo 'make bench     measure the costs, compared with simpler wrappers, into bench/RESULTS.md (RUNS=)'
