@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gpgshim.core.codec import read
 from gpgshim.core.gate import Outcome
 from gpgshim.core.records import Resolved
 from gpgshim.core.replay import replay
@@ -70,4 +69,4 @@ def test_a_missing_or_misplaced_line_is_found(path: Path) -> None:
 
 
 def is_resolution(line: Line) -> bool:
-    return line.sigil == "%" and isinstance(read(line.sigil, line.text), Resolved)
+    return line.sigil == "%" and line.text.split()[0] == Resolved.start.split()[1]

@@ -232,7 +232,7 @@ def test_spoilt_code_is_seen(place: Path, name: str) -> None:
         "the claim is released before the journal has its name",
         "the name is not on disk when the claim is released",
         "an attempt under way does not stop the next one",
-        "a resolution completes a torn line",
+        "half a resolution stays",
     ],
 )
 def test_spoilt_code_is_seen_by_a_rival(place: Path, name: str) -> None:

@@ -277,11 +277,12 @@ journal = Journal.create(state, self.job, head, after=newest)""",
         "fail",
         at="full",
     ),
-    "a resolution completes a torn line": Case(
-        Spoil(_RESOLVE, "_append", At.CALL, "write_all", "write_all(fd, line)"),
+    "a resolution does not let the next attempt start": Case(
+        Spoil(_MEMORY, "", At.ROW, "_RESOLVED[Resolution.RETRIABLE]", "S.RESOLVED_UPLOADED"),
         "resolved later",
-        Contest.RESOLVE,
-        "tear",
+        Contest.AFTER,
+        "kill",
+        at="/bin/",
     ),
     "a resolution that was not written is reported": Case(
         Spoil(_RESOLVE, "_append", At.CALL, "write_all", "pass"),
