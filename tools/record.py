@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpgshim.core.codec import Process, text_of
-from gpgshim.core.transcript import FORMAT, Line, Transcript, parse, parse_line
+from gpgshim.core.transcript import FORMAT, OF_ONE_RUN, Line, Transcript, parse, parse_line
 from tools.demo import LATE
 from tools.world.gated import open_manager, read_journal, run_gated
 from tools.world.upload import open_world
@@ -291,7 +291,7 @@ def normalise(transcript: Transcript, replace: dict[str, str]) -> Transcript:
             text = text.replace(old, new)
         return re.sub(r"(@TMP@/tmp)/[\w.]+", r"\1/@DIR@", text)
 
-    head = {key: plain(value) for key, value in transcript.head.items() if key != "started"}
+    head = {key: plain(value) for key, value in transcript.head.items() if key not in OF_ONE_RUN}
     lines = tuple(
         line._replace(text=plain(line.text), at=None) for line in without_pids(transcript)
     )

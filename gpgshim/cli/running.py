@@ -35,6 +35,7 @@ from gpgshim.supervisor.signals import PASSED_ON
 from gpgshim.system import log
 from gpgshim.system.descriptors import redirect_to_null, release_inherited
 from gpgshim.system.errors import (
+    Misconfigured,
     Misused,
     Stands,
     Stopped,
@@ -320,14 +321,14 @@ def supervise(
     \b
     Example:
       line=$(gpgshim supervise --commit 'ask-the-release-team') && eval "$line" && make release
-      gpgshim close --status $?
+      eval "$(gpgshim close --line --status $?)"
     """
     with before_the_job(), contextlib.ExitStack() as stack:
         if 1 in closed:
             raise Misused("stdout is closed, so the line for the shell cannot be printed")
         now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
         if now.commit == "ask" and not foreground:
-            raise Misused("--commit ask needs a terminal", hint="add --foreground")
+            raise Misconfigured("--commit ask needs a terminal", hint="add --foreground")
         warn = stack.enter_context(_looking(now))
         name = _job_name(job)
         option = _option_of(job, again, skip_done)

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line that `supervise` prints, and that the caller's shell evaluates.
+"""The line that `supervise` or `close --line` prints, and that the caller's shell evaluates.
 
-Rule 1: stdout gets one line, in one write. It is a command that succeeds only if a supervisor is
-ready; in every other case it is `false;`, because `eval` of an empty text succeeds.
+Rule 1: stdout gets one line, in one write. It is a command that changes PATH if the supervisor is
+ready, or if the job was closed; in every other case it is `false;`, because `eval` of an empty text
+succeeds.
 Rule 2: all other output on that stdout is a comment.
 """
 
@@ -19,13 +20,15 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 FAILURE = b"false;\n"
+LINE = "--line"  #: the option of `close`
 
 _written = {"whole": 0, "torn": 0}  # number of lines that give() wrote, complete and in part
 
 
 def is_expected(words: Sequence[str]) -> bool:
-    """Whether these words of our command line call the verb whose stdout a shell evaluates."""
-    return next((word for word in words if not word.startswith("-")), "") == "supervise"
+    """Whether these words of our command line call a verb whose stdout a shell evaluates."""
+    verb = next((word for word in words if not word.startswith("-")), "")
+    return verb == "supervise" or (verb == "close" and LINE in words)
 
 
 def give(line: str) -> None:

@@ -37,10 +37,15 @@ HEAD_KEYS = {
     "gpgshim": "the version that wrote this",
     "earlier": "only `none`: when this attempt began, no attempt before it stood",
     "again": "the number of the attempt that stood, and that --again has overridden",
+    "directory": "its own, with its stunts and its socket, quoted as for a shell",
     "mode": "only OBSERVE: all outputs are what would have been done, and nothing was held",
     "shows": "fixtures: what there is to see",
     "recorded": "fixtures: how it was made",
 }
+
+DIRECTORY = "directory"
+#: The head keys whose values differ in each run: fixtures do not have them.
+OF_ONE_RUN = frozenset({"started", DIRECTORY})
 
 #: Sigils, and the meaning of the text after each.
 SIGILS = {

@@ -35,6 +35,7 @@ VERSION = "gpgshim/1"
 #: stunt gpgconf, and the lines that load a stunt's code, do not load this module and have literals.
 BIN, REAL, TABLE, UNTIL = "bin", "real", "table", "until"
 OBSERVE, WALL, SOCKET = "observe", "wall", "socket"
+JOURNAL = "journal"  #: a link to the attempt's journal
 
 
 class WireError(ValueError):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gpgshim import __version__
 from gpgshim.core import names
 from gpgshim.core.replay import replay, reread
-from gpgshim.core.transcript import FORMAT, Line, Transcript, TranscriptError, parse
+from gpgshim.core.transcript import FORMAT, OF_ONE_RUN, Line, Transcript, TranscriptError, parse
 from gpgshim.gpgargs import decision, optiontable
 from gpgshim.history.jobs import Progress, silent
 from gpgshim.history.journal import read_plain
@@ -79,7 +79,7 @@ def keep(journal: bytes, path: Path, shows: str) -> None:
     and a manager's socket is replaced by a path that a test can make.
     """
     transcript = parse(journal)
-    own = {key: value for key, value in transcript.head.items() if key != "started"}
+    own = {key: value for key, value in transcript.head.items() if key not in OF_ONE_RUN}
     about = {"shows": shows, "recorded": f"gpgshim {__version__}, run --record"}
     head = {"format": FORMAT} | about | own
     kind, _, where = head["authority"].partition(":")

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from gpgshim.core import names
 from gpgshim.gpgargs.optiontable import Table
 from gpgshim.gpgargs.signers import keys_of
 from gpgshim.history.journal import Journal, is_under_way, read_plain
-from gpgshim.summary.result import KeysOf, no_keys, result_of
+from gpgshim.summary.result import KeysOf, result_of
 from gpgshim.system.errors import Misconfigured, Stands
 from gpgshim.system.files import make_room, write_whole
 from gpgshim.system.log import say
@@ -34,14 +35,13 @@ def as_text(result: dict[str, object]) -> str:
     return json.dumps(result, indent=2) + "\n"
 
 
-def read(path: Path, read_keys: KeysOf = no_keys, not_started: str | None = None) -> str:
-    """The result of the attempt whose journal is at `path`, as JSON. Raises OSError."""
+def read(path: Path, not_started: str) -> str:
+    """The result of the earlier attempt whose journal is at `path`, as JSON. Raises OSError."""
     # The lock is checked first: a supervisor that ends in between has written its outcome.
     under_way = is_under_way(path)
     job, attempt = names.split(path.name)
-    return as_text(
-        result_of(job, attempt, str(path), read_plain(path), under_way, read_keys, not_started)
-    )
+    data = read_plain(path)
+    return as_text(result_of(job, attempt, str(path), data, under_way, not_started=not_started))
 
 
 class ResultFile:
@@ -58,27 +58,25 @@ class ResultFile:
     def write(self, journal: Journal, table: Table) -> None:
         """Write the result of the attempt of our journal. Raises nothing."""
         job, attempt = names.split(journal.path.name)
-        try:
-            result = result_of(
-                job, attempt, str(journal.path), journal.read(), read_keys=keys_by(table)
+
+        def text() -> str:
+            data = journal.read()
+            return as_text(
+                result_of(job, attempt, str(journal.path), data, read_keys=keys_by(table))
             )
-            self.write_text(as_text(result))
-        except Exception as error:  # any error: the outcome is on disk, and stays valid
-            self._failed(error, journal.path)
 
-    def write_earlier(self, stands: Stands, read_keys: KeysOf = no_keys) -> None:
+        self.put(text, journal.path)
+
+    def write_earlier(self, stands: Stands) -> None:
         """Write the result of the earlier attempt because of which nothing was started."""
-        if stands.journal is None:
-            return
+        path = stands.journal
+        if path:
+            self.put(lambda: read(path, stands.seen), path)
+
+    def put(self, text: Callable[[], str], journal: Path) -> None:
+        """Write the result that `text` returns, of the attempt of `journal`. Raises nothing."""
         try:
-            self.write_text(read(stands.journal, read_keys, stands.seen))
-        except OSError as error:
-            self._failed(error, stands.journal)
-
-    def write_text(self, text: str) -> None:
-        """Write a result. Raises OSError."""
-        write_whole(self._path, text.encode("ascii"))
-
-    def _failed(self, error: Exception, journal: Path) -> None:
-        why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        say(f"--result {self._path} was not written: {why}", hint=f"the journal is {journal}")
+            write_whole(self._path, text().encode("ascii"))
+        except Exception as error:  # any error: the outcome is on disk, and stays valid
+            why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            say(f"--result {self._path} was not written: {why}", hint=f"the journal is {journal}")

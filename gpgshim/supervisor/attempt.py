@@ -26,6 +26,8 @@ from gpgshim.core import records as r
 from gpgshim.core.codec import Record
 from gpgshim.core.gate import State
 from gpgshim.core.memory import Option
+from gpgshim.core.quoting import quote
+from gpgshim.core.transcript import DIRECTORY
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history import claim
 from gpgshim.history.journal import Journal
@@ -38,7 +40,7 @@ from gpgshim.supervisor.processes import (
     living_descendants,
     reap_orphans,
 )
-from gpgshim.supervisor.realgpg import find_gpg, table_of
+from gpgshim.supervisor.realgpg import Programs, find_programs
 from gpgshim.supervisor.requester import Inspector
 from gpgshim.supervisor.settlement import end_of
 from gpgshim.supervisor.supervisor import Supervisor
@@ -91,14 +93,6 @@ class Plan(NamedTuple):
     settled: Callable[[Journal, optiontable.Table], object] = lambda _journal, _table: None
 
 
-class _Programs(NamedTuple):
-    """The real programs by name, and gpg's option table, as text and loaded."""
-
-    real: dict[str, Path]
-    text: str
-    table: optiontable.Table
-
-
 class Attempt:
     """The attempt of a job, as `plan` says.
 
@@ -129,7 +123,7 @@ class Attempt:
         #: The earlier attempt that stands, if this one was started all the same.
         self.warning: GpgshimError | None = None
         self._first_signal = 0
-        programs = _find_programs(plan, environ)
+        programs = find_programs(environ, plan.gpg, plan.dgit)
         base = places.runtime_directory(environ)
         places.make_private(base, places.RUNTIME_HINT)
         leftovers.sweep(base)
@@ -159,7 +153,7 @@ class Attempt:
         self.environ = environ | {"PATH": f"{self.gate}:{behind}"}
 
     def _begin(
-        self, plan: Plan, programs: _Programs, started: datetime, environ: dict[str, str]
+        self, plan: Plan, programs: Programs, started: datetime, environ: dict[str, str]
     ) -> tuple[Journal, Supervisor]:
         """Make the journal, and listen for clients."""
         if plan.command is None:
@@ -170,6 +164,7 @@ class Attempt:
             **({} if plan.command is None else {"command": plan.command}),
             "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
             "gpgshim": __version__,
+            DIRECTORY: quote([str(self.directory)]),
             **plan.mode.head,
         }
         state = places.state_directory(environ)
@@ -180,6 +175,7 @@ class Attempt:
                 head |= beginning.head
                 self.warning = beginning.warning
             journal = Journal.create(state, self.job, head, after=beginning.newest)
+        jobdir.link_journal(self.directory, journal.path)
         supervisor = Supervisor(
             self.directory,
             journal,
@@ -334,17 +330,6 @@ class Attempt:
         reap_orphans(set())
         if not living_descendants():
             self._leave()
-
-
-def _find_programs(plan: Plan, environ: dict[str, str]) -> _Programs:
-    search = environ.get("PATH", os.defpath)
-    real = {"gpg": find_gpg(search, plan.gpg)}
-    if gpgconf := places.find_real("gpgconf", search):
-        real["gpgconf"] = gpgconf
-    if plan.dgit:
-        real["dgit"] = plan.dgit
-    text = table_of(real["gpg"], environ)
-    return _Programs(real, text, optiontable.load(text))
 
 
 def load_for_job() -> None:

@@ -11,6 +11,7 @@
     JOB/boot, JOB/orphans         boots in which a process may have JOB/bin on its PATH
     JOB/exported                  exists if a shell may have JOB/bin on its PATH
     JOB/wall                      a link to the directory after JOB/bin on the job's PATH (wall.py)
+    JOB/journal                   a link to the attempt's journal
     JOB/socket                    the supervisor's socket; removed when the supervisor ends
     JOB/code/gpg.TAG              the compiled code of the stunt gpg; the same for the others
     JOB/pyc/                      the compiled modules that CPython imports at its start
@@ -171,6 +172,14 @@ def _number_of(job: str) -> int:
     for byte in job.encode():
         number = (number ^ byte) * 0x100000001B3 % (1 << 64)
     return number % (1 << 8 * RANDOM)
+
+
+def link_journal(path: Path, journal: Path) -> None:
+    """Link the attempt's journal in its directory `path`. Raises Unable."""
+    try:
+        (path / wire.JOURNAL).symlink_to(journal.absolute())
+    except OSError as error:
+        raise Unable(f"cannot make {path}/{wire.JOURNAL}: {error.strerror}") from error
 
 
 def remove(path: Path) -> None:

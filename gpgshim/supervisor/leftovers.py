@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpgshim.core import wire
+from gpgshim.core.verdict import judge_bytes
+from gpgshim.history.journal import read_plain
 from gpgshim.supervisor import wall
 from gpgshim.system.places import is_stunt, is_trusted
 
@@ -38,10 +40,11 @@ CODE, PYC = "code", "pyc"  #: the stunts' compiled code; CPython's own modules
 _ALL_THAT_IS_MADE = frozenset(
     (
         *(wire.BIN, wire.REAL, wire.TABLE, wire.UNTIL, wire.OBSERVE, wire.WALL, wire.SOCKET),
+        wire.JOURNAL,
         *(CODE, PYC, SHOWN, BOOT, ORPHANS),
     )
 )
-_STAYS = frozenset((wire.BIN, BOOT, ORPHANS))  #: the names in a retired directory
+_STAYS = frozenset((wire.BIN, wire.JOURNAL, BOOT, ORPHANS))  #: the names in a retired directory
 
 DAY = 86400.0  #: seconds until an unused directory is retired or removed
 #: The same for a directory that `supervise` printed: a shell may have it on its PATH. /proc does
@@ -180,6 +183,42 @@ def is_ours(path: Path) -> bool:
         )
     except OSError:
         return False
+
+
+def closed_attempt(job: Path) -> str:
+    """The attempt (JOB.N) of the directory `job` if it is over; empty if it is not, or unknown.
+
+    It is over if its journal has its outcome: then its gate is closed and grants nothing more.
+    """
+    try:
+        journal = Path(os.readlink(job / wire.JOURNAL))
+        is_over = is_ours(job) and judge_bytes(read_plain(journal)).told
+    except OSError:
+        return ""
+    return journal.name if is_over else ""
+
+
+class ClosedJobs:
+    """The stunts and walls that a search for a real program may pass over, in the order of PATH.
+
+    A call says whether it may pass over the program at a path, which is a stunt or only refuses.
+    These are the stunts of a job that is over, and after each of them one wall. A wall without such
+    a stunt before it may protect a job whose directory is hidden here.
+    """
+
+    def __init__(self) -> None:
+        self.passed: list[str] = []  #: the attempts whose stunts were passed over
+        self._wall_follows = False
+
+    def __call__(self, path: Path) -> bool:
+        if self._wall_follows and wall.is_part(path):
+            self._wall_follows = False
+            return True
+        attempt = closed_attempt(path.parent.parent) if path.parent.name == wire.BIN else ""
+        self._wall_follows = bool(attempt)
+        if attempt and attempt not in self.passed:
+            self.passed.append(attempt)
+        return bool(attempt)
 
 
 def is_served(job: Path) -> bool:

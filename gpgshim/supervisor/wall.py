@@ -110,6 +110,11 @@ def is_refusal(path: Path) -> bool:
     return (path.is_symlink() and os.readlink(path) in _FALSE) or places.is_refusal(path)
 
 
+def is_part(path: Path) -> bool:
+    """Whether the program at `path` is one of a wall. Raises OSError."""
+    return _refuses(path)
+
+
 def fill(directory: Path, names: Iterable[str], text: str) -> None:
     """Put a program that refuses with `text` under each of `names`, replacing existing files.
 

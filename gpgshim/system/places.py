@@ -15,7 +15,7 @@ import shlex
 import socket
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gpgshim.system.errors import Misconfigured, Unable
@@ -327,18 +327,25 @@ def find_program(name: str, search: str) -> Path | None:
     return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
 
 
-def find_real(name: str, search: str, given: str | None = None) -> Path | None:
+def find_real(
+    name: str,
+    search: str,
+    given: str | None = None,
+    may_pass: Callable[[Path], bool] = lambda _path: False,
+) -> Path | None:
     """The absolute path of the real program `name`: `given`, or the first in `search` (a PATH).
 
     None if `search` has none. Raises Misconfigured if `given` cannot be run, or if the program that
     was found is a stunt. A stunt is not skipped: it is another job's gate, and bypassing that gate
-    must be an explicit choice.
+    must be an explicit choice. `may_pass` names the exceptions on PATH.
     """
     for path in candidates(name, search) if given is None else [Path(given)]:
         try:
             if not _is_program(path):
                 continue
             if is_stunt(path) or is_refusal(path):
+                if given is None and may_pass(path):
+                    continue
                 raise Misconfigured(
                     f"{path} is a stunt, not the real {name}",
                     hint=_hint_for_stunt(name, search, given),

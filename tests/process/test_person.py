@@ -189,7 +189,7 @@ def test_from_the_background_is_retriable(scratch: Scratch) -> None:
 
 def test_a_supervisor_in_the_background_cannot(scratch: Scratch) -> None:
     done = scratch.gpgshim("supervise", "--commit", "ask")
-    assert done.status == 64
+    assert done.status == 78
     seen = "--commit ask needs a terminal; nothing was started"
     assert message(done.err) == (seen, "add --foreground")
     assert scratch.journals() == []

@@ -259,26 +259,3 @@ def test_killed_in_the_background(scratch: Scratch, shell: Shell) -> None:
     assert "Connection refused" in done.err
     assert scratch.verdict().outcome is Outcome.RETRIABLE
     (shell.job / "socket").unlink()
-
-
-def test_a_second_one_in_the_same_shell(scratch: Scratch) -> None:
-    """The stunts of the first job are still on PATH; a copy of the message's words helps."""
-    (scratch.root / "path").mkdir()
-    (scratch.root / "path/gpg").symlink_to(scratch.stand_in())
-    script = """\
-g() { "$PYTHON" -m gpgshim "$@"; }
-line=$(g supervise --job one) && eval "$line" && gpg -s f
-g close --status $?
-line=$(g supervise --job two 2>said) && exit 9
-eval "$(sed 's/.*`\\(PATH=.*\\)`.*/\\1/' said)"
-line=$(g supervise --job two) && eval "$line" && gpg -s f
-g close --status $?
-"""
-    env = scratch.env | {"PATH": f"{scratch.root}/path:{os.defpath}", "PYTHON": sys.executable}
-    done = subprocess.run(
-        ["sh", "-c", script], env=env, cwd=scratch.root, capture_output=True, text=True
-    )
-    assert done.stdout == "uploaded\nuploaded\n", (scratch.root / "said").read_text()
-    assert scratch.calls() == ["-s f", "-s f"]
-    said = (scratch.root / "said").read_text()
-    assert "hint: if the job of this stunt is over, take it off PATH: `PATH=" in said

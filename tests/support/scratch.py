@@ -238,7 +238,7 @@ class Scratch:
     def is_retired(self, job: Path) -> bool:
         """Whether this job's directory is what an attempt leaves of it: programs that refuse."""
         programs = list((job / "bin").glob("*"))
-        others = {path.name for path in job.glob("*")} - {"bin", "boot", "orphans"}
+        others = {path.name for path in job.glob("*")} - {"bin", "journal", "boot", "orphans"}
         return bool(programs) and not others and all(map(places.is_refusal, programs))
 
     def wait_for_line(self, line: str) -> None:

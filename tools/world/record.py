@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpgshim.core.transcript import FORMAT, Transcript
+from gpgshim.core.transcript import FORMAT, OF_ONE_RUN, Transcript
 from tools.record import without_pids
 from tools.world.scenarios import SCENARIOS, read_journals
 
@@ -62,7 +62,7 @@ def clean(journal: Transcript, head: dict[str, str]) -> Transcript:
             text = re.sub(pattern, become, text)
         return text
 
-    own = {key: plain(value) for key, value in journal.head.items() if key != "started"}
+    own = {key: plain(value) for key, value in journal.head.items() if key not in OF_ONE_RUN}
     lines = tuple(line._replace(text=plain(line.text), at=None) for line in without_pids(journal))
     return journal._replace(head={"format": FORMAT} | head | own, lines=lines)
 
