@@ -14,7 +14,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ from gpgshim.summary.rows import AttemptRow, row_of, unread
 
 #: The default number of jobs that are shown.
 NEWEST = 20
+
+SEVERAL = 50  #: jobs, for which it is faster to search the list than to split each of its lines
 
 #: Gets the number of steps that are done, and the number of all steps.
 Progress = Callable[[int, int], None]
@@ -192,16 +194,26 @@ class Listing:
         self._list = settled.load(directory)
         with os.scandir(directory) as entries:
             found = {f"{entry.name} {entry.inode()}" for entry in entries}
-        #: The lines of the settled journals.
-        self._settled = found & set(self._list.lines)
+        # Lines are "JOB.N INODE". There may be 100,000, so no function is called for each of them.
+        lines = self._list.lines
+        new = found.difference(lines)
         if len(found) <= settled.FEW:
-            self._settled = set(filter(self._is_unchanged, self._settled))
+            new |= {line for line in found - new if not self._is_unchanged(line)}
+        is_whole = len(found) - len(new) == len(lines)
+        #: The lines of the settled journals, in the order of the list.
+        self._settled = lines if is_whole else [x for x in lines if x in found and x not in new]
         self._new: dict[str, list[Found]] = {}
-        for line in found - self._settled:
+        for line in new:
             self._add(line)
-        # A line is "JOB.N INODE". This is done for each of 100,000 lines, so no function is called.
-        jobs = {line.rpartition(".")[0] for line in self._settled}
-        self.jobs = len(jobs | self._new.keys())
+        jobs = self._list.jobs if is_whole else len({x.rpartition(".")[0] for x in self._settled})
+        known = {line.rpartition(".")[0] for line in self._lines_of(self._new)}
+        self.jobs = jobs + len(self._new.keys() - known)
+
+    def _lines_of(self, jobs: Collection[str]) -> list[str]:
+        """The lines of the settled journals of these jobs."""
+        if len(jobs) > SEVERAL or self._settled is not self._list.lines:
+            return [line for line in self._settled if line.rpartition(".")[0] in jobs]
+        return [line for job in jobs for line in self._list.of_job(job)]
 
     def _stat(self, line: str) -> os.stat_result:
         return os.lstat(f"{self._directory}/{line.rpartition(' ')[0]}")
@@ -229,14 +241,14 @@ class Listing:
         """
         jobs = dict.fromkeys(self._new)
         others = 0
-        for line in self._list.lines:
+        for line in self._settled:
             if newest is not None and others >= newest:
                 break
-            if line in self._settled and (job := line.rpartition(".")[0]) not in jobs:
+            if (job := line.rpartition(".")[0]) not in jobs:
                 jobs[job] = None
                 others += 1
         own = {job: list(self._new.get(job, ())) for job in jobs}
-        for line in [each for each in self._settled if each.rpartition(".")[0] in own]:
+        for line in self._lines_of(own):
             with contextlib.suppress(OSError):
                 found = self._found(line)
                 own[found.job].append(found)
@@ -256,9 +268,10 @@ class Listing:
     def save(self, stamp: int, found: list[Found]) -> None:
         """Add these journals to the list; they were read after `stamp`. Raises nothing."""
         if settled.is_worth_it(len(found), len(self._settled)):
+            is_kept = set(self._settled)
             kept = zip(self._list.lines, self._list.written, strict=False)
             entries = [
-                settled.Entry(line, int(written)) for line, written in kept if line in self._settled
+                settled.Entry(line, int(written)) for line, written in kept if line in is_kept
             ]
             entries += [settled.Entry(each.line, int(each.written)) for each in found]
             settled.save(self._directory, self._list, stamp, entries)

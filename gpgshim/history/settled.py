@@ -27,8 +27,8 @@ FEW = 10_000  #: journals whose times are checked, which takes some hundredths o
 #: changed since then is read again.
 MARGIN = 0.1
 
-#: The first word and the last line of the file. Between them are the stamp, a line for each
-#: journal, and a line with the times.
+#: The first word and the last line of the file. The stamp and the number of jobs follow the word;
+#: between these lines are a line for each journal, and a line with the times.
 _FORMAT, _END = "settled-1", "end"
 
 
@@ -43,12 +43,26 @@ class Settled(NamedTuple):
     """The list, last written first. The journals were read after `stamp`, in ns since 1970."""
 
     stamp: int
+    jobs: int  # the number of jobs
     lines: list[str]
     written: list[str]
+    text: str  # of the file
     inode: int  # of the file; 0 if there is none
 
+    def of_job(self, job: str) -> list[str]:
+        """The lines of one job. This searches the text, which is faster than to split lines."""
+        start = f"\n{job}."
+        found = []
+        at = self.text.find(start)
+        while at >= 0:
+            line = self.text[at + 1 : self.text.index("\n", at + 1)]
+            if line.rpartition(".")[0] == job:
+                found.append(line)
+            at = self.text.find(start, at + 1)
+        return found
 
-EMPTY = Settled(0, [], [], 0)
+
+EMPTY = Settled(0, 0, [], [], "", 0)
 
 
 def load(directory: Path) -> Settled:
@@ -56,15 +70,17 @@ def load(directory: Path) -> Settled:
     try:
         with open(directory / names.SETTLED, "rb") as file:
             inode = os.fstat(file.fileno()).st_ino
-            first, *lines = file.read().decode("ascii", "replace").split("\n")
+            text = file.read().decode("ascii", "replace")
     except OSError:
         return EMPTY
-    form, _, stamp = first.partition(" ")
-    if form != _FORMAT or len(lines) < 3 or lines[-2:] != [_END, ""] or not stamp.isdecimal():
-        return EMPTY._replace(inode=inode)  # of another version, or not complete
-    del lines[-2:]
-    written = lines.pop().split()
-    return Settled(int(stamp), lines, written, inode)
+    first, *lines = text.split("\n")
+    match first.split(" "):
+        case [form, stamp, jobs] if form == _FORMAT and (stamp + jobs).isdecimal():
+            if len(lines) > 2 and lines[-2:] == [_END, ""]:
+                del lines[-2:]
+                written = lines.pop().split()
+                return Settled(int(stamp), int(jobs), lines, written, text, inode)
+    return EMPTY._replace(inode=inode)  # of another version, or not complete
 
 
 def stamp_now() -> int:
@@ -87,7 +103,10 @@ def save(directory: Path, found: Settled, stamp: int, entries: list[Entry]) -> N
     new = directory / f"{names.NEW}{os.urandom(8).hex()}"
     entries.sort(key=lambda each: -each.written)
     times = " ".join(str(each.written) for each in entries)
-    text = "\n".join([f"{_FORMAT} {stamp}", *(each.line for each in entries), times, _END, ""])
+    jobs = len({each.line.rpartition(".")[0] for each in entries})
+    text = "\n".join(
+        [f"{_FORMAT} {stamp} {jobs}", *(each.line for each in entries), times, _END, ""]
+    )
     with contextlib.suppress(OSError):
         if os.stat(directory).st_uid != os.geteuid() or _inode_of(path) != found.inode:
             return

@@ -297,7 +297,7 @@ def test_a_spoilt_list_costs_only_time(tmp_path: Path, read: list[str], spoil: s
     listed = tmp_path / ".settled"
     text = listed.read_text()
     listed.write_text(
-        {"": "", "cut": text[:-9], "x": "x" + text, "other": text.replace("-1 ", "-2 ", 1)}[spoil]
+        {"": "", "cut": text[:-9], "x": "x" + text, "other": text.replace("-1 ", "-0 ", 1)}[spoil]
     )
     write(tmp_path, "old.1", 1e9, CRASHED)
     for expected in (10, 1):
