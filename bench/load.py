@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import select
 import shutil
 import socket
@@ -53,6 +54,7 @@ MEANT = {
     "memory": 25.0,  # MB
     "grants": 5000.0,  # a second, to 64 at once
     "p99": 20.0,  # ms
+    "status": 0.3,  # s
 }
 
 #: Prints what the real gpg prints when it is asked for its options; a signature costs nothing.
@@ -334,6 +336,35 @@ class Among(NamedTuple):
     of_its_own: list[float]
 
 
+def run_status(here: World, state: Path) -> float:
+    """The seconds of processor time of `gpgshim status`."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    words = gpgshim(here, "status")
+    subprocess.run(words, env=environ(here, state), stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measure_status(here: World, numbers: list[int], starts: int) -> list[tuple[int, list[float]]]:
+    """`gpgshim status` with these numbers of journals, in turns; the first one of each counts not.
+
+    That one reads all journals, and writes the list of the settled ones.
+    """
+    states = {number: Path(tempfile.mkdtemp(dir=here.state)) for number in numbers}
+    for number, state in states.items():
+        make_journals(state, number, jobs=True)
+    time.sleep(1)  # a journal that was changed just now is read again
+    for state in states.values():
+        run_status(here, state)
+    took: dict[int, list[float]] = {number: [] for number in numbers}
+    for _ in range(starts):
+        for number, state in states.items():
+            took[number].append(run_status(here, state))
+    for state in states.values():
+        shutil.rmtree(state)
+    return list(took.items())
+
+
 def measure_journals(here: World, numbers: list[int], starts: int) -> tuple[list[Among], Last]:
     """Jobs with these numbers of old journals, in turns; and a job after which some are removed."""
     states = {}
@@ -427,6 +458,7 @@ def tables(runs: int) -> Iterator[Table]:
         )
         among, last = measure_journals(here, [int(n * part) for n in JOURNALS], starts // 2)
         yield journals_table(among, last)
+        yield status_table(measure_status(here, [int(n * part) for n in JOURNALS], starts // 2))
         yield jobs_table(*measure_jobs(here, max(2, int(JOBS * part))))
     PICTURE.write_text(draw(curves(grants, waiting, among)))
 
@@ -477,6 +509,20 @@ def journals_table(among: list[Among], last: Last) -> Table:
         text,
         ("journals", *SPREAD, "of its own name: median, ms", "10 %", "90 %"),
         [(f"{x.number:,}", *spread(x.of_others), *spread(x.of_its_own)) for x in among],
+    )
+
+
+def status_table(took: list[tuple[int, list[float]]]) -> Table:
+    none = statistics.median(took[0][1])
+    return Table(
+        "gpgshim status among old journals",
+        f"Processor time. Target: {1e3 * MEANT['status']:.0f} ms at most. The first `status` reads"
+        " all journals, and is not counted.",
+        ("journals", *SPREAD, "ratio"),
+        [
+            (f"{number:,}", *spread(each), f"{statistics.median(each) / none:.2f}")
+            for number, each in took
+        ],
     )
 
 
