@@ -58,6 +58,12 @@ FINDINGS: list[tuple[Check[Any], Any, Result, str]] = [
     (settings.SETTINGS, Settings({"/etc/s": True, "/home/s": False}), OK, "read: /etc/s"),
     (
         settings.SETTINGS,
+        Settings({"/s": True}, [SettingFault("/s:3", "alarm-kinds", ["unknown"], "no effect")]),
+        MEND,
+        "/s:3: alarm-kinds = ['unknown']: no effect",
+    ),
+    (
+        settings.SETTINGS,
         Settings({"/s": True}, [SettingFault("/s:3", "alarm", "x", "gone")]),
         MEND,
         "/s:3: alarm = 'x': gone",

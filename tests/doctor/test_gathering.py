@@ -115,7 +115,7 @@ class Described:
         return REHEARSED
 
 
-def named(**values: str) -> Loaded:
+def named(**values: object) -> Loaded:
     origins = {key: f"/s:{number}" for number, key in enumerate(values, 1)}
     return Loaded(Settings(**values), origins, {Path("/s"): True})  # type: ignore[arg-type]
 
@@ -141,6 +141,21 @@ GATHERED: list[tuple[Check[Any], Described, Any]] = [
                 settings.SettingFault("/s:1", "commit", "may-we 1", "no authority may-we 1"),
                 settings.SettingFault("/s:2", "alarm", "page 'x y'", "no program page"),
                 settings.SettingFault("/s:3", "metrics", "/m", "no directory of /m"),
+            ],
+        ),
+    ),
+    (
+        settings.SETTINGS,
+        Described(settings=named(alarm_kinds=["crashed"])),
+        settings.Settings(
+            {"/s": True},
+            [
+                settings.SettingFault(
+                    "/s:1",
+                    "alarm-kinds",
+                    ["crashed"],
+                    "it has no effect, because `alarm` is not set",
+                )
             ],
         ),
     ),

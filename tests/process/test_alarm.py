@@ -3,7 +3,8 @@
 """Is each missing alarm raised once, by the next reader, and does no reader wait for it?
 
 The alarm command writes a line for each call. A reader that must raise nothing is followed by one
-that has something to raise: alarms are raised one after the other, so its line would be the second.
+that has something to raise, for an older journal: alarms are raised one after the other, that of
+the newest journal first, so the line of a wrong alarm would come first.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def test_the_next_reader_raises_the_alarm_of_a_crashed_attempt_once(
     assert wait_for_calls(scratch, 1) == ["j.1 crashed"]
     wait_for_records(directory, 1)
     scratch.gpgshim(*words)
-    write(directory, "l.1")
+    os.utime(write(directory, "l.1"), (1e9, 1e9))
     scratch.gpgshim("status")
     assert wait_for_calls(scratch, 2) == ["j.1 crashed", "l.1 crashed"]
 
@@ -118,7 +119,7 @@ def test_a_crash_before_the_request_needs_no_person(scratch: Scratch, directory:
     resolved = "% resolved retriable a@h 2026-11-26T01:02:03Z looked\n"
     write(directory, "resolved.1", CRASHED + resolved)
     scratch.gpgshim("status")
-    write(directory, "l.1")
+    os.utime(write(directory, "l.1"), (1e9, 1e9))
     scratch.gpgshim("status")
     assert wait_for_calls(scratch, 1) == ["l.1 crashed"]
 
@@ -131,7 +132,7 @@ def test_readers_at_the_same_moment_raise_it_once(scratch: Scratch, directory: P
     write(directory, "j.1")
     scratch.gpgshim("status")
     assert wait_for_calls(scratch, 1) == ["j.1"]  # and its command still runs
-    write(directory, "k.1")
+    os.utime(write(directory, "k.1"), (1e9, 1e9))  # the alarm of the older one is the second
     scratch.gpgshim("status")  # it leaves j.1 to the other process
     assert wait_for_calls(scratch, 2) == ["j.1", "k.1"]
 
@@ -196,7 +197,7 @@ def test_an_alarm_of_its_own_that_was_killed_is_raised_by_a_reader(
     scratch.gpgshim("status")
     assert wait_for_calls(scratch, 1) == ["j.1 irrecoverable"]
     wait_for_records(directory, 1)
-    write(directory, "l.1")
+    os.utime(write(directory, "l.1"), (1e9, 1e9))
     scratch.gpgshim("status")
     assert wait_for_calls(scratch, 2) == ["j.1 irrecoverable", "l.1 crashed"]
 
