@@ -79,7 +79,7 @@ def test_between_attempts_it_refuses(scratch: Scratch) -> None:
     for words in (["-s", "f"], ["--version"]):
         assert refused(path, *words) == f"{wall.JOB_IS_OVER}\n"
     assert scratch.calls() == []
-    assert sorted(os.listdir(path.parent.parent)) == ["bin"]
+    assert sorted(os.listdir(path.parent.parent)) == ["bin", "journal"]
 
 
 def test_another_job_has_another_path(scratch: Scratch) -> None:
