@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from gpgshim.core.transcript import TranscriptError
@@ -28,6 +29,8 @@ def load(settings: Settings, record: Path | None = None) -> None:
     try:
         if settings.alarm or settings.metrics:
             from gpgshim.supervisor import after  # noqa: F401
+
+            datetime.strptime("1970", "%Y")  # it imports a module at its first call
         if settings.metrics:
             from gpgshim.history import tally  # noqa: F401
         if record:
