@@ -15,6 +15,7 @@ from gpgshim.core import records as r
 from gpgshim.core.answers import ANSWERS, LONGEST_LINE, End, LastLine, Said, of_exit, of_signal
 from gpgshim.core.gate import Event
 from gpgshim.core.inputs import EVENTS
+from gpgshim.core.wording import refusal_after
 
 pytestmark = pytest.mark.pure
 
@@ -100,3 +101,19 @@ def test_the_parts_do_not_matter(parts: list[bytes]) -> None:
     whole = b"".join(parts)
     lines = whole.split(b"\n")
     assert last(*parts) == last(whole) == (lines[-2] if len(lines) > 1 and not lines[-1] else b"")
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause", "reason"),
+    [
+        (r.Refused(""), "refused", "the authority refused"),
+        (r.Refused("not today {x}"), "refused", "the authority refused: not today {x}"),
+        (
+            r.Contradicted("not today"),
+            "unexpected",
+            "the authority's command exited with 0, but its last line says: refused not today",
+        ),
+    ],
+)
+def test_the_reason_for_the_clients(answer: r.Answer, cause: str, reason: str) -> None:
+    assert refusal_after(answer) == r.Denied(r.Cause(cause), reason)

@@ -86,6 +86,17 @@ def test_without_a_request() -> None:
     assert len(lines_of(Question(OCCASION), WHO)) == 3
 
 
+def test_notes_without_a_request() -> None:
+    assert object_from(Question(OCCASION, [CLIENT]))["request"] is None
+
+
+def test_an_earlier_attempt_that_is_under_way() -> None:
+    earlier = Before(1, "/s/j.1", recall(HEAD, True))
+    question = asked(["-s"], occasion=OCCASION._replace(earlier=earlier))
+    assert object_from(question)["earlier"][0]["standing"] == "under way"
+    assert lines_of(question, WHO)[1] == "earlier: attempt 1 is under way [/s/j.1]"
+
+
 def test_a_client_that_is_no_stunt() -> None:
     records = [r.UnknownRequest("python3 x"), r.Client(0, "", ())]
     found = object_from(Question(OCCASION, records, ["python3", "x"]))
