@@ -9,7 +9,7 @@ of two readers at the same moment one raises it, and the other one leaves it to 
 Rule 3: a record has the time of the journal's last write, because another attempt may get the same
 name after pruning. An attempt that is over is changed by a resolution only, which ends its need.
 Rule 4: the first line says since when alarms are recorded. An attempt that recorded its outcome
-before that raised its own alarm, or nobody wanted one; a reader raises none for it.
+before that raised its own alarm, or none was wanted; a reader raises none for it.
 """
 
 from __future__ import annotations

@@ -155,6 +155,11 @@ def test_a_signature_past_the_gate_needs_a_person_even_after_success() -> None:
     assert found.as_json["alarm"] == "bypassed"
 
 
+def test_a_file_that_is_no_journal_needs_no_person_when_it_is_resolved() -> None:
+    found = row("nonsense\n% resolved retriable a@h T why\n")
+    assert (found.alarm, found.needs, found.words) == (None, "", "resolved as retriable by a@h")
+
+
 @pytest.mark.parametrize("under_way", [True, False])
 def test_a_file_that_is_no_journal_has_a_row(under_way: bool) -> None:
     found = row("nonsense\n", under_way)
