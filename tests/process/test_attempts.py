@@ -149,12 +149,12 @@ from gpgshim.history import claim
 from gpgshim.history.journal import Journal
 from gpgshim.system.errors import NotStarted
 create = Journal.create
-def with_rival(directory, job, head):
+def with_rival(directory, job, head, **more):
     try:
         with claim.hold(directory, job, patience=0):
             sys.exit("a rival could look and start")
     except NotStarted:
-        return create(directory, job, head)
+        return create(directory, job, head, **more)
 Journal.create = with_rival
 sys.exit(cli.main())
 """
