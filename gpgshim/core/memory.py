@@ -4,8 +4,9 @@
 
 Rule 1: STARTS is total, and no other code decides. An attempt that cannot be judged counts as one
 that may have signed.
-Rule 2: the newest attempt that stands decides. An attempt stands if a repetition of the job could
-repeat something that cannot be undone. A person ends that by a resolution, or by --again.
+Rule 2: an attempt that is under way decides, or else the newest that stands. An attempt stands if a
+repetition of the job could repeat something that cannot be undone. A person ends that by a
+resolution, or by --again.
 Rule 3: a head with a key of SETTLES says that no attempt before it stands any more. So a reader
 needs no earlier journal, however many attempts there are.
 """

@@ -136,7 +136,7 @@ def decide(job: str, earlier: Earlier | None, option: Option) -> Beginning:
 
 
 def newest_that_stands(directory: Path, job: str) -> Earlier | None:
-    """The newest attempt of `job` that stands; if none does, the newest; None without any.
+    """The attempt of `job` that decides: see that_stands(). None without any.
 
     Raises OSError.
     """
@@ -144,20 +144,24 @@ def newest_that_stands(directory: Path, job: str) -> Earlier | None:
 
 
 def that_stands(newest_first: Iterable[Earlier | None]) -> Earlier | None:
-    """The first one that stands; if none does, the first one. None is an attempt that was pruned.
+    """The attempt that decides: one that is under way, or else the first one that stands.
 
-    It takes no more from `newest_first` than it needs.
+    If none stands, it is the first one. None in `newest_first` is an attempt that was pruned. It
+    takes no more from `newest_first` than it needs. A later attempt that only warned may be over,
+    and stand, while an earlier one is still under way.
     """
-    first = None
+    first = stands = None
     for earlier in newest_first:
         if earlier is None:
             continue
+        if earlier.recalled.standing is Standing.UNDER_WAY:
+            return earlier
         first = first or earlier
         if earlier.recalled.stands:
-            return earlier
+            stands = stands or earlier
         if earlier.recalled.settles:
             break
-    return first
+    return stands or first
 
 
 def _numbers(directory: Path, job: str) -> Iterable[int]:

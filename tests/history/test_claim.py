@@ -106,6 +106,18 @@ def test_an_attempt_that_was_only_warned_settles_nothing(tmp_path: Path) -> None
         start(tmp_path)
 
 
+def test_an_attempt_under_way_is_not_hidden_by_a_later_one_that_is_over(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    with claim.begin(tmp_path, "j", Option.WARN) as beginning:
+        second = Journal.create(tmp_path, "j", beginning.head, after=beginning.newest)
+    second.note(*ASKED)
+    second.close()
+    with pytest.raises(NotStarted, match=r"attempt j\.1 is under way"):
+        start(tmp_path, Option.AGAIN)
+    first.close()
+    assert head(start(tmp_path, Option.AGAIN)) == ["again: 2"]
+
+
 def test_the_search_ends_where_all_is_settled(tmp_path: Path, mocker: MockerFixture) -> None:
     for _ in range(20):
         attempt(tmp_path, *RETRIABLE)
