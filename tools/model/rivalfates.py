@@ -21,13 +21,14 @@ from tools.model.state import Violation
 
 TRIES = tuple(kind for kind in KINDS if kind[1] == "run")
 ALONE = tuple(kind for kind in TRIES if kind[0] is Option.NONE)
+#: An attempt under dgit-repos-server starts beside any other one.
+BESIDE = (KINDS[1], KINDS[3])
 
 #: What is explored to judge mutants: first only by what comes of a decision, then by each decision.
 JUDGES = (
     Rules(2, 0, power=False, kinds=TRIES, strict=False),
     Rules(2, 0),
     Rules(2, 1, power=False, kinds=TRIES),
-    Rules(3, 0, power=False, kinds=KINDS[:4]),
     Rules(3, 1, power=False, kinds=ALONE),
 )
 #: What is explored in CI.
@@ -37,6 +38,7 @@ LARGE = (
     Rules(2, 1),
     Rules(2, 2, power=False, kinds=TRIES),
     Rules(3, 0, kinds=TRIES),
+    Rules(3, 0, power=False, kinds=BESIDE),
     Rules(3, 1, power=False, kinds=ALONE),
     Rules(3, 1, kinds=ALONE),
 )
@@ -54,6 +56,9 @@ CLAUSES = (
     (memory, "recall", "settles=False", "settles=True"),
     (memory, "recall", "settles=not SETTLES", "settles=SETTLES"),
     (claim, "that_stands", "if earlier.recalled.stands", "if False"),
+    (claim, "that_stands", "recalled.standing is Standing.UNDER_WAY", "recalled.verdict is None"),
+    (claim, "that_stands", "stands = stands or earlier", "stands = earlier"),
+    (claim, "that_stands", "return stands or first", "return first"),
     (claim, "that_stands", "if earlier.recalled.settles", "if False"),
     (claim, "that_stands", "if earlier.recalled.settles", "if True"),
     (claim, "that_stands", "first = first or earlier", "first = earlier"),

@@ -378,28 +378,34 @@ class Rivals:
         return b"\0" in self.stages[attempt.stage].journal
 
     def blocking(self, world: World, locked: tuple[bool, ...]) -> tuple[int, str]:
-        """The newest attempt that stands in fact, and why; or 0 and "".
+        """The attempt that is under way, or the newest that stands in fact, and why; or 0 and "".
 
         `locked` are those that were alive when a process looked at them.
         """
         past = 0
+        found: list[tuple[int, str]] = []
         for number in range(len(world.attempts), 0, -1):
             attempt = world.attempts[number - 1]
-            facts = self.stages[attempt.stage].facts
             if past >> number - 1 & 1:
                 continue
             was_alive = attempt.alive or locked[number - 1 : number] == (True,)
-            resolution = attempt.resolution if attempt.resolution in RESULTS else attempt.sure
-            if was_alive and not facts.told:
+            if was_alive and not self.stages[attempt.stage].facts.told:
                 return number, "under way"
-            if resolution in ("uploaded", "irrecoverable"):
-                return number, "done" if resolution == "uploaded" else "stands"
-            if resolution != "retriable" and not facts.harmless:
-                return number, "done" if facts.done else "stands"
-            past |= 0 if self._is_garbage(attempt) else attempt.past
-            if attempt.head and not self._is_garbage(attempt):
-                past |= (1 << number - 1) - 1
-        return 0, ""
+            if blocks := self._blocks(attempt):
+                found.append((number, blocks))
+            if not self._is_garbage(attempt):
+                past |= (1 << number - 1) - 1 if attempt.head else attempt.past
+        return found[0] if found else (0, "")
+
+    def _blocks(self, attempt: Attempt) -> str:
+        """Whether an attempt that is over is done, or stands; or ""."""
+        facts = self.stages[attempt.stage].facts
+        resolution = attempt.resolution if attempt.resolution in RESULTS else attempt.sure
+        if resolution in ("uploaded", "irrecoverable"):
+            return "done" if resolution == "uploaded" else "stands"
+        if resolution == "retriable" or facts.harmless:
+            return ""
+        return "done" if facts.done else "stands"
 
     def _check(self, world: World) -> None:
         """The promises, in every state. Raises Violation."""
