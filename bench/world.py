@@ -143,5 +143,6 @@ def world(python: Path | None = None) -> Iterator[World]:
         yield here
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], env=here.environ, check=False)
-        shutil.rmtree(scratch)
+        # An agent that ends removes its own sockets, so a name may be gone already.
+        shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(here.state)

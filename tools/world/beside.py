@@ -50,7 +50,8 @@ def main() -> None:
         columns.append([mode.upper(), "", *list_conversation(player.play(name, mode))])
     for left, right in zip_longest(*columns, fillvalue=""):
         print(f"{left:{WIDTH}}  {right}".rstrip())
-    shutil.rmtree(top)
+    # An agent that ends removes its own sockets, so a name may be gone already.
+    shutil.rmtree(top, ignore_errors=True)
 
 
 if __name__ == "__main__":
