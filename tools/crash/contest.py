@@ -145,6 +145,7 @@ class ContestWorld(World):
         self.contest = contest
         self.state = root / "state" / "gpgshim"
         self.at_the_call: list[str] = []  # what was wrong when the program was stopped
+        self.stood: bool | None = None  # whether an attempt stood when the rival had ended
         self._rival: _Rival | None = None
         self.state.mkdir(mode=0o700)
         if contest in (Contest.AFTER, Contest.RESOLVE):
@@ -188,6 +189,9 @@ class ContestWorld(World):
             if self.contest in AT_THE_CALL:
                 self._rival = _Rival(self)
                 self._rival.go_as_far_as_it_can(is_held)
+                if not is_held:
+                    theirs = [path for path in self.journals() if _owner(path) != "rival"]
+                    self.stood = any(recall(path.read_bytes(), False).stands for path in theirs)
 
         tracer = Tracer(role, FORKS, self.role_of, target, deed, met)
         environ = self.environ | {"ATTEMPT": "1", "JOB": "signs"}
@@ -320,7 +324,7 @@ def _faults_of_rival(
     stands = [each for each in before if recall(each.read_bytes(), under_way=False).stands]
     if theirs is not None and stands:
         yield f"the rival STARTED, and {stands[0].name} stands"
-    if theirs is None and not stands:
+    if theirs is None and not (stands if world.stood is None else world.stood):
         yield f"nothing stands, and the rival did not start: {end.rival_said}"
 
 

@@ -68,10 +68,14 @@ def target_of(contest: Contest) -> Target:
 def relied_on(made: list[Call], contest: Contest) -> range:
     """The calls during which the program must hold the claim.
 
-    They begin with its first look at a journal, and end when the new line or name is on disk.
+    They begin with its first look at a journal after it has the claim, and end when the new line or
+    name is on disk.
     """
     names = [call.name.rpartition("/state/gpgshim/")[2] for call in made]
-    start = next(at for at, name in enumerate(names) if re.fullmatch(r"j\.\d+", name))
+    claimed = next((at for at, name in enumerate(names) if name == ".claims"), 0)
+    start = next(
+        at for at, name in enumerate(names) if at >= claimed and re.fullmatch(r"j\.\d+", name)
+    )
     if contest is Contest.RESOLVE:
         stop = max(
             at for at, call in enumerate(made) if call.number == FSYNC and names[at] == "j.1"

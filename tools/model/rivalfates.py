@@ -21,9 +21,6 @@ from tools.model.state import Violation
 
 TRIES = tuple(kind for kind in KINDS if kind[1] == "run")
 ALONE = tuple(kind for kind in TRIES if kind[0] is Option.NONE)
-#: An attempt under dgit-repos-server starts beside any other one.
-BESIDE = (KINDS[1], KINDS[3])
-
 #: What is explored to judge mutants: first only by what comes of a decision, then by each decision.
 JUDGES = (
     Rules(2, 0, power=False, kinds=TRIES, strict=False),
@@ -38,7 +35,6 @@ LARGE = (
     Rules(2, 1),
     Rules(2, 2, power=False, kinds=TRIES),
     Rules(3, 0, kinds=TRIES),
-    Rules(3, 0, power=False, kinds=BESIDE),
     Rules(3, 1, power=False, kinds=ALONE),
     Rules(3, 1, kinds=ALONE),
 )
