@@ -250,14 +250,15 @@ def answered(world: World, event: Event, said: bool = False) -> World:
 
 #: The event for each exit of a command: see command.Command.answer.
 ANSWERS = {"go": V.GO_AHEAD, "no": V.REFUSAL, "other": V.SILENCE}
-#: The manager's lines.
-LINES = {"go": o2m.GO_AHEAD, "other": b"protocol-violation what\n"}
+#: The manager's lines. Its protocol has no word for a refusal.
+LINES = {"go": o2m.GO_AHEAD, "no": b"refused\n", "other": b"protocol-violation what\n"}
 
 
 def event_of(answer: str, setting: Setting) -> Event:
     """The gate's event for an answer of the authority."""
-    in_o2m = setting.face == "drs" and answer in LINES
-    return o2m.answer_to_commit(LINES[answer]) if in_o2m else ANSWERS[answer]
+    if setting.face == "drs":
+        return o2m.answer_to_commit(LINES[answer])
+    return ANSWERS[answer]
 
 
 def listen(world: World, setting: Setting) -> Iterator[World]:
@@ -281,7 +282,7 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
         if world.answer:
             event = event_of(world.answer, setting)
             said = world.answer == "go"
-            told = world._replace(denied=world.denied or world.answer == "no")
+            told = world._replace(denied=world.denied or event is V.REFUSAL)
             if event is V.REFUSAL:
                 for noted, _ in appended(told, "< refused", setting):
                     yield answered(noted, event, said)
