@@ -84,4 +84,4 @@ def test_the_shortest_history_of_a_fault(known: Lives) -> None:
     )
     with pytest.raises(Violation, match=r"^7: two attempts of the job run") as caught:
         walk(*known, wrong)
-    assert len(caught.value.history) == 10  # both look, before one of them has a journal
+    assert len(caught.value.history) == 11  # both look, before one of them has a journal

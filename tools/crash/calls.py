@@ -212,6 +212,7 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
     302: ("prlimit64", (E.EPERM,)),
     316: ("renameat2", (E.EIO, E.ENOSPC)),
     318: ("getrandom", (E.EINTR,)),
+    319: ("memfd_create", (E.EMFILE, E.ENOMEM)),
     332: ("statx", (E.EIO, E.EACCES)),
     424: ("pidfd_send_signal", (E.ESRCH, E.EPERM)),
     434: ("pidfd_open", (E.EMFILE, E.ENOMEM)),
