@@ -27,7 +27,6 @@ from gpgshim.core.transcript import DIRECTORY, TranscriptError, parse
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.gpgargs import optiontable
 from gpgshim.history.journal import attempts, is_under_way, read_plain
-from gpgshim.history.resultfile import ResultFile, as_text, keys_by
 from gpgshim.stunts import ask
 from gpgshim.summary.result import KeysOf, no_keys, result_of
 from gpgshim.supervisor import wall
@@ -74,6 +73,8 @@ def close(
     Example:
       eval "$(gpgshim close --line --status $?)"
     """
+    from gpgshim.history.resultfile import ResultFile, as_text  # `run` loads this module too
+
     if as_json and for_shell:
         raise Misused("--json and --line exclude each other", Fact.NOTHING_CLOSED)
     found = _find(job)
@@ -194,6 +195,8 @@ def _of_journal(journal: Path) -> Job:
 
 def _reader_of_keys(directory: Path) -> KeysOf:
     """Reads the keys of a job's requests, as the gpg of that job reads its command line."""
+    from gpgshim.history.resultfile import keys_by
+
     try:
         text = (directory / wire.TABLE).read_text("utf-8", "surrogateescape")
         return keys_by(optiontable.load(text))

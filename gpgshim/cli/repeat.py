@@ -21,7 +21,7 @@ import signal
 import time
 from typing import NamedTuple
 
-from gpgshim.core.gate import Outcome
+from gpgshim.core.gate import Exit, Outcome
 from gpgshim.core.memory import Option
 from gpgshim.core.retries import Follows, Limits, bound, follows, pause
 from gpgshim.supervisor import signals
@@ -68,8 +68,9 @@ class _Told(NamedTuple):
 class Series:
     """The attempts of one call of `run`. Raises Unable if signals cannot be read."""
 
-    def __init__(self, limits: Limits, total: float | None) -> None:
+    def __init__(self, limits: Limits, total: float | None, exit_by: Exit) -> None:
         self._limits = limits
+        self._exit_by = exit_by
         self._total = total  # for people: the seconds until limits.until
         self._given = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         ours = signals.ours()
@@ -180,7 +181,8 @@ class Series:
                 total=self._total,
             )
             say(f"{why}: no further attempt; {told.attempt} is {told.outcome}", Level.NOTICE)
-        return 128 + told.signal if follow is Follows.STOPPED else told.status
+        by_signal = follow is Follows.STOPPED and self._exit_by is Exit.COMMAND
+        return 128 + told.signal if by_signal else told.status
 
 
 def _read(reader: int, number: int, status: int, stop: int) -> _Told:

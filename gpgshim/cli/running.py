@@ -96,7 +96,9 @@ def _option_of(job: str | None, again: bool, skip_done: bool) -> Option | None:
     return Option.AGAIN if again else Option.SKIP_DONE if skip_done else Option.NONE
 
 
-def _series_of(retries: int | None, wait: float | None, total: float | None) -> Series | None:
+def _series_of(
+    retries: int | None, wait: float | None, total: float | None, exit_by: Exit
+) -> Series | None:
     """The series of attempts; None if there is only one attempt. Raises Misused, Unable."""
     if retries is None:
         if wait is not None or total is not None:
@@ -106,7 +108,7 @@ def _series_of(retries: int | None, wait: float | None, total: float | None) -> 
     from gpgshim.cli.repeat import Series  # imported here, because only --retries needs it
 
     until = math.inf if total is None else time.monotonic() + total
-    return Series(Limits(retries, WAIT if wait is None else wait, until), total)
+    return Series(Limits(retries, WAIT if wait is None else wait, until), total, exit_by)
 
 
 def _authority_of(now: config.Settings, job: str) -> Authority:
@@ -175,7 +177,7 @@ def run(
         now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
         name = _job_name(job)
         option = _option_of(job, again, skip_done)
-        series = _series_of(retries, wait, total)
+        series = _series_of(retries, wait, total, Exit(exit_by))
         followup.load(now, record)
         file = _file_of(result)
     turn = series.run() if series else None

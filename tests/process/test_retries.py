@@ -260,6 +260,13 @@ def test_a_signal_ends_the_wait(scratch: Scratch, number: signal.Signals) -> Non
     assert outcomes(scratch) == [Outcome.RETRIABLE]
 
 
+def test_the_outcome_alone_decides_if_the_caller_wants_that(scratch: Scratch) -> None:
+    process = scratch.start_run(FAILS, *LONG_WAIT, "--exit", "outcome")
+    hear_wait(process)
+    process.terminate()
+    assert finish(process).status == 75
+
+
 def test_control_c_ends_the_wait(scratch: Scratch) -> None:
     words = ["run", *scratch.options(*LONG_WAIT), "--", "sh", "-c", FAILS]
     terminal = Terminal(scratch, [sys.executable, "-m", "gpgshim", *words])
