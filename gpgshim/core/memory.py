@@ -262,12 +262,12 @@ def standing_of(verdict: Verdict, under_way: bool) -> Standing:
 
 
 def head_of(earlier: int, start: Start, option: Option) -> dict[str, str]:
-    """The head of a new attempt; `earlier` is the number of the attempt that stood, or 0."""
+    """The head of a new attempt that starts; `earlier` is the attempt that stood, or 0."""
     if option is Option.WARN:
         return {}  # this table does not decide about the job
     if start is Start.OVERRIDES:
         return {AGAIN: str(earlier)}
-    return {EARLIER: "none"} if start is Start.STARTS else {}
+    return {EARLIER: "none"}
 
 
 def is_needed(newest_first: Iterable[Recalled]) -> bool:

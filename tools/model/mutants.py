@@ -229,7 +229,11 @@ CLAUSES = (
     ("judge", "(uncommitted and transcript.torn)", "transcript.torn"),
     ("judge", "ungated=on_disk is not State.COMMITTED and", "ungated="),
     ("judge", "asked=r.SignRequest in", "asked=r.SignRequest not in"),
-    ("judge_bytes", "State.UNKNOWN, Ending.UNREPORTED, out", "State.UNCOMMITTED, Ending.WELL, out"),
+    (
+        "judge_bytes",
+        "            State.UNKNOWN,\n            Ending.UNREPORTED,",
+        "            State.UNCOMMITTED,\n            Ending.WELL,",
+    ),
     ("judge_bytes", "doubtful=True", "doubtful=False"),
     ("judge_bytes", "OUTCOMES[State.UNKNOWN,", "OUTCOMES[State.UNCOMMITTED,"),
     ("judge_bytes", "told=False", "told=True"),

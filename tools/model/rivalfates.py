@@ -65,8 +65,7 @@ CLAUSES = (
     (claim, "head_of", "if start is Start.OVERRIDES", "if False"),
     (claim, "head_of", "if option is Option.WARN", "if False"),
     (claim, "head_of", "str(earlier)", "str(earlier + 1)"),
-    (claim, "head_of", "if start is Start.STARTS else {}", ""),
-    (claim, "head_of", "if start is Start.STARTS else {}", "if False else {}"),
+    (claim, "head_of", 'return {EARLIER: "none"}', "return {}"),
 )
 #: What only an earlier version can have left: no promise of the model is about it.
 OLD = r"_TOLD\[refused, irrecoverable\].*|STARTS\[irrecoverable, refused, .*"
