@@ -15,7 +15,8 @@ from gpgshim.cli import progress
 from tests.support.scratch import CHECKOUT, Scratch, Terminal
 
 HEAD = (
-    "format: 2\njob: {job}\nattempt: {attempt}\ngpg: /g 2.4\nauthority: nobody\n\n! uncommitted\n"
+    "format: 2\njob: {job}\nattempt: {attempt}\ngpg: /g 2.4\nauthority: nobody\n"
+    "earlier: none\n\n! uncommitted\n"
 )
 RETRIABLE = HEAD + "% exit 1\nretriable\n"
 CRASHED = HEAD + "$ gpg -s\n# client 1 / 2/sh\n! unknown\n> commit-to-public-upload\n"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import signal
@@ -308,9 +309,10 @@ def test_the_arguments_of_a_commit_command(scratch: Scratch) -> None:
     )
     scratch.env["GPGSHIM_JOB"] = "another"
     assert scratch.run(SIGN, "--commit", f"{commit} 'a b'").status == 0
-    gpg, *rest = (scratch.root / "saw").read_text().splitlines()
+    gpg, words, question = (scratch.root / "saw").read_text().splitlines()
     assert Path(gpg).samefile(GPG)
-    assert rest == ["j a b"]
+    assert words == "j a b"
+    assert json.loads(question)["job"] == "j"
 
 
 def test_authority_of_a_job_without_a_name(scratch: Scratch) -> None:

@@ -99,6 +99,7 @@ def words_of(checks: dict[str, Any], name: str) -> str:
 def machine(scratch: Scratch) -> Machine:
     made = Machine(scratch, scratch.root / "bin", scratch.root / "home")
     made.bin.mkdir()
+    shutil.rmtree(scratch.conf.parent)
     for name in PROGRAMS:
         found = shutil.which(name)
         assert found, name

@@ -147,9 +147,10 @@ def _rows(scope: ast.AST, name: str) -> Iterator[_Range]:
     for node in ast.walk(scope):
         targets = node.targets if isinstance(node, ast.Assign) else []
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-        if table in map(ast.unparse, targets):
+        if table in map(ast.unparse, targets):  # also a word of an enum with the same name
             assert isinstance(node, ast.Assign | ast.AnnAssign)
-            assert isinstance(node.value, ast.Dict)
+            if not isinstance(node.value, ast.Dict):
+                continue
             for each, value in zip(node.value.keys, node.value.values, strict=True):
                 if each is not None and ast.unparse(each) == key:
                     yield _expression(value)
