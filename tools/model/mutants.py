@@ -250,7 +250,7 @@ def mutants_of_judge() -> Iterator[Mutant]:
         exec(
             "from __future__ import annotations\n" + source.replace(old, new), vars(verdicts), made
         )
-        shown = f"{name}: `{old.strip()}` is `{new.strip()}`"
+        shown = f"{name}: `{' '.join(old.split())}` is `{' '.join(new.split())}`"
         yield Mutant(shown, verdicts, name, made[name])
 
 

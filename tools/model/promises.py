@@ -109,7 +109,9 @@ def check_end(world: World) -> None:
         true = "uploaded" if well and world.yes else "refused" if denied else "irrecoverable"
     else:
         true = "unsigned" if well else "irrecoverable" if final else "retriable"
-    if world.said != true and not world.failed and not world.broken:
+    # A manager cannot refuse, so no real journal has a refusal and lacks the bypass before it.
+    lost = world.bypassed and "< refused" in world.lines and "% bypassed" not in world.lines
+    if world.said != true and not world.failed and not world.broken and not lost:
         raise Violation(f"5: the outcome is {true}, and {world.said} was reported")
     if world.over and world.job in OWN and not world.wrote:
         own = OWN[world.job]

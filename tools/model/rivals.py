@@ -403,7 +403,13 @@ class Rivals:
         resolution = attempt.resolution if attempt.resolution in RESULTS else attempt.sure
         if resolution in ("uploaded", "irrecoverable"):
             return "done" if resolution == "uploaded" else "stands"
-        if resolution == "retriable" or facts.harmless:
+        # Half a resolution tears the journal, so it does not show any more that no request to commit
+        # follows. An observed attempt claims nothing, whatever its journal has.
+        stage = self.stages[attempt.stage]
+        is_torn = attempt.resolution == "half" and b"! unknown" not in stage.journal
+        if resolution == "retriable" or (
+            facts.harmless and (not is_torn or stage.face == "observe")
+        ):
             return ""
         return "done" if facts.done else "stands"
 

@@ -250,15 +250,14 @@ def answered(world: World, event: Event, said: bool = False) -> World:
 
 #: The event for each exit of a command: see command.Command.answer.
 ANSWERS = {"go": V.GO_AHEAD, "no": V.REFUSAL, "other": V.SILENCE}
-#: The manager's lines. Its protocol has no word for a refusal.
-LINES = {"go": o2m.GO_AHEAD, "no": b"refused\n", "other": b"protocol-violation what\n"}
+#: The manager's lines. Its protocol has no word for a refusal; the gate's table has a row for it.
+LINES = {"go": o2m.GO_AHEAD, "other": b"protocol-violation what\n"}
 
 
 def event_of(answer: str, setting: Setting) -> Event:
     """The gate's event for an answer of the authority."""
-    if setting.face == "drs":
-        return o2m.answer_to_commit(LINES[answer])
-    return ANSWERS[answer]
+    in_o2m = setting.face == "drs" and answer in LINES
+    return o2m.answer_to_commit(LINES[answer]) if in_o2m else ANSWERS[answer]
 
 
 def listen(world: World, setting: Setting) -> Iterator[World]:
