@@ -403,8 +403,8 @@ class Rivals:
         resolution = attempt.resolution if attempt.resolution in RESULTS else attempt.sure
         if resolution in ("uploaded", "irrecoverable"):
             return "done" if resolution == "uploaded" else "stands"
-        # Half a resolution tears the journal, so it does not show any more that no request to commit
-        # follows. An observed attempt claims nothing, whatever its journal has.
+        # Half a resolution tears the journal, which then does not show that no request to commit
+        # followed. An observed attempt claims nothing, whatever its journal has.
         stage = self.stages[attempt.stage]
         is_torn = attempt.resolution == "half" and b"! unknown" not in stage.journal
         if resolution == "retriable" or (
