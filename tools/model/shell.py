@@ -281,7 +281,7 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
         if world.answer:
             event = event_of(world.answer, setting)
             said = world.answer == "go"
-            told = world._replace(denied=world.denied or event is V.REFUSAL)
+            told = world._replace(denied=world.denied or world.answer == "no")
             if event is V.REFUSAL:
                 for noted, _ in appended(told, "< refused", setting):
                     yield answered(noted, event, said)
