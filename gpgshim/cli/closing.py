@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ from gpgshim.stunts import ask
 from gpgshim.summary.result import KeysOf, no_keys, result_of
 from gpgshim.supervisor import wall
 from gpgshim.system import places
-from gpgshim.system.errors import Fact, GpgshimError, Misconfigured, Misused, Unable
+from gpgshim.system.errors import Fact, Misconfigured, Misused, Unable, implying
 from gpgshim.system.log import LEVELS, say
 
 
@@ -78,7 +77,7 @@ def close(
     if as_json and for_shell:
         raise Misused("--json and --line exclude each other", Fact.NOTHING_CLOSED)
     found = _find(job)
-    with _nothing_closed():
+    with implying(Fact.NOTHING_CLOSED):
         file = ResultFile(result) if result else None
     read_keys = _reader_of_keys(found.directory)
     outcome, state = _end(found.directory, status)
@@ -94,16 +93,6 @@ def close(
     else:
         click.echo(text if as_json else outcome, nl=not as_json)
     return ends
-
-
-@contextlib.contextmanager
-def _nothing_closed() -> Iterator[None]:
-    """For what is done before a job is closed: an error in the body means that none was."""
-    try:
-        yield
-    except GpgshimError as error:
-        error.imply(Fact.NOTHING_CLOSED)
-        raise
 
 
 def _find(name: str | None) -> Job:

@@ -141,10 +141,15 @@ def status_of(error: BaseException) -> int:
 
 
 @contextlib.contextmanager
-def before_the_job() -> Iterator[None]:
-    """For the set-up of a job: an error in the body means that nothing was started."""
+def implying(fact: Fact) -> Iterator[None]:
+    """An error of ours in the body means `fact`, unless the code that raised it knew another."""
     try:
         yield
     except GpgshimError as error:
-        error.imply(Fact.NOTHING_STARTED)
+        error.imply(fact)
         raise
+
+
+def before_the_job() -> contextlib.AbstractContextManager[None]:
+    """For the set-up of a job: an error in the body means that nothing was started."""
+    return implying(Fact.NOTHING_STARTED)
