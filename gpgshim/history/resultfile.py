@@ -18,7 +18,7 @@ from pathlib import Path
 from gpgshim.core import names
 from gpgshim.gpgargs.optiontable import Table
 from gpgshim.gpgargs.signers import keys_of
-from gpgshim.history.journal import Journal, is_under_way, read_plain
+from gpgshim.history.journal import Journal, read_content
 from gpgshim.summary.result import KeysOf, result_of
 from gpgshim.system.errors import Misconfigured, Stands
 from gpgshim.system.files import make_room, write_whole
@@ -37,10 +37,8 @@ def as_text(result: dict[str, object]) -> str:
 
 def read(path: Path, not_started: str) -> str:
     """The result of the earlier attempt whose journal is at `path`, as JSON. Raises OSError."""
-    # The lock is checked first: a supervisor that ends in between has written its outcome.
-    under_way = is_under_way(path)
     job, attempt = names.split(path.name)
-    data = read_plain(path)
+    data, under_way, *_ = read_content(path)
     return as_text(result_of(job, attempt, str(path), data, under_way, not_started=not_started))
 
 
