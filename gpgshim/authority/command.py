@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import select
@@ -22,7 +21,7 @@ from gpgshim.authority.output import Output
 from gpgshim.core import answers, facts
 from gpgshim.core.question import Question, Who
 from gpgshim.core.quoting import escape
-from gpgshim.system.descriptors import write_all
+from gpgshim.system.descriptors import sealed_file
 from gpgshim.system.errors import Misconfigured
 from gpgshim.system.ownprocess import who_we_are
 from gpgshim.system.processes import DEFAULT_SIGNALS
@@ -75,7 +74,7 @@ class Command:
 
     def _start(self, question: Question) -> None:
         text = json.dumps(facts.object_of(question, self._who))
-        stdin = sealed_file(f"{text}\n".encode("ascii"))
+        stdin = sealed_file("gpgshim-question", f"{text}\n".encode("ascii"))
         self._opened.callback(os.close, stdin)
         self._epoll = self._opened.enter_context(select.epoll())
         self._fd = self._epoll.fileno()
@@ -121,29 +120,3 @@ class Command:
             os.waitpid(self.pid, 0)
             self.pid = 0
         self._opened.close()
-
-
-_NOEXEC_SEAL = 0x0008  #: MFD_NOEXEC_SEAL of Linux 6.3, which a hardened kernel demands
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
-
-
-def sealed_file(data: bytes) -> int:
-    """A descriptor of a file in memory that holds `data` and cannot be changed. Raises OSError.
-
-    Unlike a pipe it takes any size, and a reader finds its end, however many processes have it.
-    """
-    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
-    try:
-        fd = os.memfd_create("gpgshim-question", flags | _NOEXEC_SEAL)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # an older kernel
-            raise
-        fd = os.memfd_create("gpgshim-question", flags)
-    try:
-        write_all(fd, data)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        os.lseek(fd, 0, os.SEEK_SET)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd

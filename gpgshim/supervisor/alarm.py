@@ -31,6 +31,7 @@ from gpgshim.history.journal import read_content
 from gpgshim.summary.result import result_of
 from gpgshim.summary.rows import AttemptRow
 from gpgshim.supervisor.config import Settings
+from gpgshim.system.descriptors import sealed_file
 from gpgshim.system.log import say
 from gpgshim.system.ownprocess import caller_environ
 from gpgshim.system.processes import DEFAULT_SIGNALS
@@ -164,10 +165,8 @@ def run(words: list[str], environ: dict[str, str], stdin: bytes, seconds: float)
     if program is None:
         return "is not on PATH"
     # A file in memory: a command that does not read its stdin must not stop us, as a pipe would.
-    given = os.memfd_create("result", os.MFD_CLOEXEC)
+    given = sealed_file("result", stdin)
     try:
-        os.write(given, stdin)
-        os.lseek(given, 0, os.SEEK_SET)
         pid = os.posix_spawn(
             program,
             words,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File descriptors: complete writes, and the owner of a descriptor.
+"""File descriptors: complete writes, files in memory, and the owner of a descriptor.
 
 Rule 1: a short write is no error, and is continued.
 Rule 2: descriptors 0, 1 and 2 are open in each of our programs. Otherwise the next opened file
@@ -12,6 +12,8 @@ the caller's.
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 
 
@@ -52,3 +54,30 @@ def release_inherited() -> None:
             with contextlib.suppress(OSError):  # the descriptor of this directory listing
                 if each > 2 and os.get_inheritable(each):
                     os.close(each)
+
+
+_NOEXEC_SEAL = 0x0008  #: MFD_NOEXEC_SEAL of Linux 6.3, which a hardened kernel demands
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+def sealed_file(name: str, data: bytes) -> int:
+    """A descriptor of a file in memory that holds `data` and cannot be changed. Raises OSError.
+
+    `name` is only shown in /proc. Unlike a pipe the file takes any size, and a reader finds its
+    end, however many processes have it.
+    """
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        fd = os.memfd_create(name, flags | _NOEXEC_SEAL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an older kernel
+            raise
+        fd = os.memfd_create(name, flags)
+    try:
+        write_all(fd, data)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gpgshim.authority.command import sealed_file
 from gpgshim.core import records as r
+from gpgshim.system.descriptors import sealed_file
 from tests.support import questions
 from tests.support.scratch import REFUSE, Scratch, finish
 
@@ -114,7 +114,7 @@ def test_one_that_leaves_its_stdin_to_a_process(scratch: Scratch) -> None:
 
 
 def test_the_question_cannot_be_changed() -> None:
-    fd = sealed_file(b"abc\n")
+    fd = sealed_file("abc", b"abc\n")
     try:
         for change in (lambda: os.write(fd, b"x"), lambda: os.ftruncate(fd, 0)):
             with pytest.raises(PermissionError):
@@ -133,7 +133,7 @@ def test_a_kernel_that_knows_no_noexec_seal(monkeypatch: pytest.MonkeyPatch) -> 
         return create(name, flags)
 
     monkeypatch.setattr(os, "memfd_create", older)
-    fd = sealed_file(b"abc\n")
+    fd = sealed_file("abc", b"abc\n")
     assert os.read(fd, 100) == b"abc\n"
     os.close(fd)
 
