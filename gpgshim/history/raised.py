@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -60,8 +59,11 @@ def read(directory: Path) -> Raised:
 
 
 @contextlib.contextmanager
-def alone(directory: Path, name: str) -> Iterator[bool]:
-    """Whether this process alone may raise the alarm of the journal `name`. Raises OSError."""
+def alone(directory: Path, name: str, since: int) -> Iterator[bool]:
+    """Whether this process alone may raise the alarm of the journal `name`. Raises OSError.
+
+    Without a record so far, alarms are recorded `since` that time, in seconds since 1970.
+    """
     path = directory / names.ALARMS
     fd = claim.lock(path, name)
     if fd is None:
@@ -69,7 +71,7 @@ def alone(directory: Path, name: str) -> Iterator[bool]:
         return
     try:
         if not os.fstat(fd).st_size:
-            _append(path, f"{_SINCE} {int(time.time())}")
+            _append(path, f"{_SINCE} {since}")
         yield True
     finally:
         claim.unlock(fd, name)

@@ -19,6 +19,7 @@ import select
 import shlex
 import shutil
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -96,7 +97,7 @@ def raise_all(missing: Iterable[Missing], settings: Settings) -> None:
             data, is_over = content.data, not content.is_locked
         if is_over:
             try:
-                raise_once(each, data, settings)
+                raise_once(each, data, settings, since=int(time.time()))
             except OSError as error:  # without a record, each reader would raise it
                 say(f"{each.path.name}: its alarm cannot be recorded: {error.strerror}")
 
@@ -104,15 +105,18 @@ def raise_all(missing: Iterable[Missing], settings: Settings) -> None:
 def raise_own(one: Missing, data: bytes, settings: Settings) -> None:
     """Raise the alarm of our own attempt, also if it cannot be recorded. Errors are printed."""
     try:
-        raise_once(one, data, settings)
+        # The clock may show the next second by now, and then our attempt would count as earlier.
+        raise_once(one, data, settings, since=one.written // 10**9)
     except OSError:
         kind = look(data, under_way=False).need
         if kind and settings.alarm:
             call(settings.alarm, one.path, data, kind)
 
 
-def raise_once(one: Missing, data: bytes, settings: Settings) -> None:
+def raise_once(one: Missing, data: bytes, settings: Settings, since: int) -> None:
     """Raise the alarm of the attempt whose journal holds `data`, and record it.
+
+    `since` is as in raised.alone().
 
     Nothing is done if no person is needed, if the kind is not wanted, if the alarm was raised, or
     if another process raises it now. Raises OSError if nothing was done because the alarm could not
@@ -122,7 +126,7 @@ def raise_once(one: Missing, data: bytes, settings: Settings) -> None:
     if kind is None or kind not in settings.alarm_kinds or settings.alarm is None:
         return
     directory, name = one.path.parent, one.path.name
-    with raised.alone(directory, name) as is_alone:
+    with raised.alone(directory, name, since) as is_alone:
         if not is_alone or raised.read(directory).has(name, one.written):
             return
         if not call(settings.alarm, one.path, data, kind):

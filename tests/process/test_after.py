@@ -161,7 +161,7 @@ def test_an_alarm_that_hangs_is_killed_with_all_that_it_started(
 def test_an_unreadable_journal_is_an_alarm(scratch: Scratch) -> None:
     configure(scratch)
     settings = Settings(alarm=str(scratch.root / "call"))
-    alarms.raise_once(alarms.Missing(scratch.root / "j.7", 0), b"nonsense\n", settings)
+    alarms.raise_once(alarms.Missing(scratch.root / "j.7", 0), b"nonsense\n", settings, since=0)
     assert Alarm(scratch.root / "alarm").words[:3] == ["unknown", "j.7", "irrecoverable"]
 
 

@@ -162,7 +162,7 @@ def test_an_alarm_that_was_not_recorded_is_raised_again(
 
 
 def _is_free(directory: Path) -> bool:
-    with raised.alone(directory, "j.1") as is_alone:
+    with raised.alone(directory, "j.1", since=0) as is_alone:
         return is_alone
 
 
@@ -200,6 +200,18 @@ def test_an_alarm_of_its_own_that_was_killed_is_raised_by_a_reader(
     os.utime(write(directory, "l.1"), (1e9, 1e9))
     scratch.gpgshim("status")
     assert wait_for_calls(scratch, 2) == ["j.1 irrecoverable", "l.1 crashed"]
+
+
+def test_the_second_after_an_attempt_does_not_hide_its_alarm(
+    scratch: Scratch, directory: Path
+) -> None:
+    """The command fails. By then the clock shows a later second than the journal does."""
+    journal = write(directory, "j.1", TOLD)
+    os.utime(journal, ns=(10**18 - 1, 10**18 - 1))
+    settings = Settings(alarm="false")
+    alarm.raise_own(alarm.Missing(journal, 10**18 - 1), journal.read_bytes(), settings)
+    rows, _ = read_rows(directory)
+    assert [each.path.name for each in alarm.missing_of(directory, settings, rows)] == ["j.1"]
 
 
 def test_under_dgit_repos_server(worker: Worker, scratch: Scratch, directory: Path) -> None:
@@ -248,7 +260,7 @@ def test_check(scratch: Scratch, directory: Path) -> None:
 
 
 def test_records_survive_a_torn_line(tmp_path: Path) -> None:
-    with raised.alone(tmp_path, "j.1") as is_alone:
+    with raised.alone(tmp_path, "j.1", since=3) as is_alone:
         assert is_alone
         raised.record(tmp_path, "j.1", 5, Alarm.CRASHED)
     since = raised.read(tmp_path).since
