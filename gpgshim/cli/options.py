@@ -156,6 +156,13 @@ OBSERVE = click.option(
     " for such a job, and its exit status is its own. --no-observe overrides the setting.",
 )
 
+LOCK_AGENT = click.option(
+    "--lock-agent/--no-lock-agent",
+    default=None,
+    help="Put a lock in front of gpg-agent: each program of the job that makes a signature with a"
+    " key of this home waits for the gate, also one that does not find the stunts on PATH.",
+)
+
 
 def settings_for(**given: object) -> config.Settings:
     """The settings in force for a command line with these values; None is not given."""

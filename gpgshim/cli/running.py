@@ -122,6 +122,7 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 @options.COMMIT
 @options.DEADLINE
 @options.GPG
+@options.LOCK_AGENT
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE
@@ -149,6 +150,7 @@ def run(
     commit: str | None,
     deadline: float | None,
     gpg: str | None,
+    lock_agent: bool | None,
     observe: bool | None,
     again: bool,
     skip_done: bool,
@@ -174,7 +176,9 @@ def run(
       gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
     """
     with before_the_job():
-        now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+        now = options.settings_for(
+            commit=commit, deadline=deadline, gpg=gpg, lock_agent=lock_agent, observe=observe
+        )
         name = _job_name(job)
         option = _option_of(job, again, skip_done)
         series = _series_of(retries, wait, total, Exit(exit_by))
@@ -189,7 +193,7 @@ def run(
         words = quote(mask.of_words(command))
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
-        plan = plan._replace(keeps_path=job is not None, option=option)
+        plan = plan._replace(keeps_path=job is not None, option=option, lock_agent=now.lock_agent)
         attempt = _start(turn.adapt(plan) if turn else plan, file)
         _warn(attempt, warn)
     return _run(attempt, command, now, _Call(job is not None, record, turn, Exit(exit_by)))
@@ -295,6 +299,7 @@ def _leave_to_the_job() -> None:
 @options.COMMIT
 @options.DEADLINE
 @options.GPG
+@options.LOCK_AGENT
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE
@@ -309,6 +314,7 @@ def supervise(
     commit: str | None,
     deadline: float | None,
     gpg: str | None,
+    lock_agent: bool | None,
     observe: bool | None,
     again: bool,
     skip_done: bool,
@@ -328,7 +334,9 @@ def supervise(
     with before_the_job(), contextlib.ExitStack() as stack:
         if 1 in closed:
             raise Misused("stdout is closed, so the line for the shell cannot be printed")
-        now = options.settings_for(commit=commit, deadline=deadline, gpg=gpg, observe=observe)
+        now = options.settings_for(
+            commit=commit, deadline=deadline, gpg=gpg, lock_agent=lock_agent, observe=observe
+        )
         if now.commit == "ask" and not foreground:
             raise Misconfigured("--commit ask needs a terminal", hint="add --foreground")
         warn = stack.enter_context(_looking(now))
@@ -341,11 +349,14 @@ def supervise(
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, asked, None, now.deadline, now.gpg, mode=now.mode)
         with followup.alarms_of_earlier(now):
-            attempt = _start(plan._replace(option=option), file)
+            attempt = _start(plan._replace(option=option, lock_agent=now.lock_agent), file)
         _warn(attempt, warn)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go
-        line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;"
+        line = f"PATH={shlex.quote(attempt.gate)}:$PATH; export PATH;" + "".join(
+            f" {name}={shlex.quote(value)}; export {name};"
+            for name, value in attempt.variables.items()
+        )
         announce(line, attempt.end_on_signals, attempt.abandon)
     _tell_systemd()
     try:

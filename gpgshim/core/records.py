@@ -3,7 +3,7 @@
 """The kinds of record in a journal: each line is one record with named fields.
 
 Rule 1: a kind is a class: the start of its line, its meaning, and its fields in the order of the
-line. There is no other kind of line.
+line. There is no other kind of line. lockrecords.py has those of the lock.
 Rule 2: a cause is a word. Text for people is the last field. No code decides by such a text.
 
 This is format 2. format1.py gives the same records for the journals of earlier versions. A version
@@ -15,6 +15,12 @@ for a new kind of line.
 
 from gpgshim.core.codec import Code, Processes, Record, Text
 from gpgshim.core.gate import Outcome, State
+from gpgshim.core.lockrecords import AtAgent as AtAgent
+from gpgshim.core.lockrecords import Forwarded as Forwarded
+from gpgshim.core.lockrecords import Passed as Passed
+from gpgshim.core.lockrecords import Signed as Signed
+from gpgshim.core.lockrecords import Unanswered as Unanswered
+from gpgshim.core.lockrecords import Unsigned as Unsigned
 from gpgshim.core.terms import Cause as Cause
 from gpgshim.core.terms import Delivery as Delivery
 from gpgshim.core.terms import Killing as Killing

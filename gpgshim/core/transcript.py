@@ -38,6 +38,7 @@ HEAD_KEYS = {
     "earlier": "only `none`: when this attempt began, no attempt before it stood",
     "again": "the number of the attempt that stood, and that --again has overridden",
     "directory": "its own, with its stunts and its socket, quoted as for a shell",
+    "agent": "the home whose gpg-agent has the lock",
     "mode": "only OBSERVE: all outputs are what would have been done, and nothing was held",
     "shows": "fixtures: what there is to see",
     "recorded": "fixtures: how it was made",

@@ -36,6 +36,7 @@ VERSION = "gpgshim/1"
 BIN, REAL, TABLE, UNTIL = "bin", "real", "table", "until"
 OBSERVE, WALL, SOCKET = "observe", "wall", "socket"
 JOURNAL = "journal"  #: a link to the attempt's journal
+ALIAS, SOCKETS = "gnupg", "sockets"  # of the lock: see agentlock/sockets.py
 
 
 class WireError(ValueError):

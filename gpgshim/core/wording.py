@@ -41,6 +41,8 @@ DELIVERY = {
 #: A kind of note -> its sentence. A word in braces is a field.
 NOTES: dict[type[Record], str] = {
     r.Client: "pid {pid} in {directory}",  # and the processes above it
+    r.AtAgent: "{command} at gpg-agent: key {key}, hash algorithm {algorithm}, digest {digest}",
+    r.Passed: "pid {pid} sent {command} to gpg-agent",
     r.FileDigest: "sha256 {digest} {file}",
     r.FileTooLarge: "{file} is too large to be hashed",
     r.FilesLeftOut: "{count} more files were not read",

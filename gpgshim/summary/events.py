@@ -88,6 +88,19 @@ DISPLAYS: dict[type[Record], Display] = {
     ),
     r.Resolved: Display(K.WORLD, P.SUPERVISOR, None, "{who} resolved it as {result}: {note}"),
     r.ClientGone: Display(K.WORLD, P.GPG, None, "does not wait for its answer any more"),
+    r.Forwarded: Display(
+        K.WORLD,
+        P.SUPERVISOR,
+        None,
+        "gpg-agent gets {command} {signature}: key {key}, pid {pid}",
+    ),
+    r.Signed: Display(K.WORLD, P.SUPERVISOR, None, "gpg-agent made signature {signature}"),
+    r.Unsigned: Display(
+        K.WORLD, P.SUPERVISOR, None, "gpg-agent did not make signature {signature}: {reason}"
+    ),
+    r.Unanswered: Display(
+        K.WORLD, P.SUPERVISOR, None, "gpg-agent may have made signature {signature}"
+    ),
     r.TimedOut: Display(K.WORLD, P.SUPERVISOR, None, "the authority did not answer in time"),
     r.HungUp: Display(K.WORLD, P.AUTHORITY, P.SUPERVISOR, "(closed the connection)"),
     r.Failed: Display(K.WORLD, P.SUPERVISOR, None, "cannot go on: {reason}"),
@@ -96,6 +109,7 @@ DISPLAYS: dict[type[Record], Display] = {
 #: Notes about the request before them.
 ABOUT_REQUEST = (
     r.Client,
+    r.AtAgent,
     r.FileDigest,
     r.FileTooLarge,
     r.FilesLeftOut,

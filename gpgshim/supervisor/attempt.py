@@ -17,7 +17,7 @@ import signal
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpgshim import __version__
 from gpgshim.authority.authority import Authority
@@ -48,6 +48,9 @@ from gpgshim.system import places
 from gpgshim.system.errors import GpgshimError, Misconfigured, Unable
 from gpgshim.system.ownprocess import caller_environ, check_proc, own_umask
 from gpgshim.system.processes import DEFAULT_SIGNALS
+
+if TYPE_CHECKING:
+    from gpgshim.agentlock.sockets import Lock
 
 SHELL = "/bin/sh"
 
@@ -91,6 +94,7 @@ class Plan(NamedTuple):
     option: Option | None = None
     #: Called when the outcome is on disk, before it is reported. It raises nothing.
     settled: Callable[[Journal, optiontable.Table], object] = lambda _journal, _table: None
+    lock_agent: bool = False  #: whether gpg-agent gets a lock
 
 
 class Attempt:
@@ -141,7 +145,8 @@ class Attempt:
             with contextlib.suppress(OSError):  # a file system without locks
                 self._held = leftovers.hold(self.directory)
         try:
-            self.journal, self.supervisor = self._begin(plan, programs, started, environ)
+            lock = _lock_of(plan, self.directory, programs, environ)
+            self.journal, self.supervisor = self._begin(plan, programs, started, environ, lock)
         except BaseException:
             self._leave()
             raise
@@ -150,10 +155,17 @@ class Attempt:
         #: The directories before the rest of the job's PATH.
         self.gate = f"{self.directory}/{wire.BIN}:{wall_directory}"
         behind = wall.without_shorter(environ.get("PATH", os.defpath), wall_directory)
-        self.environ = environ | {"PATH": f"{self.gate}:{behind}"}
+        #: The variables of the job that are not those of its caller, beside PATH.
+        self.variables = {"GNUPGHOME": str(lock.alias)} if lock else {}
+        self.environ = environ | self.variables | {"PATH": f"{self.gate}:{behind}"}
 
     def _begin(
-        self, plan: Plan, programs: Programs, started: datetime, environ: dict[str, str]
+        self,
+        plan: Plan,
+        programs: Programs,
+        started: datetime,
+        environ: dict[str, str],
+        lock: Lock | None,
     ) -> tuple[Journal, Supervisor]:
         """Make the journal, and listen for clients."""
         if plan.command is None:
@@ -165,6 +177,7 @@ class Attempt:
             "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
             "gpgshim": __version__,
             DIRECTORY: quote([str(self.directory)]),
+            **({"agent": lock.home} if lock else {}),
             **plan.mode.head,
         }
         state = places.state_directory(environ)
@@ -188,6 +201,7 @@ class Attempt:
             reporting=plan.reporting,
             settled=lambda: plan.settled(journal, programs.table),
             earlier=beginning.earlier and beginning.earlier.before(),
+            lock=lock,
         )
         return journal, supervisor
 
@@ -330,6 +344,15 @@ class Attempt:
         reap_orphans(set())
         if not living_descendants():
             self._leave()
+
+
+def _lock_of(plan: Plan, job: Path, programs: Programs, environ: dict[str, str]) -> Lock | None:
+    """The lock of gpg-agent, if there must be one. Raises Misconfigured."""
+    if not plan.lock_agent:
+        return None
+    from gpgshim.agentlock import sockets  # imported here: few jobs have a lock
+
+    return sockets.set_up(job, programs.real.get("gpgconf"), environ)
 
 
 def load_for_job() -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,21 +21,20 @@ from typing import Protocol
 
 from gpgshim.core import records as r
 from gpgshim.core import wire
-from gpgshim.core.gate import ADMISSIONS, CONTROLS, Admission, Control, Origin, Serves
+from gpgshim.core.gate import Control
+from gpgshim.supervisor.entrance import Admissions, Entrance, Refusals
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.loop import Loop
-from gpgshim.supervisor.requester import Inspector
-from gpgshim.system.places import own_user
-
-Admissions = tuple[Admission, ...]  #: the effects of a new request
+from gpgshim.system.places import peer_of
 
 PATIENCE = 10.0  #: seconds in which a client must send its one line
-MOST_REFUSALS = 3  #: causes that are kept for the outcome's line; the journal has all of them
 _BACKLOG = 4096  #: connections in the kernel's queue; the kernel limits this to somaxconn
 
 
 class Client:
     """A connection. `until` is the time limit for its line; `left` is called when it is closed."""
+
+    is_stunt = True  #: for entrance.Requester
 
     def __init__(self, peer: socket.socket, until: float, left: Callable[[Client], None]) -> None:
         self.peer = peer
@@ -44,9 +42,7 @@ class Client:
         self.is_gone = False  # whether we have answered, and closed the connection
         self.has_asked = False  # whether it has sent a request for a gpg
         self.until = until
-        self.pid, self.uid, _gid = struct.unpack(
-            "3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        )
+        self.pid, self.uid = peer_of(peer)
         self._left = left
 
     def answer(self, word: str, argument: str = "") -> None:
@@ -63,21 +59,6 @@ class Client:
         self.is_gone = True
         self._left(self)
         self.peer.close()
-
-
-class Refusals:
-    """Why gpgs were refused, each cause once, for the outcome's line.
-
-    The caller of gpg may hide gpg's messages, as git does.
-    """
-
-    def __init__(self) -> None:
-        self.causes: list[str] = []
-
-    def add(self, why: str) -> None:
-        """Keep the reason of a refusal."""
-        if why not in self.causes and len(self.causes) < MOST_REFUSALS:
-            self.causes.append(why)
 
 
 class Service(Protocol):
@@ -97,7 +78,7 @@ class Service(Protocol):
 
 
 class Clients:
-    """Listens at `path`, for the clients that the gate `serves`.
+    """Listens at `path`.
 
     Raises OSError if the socket cannot be made.
     """
@@ -109,18 +90,14 @@ class Clients:
         service: Service,
         entries: Entries,
         refusals: Refusals,
-        inspector: Inspector,
-        *,
-        serves: Serves,
+        entrance: Entrance,
     ) -> None:
         self._path = path
         self._loop = loop
         self._service = service
         self._entries = entries
         self._refusals = refusals
-        self._inspector = inspector
-        self._serves = serves
-        self._user = own_user()
+        self._entrance = entrance
         self._open: set[Client] = set()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
@@ -167,10 +144,10 @@ class Clients:
                 peer.close()  # most likely too many are watched; no answer counts as a refusal
                 return
             self._open.add(client)
-            if client.uid == self._user:
-                self._hear(client)
+            if self._entrance.is_foreign(client):
+                self._ask(client)  # it is turned away before anything of it is read
             else:
-                self._admit(client, Origin.FOREIGN)  # before anything of it is read
+                self._hear(client)
 
     def _watch(self, client: Client) -> None:
         self._loop.watch(client.peer.fileno(), lambda: self._hear(client), is_peer=True)
@@ -208,10 +185,9 @@ class Clients:
             self._entries.note(r.Nonsense(client.pid, str(error)))
             client.answer(wire.NO, str(error))
             return
-        origin = Origin.JOB if self._inspector.is_of_job(client.pid) else Origin.USER
         if word in (wire.SIGN, wire.UNKNOWN_COMMAND):
-            self._admit(client, origin, word)
-        elif word not in CONTROLS[self._serves, origin]:
+            self._ask(client, word)
+        elif not self._entrance.takes(client, word):
             why = f"this gate does not take {word!r} from process {client.pid}"
             self._entries.note(r.Nonsense(client.pid, why))
             client.answer(wire.NO, why)
@@ -221,23 +197,10 @@ class Clients:
         else:
             self._service.control(client, Control(word), argument)
 
-    def _admit(self, client: Client, origin: Origin, word: str = "") -> None:
-        admission = ADMISSIONS[self._serves, origin]
-        if Admission.TURN_AWAY in admission:
-            self._turn_away(client, origin)
-        else:
+    def _ask(self, client: Client, word: str = "") -> None:
+        if admission := self._entrance.admit(client):
             client.has_asked = True
             self._service.ask(client, word, admission)
-
-    def _turn_away(self, client: Client, origin: Origin) -> None:
-        if origin is Origin.FOREIGN:
-            why = f"this gate does not serve user id {client.uid}"
-            self._entries.note(r.ForeignUser(client.uid, client.pid))
-            self._refusals.add(why)
-        else:
-            why = f"process {client.pid} was not started by this gate's job"
-            self._entries.note(r.ForeignProcess(client.pid))
-        client.answer(wire.NO, why)
 
     def _gave_up(self, client: Client, why: str) -> None:
         """A stunt refused by itself, or stopped waiting, and gives the reason."""

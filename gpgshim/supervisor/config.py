@@ -43,6 +43,7 @@ class Settings(NamedTuple):
     deadline: float = 600.0
     gpg: str | None = None
     dgit: str | None = None
+    lock_agent: bool = False
     observe: bool = False
     alarm: str | None = None
     alarm_kinds: Sequence[str] = tuple(map(str, Alarm))
@@ -123,6 +124,7 @@ KEYS: dict[str, tuple[Kind, str]] = {
     "deadline": (SECONDS, "time for the authority to answer"),
     "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
     "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
+    "lock-agent": (SWITCH, "put a lock in front of gpg-agent, so that every signature waits"),
     "observe": (SWITCH, "hold and refuse nothing; only record what the gate would have done"),
     "alarm": (COMMAND, "run for each attempt that needs a person"),
     "alarm-kinds": (KINDS, "the kinds of need for which the alarm is raised"),

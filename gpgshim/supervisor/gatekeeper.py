@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -32,7 +33,7 @@ from gpgshim.core.gate import (
 from gpgshim.core.inputs import EVENTS
 from gpgshim.core.question import Occasion, Question
 from gpgshim.core.wording import refusal_after
-from gpgshim.supervisor.clients import Client, Refusals
+from gpgshim.supervisor.entrance import Refusals, Requester
 from gpgshim.supervisor.entries import Entries, failure_of, reason_of
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requests import Request
@@ -79,7 +80,7 @@ NO_REPORT = NoReport()
 class _Waiting(NamedTuple):
     """A client that waits for its answer; `number` is that of its request, from 1."""
 
-    client: Client
+    client: Requester
     number: int
 
 
@@ -111,7 +112,7 @@ class Gatekeeper:
         self._question = Question(occasion)  # that of the last request
         self._together: list[Event] = []  # requests in the journal that the gate has not got yet
         self._until: float | None = None  # the authority's time limit, while it has to answer
-        self._gpgs: set[int] = set()  # process ids of granted gpgs that have not ended
+        self._gpgs: dict[int, int] = {}  # granted gpgs that have not ended: pid -> descriptor
         self._perform = {
             Effect.REACH: authority.reach,
             Effect.SYNC: entries.sync,
@@ -191,7 +192,7 @@ class Gatekeeper:
             if self._waiting:
                 self.step(event)
 
-    def gone(self, client: Client) -> None:
+    def gone(self, client: Requester) -> None:
         """A client that has asked stopped waiting for its answer."""
         for each in [each for each in self._waiting if each.client is client]:
             self._waiting.remove(each)
@@ -212,6 +213,11 @@ class Gatekeeper:
             self._hear_authority()
         if self._until is not None and self._until <= now:
             self._time_out(r.TimedOut())
+
+    def fail(self, error: OSError) -> r.Denied:
+        """An effect outside of the rows could not be performed; the answer to its client."""
+        self._fail(error)
+        return self._why or CLOSED
 
     def _fail(self, error: OSError) -> None:
         failed = failure_of(error)
@@ -286,7 +292,7 @@ class Gatekeeper:
     def _watch_gpg(self, granted: _Waiting) -> None:
         # The stunt is alive, because it waits for us, and keeps its process id when it becomes gpg.
         pid = granted.client.pid
-        if pid in self._gpgs:
+        if pid in self._gpgs or not granted.client.is_stunt:
             return
         try:
             gpg = os.pidfd_open(pid)
@@ -296,7 +302,7 @@ class Gatekeeper:
         def ended() -> None:
             self._loop.unwatch(gpg)
             os.close(gpg)
-            self._gpgs.discard(pid)
+            self._gpgs.pop(pid, None)
             self._entries.note(r.GpgEnded(granted.number, pid))
 
         try:
@@ -304,7 +310,15 @@ class Gatekeeper:
         except OSError:
             os.close(gpg)  # its end is not recorded; it still gets its answer
             return
-        self._gpgs.add(pid)
+        self._gpgs[pid] = gpg
+
+    def is_granted(self, pid: int) -> bool:
+        """Whether process `pid` is a gpg that was granted as a stunt, and has not ended."""
+        if pid not in self._gpgs:
+            return False
+        poll = select.poll()  # another process could have its number now
+        poll.register(self._gpgs[pid], select.POLLIN)
+        return not poll.poll(0)
 
     def _refuse(self) -> None:
         for effect in REFUSALS[self._audience()]:

@@ -12,6 +12,7 @@
     JOB/exported                  exists if a shell may have JOB/bin on its PATH
     JOB/wall                      a link to the directory after JOB/bin on the job's PATH (wall.py)
     JOB/journal                   a link to the attempt's journal
+    JOB/gnupg, JOB/sockets        with a lock of gpg-agent: see agentlock/sockets.py
     JOB/socket                    the supervisor's socket; removed when the supervisor ends
     JOB/code/gpg.TAG              the compiled code of the stunt gpg; the same for the others
     JOB/pyc/                      the compiled modules that CPython imports at its start
@@ -189,6 +190,7 @@ def remove(path: Path) -> None:
     with contextlib.suppress(OSError, ImportError):
         import shutil
 
+        leftovers.release_sockets(path)
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -41,7 +41,7 @@ _ALL_THAT_IS_MADE = frozenset(
     (
         *(wire.BIN, wire.REAL, wire.TABLE, wire.UNTIL, wire.OBSERVE, wire.WALL, wire.SOCKET),
         wire.JOURNAL,
-        *(CODE, PYC, SHOWN, BOOT, ORPHANS),
+        *(wire.ALIAS, wire.SOCKETS, CODE, PYC, SHOWN, BOOT, ORPHANS),
     )
 )
 _STAYS = frozenset((wire.BIN, wire.JOURNAL, BOOT, ORPHANS))  #: the names in a retired directory
@@ -90,6 +90,14 @@ def may_have_orphans(job: Path) -> bool:
     return any(mark == this or not mark or not this for mark in marks)
 
 
+def release_sockets(job: Path) -> None:
+    """Remove the sockets of the lock, if the job in `job` had one, best effort."""
+    if (job / wire.SOCKETS).is_symlink():
+        from gpgshim.agentlock import sockets  # imported here: few jobs have a lock
+
+        sockets.release(job)
+
+
 def retire(job: Path, nothing_is_alive: bool) -> None:
     """Leave only programs that refuse in the directory `job`. Raises OSError.
 
@@ -106,6 +114,7 @@ def retire(job: Path, nothing_is_alive: bool) -> None:
             (programs / name).unlink()  # a process that was killed during this step left it
     if not nothing_is_alive and not any((job / name).exists() for name in (BOOT, ORPHANS)):
         (job / ORPHANS).write_text(boot_id())
+    release_sockets(job)
     for name in os.listdir(job):
         path = job / name
         if name in _STAYS:
@@ -144,6 +153,7 @@ def _sweep(path: Path, environments: list[bytes]) -> None:
         if not may_have_orphans(path):
             import shutil
 
+            release_sockets(path)
             shutil.rmtree(path)
         elif set(os.listdir(path)) <= _STAYS and not is_stunt(path / wire.BIN / "gpg"):
             return  # it is retired, and stays until the next boot

@@ -44,6 +44,12 @@ class Loop:
         """Call `handle` whenever `fd` is readable, until it is unwatched. Raises OSError."""
         self._selector.register(fd, selectors.EVENT_READ, _Watch(handle, is_peer))
 
+    def wait_for(self, fd: int, *, reads: bool, writes: bool) -> None:
+        """Call the handler of the watched `fd` whenever it is readable, writable, or either."""
+        key = self._selector.get_key(fd)
+        wanted = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * writes
+        self._selector.modify(fd, wanted, key.data)
+
     def unwatch(self, fd: int) -> None:
         """Do not watch `fd` any more. Raises KeyError, or ValueError, if it is not watched."""
         self._selector.unregister(fd)

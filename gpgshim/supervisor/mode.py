@@ -60,6 +60,7 @@ class _Observe(Mode):
             reporting=NO_REPORT,
             keeps_path=False,
             option=plan.option and Option.WARN,
+            lock_agent=False,
         )
 
     def serves(self, starts_elsewhere: bool) -> Serves:

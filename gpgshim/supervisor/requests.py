@@ -16,7 +16,7 @@ from gpgshim.core import records as r
 from gpgshim.core import wire
 from gpgshim.core.codec import Record
 from gpgshim.core.quoting import quote
-from gpgshim.supervisor.clients import Admissions, Client
+from gpgshim.supervisor.entrance import Admissions, Requester
 from gpgshim.supervisor.entries import Entries, reason_of
 from gpgshim.supervisor.hasher import Hasher
 from gpgshim.supervisor.loop import Loop
@@ -32,7 +32,7 @@ class Request:
 
     def __init__(
         self,
-        client: Client,
+        client: Requester,
         record: r.Request,
         words: list[str],
         admission: Admissions,
@@ -64,9 +64,29 @@ class Requests:
         self._number = 0  # of the last request to the hasher
         self._requested: dict[int, Request] = {}  # requests that the hasher has not answered yet
 
-    def add(self, client: Client, word: str, admission: Admissions) -> None:
+    def add(self, client: Requester, word: str, admission: Admissions) -> None:
         """A client has asked; `word` is wire.SIGN or wire.UNKNOWN_COMMAND."""
         words = self._inspector.read_command_line(client.pid)
+        request = self._add(client, words, word, admission)
+        if self._inspector.has_files(client.pid, words):
+            self._read(request)
+        else:
+            request.files = []
+        self.put_ready()
+
+    def add_held(self, client: Requester, command: r.AtAgent, admission: Admissions) -> None:
+        """The lock holds a command of the client.
+
+        The files are not known: the command has only the digest of a file and more.
+        """
+        words = self._inspector.read_command_line(client.pid)
+        request = self._add(client, words, wire.SIGN, admission)
+        request.files = [command]
+        self.put_ready()
+
+    def _add(
+        self, client: Requester, words: list[str], word: str, admission: Admissions
+    ) -> Request:
         shown = self._inspector.without_secrets(words)
         call = quote(shown) or "gpg"
         about = self._inspector.describe(client.pid)
@@ -74,18 +94,14 @@ class Requests:
         until = self._loop.clock() + READING
         request = Request(client, kind(call), shown, admission, about, until)
         self._reading.append(request)
-        if self._inspector.has_files(client.pid, words):
-            self._read(request)
-        else:
-            request.files = []
-        self.put_ready()
+        return request
 
     def put_ready(self) -> None:
         """Give the gate those requests whose files are read, in the order of arrival."""
         while self._reading and self._reading[0].files is not None:
             self._put(self._reading.popleft())
 
-    def gone(self, client: Client) -> None:
+    def gone(self, client: Requester) -> None:
         """The client stopped waiting: its request does not reach the gate any more."""
         for request in [each for each in self._reading if each.client is client]:
             self._reading.remove(request)

@@ -6,7 +6,8 @@
 - clients.py and requests.py, the clients and their requests until these reach the gate;
 - gatekeeper.py, which gives events to the gate and performs the effects;
 - settlement.py, which derives the outcome from the journal;
-- entries.py, the lines in the journal.
+- entries.py, the lines in the journal;
+- atagent.py and the package agentlock, the lock of gpg-agent, if the attempt has one.
 
 Rule 1: a part gets what it needs through its constructor, and sets nothing of another part.
 """
@@ -19,6 +20,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gpgshim.authority.authority import Authority
 from gpgshim.core import names, wire
@@ -28,7 +30,9 @@ from gpgshim.core.gate import TEMPFAIL, Audience, Control, Event, State
 from gpgshim.core.question import Before, Occasion
 from gpgshim.core.verdict import Verdict
 from gpgshim.history.journal import Journal
-from gpgshim.supervisor.clients import Admissions, Client, Clients, Refusals
+from gpgshim.supervisor.atagent import AgentGate, NoLock
+from gpgshim.supervisor.clients import Client, Clients
+from gpgshim.supervisor.entrance import Admissions, Entrance, Refusals
 from gpgshim.supervisor.entries import Entries
 from gpgshim.supervisor.gatekeeper import NO_REPORT, Gatekeeper, Limits, Reporting
 from gpgshim.supervisor.loop import Loop
@@ -39,6 +43,10 @@ from gpgshim.supervisor.settlement import Reply, Report, Settlement
 from gpgshim.system.errors import Unable
 from gpgshim.system.places import can_be_run
 
+if TYPE_CHECKING:
+    from gpgshim.agentlock.proxy import Proxy
+    from gpgshim.agentlock.sockets import Lock
+
 
 class Supervisor:
     """Serves `job`, a directory that jobdir made, until the job is over.
@@ -48,8 +56,8 @@ class Supervisor:
     process starts the job, and a client may report that it is over; otherwise only a watched
     descriptor does. `mode` says whether the gate holds the job. `reporting` says where the reports
     of the job go. `settled` is called when the outcome is on disk, before it is reported; it raises
-    nothing. `earlier` is the attempt that decided that this one may start. Raises Unable if the
-    socket cannot be made.
+    nothing. `earlier` is the attempt that decided that this one may start. `lock` is the lock of
+    gpg-agent, if there is one. Raises Unable if the socket cannot be made.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Supervisor:
         reporting: Reporting = NO_REPORT,
         settled: Callable[[], object] = lambda: None,
         earlier: Before | None = None,
+        lock: Lock | None = None,
     ) -> None:
         self.over: Record | None = None  # how the job ended, once it is over
         self.entries = Entries(journal)
@@ -81,6 +90,8 @@ class Supervisor:
         self._reporting = reporting
         self._refusals = Refusals()
         self._calls: list[tuple[float, Callable[[], None]]] = []  # on the clock, what to call
+        serves = mode.serves(starts_elsewhere)
+        entrance = Entrance(serves, self.entries, self._refusals, inspector)
         try:
             self._loop = Loop(clock)
             self.gatekeeper = Gatekeeper(
@@ -100,9 +111,10 @@ class Supervisor:
                 self,
                 self.entries,
                 self._refusals,
-                inspector,
-                serves=mode.serves(starts_elsewhere),
+                entrance,
             )
+            gate = AgentGate(entrance, self._requests, self.gatekeeper, self.entries)
+            self._lock: Proxy | NoLock = _proxy_of(lock, self._loop, gate)
         except OSError as error:
             raise Unable(f"cannot listen at {job}/{wire.SOCKET}: {error.strerror}") from error
 
@@ -135,7 +147,7 @@ class Supervisor:
 
     def time_limit(self) -> float | None:
         """For loop.Round."""
-        parts = (self._clients, self._requests, self.gatekeeper)
+        parts = (self._clients, self._requests, self.gatekeeper, self._lock)
         limits = [limit for part in parts for limit in part.time_limits()]
         calls = [] if self.over else [at for at, _ in self._calls]
         return min(limits + calls, default=None)
@@ -143,6 +155,7 @@ class Supervisor:
     def peers_are_heard(self) -> None:
         """For loop.Round."""
         self.gatekeeper.step_together()
+        self._lock.forward_together()
 
     def everything_is_heard(self) -> None:
         """For loop.Round."""
@@ -152,9 +165,11 @@ class Supervisor:
         self._clients.look_at_the_clock(now)
         self._requests.look_at_the_clock(now)
         self.gatekeeper.look_at_the_clock(now)
+        self._lock.look_at_the_clock(now)
         # Last: if the job ended while files were read, no commitment is requested for it.
         self._requests.put_ready()
         self.gatekeeper.step_together()
+        self._lock.forward_together()
         if self.over is None:
             due = [handle for at, handle in self._calls if at <= now]
             self._calls = [call for call in self._calls if call[0] > now]
@@ -243,10 +258,20 @@ class Supervisor:
     def shut(self) -> None:
         """Remove the socket and close everything. The stunts then report that the job is over."""
         self._clients.shut()
+        self._lock.shut()
         self._requests.stop()
         self._loop.close()
         self._authority.give_up()
         self._journal.close()
+
+
+def _proxy_of(lock: Lock | None, loop: Loop, gate: AgentGate) -> Proxy | NoLock:
+    """The proxy at the sockets of `lock`. Raises OSError if they cannot be watched."""
+    if lock is None:
+        return NoLock()
+    from gpgshim.agentlock.proxy import Proxy  # imported here: few attempts have a lock
+
+    return Proxy(lock, loop, gate)
 
 
 def _raise_descriptor_limit() -> None:

@@ -138,9 +138,18 @@ def is_trusted(owner: int) -> bool:
 
 def user_of(end: socket.socket) -> int:
     """The user id of the process at the other end of a Unix socket, as the kernel reports it."""
+    return peer_of(end)[1]
+
+
+def peer_of(end: socket.socket) -> tuple[int, int]:
+    """The process id and the user id of the process at the other end, as the kernel reports them.
+
+    It is the process that has connected, or called listen(2).
+    """
     # stunts/ask.py has this too: a stunt does not import this package.
     credentials = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(credentials[4:8], sys.byteorder)
+    pid, user = credentials[:4], credentials[4:8]
+    return int.from_bytes(pid, sys.byteorder), int.from_bytes(user, sys.byteorder)
 
 
 def check_path(path: Path, hint: str = "name another place") -> None:
