@@ -7,7 +7,7 @@ Rule 2: in doubt, the state is `unknown`: a torn, invalid or missing journal nev
 Rule 3: `! unknown` is synced before the request leaves. So its absence from a complete journal
 proves that no commitment was requested.
 Rule 4: a meaning claims no more than the gate watched. A program that signs in another way than by
-the gpg on the job's PATH is not seen.
+the gpg on the job's PATH is not seen, except that a lock of gpg-agent counts its signatures.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gpgshim.core import records as r
 from gpgshim.core.causes import UNREADABLE, Why, why
 from gpgshim.core.codec import Record, RecordError, read
 from gpgshim.core.gate import DENIED, DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
+from gpgshim.core.signatures import Signatures, count
 from gpgshim.core.transcript import OBSERVE, Transcript, TranscriptError, parse, parse_line
 
 
@@ -33,7 +34,7 @@ class Verdict(NamedTuple):
     is torn before its first request or cannot be read as a journal, so that it does not show what
     followed; `readable` says whether it can be read as a journal. `resolved` is what a person has
     recorded after the attempt; it changes nothing of what the journal says of the attempt itself.
-    `why` is the cause of the outcome.
+    `why` is the cause of the outcome. `signatures` are those of gpg-agent, for a job with its lock.
     """
 
     state: State
@@ -50,6 +51,7 @@ class Verdict(NamedTuple):
     why: Why = UNREADABLE
     signed_past: bool = False
     readable: bool = True
+    signatures: Signatures | None = None
 
     @property
     def known(self) -> State:
@@ -67,6 +69,15 @@ class Verdict(NamedTuple):
             return UNGATED
         if self.doubtful:
             return DOUBTFUL
+        if self.signatures is None:
+            return self._meaning_of_state
+        if self.state is State.COMMITTED and self.outcome is Outcome.IRRECOVERABLE:
+            check = "; check what was published" if any(self.signatures) else ""
+            return f"{self.state}, and {self.signatures.text}{check}"
+        return f"{self._meaning_of_state}; {self.signatures.text}"
+
+    @property
+    def _meaning_of_state(self) -> str:
         if self.refused:
             return MEANINGS[State.REFUSED, Outcome.REFUSED]
         if self.asked and self.state is State.UNCOMMITTED:
@@ -131,6 +142,8 @@ def judge(transcript: Transcript) -> Verdict:
     records = [record for record, _ in entries]
     seen = _by_kind(records)
     on_disk = _last_state(seen.get(r.StateIs, []))
+    if _signs_too_early(records):
+        raise TranscriptError("gpg-agent got a command that signs before the commitment")
     # A crash that tore the journal may have torn `! unknown`. And a job that bypassed the gate, or
     # whose stunts were removed, is never called harmless.
     uncommitted = on_disk is State.UNCOMMITTED
@@ -164,6 +177,7 @@ def judge(transcript: Transcript) -> Verdict:
         resolved=seen[r.Resolved][-1] if r.Resolved in seen else None,
         why=why(entries, outcome),
         signed_past=r.Bypassed in seen,
+        signatures=count(seen) if "agent" in transcript.head else None,
     )
 
 
@@ -173,6 +187,13 @@ def _by_kind(records: list[Record]) -> dict[type[Record], list[Any]]:
     for record in records:
         seen.setdefault(type(record), []).append(record)
     return seen
+
+
+def _signs_too_early(records: list[Record]) -> bool:
+    """Whether the journal contradicts the rule that a signature comes after `! committed`."""
+    committed = r.StateIs(State.COMMITTED)
+    first = next((x for x in records if type(x) is r.Forwarded or x == committed), committed)
+    return first != committed
 
 
 def _last_state(states: list[r.StateIs]) -> State | None:

@@ -72,6 +72,7 @@ def result_of(
         result["reason"] = f"waits for {story.waits_for}"
     return result | {
         "signatures": _signatures(story, started, read_keys),
+        "agent": _agent(story, started),
         "started": _utc(started, 0.0),
         "not_retriable_since": _utc(started, _no_return(story, under_way)),
         "earlier": story.head.get(memory.EARLIER),
@@ -93,6 +94,7 @@ def _of_verdict(verdict: Verdict, under_way: bool) -> dict[str, Any]:
         "meaning": verdict.meaning if is_over else None,
         "exit_status": verdict.why.status if is_over else None,
         "signatures": [],
+        "agent": None,
         "started": None,
         "not_retriable_since": None,
         "earlier": None,
@@ -156,6 +158,35 @@ def _signature(
             if isinstance(each, (r.FileTooLarge, r.FilesLeftOut, r.FilesUnread))
         ],
         "at": _utc(started, ask.at),
+    }
+
+
+def _agent(story: Story, started: datetime | None) -> dict[str, Any] | None:
+    """The signatures that gpg-agent made through its lock; None for a job without the lock."""
+    counted = story.verdict.signatures
+    if counted is None:
+        return None
+    made = {
+        each.record.signature: isinstance(each.record, r.Signed)
+        for each in story.events
+        if isinstance(each.record, (r.Signed, r.Unsigned))
+    }
+    return {
+        "home": story.head["agent"],
+        "made": counted.made,
+        "unknown": counted.unknown,
+        "signatures": [
+            {
+                "made": made.get(each.record.signature),
+                "key": each.record.key,
+                "algorithm": each.record.algorithm,
+                "digest": each.record.digest,
+                "command": each.record.command,
+                "at": _utc(started, each.at),
+            }
+            for each in story.events
+            if isinstance(each.record, r.Forwarded)
+        ],
     }
 
 

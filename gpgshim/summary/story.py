@@ -238,6 +238,9 @@ class _Teller:
         self._asked = 0
         self._waiting: list[int] = []
         self._signing: set[int] = set()
+        self._at_agent: set[int] = (
+            set()
+        )  # requests by the lock of gpg-agent: no gpg ends after them
         self._held = False  # whether there is a report that was not sent to the manager yet
         self._over = self._told = False
         self._noting = False  # whether a note would belong to the last event
@@ -266,7 +269,8 @@ class _Teller:
                 number = self._waiting.pop(0) if self._waiting else 0
                 if isinstance(record, r.Granted):
                     self.granted += 1
-                    self._signing.add(number)
+                    if number not in self._at_agent:
+                        self._signing.add(number)
                 return number
             case r.ClientGone(request=number):
                 if number in self._waiting:
@@ -333,6 +337,8 @@ class _Teller:
         if self._noting and isinstance(note, ABOUT_REQUEST):
             last = self.events[-1]
             by = last.by
+            if isinstance(note, r.AtAgent):
+                self._at_agent.add(last.number)
             if isinstance(note, r.Client):
                 names = [each.name for each in note.above]
                 self.saw_dgit = self.saw_dgit or "dgit" in names

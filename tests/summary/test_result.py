@@ -115,6 +115,7 @@ def test_a_job_that_signed() -> None:
                 "at": "2026-11-26T10:00:01.250Z",
             }
         ],
+        "agent": None,
         "started": "2026-11-26T10:00:00.000Z",
         "not_retriable_since": "2026-11-26T10:00:01.300Z",
         "earlier": "none",
@@ -204,3 +205,28 @@ def test_words_that_json_cannot_hold() -> None:
         "signatures"
     ]
     assert (signature["command"], signature["keys"]) == ("gpg 'x", [])
+
+
+# The lock of gpg-agent.
+
+LOCKED = SIGNED.replace("earlier: none\n", "agent: /home/u/.gnupg\n")
+AT_AGENT = "% forwarded {} 7 AB 8 CD PKSIGN\n"
+
+
+def test_a_result_has_the_signatures_of_gpg_agent() -> None:
+    lines = "".join(f"+{at} {AT_AGENT.format(at)}" for at in (1, 2, 3))
+    found = result(f"{LOCKED}{lines}% signed 1\n% unsigned 2 99 No key\n")["agent"]
+    assert (found["home"], found["made"], found["unknown"]) == ("/home/u/.gnupg", 1, 1)
+    assert [each["made"] for each in found["signatures"]] == [True, False, None]
+    assert found["signatures"][0] == {
+        "made": True,
+        "key": "AB",
+        "algorithm": "8",
+        "digest": "CD",
+        "command": "PKSIGN",
+        "at": "2026-11-26T10:00:01.000Z",
+    }
+
+
+def test_a_job_without_a_lock_has_none() -> None:
+    assert result(SIGNED)["agent"] is None

@@ -167,6 +167,15 @@ def test_a_torn_line_may_have_been_any(text: str, undo: Undo) -> None:
     assert "torn" in last.what
 
 
+#: A program that is not gpg: the lock of gpg-agent holds its command.
+AT_AGENT = (
+    "format: 2\n"
+    + HEAD
+    + "! uncommitted\n$ sq sign f\n# client 7 /src 6/sh\n# agent AB 8 CD PKSIGN\n"
+)
+AT_AGENT += "! unknown\n> commit-to-public-upload\n< go-ahead\n! committed\n= go\n"
+
+
 @pytest.mark.parametrize(
     ("text", "waits"),
     [
@@ -178,6 +187,7 @@ def test_a_torn_line_may_have_been_any(text: str, undo: Undo) -> None:
         ),
         (SIGNED.partition("+2.500")[0], "gpg 1, which may sign"),
         (SIGNED, "the job to go on, or to end"),
+        (AT_AGENT, "the job to go on, or to end"),
         (SIGNED + REPORT, "what is left of it to end: its report is held"),
         (SIGNED + "% exit 0\n", "its outcome to be written"),
         (SIGNED + REPORT + TOLD, ""),
