@@ -9,13 +9,16 @@ programs run as another user, in a mount namespace with a /run/user of their own
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.scratch import GPG, Key, Scratch, short_directory
+from tests.support import skips
+from tests.support.scratch import GPG, Done, Key, Scratch, short_directory
 
-USER = 65534  #: nobody
-PYTHON = "/usr/bin/python3"  #: for that user
+NOBODY = 65534
+PYTHON = "/usr/bin/python3"  #: for that user, who cannot enter root's home
 
 #: Mounts its first word at /run/user, and runs the others as the user of the second.
 AS_USER = """\
@@ -23,49 +26,83 @@ mount --bind "$1" /run/user && shift &&
 exec setpriv --reuid "$1" --regid "$1" --clear-groups -- sh -c 'shift; exec "$@"' sh "$@"
 """
 
-FIRST = ["Oracle <o@example.org>", "ed25519", "sign", "never"]
-SECOND = ["Other <x@example.org>", "rsa2048", "sign", "never"]
+#: The parameters of --quick-gen-key for the first key of a home.
+FIRST = ("Oracle <o@example.org>", "ed25519", "sign", "never")
 
 
 class Login(Scratch):
-    """A scratch directory whose programs run in the session of a user.
+    """A scratch directory whose programs run in the session of a user, with a signing key.
 
     `sockets` is the directory of the agents' sockets of this user, which is GnuPG's own.
     """
 
     def __init__(self) -> None:
-        self.user = USER if os.getuid() == 0 else os.getuid()
+        self.is_root = os.getuid() == 0
+        self.user = NOBODY if self.is_root else os.getuid()
         root = short_directory()
         root.chmod(0o755)
         super().__init__(root, Key(root / "home/.gnupg", ""))
-        session = root / "user" if os.getuid() == 0 else Path("/run/user")
-        self.sockets = session / str(self.user) / "gnupg"
+        self.session = root / "user" if self.is_root else Path("/run/user")
+        self.sockets = self.session / str(self.user) / "gnupg"
         del self.env["GNUPGHOME"]
-        if os.getuid() == 0:
-            (session / str(self.user)).mkdir(0o700, parents=True)
-            self._give_away()
+        if self.is_root:
+            (self.session / str(self.user)).mkdir(0o700, parents=True)
         self.key.home.mkdir(0o700)
-        (self.key.home / "gpg-agent.conf").write_text(
-            f"debug ipc\nlog-file {self.key.home}/agent.log\nallow-loopback-pinentry\n"
-        )
-        if os.getuid() == 0:
-            self._give_away()
+        conf = f"debug ipc\nlog-file {self.key.home}/agent.log\nallow-loopback-pinentry\n"
+        (self.key.home / "gpg-agent.conf").write_text(conf)
+        self.give_away()
+        allowed = self.call("true")
+        if allowed.status:
+            skips.unless_allowed("mount namespaces", allowed.err)
+        skips.unless(self.sockets.parent.is_dir(), f"{self.sockets.parent}", "make test, logged in")
+        self.key = Key(self.key.home, self.make_key(*FIRST))
 
-    def _give_away(self) -> None:
-        for directory, _, names in os.walk(self.root):
-            for path in (directory, *(f"{directory}/{name}" for name in names)):
-                os.chown(path, self.user, self.user, follow_symlinks=False)
+    def give_away(self) -> None:
+        """Give all files to the user of the programs."""
+        if self.is_root:
+            for directory, _, names in os.walk(self.root):
+                for path in (directory, *(f"{directory}/{name}" for name in names)):
+                    os.chown(path, self.user, self.user, follow_symlinks=False)
 
-    def _start(self, words, more):  # type: ignore[no-untyped-def]
-        if os.getuid() == 0:
-            prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", AS_USER, "sh"]
-            if words[0] == sys.executable:  # it may be in root's home
-                words = [PYTHON, *words[1:]]
-            words = [*prefix, self.root / "user", str(self.user), *words]
-        return super()._start(words, more)
+    def _start(self, words: Sequence[str | Path], more: dict[str, str]) -> subprocess.Popen[str]:
+        return super()._start(self.as_user(words), more)
+
+    def as_user(self, words: Sequence[str | Path]) -> Sequence[str | Path]:
+        """The words of a program, in the session of the user."""
+        if not self.is_root:
+            return words
+        own = [PYTHON, *words[1:]] if words[0] == sys.executable else words
+        prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", AS_USER, "sh"]
+        return [*prefix, self.session, str(self.user), *own]
 
     def make_key(self, *parameters: str) -> str:
         """A key without a passphrase; its fingerprint."""
         words = (GPG, "--batch", "--status-fd", "1", "--passphrase", "", "--quick-gen-key")
-        done = self.call(*words, *(parameters or FIRST))
+        done = self.call(*words, *parameters)
         return next(x.split()[3] for x in done.out.splitlines() if "KEY_CREATED" in x)
+
+    def locked(self, command: str, *options: str | Path, commit: str = "true") -> Done:
+        """Run a shell command as a job with a lock of gpg-agent."""
+        return self.gpgshim(*self.words(command, *options, commit=commit))
+
+    def start_locked(
+        self, command: str, *options: str | Path, commit: str = "true"
+    ) -> subprocess.Popen[str]:
+        """The same, under way."""
+        return self.start(*self.words(command, *options, commit=commit))
+
+    def words(self, command: str, *options: str | Path, commit: str) -> list[str | Path]:
+        words = ["run", "--lock-agent", "--commit", commit, *options]
+        return [*words, "--", "sh", "-c", command]
+
+    def journals(self) -> list[Path]:
+        """All journals, the one that was written last at the end: the jobs have many names."""
+        return sorted(super().journals(), key=lambda path: path.stat().st_mtime_ns)
+
+    def socket_directories(self) -> list[Path]:
+        """The socket directories of homes with a name of their own, which includes the locks."""
+        return sorted(self.sockets.glob("d.*"))
+
+    def end(self) -> None:
+        self.call("gpgconf", "--kill", "all")
+        super().end()
