@@ -118,10 +118,10 @@ def command_of(login: Login, name: str) -> str:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_a_way_past_path_waits_and_is_granted(login: Login, made: Path, name: str) -> None:
-    before = login.key.signings()
+    before = login.signings()
     done = login.locked(command_of(login, name))
     assert (done.status, made.exists()) == (0, True), done.err
-    assert login.key.signings() == before + 1
+    assert login.signings() == before + 1
     verdict = login.verdict()
     assert (verdict.outcome, verdict.signatures) == (Outcome.UPLOADED, Signatures(1, 0))
     request, grant = (login.lines().index(line) for line in ("! unknown", "= go"))
@@ -131,10 +131,10 @@ def test_a_way_past_path_waits_and_is_granted(login: Login, made: Path, name: st
 
 @pytest.mark.parametrize("name", WAYS)
 def test_a_way_past_path_is_refused(login: Login, made: Path, name: str) -> None:
-    before = login.key.signings()
+    before = login.signings()
     done = login.locked(command_of(login, name), commit=REFUSE)
     assert (done.status, made.exists()) == (77, False), done.err
-    assert login.key.signings() == before
+    assert login.signings() == before
     verdict = login.verdict()
     assert (verdict.outcome, verdict.signatures) == (Outcome.REFUSED, Signatures(0, 0))
 
@@ -235,11 +235,11 @@ def test_the_home_has_the_same_files(login: Login, made: Path) -> None:
     ],
 )
 def test_what_does_not_sign_passes(login: Login, made: Path, command: str) -> None:
-    before = login.key.signings()
+    before = login.signings()
     done = login.locked(f"{{ {command.format(key=login.key.fingerprint)}; }} >out 2>err; exit 9$?")
     out, err = ((login.root / name).read_text() for name in ("out", "err"))
     assert done.status == 75 and "exit 90" in login.lines()[-2], (out, err)
-    assert login.key.signings() == before and login.lines()[-1] == "retriable"
+    assert login.signings() == before and login.lines()[-1] == "retriable"
 
 
 def test_an_import_in_the_job_is_an_import_in_the_home(login: Login, made: Path) -> None:
@@ -270,30 +270,30 @@ def test_an_agent_that_is_not_running_is_started(login: Login, made: Path) -> No
 
 def test_a_held_job_disturbs_nobody(login: Login, made: Path) -> None:
     """Another job, and the user beside them, sign while one job waits for its authority."""
-    before = login.key.signings()
+    before = login.signings()
     fifo = login.fifo("held")
     waiting = login.start_locked(f"{GPG} --batch -b f", "--job", "held", commit=f"cat {fifo}")
     journal = login.state / "gpgshim/held.1"
     wait_for(lambda: journal.exists() and b"> commit" in journal.read_bytes(), "the request")
     assert login.call(GPG, "--batch", "-o", "f2.sig", "-b", "f").status == 0
     assert login.locked(f"{GPG} --batch -o f3.sig -b f", "--job", "other").status == 0
-    assert login.key.signings() == before + 2 and made.stat().st_size == 0
+    assert login.signings() == before + 2 and made.stat().st_size == 0
     tell(fifo)
     assert finish(waiting).status == 0
-    assert login.key.signings() == before + 3 and made.stat().st_size
+    assert login.signings() == before + 3 and made.stat().st_size
 
 
 def test_many_wait_and_all_are_granted(login: Login, made: Path) -> None:
     count = 40
     fifo = login.fifo("many")
-    before = login.key.signings()
+    before = login.signings()
     waiting = login.start_locked(
         f"for i in $(seq {count}); do {GPG} --batch -o f$i.sig -b f & done; wait",
         "--job", "many", commit=f"cat {fifo}",
     )  # fmt: skip
     journal = login.state / "gpgshim/many.1"
     wait_for(lambda: journal.exists() and journal.read_bytes().count(b" $ ") == count, "requests")
-    assert login.key.signings() == before
+    assert login.signings() == before
     tell(fifo)
     assert finish(waiting).status == 0
     assert len(list(login.root.glob("f*.sig"))) == count
@@ -313,17 +313,17 @@ def test_a_job_leaves_no_socket(login: Login, made: Path) -> None:
 def test_an_orphan_of_the_job_cannot_sign(login: Login, made: Path) -> None:
     fifo = login.fifo("orphan")
     orphan = f"cat {fifo}; {GPG} --batch -b f; echo $? >orphan-ended"
-    before = login.key.signings()
+    before = login.signings()
     done = login.locked(f"setsid sh -c '{orphan}' >/dev/null 2>&1 & {GPG} --batch -o f2.sig -b f")
     assert done.status == 0, done.err
-    assert login.key.signings() == before + 1
+    assert login.signings() == before + 1
     tell(fifo)
     wait_for((login.root / "orphan-ended").exists, "the orphan's end")
-    assert login.key.signings() == before + 1 and not made.exists()
+    assert login.signings() == before + 1 and not made.exists()
 
 
 def test_supervise_gives_the_shell_the_lock(login: Login, made: Path) -> None:
-    before = login.key.signings()
+    before = login.signings()
     gpgshim = f"{PYTHON if login.is_root else 'python3'} -m gpgshim"
     script = (
         f'line=$({gpgshim} supervise --lock-agent --job shell --commit true) && eval "$line" &&'
@@ -332,7 +332,7 @@ def test_supervise_gives_the_shell_the_lock(login: Login, made: Path) -> None:
     done = login.call("sh", "-c", script)
     assert "uploaded\n" in done.out, done.err
     assert made.exists() and not (login.root / "f2.sig").exists()
-    assert login.key.signings() == before + 1
+    assert login.signings() == before + 1
 
 
 # Where there can be no lock.

@@ -81,6 +81,11 @@ class Login(Scratch):
         done = self.call(*words, *parameters)
         return next(x.split()[3] for x in done.out.splitlines() if "KEY_CREATED" in x)
 
+    def signings(self) -> int:
+        """How many commands that sign gpg-agent got, in whatever spelling."""
+        log = (self.key.home / "agent.log").read_text("utf-8", "replace")
+        return log.upper().count("<- PKSIGN")
+
     def locked(self, command: str, *options: str | Path, commit: str = "true") -> Done:
         """Run a shell command as a job with a lock of gpg-agent."""
         return self.gpgshim(*self.words(command, *options, commit=commit))
