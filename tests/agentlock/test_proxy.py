@@ -1,0 +1,371 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does the proxy forward no command that the journal does not have, and does nothing stop it?
+
+The loop is the supervisor's own; the daemon and the gate are stand-ins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gpgshim.agentlock.links import Held
+from gpgshim.agentlock.proxy import MOST_AT_ONCE, Proxy
+from gpgshim.agentlock.sockets import Listener, Lock, Service
+from gpgshim.core import records as r
+from gpgshim.core import wire
+from gpgshim.core.codec import Record
+from gpgshim.supervisor.loop import Loop
+from tests.support.scratch import PATIENCE, short_directory
+
+pytestmark = pytest.mark.starts
+
+AGENT = Service("gpg-agent", is_agent=True)
+
+
+class StandInGate:
+    """Keeps the commands that wait, and the records."""
+
+    def __init__(self) -> None:
+        self.held: list[Held] = []
+        self.left: list[Held] = []
+        self.granted: set[int] = set()
+        self.records: list[Record] = []
+        self.syncs = 0
+        self.on_sync: Callable[[], None] = lambda: None
+
+    def ask(self, held: Held) -> None:
+        self.held.append(held)
+
+    def gone(self, held: Held) -> None:
+        self.left.append(held)
+
+    def is_granted(self, pid: int) -> bool:
+        return pid in self.granted
+
+    def note(self, *records: Record) -> None:
+        self.records += records
+
+    def sync(self, *records: Record) -> None:
+        self.on_sync()
+        self.syncs += 1
+        self.records += records
+
+    def failed(self, error: OSError) -> str:
+        return f"the supervisor cannot go on: {error.strerror}"
+
+
+class World:
+    """A proxy in a loop, with a daemon at `agent`. `turn` gives the loop time."""
+
+    def __init__(self, root: Path, service: Service) -> None:
+        self.gate = StandInGate()
+        self.loop = Loop(time.monotonic)
+        self.path, self.target = root / "S.ours", root / "S.real"
+        self.agent = socket.socket(socket.AF_UNIX)
+        self.agent.bind(os.fsencode(self.target))
+        self.agent.listen(64)
+        self.agent.settimeout(PATIENCE)
+        ours = socket.socket(socket.AF_UNIX)
+        ours.bind(os.fsencode(self.path))
+        ours.listen(64)
+        ours.setblocking(False)
+        launcher = root / "gpgconf"
+        launcher.write_text(f'#!/bin/sh\necho "$*" >>{root}/launched\n')
+        launcher.chmod(0o755)
+        self.launched = root / "launched"
+        lock = Lock("/h", root, (Listener(ours, str(self.target), service),), launcher, {})
+        self.proxy = Proxy(lock, self.loop, self.gate)
+
+    def time_limit(self) -> float:
+        return min([self.loop.clock() + 0.01, *self.proxy.time_limits()])
+
+    def peers_are_heard(self) -> None:
+        self.proxy.forward_together()
+
+    def everything_is_heard(self) -> None:
+        self.proxy.look_at_the_clock(self.loop.clock())
+        self.proxy.forward_together()
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Run the loop until `true`."""
+        until = time.monotonic() + PATIENCE
+
+        def done() -> bool:
+            assert time.monotonic() < until
+            return bool(true())
+
+        self.loop.run(self, done)
+
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """A client, and the daemon's end of its connection."""
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(os.fsencode(self.path))
+        client.setblocking(False)
+        self.agent.setblocking(False)
+        daemon: list[socket.socket] = []
+
+        def accepted() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                daemon.append(self.agent.accept()[0])
+            return bool(daemon)
+
+        self.until(accepted)
+        daemon[0].setblocking(False)
+        return client, daemon[0]
+
+    def read(self, end: socket.socket, count: int = 1) -> bytes:
+        """So many lines, or all until the peer hangs up."""
+        data = bytearray()
+
+        def has_read() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                more = end.recv(1 << 16)
+                data.extend(more)
+                return not more or data.count(b"\n") >= count
+            return False
+
+        self.until(has_read)
+        return bytes(data)
+
+    def sign(self) -> tuple[socket.socket, socket.socket]:
+        """A connection with a command that signs, which waits."""
+        client, daemon = self.connect()
+        daemon.send(b"OK hello\n")
+        assert self.read(client) == b"OK hello\n"
+        count = len(self.gate.held)
+        client.send(b"PKSIGN\n")
+        self.until(lambda: len(self.gate.held) > count)
+        return client, daemon
+
+    def is_silent(self, end: socket.socket) -> bool:
+        """Whether nothing was sent to `end`, in this process: what was sent is there at once."""
+        try:
+            return not end.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    import shutil
+
+    path = short_directory()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def world(root: Path) -> Iterator[World]:
+    world = World(root, AGENT)
+    yield world
+    world.proxy.shut()
+    world.loop.close()
+    world.agent.close()
+
+
+def kinds(world: World) -> list[type[Record]]:
+    return [type(each) for each in world.gate.records]
+
+
+def test_a_command_is_synced_before_it_is_forwarded(world: World) -> None:
+    client, daemon = world.sign()
+    seen: list[bool] = []
+    world.gate.on_sync = lambda: seen.append(world.is_silent(daemon))
+    assert world.is_silent(daemon)
+    world.gate.held[0].answer(wire.GO)
+    assert world.read(daemon) == b"PKSIGN\n"
+    assert seen == [True] and kinds(world) == [r.Forwarded]
+    daemon.send(b"D x\nOK\n")
+    assert world.read(client, 2) == b"D x\nOK\n"
+    assert world.gate.records[-1] == r.Signed(1)
+
+
+def test_without_a_sync_nothing_is_forwarded(world: World) -> None:
+    client, daemon = world.sign()
+
+    def fail() -> None:
+        raise OSError(5, "Input/output error")
+
+    world.gate.on_sync = fail
+    world.gate.held[0].answer(wire.GO)
+    answer = world.read(client)
+    assert answer == (
+        b"ERR 67109115 Forbidden <gpgshim: the supervisor cannot go on: Input/output error>\n"
+    )
+    assert world.is_silent(daemon) and world.gate.records == []
+
+
+def test_a_refusal_reaches_the_client_alone(world: World) -> None:
+    client, daemon = world.sign()
+    world.gate.held[0].answer(wire.NO, "the authority refused")
+    assert world.read(client) == b"ERR 67109115 Forbidden <gpgshim: the authority refused>\n"
+    assert world.is_silent(daemon) and world.gate.records == []
+    client.send(b"NOP\n")
+    assert world.read(daemon) == b"NOP\n"
+
+
+def test_a_granted_process_passes_without_a_request(world: World) -> None:
+    world.gate.granted.add(os.getpid())
+    client, daemon = world.connect()
+    daemon.send(b"OK\n")
+    world.read(client)
+    client.send(b"PKSIGN\n")
+    assert world.read(daemon) == b"PKSIGN\n"
+    assert world.gate.held == [] and kinds(world) == [r.Forwarded]
+
+
+@pytest.mark.parametrize(
+    ("answer", "record"),
+    [
+        (b"OK\n", r.Signed(1)),
+        (b"ERR 99 No key\n", r.Unsigned(1, 99, "No key")),
+        (b"", r.Unanswered(1)),
+    ],
+)
+def test_the_answer_is_noted(world: World, answer: bytes, record: Record) -> None:
+    client, daemon = world.sign()
+    world.gate.held[0].answer(wire.GO)
+    world.read(daemon)
+    daemon.send(answer) if answer else daemon.close()
+    assert world.read(client) == answer
+    assert world.gate.records[1:] == [record]
+
+
+def test_a_client_that_goes_withdraws_its_request(world: World) -> None:
+    client, daemon = world.sign()
+    client.close()
+    world.until(lambda: world.gate.left)
+    assert world.gate.left == world.gate.held
+    world.gate.held[0].answer(wire.GO)  # too late
+    assert world.read(daemon) == b"" and world.gate.records == []
+
+
+def test_commands_that_waited_reach_the_agent_a_few_at_a_time(world: World) -> None:
+    pairs = [world.sign() for _ in range(MOST_AT_ONCE + 3)]
+    for held in world.gate.held:
+        held.answer(wire.GO)
+    for _, daemon in pairs[:MOST_AT_ONCE]:
+        assert world.read(daemon) == b"PKSIGN\n"
+    assert world.gate.syncs == 1  # they share it
+    assert all(world.is_silent(daemon) for _, daemon in pairs[MOST_AT_ONCE:])
+    for _, daemon in pairs[:3]:
+        daemon.send(b"OK\n")
+    for _, daemon in pairs[MOST_AT_ONCE:]:
+        assert world.read(daemon) == b"PKSIGN\n"
+
+
+@pytest.mark.parametrize("name", ["PKDECRYPT", "EXPORT_KEY"])
+def test_a_command_that_can_be_abused_is_noted(world: World, name: str) -> None:
+    client, daemon = world.connect()
+    client.send(f"{name}\n".encode())
+    assert world.read(daemon) == f"{name}\n".encode()
+    assert world.gate.records == [r.Passed(os.getpid(), name)]
+
+
+def test_a_daemon_that_is_not_there_is_launched_once(world: World) -> None:
+    world.agent.close()
+    world.target.unlink()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(os.fsencode(world.path))
+    client.setblocking(False)
+    assert world.read(client) == b""  # it did not come: as if it had ended
+    assert world.launched.read_text() == "--launch gpg-agent\n"
+
+
+def test_a_daemon_with_a_full_queue_is_tried_again(world: World) -> None:
+    world.agent.listen(0)
+    first = socket.socket(socket.AF_UNIX)
+    first.connect(os.fsencode(world.target))  # fills the queue
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(os.fsencode(world.path))
+    world.until(world.proxy.time_limits)
+    world.agent.accept()[0].close()
+    world.agent.setblocking(False)
+    client.setblocking(False)
+    daemon: list[socket.socket] = []
+
+    def accepted() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            daemon.append(world.agent.accept()[0])
+        return bool(daemon)
+
+    world.until(accepted)
+    daemon[0].send(b"OK\n")
+    assert world.read(client) == b"OK\n"
+
+
+def test_all_bytes_arrive_however_slowly_they_are_read(world: World) -> None:
+    client, daemon = world.connect()
+    data = b"".join(b"D %d\n" % number for number in range(400_000))
+    sent = full = 0
+
+    def send() -> bool:
+        """Send some bytes; whether all buffers are full, or all was sent."""
+        nonlocal sent, full
+        try:
+            sent += daemon.send(data[sent : sent + (1 << 16)])
+            full = 0
+        except BlockingIOError:
+            full += 1
+        return full > 20 or sent == len(data)
+
+    world.until(send)
+    assert sent < len(data)  # the proxy does not take everything
+    got = bytearray()
+
+    def has_got() -> bool:
+        send()
+        with contextlib.suppress(BlockingIOError):
+            got.extend(client.recv(1 << 16))
+        return len(got) == len(data)
+
+    world.until(has_got)
+    assert bytes(got) == data
+
+
+def test_the_last_bytes_of_a_daemon_arrive(world: World) -> None:
+    client, daemon = world.connect()
+    data = b"D x\n" * 40_000
+    daemon.setblocking(True)
+    daemon.send(data)
+    daemon.close()
+    assert world.read(client, 40_000 + 1) == data
+
+
+def test_a_client_that_ends_its_input_gets_its_answers(world: World) -> None:
+    client, daemon = world.connect()
+    client.send(b"NOP\n")
+    client.shutdown(socket.SHUT_WR)
+    assert world.read(daemon, 2) == b"NOP\n"  # and the end
+    daemon.send(b"OK\nOK\n")
+    daemon.close()
+    assert world.read(client, 3) == b"OK\nOK\n"
+
+
+def test_descriptors_pass_to_a_daemon_that_is_no_agent(root: Path) -> None:
+    """keyboxd's clients send the descriptor of a pipe."""
+    world = World(root, Service("keyboxd"))
+    client, daemon = world.connect()
+    reader, writer = os.pipe()
+    socket.send_fds(client, [b"PKSIGN\n"], [writer])
+    got: list[int] = []
+
+    def received() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            data, descriptors, _, _ = socket.recv_fds(daemon, 100, 4)
+            assert data == b"PKSIGN\n"  # no command of an agent
+            got.extend(descriptors)
+        return bool(got)
+
+    world.until(received)
+    os.write(got[0], b"x")
+    assert os.read(reader, 1) == b"x"
+    world.proxy.shut()
