@@ -9,7 +9,8 @@ them, are the same ones. We listen at each socket in that directory.
 Rule 1: gpgconf says where the sockets are, for the caller's home and for JOB/gnupg.
 Rule 2: no process can create anything in our socket directory (mode 0500). Otherwise gpg would
 start an agent of its own there after our end, and would sign.
-Rule 3: the directory stays as long as JOB/gnupg, with sockets at which nobody listens.
+Rule 3: JOB/gnupg is made last, and removed first. Without it no program can use the directory.
+Rule 4: the directory stays as long as JOB/gnupg, with sockets at which nobody listens.
 
     JOB/gnupg      the link to the home
     JOB/sockets    a link to the socket directory of JOB/gnupg
@@ -91,11 +92,10 @@ def set_up(job: Path, gpgconf: Path | None, environ: Mapping[str, str]) -> Lock:
     alias = job / wire.ALIAS
     listeners: list[Listener] = []
     try:
-        alias.symlink_to(home)
         ours = directories(gpgconf, {**environ, "GNUPGHOME": str(alias)})
         directory = Path(ours["agent-socket"]).parent
         (job / wire.SOCKETS).symlink_to(directory)
-        _check(directory, home, real["agent-socket"])
+        _check(directory, alias, home, real["agent-socket"])
         directory.chmod(0o700)
         for name, service in SERVICES.items():
             if name in ours:
@@ -103,6 +103,7 @@ def set_up(job: Path, gpgconf: Path | None, environ: Mapping[str, str]) -> Lock:
                 listeners.append(Listener(listener, real[name], service))
         directory.chmod(0o500)
         _check_mode(directory)
+        alias.symlink_to(home)
     except BaseException as error:
         for each in listeners:
             each.socket.close()
@@ -136,15 +137,15 @@ def directories(gpgconf: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _check(directory: Path, home: str, real: str) -> None:
+def _check(directory: Path, alias: Path, home: str, real: str) -> None:
     """Raises Misconfigured if `directory` cannot hold our sockets, and OSError."""
-    info = directory.lstat()
-    if directory.samefile(home) or directory.samefile(Path(real).parent):
+    if directory in (alias, Path(real).parent):
         raise Misconfigured(
-            f"--lock-agent: gpg-agent has its sockets in {escape(str(directory.resolve()))} itself,"
-            f" because /run/user/{os.getuid()} does not exist or is not of this user",
+            f"--lock-agent: gpg-agent has its sockets in {escape(home)} itself, because"
+            f" /run/user/{os.getuid()} does not exist or is not of this user",
             hint="log in as this user, or `loginctl enable-linger`",
         )
+    info = directory.lstat()
     is_ours = stat.S_ISDIR(info.st_mode) and is_trusted(info.st_uid)
     if not is_ours or info.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(f"--lock-agent: others can use {directory}, gpg-agent's directory")
@@ -181,10 +182,7 @@ def _check_mode(directory: Path) -> None:
 
 
 def release(job: Path) -> None:
-    """Remove JOB/gnupg, the sockets of the job, and their directory, best effort.
-
-    JOB/gnupg is removed first, so that no agent can start for it meanwhile.
-    """
+    """Remove JOB/gnupg, the sockets of the job, and their directory, best effort."""
     with contextlib.suppress(OSError):
         (job / wire.ALIAS).unlink()
     with contextlib.suppress(OSError):

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is a machine that cannot have a lock refused, and are the sockets of a job removed with it?
+
+tests/real has the same with the real gpgconf.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from gpgshim.agentlock import sockets
+from gpgshim.supervisor import leftovers
+from gpgshim.system.errors import Misconfigured
+from tests.support import skips
+
+pytestmark = pytest.mark.starts
+
+HASH = "d.p76fx79roxj7xcizczfbmym8"
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "job").mkdir()
+    return tmp_path / "job"
+
+
+def gpgconf(job: Path, *lines: str, status: int = 0) -> Path:
+    """A stand-in for gpgconf."""
+    path = job.parent / "gpgconf"
+    path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
+    path.write_text(f"{path.read_text()}exit {status}\n")
+    path.chmod(0o755)
+    return path
+
+
+def listing(job: Path, directory: Path) -> list[str]:
+    return [f"homedir:{job.parent}/home", f"agent-socket:{directory}/S.gpg-agent"]
+
+
+def refusal(job: Path, program: Path | None) -> str:
+    """The reason for which there is no lock. Nothing stays in the job's directory."""
+    with pytest.raises(Misconfigured) as caught:
+        sockets.set_up(job, program, dict(os.environ))
+    assert os.listdir(job) == []
+    return str(caught.value)
+
+
+def test_without_gpgconf(job: Path) -> None:
+    assert refusal(job, None) == "--lock-agent needs gpgconf, and there is none on PATH"
+
+
+def test_with_a_gpgconf_that_fails(job: Path) -> None:
+    assert "--list-dirs failed: " in refusal(job, gpgconf(job, status=1))
+
+
+def test_with_a_gpgconf_that_names_no_socket(job: Path) -> None:
+    assert "names no socket of gpg-agent" in refusal(job, gpgconf(job, "homedir:/x"))
+
+
+def test_without_a_home(job: Path) -> None:
+    lines = ["homedir:/non%3aexistent", "agent-socket:/x/S.gpg-agent"]
+    assert refusal(job, gpgconf(job, *lines)) == "--lock-agent: there is no /non:existent"
+
+
+def test_with_the_sockets_in_the_home(job: Path) -> None:
+    lines = listing(job, job.parent / "home")
+    assert "because /run/user/" in refusal(job, gpgconf(job, *lines))
+
+
+def split(job: Path) -> tuple[Path, Path]:
+    """A gpgconf with one socket directory for JOB/gnupg and another for the home; and the first."""
+    ours, real = job.parent / HASH, job.parent / "real"
+    ours.mkdir(0o700)
+    real.mkdir(0o700)
+    program = job.parent / "gpgconf"
+    program.write_text(
+        f"#!/bin/sh\necho 'homedir:{job.parent}/home'\n"
+        f'case "$GNUPGHOME" in */job/gnupg) d={ours};; *) d={real};; esac\n'
+        'for name in agent dirmngr; do echo "$name-socket:$d/S.$name"; done\n'
+    )
+    program.chmod(0o755)
+    return program, ours
+
+
+def test_with_a_directory_that_others_can_use(job: Path) -> None:
+    program, ours = split(job)
+    ours.chmod(0o755)
+    assert "others can use" in refusal(job, program)
+
+
+def test_for_root(job: Path) -> None:
+    skips.unless_root("because the lock refuses root")
+    program, ours = split(job)
+    assert "although its mode is 0500" in refusal(job, program)
+    assert not ours.exists()
+
+
+def made(job: Path, directory: Path) -> Path:
+    """A job's directory with a lock, whose sockets are in `directory`."""
+    directory.mkdir(0o700)
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(os.fsencode(directory / "S.gpg-agent"))
+    directory.chmod(0o500)
+    (job / "gnupg").symlink_to(job.parent / "home")
+    (job / "sockets").symlink_to(directory)
+    return directory
+
+
+def test_the_sockets_of_a_job_go_with_it(job: Path) -> None:
+    directory = made(job, job.parent / HASH)
+    leftovers.release_sockets(job)
+    assert os.listdir(job) == [] and not directory.exists()
+    assert (job.parent / "home").is_dir()
+    leftovers.release_sockets(job)  # does nothing
+
+
+def test_a_directory_that_is_not_of_gnupg_stays(job: Path) -> None:
+    directory = made(job, job.parent / "other")
+    leftovers.release_sockets(job)
+    assert os.listdir(job) == [] and os.listdir(directory) == ["S.gpg-agent"]
