@@ -50,6 +50,7 @@ def object_of(question: Question, who: Who) -> dict[str, Any]:
             "arguments": [_text(each) for each in signed.arguments[:MOST]],
             "more_arguments": max(0, len(signed.arguments) - MOST),
         },
+        "agent": next(_agent(records), None),
         "git": next(_git(records), None),
         "files": [
             {"name": _text(each.file), "sha256": each.digest}
@@ -85,6 +86,7 @@ def _lines(question: Question, who: Who) -> Iterator[str]:
     yield f"user {escape(who.user)} on {escape(who.host)}"
     yield from (each.call for each in records if isinstance(each, r.Request))
     yield from (describe(each) for each in records if isinstance(each, r.Client))
+    yield from (describe(each) for each in records if isinstance(each, r.AtAgent))
     yield _signature(signed_of(question))
     yield from (describe(each) for each in records if isinstance(each, (r.GitTag, r.GitCommit)))
     yield from (describe(each) for each in records if isinstance(each, r.FileDigest))
@@ -141,6 +143,13 @@ def _earlier(before: Before) -> dict[str, Any]:
             zip(("as", "by", "at", "note"), map(_text, map(str, resolved.values)), strict=True)
         ),
     }
+
+
+def _agent(records: Iterable[Record]) -> Iterator[dict[str, str]]:
+    for each in records:
+        if isinstance(each, r.AtAgent):
+            key, algorithm, digest, command = each.values
+            yield {"command": command, "key": key, "algorithm": algorithm, "digest": digest}
 
 
 def _git(records: Iterable[Record]) -> Iterator[dict[str, str]]:

@@ -79,13 +79,17 @@ def reread(transcript: Transcript, read: Callable[[list[str], str], decision.Rea
     """The requests of the transcript that `read` classifies differently, one clause each.
 
     `read` gets gpg's words and its working directory, which is empty if it is not known. A request
-    whose words were cut or could not be read is left out.
+    whose words were cut or could not be read is left out, and so is one that the lock of gpg-agent
+    held: gpg was running already.
     """
     differences = []
     records = [record for record, _ in transcript.read(("$", "?", "#"))]
     for at, request in enumerate(records):
+        after = records[at + 1 : at + 3]
         if isinstance(request, r.Request) and (words := _words_of(request)):
-            reading = read(words, _where(records[at + 1 : at + 2]))
+            if any(isinstance(note, r.AtAgent) for note in after):
+                continue
+            reading = read(words, _where(after))
             if reading.verdict != READINGS[type(request)]:
                 differences.append(
                     f"{text_of(request):.200} was taken for {READINGS[type(request)]},"

@@ -45,7 +45,7 @@ class AgentGate:
 
     def is_granted(self, pid: int) -> bool:
         """Whether a process was granted as a stunt, and is alive."""
-        return self._gatekeeper.is_granted(pid)
+        return self._gatekeeper.gpgs.has(pid)
 
     def note(self, *records: Record) -> None:
         """Write records, best effort."""

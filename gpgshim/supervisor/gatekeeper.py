@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import select
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -35,6 +33,7 @@ from gpgshim.core.question import Occasion, Question
 from gpgshim.core.wording import refusal_after
 from gpgshim.supervisor.entrance import Refusals, Requester
 from gpgshim.supervisor.entries import Entries, failure_of, reason_of
+from gpgshim.supervisor.granted import Granted
 from gpgshim.supervisor.loop import Loop
 from gpgshim.supervisor.requests import Request
 
@@ -112,7 +111,7 @@ class Gatekeeper:
         self._question = Question(occasion)  # that of the last request
         self._together: list[Event] = []  # requests in the journal that the gate has not got yet
         self._until: float | None = None  # the authority's time limit, while it has to answer
-        self._gpgs: dict[int, int] = {}  # granted gpgs that have not ended: pid -> descriptor
+        self.gpgs = Granted(loop, entries)
         self._perform = {
             Effect.REACH: authority.reach,
             Effect.SYNC: entries.sync,
@@ -286,39 +285,9 @@ class Gatekeeper:
         self._entries.write(*[r.Granted()] * len(self._waiting))
         granted, self._waiting = self._waiting, []
         for each in granted:
-            self._watch_gpg(each)
+            if each.client.is_stunt:
+                self.gpgs.watch(each.client.pid, each.number)
             each.client.answer(wire.GO)
-
-    def _watch_gpg(self, granted: _Waiting) -> None:
-        # The stunt is alive, because it waits for us, and keeps its process id when it becomes gpg.
-        pid = granted.client.pid
-        if pid in self._gpgs or not granted.client.is_stunt:
-            return
-        try:
-            gpg = os.pidfd_open(pid)
-        except OSError:
-            return
-
-        def ended() -> None:
-            self._loop.unwatch(gpg)
-            os.close(gpg)
-            self._gpgs.pop(pid, None)
-            self._entries.note(r.GpgEnded(granted.number, pid))
-
-        try:
-            self._loop.watch(gpg, ended)
-        except OSError:
-            os.close(gpg)  # its end is not recorded; it still gets its answer
-            return
-        self._gpgs[pid] = gpg
-
-    def is_granted(self, pid: int) -> bool:
-        """Whether process `pid` is a gpg that was granted as a stunt, and has not ended."""
-        if pid not in self._gpgs:
-            return False
-        poll = select.poll()  # another process could have its number now
-        poll.register(self._gpgs[pid], select.POLLIN)
-        return not poll.poll(0)
 
     def _refuse(self) -> None:
         for effect in REFUSALS[self._audience()]:

@@ -65,6 +65,7 @@ def test_all_facts() -> None:
             "arguments": ["f"],
             "more_arguments": 0,
         },
+        "agent": None,
         "git": None,
         "files": [{"name": "f", "sha256": "ab"}],
         "unread": [],
@@ -77,6 +78,15 @@ def test_all_facts() -> None:
         "a detached signature, by key K, output out",
         "sha256 ab f",
     ]
+
+
+def test_a_command_at_the_lock_of_gpg_agent() -> None:
+    held = r.AtAgent("AB", "8", "CD", "PKSIGN")
+    question = Question(OCCASION, [r.SignRequest("sq sign f"), r.Client(7, "/src", ()), held], [])
+    expected = {"command": "PKSIGN", "key": "AB", "algorithm": "8", "digest": "CD"}
+    assert object_from(question)["agent"] == expected
+    line = "PKSIGN at gpg-agent: key AB, hash algorithm 8, digest CD"
+    assert lines_of(question, WHO)[4] == line
 
 
 def test_without_a_request() -> None:

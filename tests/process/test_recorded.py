@@ -135,6 +135,12 @@ def test_questions_are_read_again(table: optiontable.Table) -> None:
     assert read_with(table, HEAD + "! uncommitted\n$ gpg -s f\n! unknown\n") == [""]
 
 
+def test_a_request_of_the_lock_is_not_read_again() -> None:
+    """A call that does not sign, such as --edit-key, may have been one that did."""
+    held = "$ gpg --edit-key K\n# client 7 /tmp 6/sh\n# agent AB 8 CD PKSIGN\n"
+    assert read_with(NEW, "format: 2\n" + HEAD + "! uncommitted\n" + held) == []
+
+
 def test_replay_names_a_call_that_is_read_in_another_way() -> None:
     told = read_with(NEW, HEAD + SIGNED.replace("$ gpg -s f", "? gpg -s f"))
     assert len(told) == 1
