@@ -22,7 +22,7 @@ from tests.support import skips
 from tests.support.login import PYTHON, Login
 from tests.support.scratch import GPG, finish, tell, wait_for
 
-REFUSE = "sh -c 'exit 1'"
+REFUSE = "sh -c 'exit 77'"
 
 #: A signature by gpgme, which finds gpg by gpgconf.
 GPGME = """\
