@@ -163,6 +163,14 @@ LOCK_AGENT = click.option(
     " key of this home waits for the gate, also one that does not find the stunts on PATH.",
 )
 
+COMMIT_AT = click.option(
+    "--commit-at",
+    type=click.Choice([config.GPG, config.AGENT]),
+    help="The commitment point. `gpg` (default): the first call of gpg that would sign. `agent`,"
+    " with --lock-agent: the first signature by a key of this home, so that a gpg that fails before"
+    " it signs commits nothing.",
+)
+
 
 def settings_for(**given: object) -> config.Settings:
     """The settings in force for a command line with these values; None is not given."""

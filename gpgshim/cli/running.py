@@ -111,6 +111,14 @@ def _series_of(
     return Series(Limits(retries, WAIT if wait is None else wait, until), total, exit_by)
 
 
+def _locked(plan: Plan, now: config.Settings) -> Plan:
+    """The plan, with the lock of gpg-agent that the settings want. Raises Misused."""
+    at_agent = now.commit_at == config.AGENT
+    if at_agent and not now.lock_agent:
+        raise Misused("--commit-at agent needs --lock-agent")
+    return plan._replace(lock_agent=now.lock_agent, commit_at_agent=at_agent)
+
+
 def _authority_of(now: config.Settings, job: str) -> Authority:
     # A GPGSHIM_JOB from our caller is another job's name.
     return from_option(now.commit, caller_environ() | {"GPGSHIM_JOB": job})
@@ -123,6 +131,7 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 @options.DEADLINE
 @options.GPG
 @options.LOCK_AGENT
+@options.COMMIT_AT
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE
@@ -147,11 +156,6 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 )
 def run(
     job: str | None,
-    commit: str | None,
-    deadline: float | None,
-    gpg: str | None,
-    lock_agent: bool | None,
-    observe: bool | None,
     again: bool,
     skip_done: bool,
     retries: int | None,
@@ -161,6 +165,7 @@ def run(
     exit_by: str,
     record: Path | None,
     command: tuple[str, ...],
+    **given: object,  # the options that are settings
 ) -> int:
     """Run COMMAND under a gate of its own.
 
@@ -176,9 +181,7 @@ def run(
       gpgshim run --commit 'ssh manager commit 2420' -- dgit push-source
     """
     with before_the_job():
-        now = options.settings_for(
-            commit=commit, deadline=deadline, gpg=gpg, lock_agent=lock_agent, observe=observe
-        )
+        now = options.settings_for(**given)
         name = _job_name(job)
         option = _option_of(job, again, skip_done)
         series = _series_of(retries, wait, total, Exit(exit_by))
@@ -193,7 +196,7 @@ def run(
         words = quote(mask.of_words(command))
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, called, words, now.deadline, now.gpg, mode=now.mode)
-        plan = plan._replace(keeps_path=job is not None, option=option, lock_agent=now.lock_agent)
+        plan = _locked(plan, now)._replace(keeps_path=job is not None, option=option)
         attempt = _start(turn.adapt(plan) if turn else plan, file)
         _warn(attempt, warn)
     return _run(attempt, command, now, _Call(job is not None, record, turn, Exit(exit_by)))
@@ -300,6 +303,7 @@ def _leave_to_the_job() -> None:
 @options.DEADLINE
 @options.GPG
 @options.LOCK_AGENT
+@options.COMMIT_AT
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE
@@ -310,16 +314,13 @@ def _leave_to_the_job() -> None:
 @click.pass_obj
 def supervise(
     closed: frozenset[int],
+    /,
     job: str | None,
-    commit: str | None,
-    deadline: float | None,
-    gpg: str | None,
-    lock_agent: bool | None,
-    observe: bool | None,
     again: bool,
     skip_done: bool,
     result: Path | None,
     foreground: bool,
+    **given: object,
 ) -> int:
     """Supervise a job that another program starts.
 
@@ -334,9 +335,7 @@ def supervise(
     with before_the_job(), contextlib.ExitStack() as stack:
         if 1 in closed:
             raise Misused("stdout is closed, so the line for the shell cannot be printed")
-        now = options.settings_for(
-            commit=commit, deadline=deadline, gpg=gpg, lock_agent=lock_agent, observe=observe
-        )
+        now = options.settings_for(**given)
         if now.commit == "ask" and not foreground:
             raise Misconfigured("--commit ask needs a terminal", hint="add --foreground")
         warn = stack.enter_context(_looking(now))
@@ -349,7 +348,7 @@ def supervise(
         _stop_on(PASSED_ON)
         plan = Plan(name, authority, asked, None, now.deadline, now.gpg, mode=now.mode)
         with followup.alarms_of_earlier(now):
-            attempt = _start(plan._replace(option=option, lock_agent=now.lock_agent), file)
+            attempt = _start(_locked(plan, now)._replace(option=option), file)
         _warn(attempt, warn)
         supervisor = attempt.supervisor
         announce = background.announce if foreground else background.go

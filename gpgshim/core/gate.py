@@ -313,6 +313,20 @@ DENIED: dict[Outcome, str] = {
     ),
 }
 
+#: As MEANINGS, for a job whose commitment point is at gpg-agent: its stunts let each gpg run.
+AT_AGENT: dict[tuple[State, Outcome], str] = {
+    (S.UNCOMMITTED, O.UNSIGNED): "no request to commit was sent",
+    (S.UNCOMMITTED, O.RETRIABLE): "no request to commit was sent",
+    (S.UNCOMMITTED, O.IRRECOVERABLE): "no request to commit was sent, but it would fail again",
+    (S.UNKNOWN, O.IRRECOVERABLE): (
+        "unknown: the authority may have received the request to commit;"
+        " ask the authority whether it has committed"
+    ),
+    (S.REFUSED, O.REFUSED): "the authority refused: it has not committed",
+    (S.COMMITTED, O.UPLOADED): MEANINGS[S.COMMITTED, O.UPLOADED],
+    (S.COMMITTED, O.IRRECOVERABLE): MEANINGS[S.COMMITTED, O.IRRECOVERABLE],
+}
+
 TEMPFAIL = 75  #: sysexits' EX_TEMPFAIL. It always means `retriable`, and nothing else.
 TEMPFAIL_TAKEN = 70  #: sysexits' EX_SOFTWARE, for a job that itself exits 75 and is not retriable.
 

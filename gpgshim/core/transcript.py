@@ -39,6 +39,7 @@ HEAD_KEYS = {
     "again": "the number of the attempt that stood, and that --again has overridden",
     "directory": "its own, with its stunts and its socket, quoted as for a shell",
     "agent": "the home whose gpg-agent has the lock",
+    "commit-at": "only AGENT: a stunt does not ask for a signature that the lock holds",
     "mode": "only OBSERVE: all outputs are what would have been done, and nothing was held",
     "shows": "fixtures: what there is to see",
     "recorded": "fixtures: how it was made",
@@ -69,7 +70,13 @@ _OUTCOMES = frozenset(map(str, Outcome))
 
 OBSERVE = "observe"  #: the value of the head key `mode`; a real gate's journal has no `mode`
 
-_ONLY = {"format": FORMAT, "mode": OBSERVE}  # head keys that have only one value
+AGENT = "agent"  #: the value of the head key `commit-at`
+
+_ONLY = {
+    "format": FORMAT,
+    "mode": OBSERVE,
+    "commit-at": AGENT,
+}  # head keys that have only one value
 
 
 class TranscriptError(ValueError):

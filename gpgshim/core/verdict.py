@@ -17,7 +17,16 @@ from typing import Any, NamedTuple
 from gpgshim.core import records as r
 from gpgshim.core.causes import UNREADABLE, Why, why
 from gpgshim.core.codec import Record, RecordError, read
-from gpgshim.core.gate import DENIED, DURABLE, MEANINGS, OUTCOMES, Ending, Outcome, State
+from gpgshim.core.gate import (
+    AT_AGENT,
+    DENIED,
+    DURABLE,
+    MEANINGS,
+    OUTCOMES,
+    Ending,
+    Outcome,
+    State,
+)
 from gpgshim.core.signatures import Signatures, count
 from gpgshim.core.transcript import OBSERVE, Transcript, TranscriptError, parse, parse_line
 
@@ -35,6 +44,7 @@ class Verdict(NamedTuple):
     followed; `readable` says whether it can be read as a journal. `resolved` is what a person has
     recorded after the attempt; it changes nothing of what the journal says of the attempt itself.
     `why` is the cause of the outcome. `signatures` are those of gpg-agent, for a job with its lock.
+    `at_agent` says whether the commitment point was at gpg-agent, so that stunts did not ask.
     """
 
     state: State
@@ -52,6 +62,7 @@ class Verdict(NamedTuple):
     signed_past: bool = False
     readable: bool = True
     signatures: Signatures | None = None
+    at_agent: bool = False
 
     @property
     def known(self) -> State:
@@ -78,6 +89,8 @@ class Verdict(NamedTuple):
 
     @property
     def _meaning_of_state(self) -> str:
+        if self.at_agent:
+            return AT_AGENT[self.known, self.outcome]
         if self.refused:
             return MEANINGS[State.REFUSED, Outcome.REFUSED]
         if self.asked and self.state is State.UNCOMMITTED:
@@ -178,6 +191,7 @@ def judge(transcript: Transcript) -> Verdict:
         why=why(entries, outcome),
         signed_past=r.Bypassed in seen,
         signatures=count(seen) if "agent" in transcript.head else None,
+        at_agent="commit-at" in transcript.head,
     )
 
 

@@ -37,6 +37,7 @@ BIN, REAL, TABLE, UNTIL = "bin", "real", "table", "until"
 OBSERVE, WALL, SOCKET = "observe", "wall", "socket"
 JOURNAL = "journal"  #: a link to the attempt's journal
 ALIAS, SOCKETS = "gnupg", "sockets"  # of the lock: see agentlock/sockets.py
+AT_AGENT = "at-agent"
 
 
 class WireError(ValueError):

@@ -59,7 +59,7 @@ def _run(job: str) -> NoReturn:
     }
     reading = decision.read(words, table, environ, plainfile.read)
     replaced = _replaced(table) if reading.verdict == decision.PASS else ""
-    if reading.verdict != decision.PASS or replaced:
+    if (reading.verdict != decision.PASS or replaced) and not _is_held_later(job, reading):
         _get_grant(job, reading, replaced)
     try:
         if table.is_wrapped:
@@ -69,6 +69,24 @@ def _run(job: str) -> NoReturn:
         why = f"{real} cannot be run: {error.strerror}"
         ask.tell(job, why)
         _refuse(why, reading.status_fd)
+
+
+def _is_held_later(job: str, reading: decision.Reading) -> bool:
+    """With --commit-at agent: whether the lock of gpg-agent holds the signatures of this call.
+
+    The same is true if this call has another home than the locked one: its keys do not count. A
+    call that would reach the locked agent round the lock needs a grant.
+    """
+    try:
+        posix.stat(f"{job}/{wire.AT_AGENT}")
+        homes = [each.value for each in reading.options if each.name == "homedir"]
+        home = homes[-1] if homes else posix.environ.get(b"GNUPGHOME", b"")
+        locked = f"{job}/{wire.ALIAS}"
+        if home in (locked, locked.encode("utf-8", "surrogateescape")):
+            return True
+        return posix.stat(home or "")[1:3] != posix.stat(locked)[1:3]
+    except OSError:
+        return False
 
 
 def _get_grant(job: str, reading: decision.Reading, replaced: str) -> None:

@@ -238,9 +238,7 @@ class _Teller:
         self._asked = 0
         self._waiting: list[int] = []
         self._signing: set[int] = set()
-        self._at_agent: set[int] = (
-            set()
-        )  # requests by the lock of gpg-agent: no gpg ends after them
+        self._at_agent: set[int] = set()  # requests that the lock of gpg-agent holds
         self._held = False  # whether there is a report that was not sent to the manager yet
         self._over = self._told = False
         self._noting = False  # whether a note would belong to the last event

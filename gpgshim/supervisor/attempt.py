@@ -27,7 +27,7 @@ from gpgshim.core.codec import Record
 from gpgshim.core.gate import State
 from gpgshim.core.memory import Option
 from gpgshim.core.quoting import quote
-from gpgshim.core.transcript import DIRECTORY
+from gpgshim.core.transcript import AGENT, DIRECTORY
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history import claim
 from gpgshim.history.journal import Journal
@@ -95,6 +95,8 @@ class Plan(NamedTuple):
     #: Called when the outcome is on disk, before it is reported. It raises nothing.
     settled: Callable[[Journal, optiontable.Table], object] = lambda _journal, _table: None
     lock_agent: bool = False  #: whether gpg-agent gets a lock
+    #: Whether the commitment point is the first signature at the lock, and not the call of gpg.
+    commit_at_agent: bool = False
 
 
 class Attempt:
@@ -178,6 +180,7 @@ class Attempt:
             "gpgshim": __version__,
             DIRECTORY: quote([str(self.directory)]),
             **({"agent": lock.home} if lock else {}),
+            **({"commit-at": AGENT} if plan.commit_at_agent else {}),
             **plan.mode.head,
         }
         state = places.state_directory(environ)
@@ -352,7 +355,10 @@ def _lock_of(plan: Plan, job: Path, programs: Programs, environ: dict[str, str])
         return None
     from gpgshim.agentlock import sockets  # imported here: few jobs have a lock
 
-    return sockets.set_up(job, programs.real.get("gpgconf"), environ)
+    lock = sockets.set_up(job, programs.real.get("gpgconf"), environ)
+    if plan.commit_at_agent:
+        (job / wire.AT_AGENT).touch()
+    return lock
 
 
 def load_for_job() -> None:

@@ -36,6 +36,9 @@ HINT = "set XDG_CONFIG_HOME to a directory of this user"
 WARNINGS = ("git", "debsign", "debuild", "rpm")
 
 
+GPG, AGENT = "gpg", "agent"  #: the values of `commit-at`
+
+
 class Settings(NamedTuple):
     """The settings in force. A field is a key of a file, with `_` for `-`; its default is here."""
 
@@ -44,6 +47,7 @@ class Settings(NamedTuple):
     gpg: str | None = None
     dgit: str | None = None
     lock_agent: bool = False
+    commit_at: str = GPG
     observe: bool = False
     alarm: str | None = None
     alarm_kinds: Sequence[str] = tuple(map(str, Alarm))
@@ -109,6 +113,8 @@ KINDS = Kind(
         isinstance(value, (list, tuple)) and bool(value) and all(x in _ALARMS for x in value)
     ),
 )
+PLACE = Kind('"gpg" or "agent"', lambda value: value in (GPG, AGENT))
+
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 PROGRAMS = Kind(
     f"a list of {', '.join(map(repr, WARNINGS))}, or of some of them; [] for none",
@@ -125,6 +131,10 @@ KEYS: dict[str, tuple[Kind, str]] = {
     "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
     "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
     "lock-agent": (SWITCH, "put a lock in front of gpg-agent, so that every signature waits"),
+    "commit-at": (
+        PLACE,
+        "the commitment point: the call of gpg, or the first signature at the lock of gpg-agent",
+    ),
     "observe": (SWITCH, "hold and refuse nothing; only record what the gate would have done"),
     "alarm": (COMMAND, "run for each attempt that needs a person"),
     "alarm-kinds": (KINDS, "the kinds of need for which the alarm is raised"),

@@ -13,6 +13,7 @@
     JOB/wall                      a link to the directory after JOB/bin on the job's PATH (wall.py)
     JOB/journal                   a link to the attempt's journal
     JOB/gnupg, JOB/sockets        with a lock of gpg-agent: see agentlock/sockets.py
+    JOB/at-agent                  exists if a stunt does not ask for a signature that the lock holds
     JOB/socket                    the supervisor's socket; removed when the supervisor ends
     JOB/code/gpg.TAG              the compiled code of the stunt gpg; the same for the others
     JOB/pyc/                      the compiled modules that CPython imports at its start

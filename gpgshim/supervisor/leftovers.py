@@ -40,8 +40,8 @@ CODE, PYC = "code", "pyc"  #: the stunts' compiled code; CPython's own modules
 _ALL_THAT_IS_MADE = frozenset(
     (
         *(wire.BIN, wire.REAL, wire.TABLE, wire.UNTIL, wire.OBSERVE, wire.WALL, wire.SOCKET),
-        wire.JOURNAL,
-        *(wire.ALIAS, wire.SOCKETS, CODE, PYC, SHOWN, BOOT, ORPHANS),
+        *(wire.JOURNAL, wire.ALIAS, wire.SOCKETS, wire.AT_AGENT),
+        *(CODE, PYC, SHOWN, BOOT, ORPHANS),
     )
 )
 _STAYS = frozenset((wire.BIN, wire.JOURNAL, BOOT, ORPHANS))  #: the names in a retired directory

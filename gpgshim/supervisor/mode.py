@@ -61,6 +61,7 @@ class _Observe(Mode):
             keeps_path=False,
             option=plan.option and Option.WARN,
             lock_agent=False,
+            commit_at_agent=False,
         )
 
     def serves(self, starts_elsewhere: bool) -> Serves:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpgshim.core.gate import Outcome, State
+from gpgshim.core.gate import AT_AGENT, MEANINGS, Outcome, State
 from gpgshim.core.signatures import Signatures
 from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
@@ -80,3 +80,25 @@ def test_a_signature_before_the_commitment_is_a_contradiction(before: str) -> No
     with pytest.raises(TranscriptError, match="before the commitment"):
         judge(parse((before + MADE).encode()))
     assert judge_bytes((before + MADE + "! committed\n").encode()).doubtful
+
+
+@pytest.mark.parametrize(
+    ("lines", "meaning"),
+    [
+        ("% exit 1\nretriable\n", "no request to commit was sent"),
+        ("% exit 0\nunsigned\n", "no request to commit was sent"),
+        ("$ gpg -b f\n! unknown\n> commit-to-public-upload\n< refused\n= no refused x\n% exit 1\n",
+         "the authority refused: it has not committed"),
+    ],
+)  # fmt: skip
+def test_with_the_commitment_point_at_gpg_agent_nothing_is_said_of_gpgs(
+    lines: str, meaning: str
+) -> None:
+    """The stunts let them run without a request."""
+    text = HEAD.replace("agent: /home", "commit-at: agent\nagent: /home") + lines
+    expected = f"{meaning}; gpg-agent made no signature through the lock"
+    assert judge(parse(text.encode())).meaning == expected
+
+
+def test_the_meanings_are_complete() -> None:
+    assert set(AT_AGENT) == set(MEANINGS)

@@ -207,6 +207,74 @@ def test_a_key_in_a_home_of_its_own_is_not_held(login: Login, made: Path) -> Non
     assert (done.status, made.exists()) == (75, True), done.err
 
 
+# The commitment point at gpg-agent.
+
+AT_AGENT = ("--commit-at", "agent")
+
+COMMITS_NOTHING = {
+    "no key": "gpg --batch -u nobody@example.org -b f",
+    "no file": "gpg --batch -b nonexistent",
+    "a change of trust": "printf 'trust\\n5\\ny\\nsave\\n' | gpg --command-fd 0 --batch --edit-key {key}; false",
+    "keys of its own": "mkdir -m 700 own && export GNUPGHOME=$PWD/own &&"
+    " gpg --batch -q --passphrase '' --quick-gen-key x ed25519 sign never && gpg --batch -q -b f;"
+    " gpgconf --kill all; rm -r own; false",
+    "--homedir": "mkdir -m 700 own; gpg --homedir own --batch -q --passphrase '' --quick-gen-key x;"
+    " gpgconf --homedir own --kill all; rm -r own; false",
+}
+
+
+@pytest.mark.parametrize("name", COMMITS_NOTHING)
+def test_a_gpg_that_makes_no_signature_commits_nothing(login: Login, made: Path, name: str) -> None:
+    before = login.signings()
+    command = COMMITS_NOTHING[name].format(key=login.key.fingerprint)
+    done = login.locked(command, *AT_AGENT)
+    assert done.status == 75, done.err
+    assert (login.signings() == before and login.lines()[1:] == ["% exit 2", "retriable"]) or (
+        login.lines()[1:] == ["% exit 1", "retriable"]
+    )
+    assert "no gpg under the gate" not in login.verdict().meaning
+
+
+def test_the_same_without_it_is_not_retriable(login: Login, made: Path) -> None:
+    done = login.locked(COMMITS_NOTHING["no key"])
+    assert login.verdict().outcome is Outcome.IRRECOVERABLE, done.err
+    assert "committed, and gpg-agent made no signature through the lock" in done.err
+
+
+def test_the_first_signature_is_the_commitment_point(login: Login, made: Path) -> None:
+    done = login.locked("gpg --batch -b f", *AT_AGENT)
+    assert (done.status, made.exists()) == (0, True), done.err
+    assert login.verdict().outcome is Outcome.UPLOADED
+    assert login.lines()[1] == "$ gpg --batch -b f"
+    assert [type(each) for each in login.notes()][:2] == [r.Client, r.AtAgent]
+
+
+def test_the_first_signature_can_be_refused(login: Login, made: Path) -> None:
+    before = login.signings()
+    done = login.locked("gpg --batch -b f", *AT_AGENT, commit=REFUSE)
+    assert (done.status, made.exists()) == (77, False), done.err
+    assert login.signings() == before
+
+
+@pytest.mark.parametrize(
+    "round_it", ["gpg --homedir {home}", "env -u GNUPGHOME gpg", "GNUPGHOME={home} gpg"]
+)
+def test_a_call_that_goes_round_the_lock_still_asks(
+    login: Login, made: Path, round_it: str
+) -> None:
+    before = login.signings()
+    command = f"{round_it.format(home=login.key.home)} --batch -b f"
+    done = login.locked(command, *AT_AGENT, commit=REFUSE)
+    assert (done.status, made.exists()) == (77, False), done.err
+    assert "gpg: gpgshim refuses: the authority refused" in done.err
+    assert login.signings() == before
+
+
+def test_it_needs_the_lock(login: Login) -> None:
+    done = login.gpgshim("run", *AT_AGENT, "--", "true")
+    assert (done.status, "--commit-at agent needs --lock-agent" in done.err) == (64, True)
+
+
 # Nothing else changes.
 
 
