@@ -214,12 +214,13 @@ AT_AGENT = ("--commit-at", "agent")
 COMMITS_NOTHING = {
     "no key": "gpg --batch -u nobody@example.org -b f",
     "no file": "gpg --batch -b nonexistent",
-    "a change of trust": "printf 'trust\\n5\\ny\\nsave\\n' | gpg --command-fd 0 --batch --edit-key {key}; false",
+    "a change of trust": "printf 'trust\\n5\\ny\\nsave\\n' |"
+    " gpg --command-fd 0 --batch --edit-key {key}",
     "keys of its own": "mkdir -m 700 own && export GNUPGHOME=$PWD/own &&"
     " gpg --batch -q --passphrase '' --quick-gen-key x ed25519 sign never && gpg --batch -q -b f;"
-    " gpgconf --kill all; rm -r own; false",
+    " gpgconf --kill all; rm -r own",
     "--homedir": "mkdir -m 700 own; gpg --homedir own --batch -q --passphrase '' --quick-gen-key x;"
-    " gpgconf --homedir own --kill all; rm -r own; false",
+    " gpgconf --homedir own --kill all; rm -r own",
 }
 
 
@@ -227,11 +228,10 @@ COMMITS_NOTHING = {
 def test_a_gpg_that_makes_no_signature_commits_nothing(login: Login, made: Path, name: str) -> None:
     before = login.signings()
     command = COMMITS_NOTHING[name].format(key=login.key.fingerprint)
-    done = login.locked(command, *AT_AGENT)
+    done = login.locked(f"{command}; false", *AT_AGENT)
     assert done.status == 75, done.err
-    assert (login.signings() == before and login.lines()[1:] == ["% exit 2", "retriable"]) or (
-        login.lines()[1:] == ["% exit 1", "retriable"]
-    )
+    assert login.signings() == before
+    assert login.lines()[1:] == ["% exit 1", "retriable"]
     assert "no gpg under the gate" not in login.verdict().meaning
 
 
