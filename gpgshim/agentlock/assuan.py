@@ -147,6 +147,11 @@ class Conversation:
         """The bytes of the client that were not passed or taken."""
         return len(self._unread)
 
+    @property
+    def has_line(self) -> bool:
+        """Whether a complete line of the client was not passed or taken."""
+        return b"\n" in self._unread
+
     def hear_client(self, data: bytes) -> None:
         """The client has sent these bytes."""
         self._unread += data

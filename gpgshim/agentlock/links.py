@@ -252,9 +252,15 @@ class AgentLink(Link):
             self.close()
         finally:
             self._takes = False
-        if self.is_open and self._is_at_end and not self._held and not self._next:
+        if self.is_open and self._is_at_end and not self._waits:
             assert self._daemon
             self._daemon.finish()
+        self._regulate()
+
+    @property
+    def _waits(self) -> bool:
+        """Whether a command of the client waits: for the gate, the journal, or the agent."""
+        return bool(self._held or self._next or self._conversation.has_line)
 
     def _take_one(self) -> bool:
         assert self._daemon

@@ -350,6 +350,46 @@ def test_a_client_that_ends_its_input_gets_its_answers(world: World) -> None:
     assert world.read(client, 3) == b"OK\nOK\n"
 
 
+def test_a_command_waits_also_if_its_client_ends_its_input(world: World) -> None:
+    client, daemon = world.connect()
+    client.send(b"NOP\nPKSIGN\n")
+    client.shutdown(socket.SHUT_WR)
+    assert world.read(daemon) == b"NOP\n"
+    daemon.send(b"OK hello\nOK\n")
+    world.until(lambda: world.gate.held)
+    world.gate.held[0].answer(wire.GO)
+    assert world.read(daemon, 2) == b"PKSIGN\n"  # and the end
+    daemon.send(b"OK\n")
+    daemon.close()
+    assert world.read(client, 4) == b"OK hello\nOK\nOK\n"
+
+
+def test_a_client_that_sent_too_much_while_it_waited_is_heard_again(world: World) -> None:
+    client, daemon = world.sign()
+    data = b"#" * 900 + b"\n"
+    sent = full = 0
+
+    def is_full() -> bool:
+        nonlocal sent, full
+        try:
+            sent += client.send(data * 100)
+            full = 0
+        except BlockingIOError:
+            full += 1
+        return full > 20
+
+    world.until(is_full)
+    world.gate.held[0].answer(wire.NO, "no")
+    got = bytearray()
+
+    def has_got() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            got.extend(daemon.recv(1 << 16))
+        return len(got) > sent - len(data)  # half a line waits for its end
+
+    world.until(has_got)
+
+
 def test_descriptors_pass_to_a_daemon_that_is_no_agent(root: Path) -> None:
     """keyboxd's clients send the descriptor of a pipe."""
     world = World(root, Service("keyboxd"))
