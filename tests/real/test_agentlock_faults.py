@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gpgshim.agentlock.assuan import LONGEST, command_of, words_of
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.signatures import Signatures
+from tests.support import skips
 from tests.support.login import Login
 from tests.support.scratch import GPG, PATIENCE, finish, hear, tell, wait_for
 
@@ -130,6 +131,16 @@ def test_an_agent_that_stops_during_a_signature(login: Login, made: Path) -> Non
     verdict = login.verdict()
     assert (verdict.state, verdict.signatures) == (State.COMMITTED, Signatures(0, 1))
     assert "gpg-agent may have made 1 signature through the lock" in verdict.meaning
+
+
+def test_gpg_2_2_with_the_name_of_the_home_signs_nothing(login: Login, made: Path) -> None:
+    """It uses a third socket directory, for which it cannot start an agent. 2.4 goes round."""
+    version = login.call(GPG, "--version").out.split()[2]
+    skips.unless(version.startswith("2.2."), "gpg 2.2", "make debroots")
+    before = login.signings()
+    done = login.locked(f"{GPG} --homedir {login.key.home} --batch -b f; echo $? >ended; exit 3")
+    assert done.status == 75 and wait_for_word(login.root / "ended") == "2", done.err
+    assert login.signings() == before
 
 
 # The clients.
