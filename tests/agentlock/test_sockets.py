@@ -8,7 +8,9 @@ tests/real has the same with the real gpgconf.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from gpgshim.agentlock import sockets
 from gpgshim.supervisor import leftovers
 from gpgshim.system.errors import Misconfigured
 from tests.support import skips
+from tests.support.scratch import short_directory
 
 pytestmark = pytest.mark.starts
 
@@ -24,10 +27,14 @@ HASH = "d.p76fx79roxj7xcizczfbmym8"
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Path:
-    (tmp_path / "home").mkdir()
-    (tmp_path / "job").mkdir()
-    return tmp_path / "job"
+def job() -> Iterator[Path]:
+    root = short_directory()  # its path leaves room for a socket's
+    (root / "home").mkdir()
+    (root / "job").mkdir()
+    yield root / "job"
+    for each in root.iterdir():
+        each.chmod(0o700)
+    shutil.rmtree(root)
 
 
 def gpgconf(job: Path, *lines: str, status: int = 0) -> Path:

@@ -40,7 +40,7 @@ peer = socket.socket(socket.AF_UNIX)
 peer.connect(where)
 lines = peer.makefile("rw", encoding="latin-1", newline="\\n")
 assert lines.readline().startswith("OK ")
-for command in (f"SIGKEY {sys.argv[1]}", "SETHASH --hash=sha256 " + "AB" * 32, "pksign\\t--"):
+for command in (f"SIGKEY {sys.argv[1]}", "SETHASH --hash=sha256 " + "AB" * 32, "pksign  --"):
     lines.write(command + "\\n")
     lines.flush()
     answer = lines.readline()
