@@ -96,6 +96,7 @@ def test_a_proxy_that_dies_while_it_holds(login: Login, made: Path) -> None:
     assert wait_for_word(login.root / "ended") == "2"
     assert login.signings() == before
     assert login.verdict().signatures == Signatures(0, 0)
+    tell(fifo)  # the authority has outlived its supervisor
 
 
 # The agent.
