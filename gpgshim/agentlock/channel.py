@@ -64,7 +64,7 @@ class Channel:
         self._finishes = False  # whether the peer gets an end of file after the unsent bytes
         self._watched = False
         end.setblocking(False)
-        self._update()
+        self._watch()
 
     @property
     def has_room(self) -> bool:
@@ -164,8 +164,13 @@ class Channel:
         self._update()
 
     def _update(self) -> None:
-        if not self._is_open:
-            return
+        if self._is_open:
+            try:
+                self._watch()
+            except OSError:  # most likely too many descriptors are watched
+                self._owner.broken(self)
+
+    def _watch(self) -> None:
         reads, writes = self._reads and not self._is_at_end, bool(self._unsent)
         fd = self._end.fileno()
         if not reads and not writes:

@@ -134,6 +134,10 @@ class Link:
 
     def close(self) -> None:
         """End both connections."""
+        self.drop()
+
+    def drop(self) -> None:
+        """End both connections, without a note in the journal."""
         if self.is_open:
             self.is_open = False
             self._proxy.closed(self)

@@ -105,11 +105,15 @@ class Proxy:
             self._waiting.remove(link)
 
     def shut(self) -> None:
-        """Close everything. The sockets stay, and nobody listens at them."""
+        """Close everything. The sockets stay, and nobody listens at them.
+
+        The outcome is on disk, and no record follows it: without its answer, a command counts as
+        one that gpg-agent may have performed.
+        """
         for listener in self._lock.listeners:
             listener.socket.close()
         for link in list(self._links):
-            link.close()
+            link.drop()
 
     def _watch(self, listener: Listener) -> None:
         fd = listener.socket.fileno()
@@ -126,20 +130,27 @@ class Proxy:
                 # Most likely no descriptor is left. The other clients wait in the kernel's queue.
                 time.sleep(0.01)
                 break
-            link = kind(self, client, listener)
+            try:
+                link = kind(self, client, listener)
+            except OSError:  # the kernel does not say whose it is
+                client.close()
+                continue
             self._links.add(link)
             self._connect(link)
 
     def _connect(self, link: Link) -> None:
         """Connect to the daemon of `link`, or have it wait. Never blocks."""
-        daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError:  # most likely no descriptor is left
+            self._wait(link)
+            return
         daemon.setblocking(False)
         try:
             daemon.connect(os.fsencode(link.listener.target))
         except BlockingIOError:
             daemon.close()
-            self._waiting.append(link)
-            self._retry = self._retry or self.loop.clock() + RETRY
+            self._wait(link)
             return
         except OSError as error:
             daemon.close()
@@ -155,7 +166,12 @@ class Proxy:
         except OSError:  # most likely too many descriptors are watched
             link.close()
 
-    def _connect_waiting(self, daemon: str = "") -> None:
+    def _wait(self, link: Link) -> None:
+        """Connect `link` later."""
+        self._waiting.append(link)
+        self._retry = self._retry or self.loop.clock() + RETRY
+
+    def _connect_waiting(self) -> None:
         """Connect the links that wait, and whose daemon is not being started."""
         waiting, self._waiting = self._waiting, []
         for link in waiting:
@@ -180,11 +196,15 @@ class Proxy:
                 setsigdef=DEFAULT_SIGNALS,
             )
             fd = os.pidfd_open(pid)
+            try:
+                self.loop.watch(fd, lambda: self._launched(daemon, pid))
+            except OSError:
+                os.close(fd)
+                raise
         except OSError:
             self._retry = self._retry or self.loop.clock() + RETRY  # then the link is closed
             return
         self._launches[daemon] = fd
-        self.loop.watch(fd, lambda: self._launched(daemon, pid))
 
     def _launched(self, daemon: str, pid: int) -> None:
         fd = self._launches.pop(daemon)

@@ -8,7 +8,9 @@ The loop is the supervisor's own; the daemon and the gate are stand-ins.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.agentlock import links
 from gpgshim.agentlock.links import Held
 from gpgshim.agentlock.proxy import MOST_AT_ONCE, Proxy
 from gpgshim.agentlock.sockets import Listener, Lock, Service
@@ -109,6 +112,10 @@ class World:
         client = socket.socket(socket.AF_UNIX)
         client.connect(os.fsencode(self.path))
         client.setblocking(False)
+        return client, self.accept()
+
+    def accept(self) -> socket.socket:
+        """The daemon's end of the next connection."""
         self.agent.setblocking(False)
         daemon: list[socket.socket] = []
 
@@ -119,7 +126,7 @@ class World:
 
         self.until(accepted)
         daemon[0].setblocking(False)
-        return client, daemon[0]
+        return daemon[0]
 
     def read(self, end: socket.socket, count: int = 1) -> bytes:
         """So many lines, or all until the peer hangs up."""
@@ -300,6 +307,95 @@ def test_a_daemon_with_a_full_queue_is_tried_again(world: World) -> None:
     world.until(accepted)
     daemon[0].send(b"OK\n")
     assert world.read(client) == b"OK\n"
+
+
+@contextlib.contextmanager
+def one_descriptor_left() -> Iterator[None]:
+    """This process can open one more descriptor."""
+    free = [os.dup(0), os.dup(0)]
+    for each in free:
+        os.close(each)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[1], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_client_waits_while_no_descriptor_is_left(world: World) -> None:
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(os.fsencode(world.path))
+    client.setblocking(False)
+    with one_descriptor_left():  # for the client, and none for the daemon
+        world.until(world.proxy.time_limits)
+    daemon = world.accept()
+    daemon.send(b"OK\n")
+    assert world.read(client) == b"OK\n"
+
+
+@pytest.mark.parametrize("name", ["watch", "wait_for"])
+def test_a_connection_that_cannot_be_watched_ends_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    client, _ = world.sign()
+    other, its_daemon = world.connect()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    held = world.gate.held[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.loop, name, fail)
+        if name == "watch":
+            third = socket.socket(socket.AF_UNIX)
+            third.connect(os.fsencode(world.path))
+            third.setblocking(False)
+            assert world.read(third) == b""
+        else:
+            held.answer(wire.NO, "no")
+            assert b"ERR" in world.read(client, 2)
+    its_daemon.send(b"OK\n")
+    assert world.read(other) == b"OK\n"
+
+
+def test_a_daemon_whose_start_cannot_be_watched_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.agent.close()
+    world.target.unlink()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(os.fsencode(world.path))
+    client.setblocking(False)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(world.loop, "watch", fail)
+    assert world.read(client) == b""
+
+
+def test_a_client_that_the_kernel_does_not_name_is_not_served(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(os.fsencode(world.path))
+    client.setblocking(False)
+
+    def fail(_: socket.socket) -> tuple[int, int]:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(links, "peer_of", fail)
+    assert world.read(client) == b""
+
+
+def test_no_record_follows_the_outcome(world: World) -> None:
+    """The attempt ends while the agent works: the command's own record says enough."""
+    _, daemon = world.sign()
+    world.gate.held[0].answer(wire.GO)
+    world.read(daemon)
+    world.proxy.shut()
+    assert kinds(world) == [r.Forwarded]
 
 
 def test_all_bytes_arrive_however_slowly_they_are_read(world: World) -> None:
