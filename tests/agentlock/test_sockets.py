@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gpgshim.agentlock import sockets
-from gpgshim.supervisor import leftovers
+from gpgshim.supervisor import jobdir, leftovers
 from gpgshim.system.errors import Misconfigured
 from tests.support import skips
-from tests.support.scratch import short_directory
+from tests.support.scratch import GPG, short_directory
 
 pytestmark = pytest.mark.starts
 
@@ -131,3 +132,29 @@ def test_a_directory_that_is_not_of_gnupg_stays(job: Path) -> None:
     directory = made(job, job.parent / "other")
     leftovers.release_sockets(job)
     assert os.listdir(job) == [] and os.listdir(directory) == ["S.gpg-agent"]
+
+
+def test_remains_of_an_earlier_attempt_do_not_take_the_sockets_of_a_later_one(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All attempts of a named job have one path, so they have one socket directory too."""
+    base = job.parent / "base"
+    base.mkdir(0o700)
+    contents = jobdir.Contents("", {"gpg": Path(GPG)})
+
+    def begun() -> Path:
+        place = jobdir.make_at_its_path(base, "j", contents)
+        assert place is not None
+        os.close(place[1])
+        return made(place[0], job.parent / HASH)
+
+    begun()  # and it is killed
+    with monkeypatch.context() as patch:
+        patch.setattr(jobdir, "remove", lambda _: None)  # so is this one, before it has removed it
+        directory = begun()
+    (remains,) = (each for each in base.iterdir() if not (each / "gnupg").is_symlink())
+    long_ago = time.time() - 2 * leftovers.DAY
+    os.utime(remains, (long_ago, long_ago))
+    leftovers.sweep(base)
+    assert sorted(os.listdir(remains)) == ["bin", "boot"]
+    assert os.listdir(directory) == ["S.gpg-agent"]
