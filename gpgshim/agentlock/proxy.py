@@ -29,6 +29,15 @@ RETRY = 0.02  #: seconds until a connection to a daemon is tried again, if its q
 _ABSENT = (errno.ENOENT, errno.ECONNREFUSED)  # no daemon listens there
 
 
+def place_of(end: socket.socket) -> tuple[int, int] | None:
+    """The identity of the file at the path to which `end` was bound; None if there is none."""
+    try:
+        found = os.lstat(end.getsockname())
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Proxy:
     """Serves the sockets of `lock` in `loop`."""
 
@@ -43,8 +52,13 @@ class Proxy:
         self._next: list[AgentLink] = []  # whose commands pass when the journal has them
         self._numbers = 0  # of signatures
         self._pending = 0  # commands that waited for the gate, and that the agent has now
+        self._places = [place_of(each.socket) for each in lock.listeners]
         for listener in lock.listeners:
             self._watch(listener)
+
+    def is_whole(self) -> bool:
+        """Whether all our sockets are where the programs of the job look for them."""
+        return self._places == [place_of(each.socket) for each in self._lock.listeners]
 
     def time_limits(self) -> list[float]:
         """On the clock: the time at which a connection is tried again."""

@@ -52,6 +52,7 @@ UNTIL_GO_AHEAD = (State.UNCOMMITTED, State.UNKNOWN)
 RECORDS: dict[type[Record], Row] = {
     r.Bypassed: Row(K.BYPASSED, "bypassed", "the job reports an upload, but had no grant"),
     r.Ungated: Row(K.UNGATED, "ungated", "the job's stunts were removed while it ran"),
+    r.Unlocked: Row(K.UNGATED, "unlocked", "the sockets of the lock were removed while it ran"),
     # While the authority is asked it waits, and after that it is granted.
     r.UnknownRequest: Row(
         K.REFUSAL, "unknown-command", "gpgshim does not know the command of {call:.200}", BEFORE

@@ -45,6 +45,10 @@ class Unanswered(Record, start="% unanswered"):
     signature: int
 
 
+class Unlocked(Record, start="% unlocked"):
+    """The sockets of the lock were removed while the job ran: an agent may have signed past it."""
+
+
 # Notes.
 
 

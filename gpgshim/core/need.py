@@ -22,7 +22,7 @@ class Alarm(StrEnum):
     """Why an attempt needs a person. The values are words of settings, metrics and results."""
 
     BYPASSED = "bypassed"  # the job reports an upload, and was granted nothing
-    UNGATED = "ungated"  # its stunts were removed, so its gpg may have been the real one
+    UNGATED = "ungated"  # its stunts, or the sockets of its lock, were removed while it ran
     UNKNOWN = "unknown"  # the authority may have committed, or the journal cannot be read
     IRRECOVERABLE = "irrecoverable"  # it has committed, and did not end well
     CRASHED = "crashed"  # its supervisor is gone, and a commitment may have been requested

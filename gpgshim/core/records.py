@@ -20,6 +20,7 @@ from gpgshim.core.lockrecords import Forwarded as Forwarded
 from gpgshim.core.lockrecords import Passed as Passed
 from gpgshim.core.lockrecords import Signed as Signed
 from gpgshim.core.lockrecords import Unanswered as Unanswered
+from gpgshim.core.lockrecords import Unlocked as Unlocked
 from gpgshim.core.lockrecords import Unsigned as Unsigned
 from gpgshim.core.terms import Cause as Cause
 from gpgshim.core.terms import Delivery as Delivery

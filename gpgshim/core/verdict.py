@@ -38,12 +38,14 @@ class Verdict(NamedTuple):
     says whether the authority refused explicitly, so that it has not committed. `bypassed` says
     whether a signature bypassed the gate and no commitment followed, and `signed_past` whether one
     bypassed it, whatever followed. `ungated` says whether a signature may have bypassed the gate
-    because the stunts were removed. `would` is, for a job in observe mode, the outcome that a gate
+    because the stunts, or the sockets of the lock, were removed; `unlocked`, whether it was these.
+    `would` is, for a job in observe mode, the outcome that a gate
     would have had. `asked` says whether a gpg asked the gate. `doubtful` says whether the journal
     is torn before its first request or cannot be read as a journal, so that it does not show what
     followed; `readable` says whether it can be read as a journal. `resolved` is what a person has
     recorded after the attempt; it changes nothing of what the journal says of the attempt itself.
-    `why` is the cause of the outcome. `signatures` are those of gpg-agent, for a job with its lock.
+    `why` is the cause of the outcome. `signatures` are those of gpg-agent, for a job whose lock was
+    whole.
     `at_agent` says whether the commitment point was at gpg-agent, so that stunts did not ask.
     """
 
@@ -63,6 +65,7 @@ class Verdict(NamedTuple):
     readable: bool = True
     signatures: Signatures | None = None
     at_agent: bool = False
+    unlocked: bool = False
 
     @property
     def known(self) -> State:
@@ -77,7 +80,7 @@ class Verdict(NamedTuple):
         if self.bypassed:
             return BYPASSED
         if self.ungated:
-            return UNGATED
+            return UNLOCKED if self.unlocked else UNGATED
         if self.doubtful:
             return DOUBTFUL
         if self.signatures is None:
@@ -109,6 +112,11 @@ BYPASSED = "unknown: a signature was made past the gate; ask the authority wheth
 UNGATED = (
     "unknown: the job's stunts were removed while it ran, so its gpg may have been the real one;"
     " check what was published"
+)
+#: Meaning if the sockets of the lock were removed, for example with /run/user/UID at a logout.
+UNLOCKED = (
+    "unknown: the sockets of the lock were removed while the job ran, so gpg-agent may have made"
+    " signatures past the lock; check what was published"
 )
 #: Meaning for a job in observe mode.
 OBSERVED = "nothing was held or refused, and nothing is known"
@@ -160,7 +168,9 @@ def judge(transcript: Transcript) -> Verdict:
     # A crash that tore the journal may have torn `! unknown`. And a job that bypassed the gate, or
     # whose stunts were removed, is never called harmless.
     uncommitted = on_disk is State.UNCOMMITTED
-    past_the_gate = r.Bypassed in seen or r.Ungated in seen
+    unlocked = r.Unlocked in seen
+    ungated = r.Ungated in seen or unlocked
+    past_the_gate = r.Bypassed in seen or ungated
     unsure = transcript.torn or past_the_gate
     state = State.UNKNOWN if on_disk is None or (uncommitted and unsure) else on_disk
     ending = _last_ending(records)
@@ -184,14 +194,15 @@ def judge(transcript: Transcript) -> Verdict:
         refused=refused,
         bypassed=state is State.UNKNOWN and r.Bypassed in seen,
         would=would,
-        ungated=on_disk is not State.COMMITTED and r.Ungated in seen,
+        ungated=on_disk is not State.COMMITTED and ungated,
         asked=r.SignRequest in seen or r.UnknownRequest in seen,
         doubtful=on_disk is None or (uncommitted and transcript.torn),
         resolved=seen[r.Resolved][-1] if r.Resolved in seen else None,
         why=why(entries, outcome),
         signed_past=r.Bypassed in seen,
-        signatures=count(seen) if "agent" in transcript.head else None,
+        signatures=count(seen) if "agent" in transcript.head and not unlocked else None,
         at_agent="commit-at" in transcript.head,
+        unlocked=unlocked,
     )
 
 

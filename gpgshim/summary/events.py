@@ -82,6 +82,9 @@ DISPLAYS: dict[type[Record], Display] = {
     ),
     r.Bypassed: Display(K.WORLD, P.SUPERVISOR, None, "ALARM: a signature bypassed the gate"),
     r.Ungated: Display(K.WORLD, P.SUPERVISOR, None, "ALARM: the stunts were removed while it ran"),
+    r.Unlocked: Display(
+        K.WORLD, P.SUPERVISOR, None, "ALARM: the sockets of the lock were removed while it ran"
+    ),
     r.GateClosed: Display(K.WORLD, P.SUPERVISOR, None, "the gate is closed"),
     r.WouldExit: Display(
         K.WORLD, P.DGIT, P.SUPERVISOR, "(only observed) would have exited with status {status}"

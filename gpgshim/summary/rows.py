@@ -30,7 +30,7 @@ CHECK = "check what was published"
 DO: dict[tuple[Alarm, State], str] = {
     (A.BYPASSED, S.UNKNOWN): BYPASSED,
     (A.BYPASSED, S.COMMITTED): BYPASSED,  # it was reported late
-    (A.UNGATED, S.UNKNOWN): "find what the real gpg signed, and check what was published",
+    (A.UNGATED, S.UNKNOWN): "find what was signed past the gate, and check what was published",
     (A.UNKNOWN, S.UNKNOWN): ASK,
     (A.IRRECOVERABLE, S.COMMITTED): CHECK,
     (A.CRASHED, S.UNKNOWN): ASK,

@@ -234,7 +234,7 @@ class _Teller:
         self._heard = Heard.SILENCE
         # The time of the bypass is unknown, so from the beginning on nothing is certain.
         self.bypassed = any(isinstance(record, r.Bypassed) for record, _ in entries)
-        self._ungated = any(isinstance(record, r.Ungated) for record, _ in entries)
+        self._ungated = any(isinstance(record, (r.Ungated, r.Unlocked)) for record, _ in entries)
         self._asked = 0
         self._waiting: list[int] = []
         self._signing: set[int] = set()

@@ -64,6 +64,10 @@ class AgentGate:
 class NoLock:
     """For an attempt without a lock."""
 
+    def is_whole(self) -> bool:
+        """There is nothing that could be removed."""
+        return True
+
     def time_limits(self) -> list[float]:
         return []
 

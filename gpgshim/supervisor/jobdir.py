@@ -144,8 +144,8 @@ def _put_in_place(new: Path, path: Path) -> bool:
                 continue  # another process has replaced it meanwhile
             if not leftovers.is_ours(path):
                 return False
-            # At this path the lock of the new attempt has the same socket directory. What remains of
-            # the old attempt must not lead there: a later sweep would remove the sockets.
+            # At this path the lock of the new attempt has the same socket directory. A later sweep
+            # of what remains of the old attempt must not remove its sockets.
             leftovers.release_sockets(path)
             if leftovers.may_have_orphans(path):
                 (new / leftovers.ORPHANS).write_text(leftovers.boot_id())

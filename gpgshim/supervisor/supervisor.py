@@ -220,7 +220,7 @@ class Supervisor:
     def close(self) -> None:
         """Close the gate: from now on it grants nothing. The job may continue."""
         if not self.gatekeeper.is_closed:
-            self._look_for_the_stunts()
+            self._look_for_our_files()
         self.gatekeeper.step(Event.CLOSE)
         self._requests.stop_reading()
 
@@ -230,14 +230,17 @@ class Supervisor:
         self.gatekeeper.step(Event.GIVE_UP)
         if self.gatekeeper.is_closed and not was_closed:
             self.entries.note(r.GateClosed())
-            self._look_for_the_stunts()
+            self._look_for_our_files()
             self._requests.stop_reading()
         return self.gatekeeper.is_closed
 
-    def _look_for_the_stunts(self) -> None:
+    def _look_for_our_files(self) -> None:
         if self._had_stunts and not can_be_run(self._stunt):
             # The stunts were removed, so PATH has led the job to the real gpg since.
             self.entries.note(r.Ungated())
+        if not self._lock.is_whole():
+            # As at the last logout, with /run/user/UID. Programs of the job then start an agent.
+            self.entries.note(r.Unlocked())
 
     def finish(self, end: Record) -> None:
         """End the job, as `end` reports: close the gate, and let serve() return."""

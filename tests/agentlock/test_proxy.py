@@ -398,6 +398,16 @@ def test_no_record_follows_the_outcome(world: World) -> None:
     assert kinds(world) == [r.Forwarded]
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_socket_that_was_removed_is_missed(world: World, replaced: bool) -> None:
+    assert world.proxy.is_whole()
+    world.path.rename(world.path.with_name("away"))
+    if replaced:
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(os.fsencode(world.path))
+    assert not world.proxy.is_whole()
+
+
 def test_all_bytes_arrive_however_slowly_they_are_read(world: World) -> None:
     client, daemon = world.connect()
     data = b"".join(b"D %d\n" % number for number in range(400_000))

@@ -87,6 +87,7 @@ def test_the_tables_are_total() -> None:
         ("% close\n? gpg --new f\n% signal 2", "retriable", "signal", "by signal 2", 130),
         # Past the gate.
         ("% ungated\n% exit 0", "irrecoverable", "ungated", "stunts were removed", 0),
+        ("% unlocked\n% exit 0", "irrecoverable", "unlocked", "sockets of the lock", 0),
         ("% said uploaded\n% bypassed", "irrecoverable", "bypassed", "had no grant", None),
         (f"% said uploaded\n% bypassed\n{SIGNED}", "uploaded", "bypassed", "had no grant", None),
         (f"{SIGNED}% ungated\n% exit 0", "uploaded", "exit", "with status 0", 0),

@@ -102,6 +102,20 @@ def test_a_job_whose_stunts_were_removed_is_not_called_harmless() -> None:
     assert (committed.outcome, committed.ungated) == (Outcome.UPLOADED, False)
 
 
+def test_a_job_whose_lock_was_removed_is_not_called_harmless() -> None:
+    locked = b"format: 2\njob: j\nagent: /h\n\n"
+    whole, gone = b"! uncommitted\n", b"! uncommitted\n% unlocked\n"
+    assert judge(parse(locked + whole + b"% exit 1\n")).outcome is Outcome.RETRIABLE
+    verdict = judge(parse(locked + gone + b"% exit 1\n"))
+    assert (verdict.state, verdict.outcome) == (State.UNKNOWN, Outcome.IRRECOVERABLE)
+    assert verdict.ungated and verdict.signatures is None
+    assert "past the lock" in verdict.meaning
+    both = b"! unknown\n< go-ahead\n! committed\n% exit 1\n"
+    counted, unknown = (judge(parse(locked + each + both)) for each in (whole, gone))
+    assert "made no signature" in counted.meaning
+    assert unknown.meaning == MEANINGS[State.COMMITTED, Outcome.IRRECOVERABLE]
+
+
 def test_a_refusal_differs_from_silence() -> None:
     asked = HEAD + b"! uncommitted\n! unknown\n"
     assert "refused" in judge_bytes(asked + b"< refused\n").meaning

@@ -403,6 +403,23 @@ def test_supervise_gives_the_shell_the_lock(login: Login, made: Path) -> None:
     assert login.signings() == before + 1
 
 
+@pytest.mark.parametrize("options", [(), AT_AGENT], ids=["gpg", "agent"])
+def test_sockets_that_were_removed_are_not_denied(
+    login: Login, made: Path, options: tuple[str, ...]
+) -> None:
+    """As at a logout, with /run/user/UID. A gpg then starts an agent of its own, and signs."""
+    done = login.locked(
+        "d=$(dirname $(gpgconf --list-dirs agent-socket)); chmod 700 $d; rm $d/S.*;"
+        f" {GPG} --batch -b f; gpgconf --kill all; exit 3",
+        *options,
+    )
+    assert (done.status, made.exists()) == (3, True), done.err
+    assert login.lines()[-3:] == ["% exit 3", "% unlocked", "irrecoverable"]
+    verdict = login.verdict()
+    assert (verdict.outcome, verdict.signatures) == (Outcome.IRRECOVERABLE, None)
+    assert "may have made signatures past the lock" in done.err
+
+
 # Where there can be no lock.
 
 
