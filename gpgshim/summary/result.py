@@ -11,7 +11,7 @@ Rule 3: the object is stable: fields may be added; none is removed or changes it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from gpgshim.core import memory
@@ -25,6 +25,7 @@ from gpgshim.core.verdict import Verdict, judge_bytes
 from gpgshim.core.wording import describe
 from gpgshim.summary.events import Kind
 from gpgshim.summary.story import Story, StoryEvent, tell
+from gpgshim.summary.times import beginning, utc
 
 VERSION = 1  #: of the object; it grows when a field is removed or changes its meaning
 
@@ -66,15 +67,15 @@ def result_of(
         return result | found | {"reason": f"{UNREADABLE.reason}: {error}"}
     under_way = under_way and not story.verdict.told
     result |= _of_verdict(story.verdict, under_way)
-    started = _time(story.head.get("started", ""))
+    started = beginning(story.head.get("started", ""))
     again = story.head.get(memory.AGAIN, "")
     if under_way:
         result["reason"] = f"waits for {story.waits_for}"
     return result | {
         "signatures": _signatures(story, started, read_keys),
         "agent": _agent(story, started),
-        "started": _utc(started, 0.0),
-        "not_retriable_since": _utc(started, _no_return(story, under_way)),
+        "started": utc(started, 0.0),
+        "not_retriable_since": utc(started, _no_return(story, under_way)),
         "earlier": story.head.get(memory.EARLIER),
         "again": int(again) if again.isdecimal() else None,
     }
@@ -157,7 +158,7 @@ def _signature(
             for each in ask.about
             if isinstance(each, (r.FileTooLarge, r.FilesLeftOut, r.FilesUnread))
         ],
-        "at": _utc(started, ask.at),
+        "at": utc(started, ask.at),
     }
 
 
@@ -182,7 +183,7 @@ def _agent(story: Story, started: datetime | None) -> dict[str, Any] | None:
                 "algorithm": each.record.algorithm,
                 "digest": each.record.digest,
                 "command": each.record.command,
-                "at": _utc(started, each.at),
+                "at": utc(started, each.at),
             }
             for each in story.events
             if isinstance(each.record, r.Forwarded)
@@ -196,21 +197,3 @@ def _words(call: str) -> list[str]:
         return unquote(call)[1:]
     except QuoteError:
         return []
-
-
-def _time(started: str) -> datetime | None:
-    try:
-        return datetime.strptime(started, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _utc(started: datetime | None, seconds: float | None) -> str | None:
-    """The time `seconds` after `started`, as RFC 3339 has it; None if either is not known."""
-    if started is None or seconds is None:
-        return None
-    try:
-        time = started + timedelta(seconds=seconds)
-    except OverflowError:
-        return None  # no real time
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
