@@ -3,7 +3,7 @@
 """The program's verbs, and what happens with an unknown one.
 
 Rule 1: a verb is one function with `@cli.command`, in the file of its group: running, closing,
-reading, history or machine.
+reading, history, audit or machine.
 """
 
 from __future__ import annotations

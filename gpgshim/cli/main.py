@@ -15,7 +15,7 @@ import sys
 
 import click
 
-from gpgshim.cli import closing, history, machine, reading, running, shellline  # noqa: F401  their verbs
+from gpgshim.cli import audit, closing, history, machine, reading, running, shellline  # noqa: F401  their verbs
 from gpgshim.cli.group import NoSuchVerb, cli
 from gpgshim.system import log
 from gpgshim.system.errors import (

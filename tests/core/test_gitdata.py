@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gpgshim.core import records as r
 from gpgshim.core.codec import Record, read, text_of
-from gpgshim.core.gitdata import record_of
+from gpgshim.core.gitdata import record_of, split
 
 pytestmark = pytest.mark.pure
 
@@ -56,3 +56,39 @@ def test_any_name_is_one_line_of_the_journal(more: bytes, at: int) -> None:
         line = text_of(record)
         assert "\n" not in line and line.isascii()
         assert type(read(*line.split(" ", 1))) is type(record)
+
+
+SIGNATURE = b"-----BEGIN PGP SIGNATURE-----\n\nabc\n-----END PGP SIGNATURE-----\n"
+IN_HEADER = b"gpgsig " + SIGNATURE.replace(b"\n", b"\n ")[:-1]
+SSH = b"-----BEGIN SSH SIGNATURE-----\nabc\n-----END SSH SIGNATURE-----\n"
+
+
+def with_header(lines: bytes) -> bytes:
+    return COMMIT.replace(b"\n\n", lines, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "payload", "signature"),
+    [
+        (TAG + SIGNATURE, TAG, SIGNATURE),
+        (TAG + SIGNATURE + SIGNATURE, TAG + SIGNATURE, SIGNATURE),  # the last one is git's
+        (TAG, TAG, b""),
+        (TAG + b" " + SIGNATURE, TAG + b" " + SIGNATURE, b""),
+        (with_header(b"\n" + IN_HEADER + b"\n"), COMMIT, SIGNATURE),
+        (
+            with_header(b"\nmergetag x\n a\n" + IN_HEADER + b"other x\n\n"),
+            with_header(b"\nmergetag x\n a\nother x\n\n"),
+            SIGNATURE,
+        ),
+        (
+            with_header(b"\n" + IN_HEADER.replace(b"gpgsig", b"gpgsig-sha256") + b"\n"),
+            COMMIT,
+            SIGNATURE,
+        ),
+        (COMMIT, COMMIT, b""),
+        (with_header(b"\ngpgsig " + SSH.replace(b"\n", b"\n ")[:-1] + b"\n"), COMMIT, b""),
+        (b"", b"", b""),
+    ],
+)  # fmt: skip
+def test_a_signature_is_split_off(data: bytes, payload: bytes, signature: bytes) -> None:
+    assert split(data) == (payload, signature)

@@ -56,7 +56,7 @@ def complete(scratch: Scratch, *words: str) -> list[str]:
     ("words", "offered"),
     [
         (["gpgshim", "sh"], ["show"]),
-        (["gpgshim", "run", "--co"], ["--commit"]),
+        (["gpgshim", "run", "--co"], ["--commit", "--commit-at"]),
         (["gpgshim", "show", ""], ["hello", "other"]),
         (["gpgshim", "show", "he"], ["hello"]),
         (["gpgshim", "show", "zzz"], [""]),
