@@ -17,6 +17,7 @@ agent/command.c and scd/command.c of GnuPG 2.2.40 and 2.4.9.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -39,11 +40,12 @@ class Treatment(StrEnum):
 
 H, N, P = Treatment.HOLD, Treatment.NOTE, Treatment.PASS
 
+SIGN = "PKSIGN"  #: the command that signs with the key of SIGKEY
 OTHER = ""  #: the row of every command that has none of its own
 
 #: A command of gpg-agent, or `SCD` and a command of scdaemon -> its treatment.
 COMMANDS: dict[str, Treatment] = {
-    "PKSIGN": H,  # signs the digest of SETHASH with the key of SIGKEY
+    SIGN: H,  # signs the digest of SETHASH with the key of SIGKEY
     "SCD PKSIGN": H,  # the same, by a card
     "SCD PKAUTH": H,  # a card signs a challenge, which can be the digest of a file
     "SCD APDU": H,  # any command of the card, so also the one that signs
@@ -91,6 +93,10 @@ class Command(NamedTuple):
     def treatment(self) -> Treatment:
         """The row of the command."""
         return COMMANDS[self.name]
+
+    def may_use(self, keys: Container[str]) -> bool:
+        """Whether it may sign with one of these keys (keygrips)."""
+        return self.key == NONE or self.key in keys
 
 
 class Answer(NamedTuple):
@@ -178,7 +184,9 @@ class Conversation:
                 self._pass(raw, words)
                 passed.append(raw)
             else:
-                command = Command(name, raw, self._key, self._algorithm, self._digest)
+                # A card gets its key and its digest by other commands.
+                known = (self._key, self._algorithm, self._digest) if name == SIGN else ()
+                command = Command(name, raw, *known)
         self._unread = self._unread[at:]
         self._check(self._unread[: LONGEST + 1].partition(b"\n")[0])
         return b"".join(passed), command
@@ -228,7 +236,8 @@ class Conversation:
             case b"RESET":
                 self._key = self._algorithm = self._digest = NONE
             case b"SIGKEY" | b"SETKEY":
-                self._key = _matched(_KEYGRIP, _arguments(words))
+                # The agent knows no option of this command, and then keeps the key that it had.
+                self._key = _matched(_KEYGRIP, [each for each in words[1:] if each])
             case b"SETHASH":
                 self._hash(words)
 

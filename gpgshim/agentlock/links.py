@@ -72,6 +72,7 @@ class Registry(Protocol):
 
     loop: Loop
     gate: Gate
+    keys: frozenset[str] | None  #: those whose signatures wait; None for all
 
     def forward(self, link: AgentLink) -> None:
         """The next command of `link` passes when the journal has it."""
@@ -230,7 +231,8 @@ class AgentLink(Link):
         self._take()
 
     def _from_daemon(self, data: bytes, descriptors: list[int]) -> None:
-        if answer := self._conversation.hear_agent(data):
+        answer = self._conversation.hear_agent(data)
+        if answer and self._number:
             number, self._number = self._number, 0
             self._proxy.gate.note(
                 r.Unsigned(number, answer.code, answer.text) if answer.code else r.Signed(number)
@@ -273,9 +275,10 @@ class AgentLink(Link):
         if command is None or not self.is_open:
             return False
         if command.treatment is Treatment.NOTE:
-            self._proxy.gate.note(r.Passed(self.pid, command.name))
-            self._conversation.passes(command)
-            self._daemon.send(command.raw)
+            self._pass_now(command, r.Passed(self.pid, command.name))
+        elif self._proxy.keys is not None and not command.may_use(self._proxy.keys):
+            name, _, key, algorithm, digest = command
+            self._pass_now(command, r.OtherKey(self.pid, key, algorithm, digest, name))
         elif self._proxy.gate.is_granted(self.pid):
             self._pass_next(command)
         else:
@@ -283,6 +286,12 @@ class AgentLink(Link):
             self._held = Held(self.pid, self.uid, command, self._answered)
             self._proxy.gate.ask(self._held)
         return True
+
+    def _pass_now(self, command: Command, note: Record) -> None:
+        assert self._daemon
+        self._proxy.gate.note(note)
+        self._conversation.passes(command)
+        self._daemon.send(command.raw)
 
     def _answered(self, go: bool, why: str) -> None:
         held, self._held = self._held, None

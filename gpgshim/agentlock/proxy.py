@@ -44,6 +44,7 @@ class Proxy:
     def __init__(self, lock: Lock, loop: Loop, gate: Gate) -> None:
         self.loop = loop
         self.gate = gate
+        self.keys = lock.keys
         self._lock = lock
         self._links: set[Link] = set()
         self._waiting: list[Link] = []  # for a connection to their daemon

@@ -67,13 +67,17 @@ class Listener(NamedTuple):
 
 
 class Lock(NamedTuple):
-    """The lock of one attempt. `environ` is the caller's environment, with the real home."""
+    """The lock of one attempt. `environ` is the caller's environment, with the real home.
+
+    `keys` are the keygrips of the keys whose signatures wait; None for all keys.
+    """
 
     home: str
     alias: Path
     listeners: tuple[Listener, ...]
     gpgconf: Path
     environ: Mapping[str, str]
+    keys: frozenset[str] | None = None
 
 
 def set_up(job: Path, gpgconf: Path | None, environ: Mapping[str, str]) -> Lock:

@@ -172,6 +172,33 @@ COMMIT_AT = click.option(
 )
 
 
+class Fingerprint(click.ParamType):  # type: ignore[type-arg]  # not generic in Debian stable
+    """The fingerprint of a key, as gpg prints it."""
+
+    name = "fingerprint"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        found = "".join(str(value).split()).upper()
+        if not config.is_fingerprint(found):
+            self.fail(f"{value!r} is no fingerprint: these have 40 or 64 digits.", param, ctx)
+        return found
+
+
+def _given(_context: object, _param: object, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    return values or None
+
+
+KEY = click.option(
+    "--key",
+    metavar="FPR",
+    type=Fingerprint(),
+    multiple=True,
+    callback=_given,
+    help="With --commit-at agent: only signatures by the key with this fingerprint count; may be"
+    " repeated. Other keys sign without a request, and the journal notes it. Default: all keys.",
+)
+
+
 def settings_for(**given: object) -> config.Settings:
     """The settings in force for a command line with these values; None is not given."""
     return config.load(os.environ, given).settings

@@ -116,7 +116,10 @@ def _locked(plan: Plan, now: config.Settings) -> Plan:
     at_agent = now.commit_at == config.AGENT
     if at_agent and not now.lock_agent:
         raise Misused("--commit-at agent needs --lock-agent")
-    return plan._replace(lock_agent=now.lock_agent, commit_at_agent=at_agent)
+    if now.key and not at_agent:
+        raise Misused("--key needs --commit-at agent: a stunt does not know which key will sign")
+    keys = tuple(each.upper() for each in now.key)
+    return plan._replace(lock_agent=now.lock_agent, commit_at_agent=at_agent, keys=keys)
 
 
 def _authority_of(now: config.Settings, job: str) -> Authority:
@@ -132,6 +135,7 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 @options.GPG
 @options.LOCK_AGENT
 @options.COMMIT_AT
+@options.KEY
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE
@@ -304,6 +308,7 @@ def _leave_to_the_job() -> None:
 @options.GPG
 @options.LOCK_AGENT
 @options.COMMIT_AT
+@options.KEY
 @options.OBSERVE
 @options.AGAIN
 @options.SKIP_DONE

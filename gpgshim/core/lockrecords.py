@@ -66,3 +66,16 @@ class Passed(Record, start="# passed"):
 
     pid: int
     command: Text
+
+
+class OtherKey(Record, start="# other-key"):
+    """A command that signs passed the lock without a request: its key is none of --key.
+
+    The fields are those of Forwarded.
+    """
+
+    pid: int
+    key: Code
+    algorithm: Code
+    digest: Code
+    command: Text

@@ -17,6 +17,7 @@ from gpgshim.core.codec import Code, Processes, Record, Text
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.lockrecords import AtAgent as AtAgent
 from gpgshim.core.lockrecords import Forwarded as Forwarded
+from gpgshim.core.lockrecords import OtherKey as OtherKey
 from gpgshim.core.lockrecords import Passed as Passed
 from gpgshim.core.lockrecords import Signed as Signed
 from gpgshim.core.lockrecords import Unanswered as Unanswered

@@ -17,29 +17,39 @@ from gpgshim.core.codec import Record
 
 
 class Signatures(NamedTuple):
-    """How many signatures gpg-agent made, and how many more it may have made."""
+    """How many signatures gpg-agent made, and how many more it may have made.
+
+    `by_some` says whether only signatures by the keys of --key were counted.
+    """
 
     made: int
     unknown: int
+    by_some: bool = False
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether there is a signature, or may be one."""
+        return self.made > 0 or self.unknown > 0
 
     @property
     def text(self) -> str:
         """The same for a person, in one clause."""
         made, unknown = _number(self.made), _number(self.unknown)
+        way = f"{' with the keys of --key' if self.by_some else ''} through the lock"
         if self.made and self.unknown:
-            return f"gpg-agent made {made} through the lock, and may have made {self.unknown} more"
+            return f"gpg-agent made {made}{way}, and may have made {self.unknown} more"
         if self.unknown:
-            return f"gpg-agent may have made {unknown} through the lock"
-        return f"gpg-agent made {made} through the lock"
+            return f"gpg-agent may have made {unknown}{way}"
+        return f"gpg-agent made {made}{way}"
 
 
 def _number(count: int) -> str:
     return f"{count or 'no'} signature{'' if count < 2 else 's'}"
 
 
-def count(seen: Mapping[type[Record], Sequence[Any]]) -> Signatures:
-    """The signatures of a journal with these records, by kind."""
+def count(seen: Mapping[type[Record], Sequence[Any]], by_some: bool = False) -> Signatures:
+    """The signatures of a journal with these records, by kind; `by_some` as in Signatures."""
     forwarded = {each.signature for each in seen.get(r.Forwarded, ())}
     made = {each.signature for each in seen.get(r.Signed, ())}
     failed = {each.signature for each in seen.get(r.Unsigned, ())}
-    return Signatures(len(made), len(forwarded - made - failed))
+    return Signatures(len(made), len(forwarded - made - failed), by_some)

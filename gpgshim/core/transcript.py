@@ -40,6 +40,7 @@ HEAD_KEYS = {
     "directory": "its own, with its stunts and its socket, quoted as for a shell",
     "agent": "the home whose gpg-agent has the lock",
     "commit-at": "only AGENT: a stunt does not ask for a signature that the lock holds",
+    "keys": "fingerprints: the lock holds only signatures by these keys",
     "mode": "only OBSERVE: all outputs are what would have been done, and nothing was held",
     "shows": "fixtures: what there is to see",
     "recorded": "fixtures: how it was made",
@@ -70,6 +71,7 @@ _OUTCOMES = frozenset(map(str, Outcome))
 
 OBSERVE = "observe"  #: the value of the head key `mode`; a real gate's journal has no `mode`
 
+KEYS = "keys"
 AGENT = "agent"  #: the value of the head key `commit-at`
 
 _ONLY = {

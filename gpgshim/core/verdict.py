@@ -28,7 +28,14 @@ from gpgshim.core.gate import (
     State,
 )
 from gpgshim.core.signatures import Signatures, count
-from gpgshim.core.transcript import OBSERVE, Transcript, TranscriptError, parse, parse_line
+from gpgshim.core.transcript import (
+    KEYS,
+    OBSERVE,
+    Transcript,
+    TranscriptError,
+    parse,
+    parse_line,
+)
 
 
 class Verdict(NamedTuple):
@@ -86,7 +93,7 @@ class Verdict(NamedTuple):
         if self.signatures is None:
             return self._meaning_of_state
         if self.state is State.COMMITTED and self.outcome is Outcome.IRRECOVERABLE:
-            check = "; check what was published" if any(self.signatures) else ""
+            check = "; check what was published" if self.signatures.may_exist else ""
             return f"{self.state}, and {self.signatures.text}{check}"
         return f"{self._meaning_of_state}; {self.signatures.text}"
 
@@ -200,10 +207,17 @@ def judge(transcript: Transcript) -> Verdict:
         resolved=seen[r.Resolved][-1] if r.Resolved in seen else None,
         why=why(entries, outcome),
         signed_past=r.Bypassed in seen,
-        signatures=count(seen) if "agent" in transcript.head and not unlocked else None,
+        signatures=_signatures_of(transcript, seen) if not unlocked else None,
         at_agent="commit-at" in transcript.head,
         unlocked=unlocked,
     )
+
+
+def _signatures_of(
+    transcript: Transcript, seen: dict[type[Record], list[Any]]
+) -> Signatures | None:
+    """The signatures of gpg-agent; None without its lock."""
+    return count(seen, KEYS in transcript.head) if "agent" in transcript.head else None
 
 
 def _by_kind(records: list[Record]) -> dict[type[Record], list[Any]]:

@@ -43,6 +43,7 @@ NOTES: dict[type[Record], str] = {
     r.Client: "pid {pid} in {directory}",  # and the processes above it
     r.AtAgent: "{command} at gpg-agent: key {key}, hash algorithm {algorithm}, digest {digest}",
     r.Passed: "pid {pid} sent {command} to gpg-agent",
+    r.OtherKey: "pid {pid} sent {command} with another key to gpg-agent: key {key}",
     r.FileDigest: "sha256 {digest} {file}",
     r.FileTooLarge: "{file} is too large to be hashed",
     r.FilesLeftOut: "{count} more files were not read",

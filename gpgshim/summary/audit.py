@@ -33,18 +33,21 @@ class Result(StrEnum):
 
     MADE = "made"  # gpg-agent made it
     UNKNOWN = "unknown"  # gpg-agent got the command, and the journal does not have its answer
+    OTHER_KEY = "other-key"  # gpg-agent got the command without a request: see --key
     FAILED = "failed"  # gpg-agent got the command, and did not make it
     NOT_SENT = "not-sent"  # the lock held the command, and gpg-agent did not get it
 
 
 #: The results with which the signature comes from this attempt, or may come from it.
-KNOWN = frozenset({Result.MADE, Result.UNKNOWN})
+KNOWN = frozenset({Result.MADE, Result.UNKNOWN, Result.OTHER_KEY})
 
 #: Result -> its sentence. A word in braces is a field of a mention.
 SENTENCES = {
     Result.MADE: "gpg-agent made it, as signature {signature}",
     Result.UNKNOWN: "gpg-agent may have made it, as signature {signature}: its answer is not in the"
     " journal",
+    Result.OTHER_KEY: "gpg-agent may have made it: it got the command without a request, because"
+    " the key is none of --key",
     Result.FAILED: "gpg-agent did not make it, as signature {signature}: {reason}",
     Result.NOT_SENT: "gpg-agent did not get the command for it: {reason}",
 }
@@ -127,6 +130,8 @@ class _Reader:
             self._explain(event, "its process did not wait for the answer")
         elif isinstance(record, r.Forwarded) and self._is_it(record):
             self._forwarded(event, record)
+        elif isinstance(record, r.OtherKey) and self._is_it(record):
+            self._add(Result.OTHER_KEY, event, record.command, None, record.pid)
 
     def end(self) -> None:
         """There are no more events."""
@@ -139,7 +144,7 @@ class _Reader:
         if event.number in self._held:
             self._held[event.number] = why
 
-    def _is_it(self, record: r.Forwarded | r.AtAgent) -> bool:
+    def _is_it(self, record: r.Forwarded | r.AtAgent | r.OtherKey) -> bool:
         return Wanted(record.key, record.algorithm, record.digest) == self._wanted
 
     def _is_held(self, ask: StoryEvent) -> bool:

@@ -20,7 +20,7 @@ from gpgshim.core.causes import UNREADABLE
 from gpgshim.core.gate import Outcome
 from gpgshim.core.need import need_of
 from gpgshim.core.quoting import QuoteError, escape, unquote
-from gpgshim.core.transcript import TranscriptError, parse
+from gpgshim.core.transcript import KEYS, TranscriptError, parse
 from gpgshim.core.verdict import Verdict, judge_bytes
 from gpgshim.core.wording import describe
 from gpgshim.summary.events import Kind
@@ -176,6 +176,8 @@ def _agent(story: Story, started: datetime | None) -> dict[str, Any] | None:
         "home": story.head["agent"],
         "made": counted.made,
         "unknown": counted.unknown,
+        "keys": story.head[KEYS].split() if KEYS in story.head else None,
+        "by_other_keys": sum(isinstance(each.record, r.OtherKey) for each in story.events),
         "signatures": [
             {
                 "made": made.get(each.record.signature),

@@ -27,7 +27,7 @@ from gpgshim.core.codec import Record
 from gpgshim.core.gate import State
 from gpgshim.core.memory import Option
 from gpgshim.core.quoting import quote
-from gpgshim.core.transcript import AGENT, DIRECTORY
+from gpgshim.core.transcript import AGENT, DIRECTORY, KEYS
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history import claim
 from gpgshim.history.journal import Journal
@@ -97,6 +97,7 @@ class Plan(NamedTuple):
     lock_agent: bool = False  #: whether gpg-agent gets a lock
     #: Whether the commitment point is the first signature at the lock, and not the call of gpg.
     commit_at_agent: bool = False
+    keys: Sequence[str] = ()  #: with it: fingerprints; only signatures by these keys count
 
 
 class Attempt:
@@ -181,6 +182,7 @@ class Attempt:
             DIRECTORY: quote([str(self.directory)]),
             **({"agent": lock.home} if lock else {}),
             **({"commit-at": AGENT} if plan.commit_at_agent else {}),
+            **({KEYS: " ".join(plan.keys)} if plan.keys else {}),
             **plan.mode.head,
         }
         state = places.state_directory(environ)
@@ -353,9 +355,10 @@ def _lock_of(plan: Plan, job: Path, programs: Programs, environ: dict[str, str])
     """The lock of gpg-agent, if there must be one. Raises Misconfigured."""
     if not plan.lock_agent:
         return None
-    from gpgshim.agentlock import sockets  # imported here: few jobs have a lock
+    from gpgshim.agentlock import keys, sockets  # imported here: few jobs have a lock
 
-    lock = sockets.set_up(job, programs.real.get("gpgconf"), environ)
+    grips = keys.keygrips(programs.real["gpg"], environ, plan.keys) if plan.keys else None
+    lock = sockets.set_up(job, programs.real.get("gpgconf"), environ)._replace(keys=grips)
     if plan.commit_at_agent:
         (job / wire.AT_AGENT).touch()
     return lock

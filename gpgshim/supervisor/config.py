@@ -13,6 +13,7 @@ skipped silently, because its author expects it to have an effect.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +49,7 @@ class Settings(NamedTuple):
     dgit: str | None = None
     lock_agent: bool = False
     commit_at: str = GPG
+    key: Sequence[str] = ()
     observe: bool = False
     alarm: str | None = None
     alarm_kinds: Sequence[str] = tuple(map(str, Alarm))
@@ -71,6 +73,14 @@ class Loaded(NamedTuple):
 
 
 _ALARMS = tuple(Alarm)
+
+
+def is_fingerprint(value: Any) -> bool:
+    """Whether the value is the fingerprint of an OpenPGP key, version 4 or later."""
+    return (
+        isinstance(value, str)
+        and re.fullmatch("[0-9A-Fa-f]{40}([0-9A-Fa-f]{24})?", value) is not None
+    )
 
 
 class Kind(NamedTuple):
@@ -113,6 +123,10 @@ KINDS = Kind(
         isinstance(value, (list, tuple)) and bool(value) and all(x in _ALARMS for x in value)
     ),
 )
+FINGERPRINTS = Kind(
+    "a list of fingerprints, each of 40 or 64 hexadecimal digits",
+    lambda value: isinstance(value, (list, tuple)) and all(map(is_fingerprint, value)),
+)
 PLACE = Kind('"gpg" or "agent"', lambda value: value in (GPG, AGENT))
 
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
@@ -135,6 +149,7 @@ KEYS: dict[str, tuple[Kind, str]] = {
         PLACE,
         "the commitment point: the call of gpg, or the first signature at the lock of gpg-agent",
     ),
+    "key": (FINGERPRINTS, 'with commit-at = "agent": only signatures by these keys count'),
     "observe": (SWITCH, "hold and refuse nothing; only record what the gate would have done"),
     "alarm": (COMMAND, "run for each attempt that needs a person"),
     "alarm-kinds": (KINDS, "the kinds of need for which the alarm is raised"),

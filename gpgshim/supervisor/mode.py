@@ -62,6 +62,7 @@ class _Observe(Mode):
             option=plan.option and Option.WARN,
             lock_agent=False,
             commit_at_agent=False,
+            keys=(),
         )
 
     def serves(self, starts_elsewhere: bool) -> Serves:

@@ -165,7 +165,8 @@ def test_the_longest_line_passes() -> None:
     [
         (f"SIGKEY {GRIP}\nSETHASH 8 00ff\n", (GRIP, "8", "00FF")),
         (f"setkey\t{GRIP.lower()}\nSETHASH --hash=sha512 AB\n", (GRIP, "10", "AB")),
-        (f"SIGKEY --another {GRIP}\nSETHASH 010 AB\n", (GRIP, "10", "AB")),
+        (f"SIGKEY {GRIP} x\nSETHASH 010 AB\n", (GRIP, "10", "AB")),
+        (f"SIGKEY --another {GRIP}\nSETHASH 8 AB\n", (NONE, "8", "AB")),  # two keys, or an error
         (f"SIGKEY {GRIP}\nRESET\nSETHASH 8 00ff\n", (NONE, "8", "00FF")),
         (f"SIGKEY {GRIP}\nSETHASH 8 AA\nRESET\n", (NONE, NONE, NONE)),
         ("SIGKEY XY\nSETHASH --inquire\n", (NONE, NONE, NONE)),
@@ -183,6 +184,21 @@ def test_the_journal_gets_key_and_digest(before: str, known: tuple[str, str, str
     conversation.hear_agent(b"OK\n" * before.count("\n"))
     passed, command = conversation.take()
     assert command is not None and (passed, command[2:]) == (b"", known)
+
+
+@pytest.mark.parametrize("line", [each for each in HELD if each != "PKSIGN"])
+def test_a_command_to_a_card_has_neither_key_nor_digest_of_the_agent(line: str) -> None:
+    conversation = ready()
+    conversation.hear_client(f"SIGKEY {GRIP}\nSETHASH 8 00ff\n{line}\n".encode())
+    conversation.take()
+    conversation.hear_agent(b"OK\nOK\n")
+    _, command = conversation.take()
+    assert command is not None and command[2:] == (NONE, NONE, NONE)
+
+
+@pytest.mark.parametrize(("key", "may_use"), [(GRIP, True), (GRIP[::-1], False), (NONE, True)])
+def test_a_command_whose_key_is_not_known_may_use_any(key: str, may_use: bool) -> None:
+    assert Command("PKSIGN", b"", key).may_use({GRIP}) is may_use
 
 
 # The agent's answers.

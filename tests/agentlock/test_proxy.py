@@ -68,7 +68,7 @@ class StandInGate:
 class World:
     """A proxy in a loop, with a daemon at `agent`. `turn` gives the loop time."""
 
-    def __init__(self, root: Path, service: Service) -> None:
+    def __init__(self, root: Path, service: Service, keys: frozenset[str] | None = None) -> None:
         self.gate = StandInGate()
         self.loop = Loop(time.monotonic)
         self.path, self.target = root / "S.ours", root / "S.real"
@@ -84,7 +84,8 @@ class World:
         launcher.write_text(f'#!/bin/sh\necho "$*" >>{root}/launched\n')
         launcher.chmod(0o755)
         self.launched = root / "launched"
-        lock = Lock("/h", root, (Listener(ours, str(self.target), service),), launcher, {})
+        listener = Listener(ours, str(self.target), service)
+        lock = Lock("/h", root, (listener,), launcher, {}, keys)
         self.proxy = Proxy(lock, self.loop, self.gate)
 
     def time_limit(self) -> float:
@@ -515,3 +516,68 @@ def test_descriptors_pass_to_a_daemon_that_is_no_agent(root: Path) -> None:
     os.write(got[0], b"x")
     assert os.read(reader, 1) == b"x"
     world.proxy.shut()
+
+
+# The keys of --key.
+
+GRIP, OTHER = "A" * 40, "B" * 40
+
+
+@pytest.fixture
+def keyed(root: Path) -> Iterator[World]:
+    world = World(root, AGENT, frozenset({GRIP}))
+    yield world
+    world.proxy.shut()
+    world.loop.close()
+    world.agent.close()
+
+
+def ask(world: World, *lines: str) -> tuple[socket.socket, socket.socket]:
+    """A connection whose agent has answered all lines, and that has sent PKSIGN then."""
+    client, daemon = world.connect()
+    daemon.send(b"OK hello\n")
+    assert world.read(client) == b"OK hello\n"
+    for line in lines:
+        client.send(f"{line}\n".encode())
+        assert world.read(daemon) == f"{line}\n".encode()
+        daemon.send(b"OK\n")
+        assert world.read(client) == b"OK\n"
+    return client, daemon
+
+
+def test_another_key_signs_without_a_request_and_is_noted(keyed: World) -> None:
+    client, daemon = ask(keyed, f"SIGKEY {OTHER}", "SETHASH 8 CD")
+    client.send(b"PKSIGN\n")
+    assert keyed.read(daemon) == b"PKSIGN\n"
+    daemon.send(b"D x\nOK\n")
+    assert keyed.read(client, 2) == b"D x\nOK\n"
+    assert keyed.gate.held == [] and keyed.gate.syncs == 0
+    assert keyed.gate.records == [r.OtherKey(os.getpid(), OTHER, "8", "CD", "PKSIGN")]
+
+
+def test_a_counted_key_waits_after_another_key_has_signed(keyed: World) -> None:
+    client, daemon = ask(keyed, f"SIGKEY {OTHER}", "SETHASH 8 CD", "PKSIGN", f"SIGKEY {GRIP}")
+    client.send(b"PKSIGN\n")
+    keyed.until(lambda: keyed.gate.held)
+    keyed.gate.held[0].answer(wire.GO)
+    assert keyed.read(daemon) == b"PKSIGN\n"
+    daemon.send(b"OK\n")
+    assert keyed.read(client) == b"OK\n"
+    assert kinds(keyed) == [r.OtherKey, r.Forwarded, r.Signed]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (f"SIGKEY {GRIP}", "PKSIGN"),
+        ("PKSIGN",),  # no key is known
+        (f"SIGKEY {OTHER}", "SCD PKSIGN"),  # a card has its own keys
+        (f"SIGKEY {OTHER}", "RESET", "PKSIGN"),
+        (f"SIGKEY {GRIP}", f"SIGKEY --x {OTHER}", "PKSIGN"),  # the agent keeps the first
+    ],
+)
+def test_a_key_that_counts_or_may_count_waits(keyed: World, lines: tuple[str, ...]) -> None:
+    client, daemon = ask(keyed, *lines[:-1])
+    client.send(f"{lines[-1]}\n".encode())
+    keyed.until(lambda: keyed.gate.held)
+    assert keyed.is_silent(daemon)

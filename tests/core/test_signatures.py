@@ -23,6 +23,7 @@ def forwarded(number: int) -> str:
 MADE = forwarded(1) + "% signed 1\n"
 FAILED = forwarded(1) + "% unsigned 1 83886179 Operation cancelled\n"
 CUT = forwarded(1) + "% unanswered 1\n"
+KEYS = f"keys: {'12' * 20}\n"
 PUBLISHED = "; check what was published"
 
 
@@ -102,3 +103,31 @@ def test_with_the_commitment_point_at_gpg_agent_nothing_is_said_of_gpgs(
 
 def test_the_meanings_are_complete() -> None:
     assert set(AT_AGENT) == set(MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (COMMITTED, "made no signature"),
+        (COMMITTED + MADE, "made 1 signature"),
+        (COMMITTED + CUT, "may have made 1 signature"),
+        (COMMITTED + MADE + forwarded(2), "made 1 signature"),
+    ],
+)
+def test_with_some_keys_nothing_is_said_of_others(lines: str, said: str) -> None:
+    verdict = judge_bytes(lines.replace("agent: ", f"{KEYS}agent: ").encode())
+    assert verdict.signatures is not None and verdict.signatures.by_some
+    clause = f"committed, and gpg-agent {said} with the keys of --key through the lock"
+    assert verdict.meaning.startswith(clause)
+    assert verdict.meaning.endswith(PUBLISHED) is verdict.signatures.may_exist
+
+
+def test_an_uncommitted_job_says_which_signatures_were_watched() -> None:
+    note = f"# other-key 7 {'AB' * 20} 8 {'CD' * 32} PKSIGN\n"
+    head = HEAD.replace("agent: ", f"{KEYS}commit-at: agent\nagent: ")
+    verdict = judge_bytes(f"{head}{note}% exit 1\nretriable\n".encode())
+    assert (verdict.outcome, verdict.told) == (Outcome.RETRIABLE, True)
+    assert verdict.meaning == (
+        "no request to commit was sent;"
+        " gpg-agent made no signature with the keys of --key through the lock"
+    )

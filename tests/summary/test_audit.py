@@ -84,6 +84,8 @@ def test_a_signature_by_a_granted_gpg() -> None:
          [(Result.UNKNOWN, None)]),
         # The journal does not have the request of this process.
         (ASKED + COMMIT + GO + forwarded(1, 9), [(Result.UNKNOWN, None)]),
+        (f"+2.5 # other-key 9 {WANTED.key} 8 {WANTED.digest} PKSIGN\n", [(Result.OTHER_KEY, None)]),
+        (f"+2.5 # other-key 9 {OTHER} 8 {WANTED.digest} PKSIGN\n", []),
         # It was held, and not sent.
         (HELD, [(Result.NOT_SENT, 1)]),
         (HELD + "! unknown\n> commit-to-public-upload\n< refused\n= no refused not today\n",
