@@ -141,7 +141,11 @@ def test_an_earlier_fault_is_not_back(base: Base, face: str, role: str, text: st
     assert [(ran.point.shown, ran.faults) for ran in found if ran.faults] == []
 
 
-#: The rows of the table in INTERNALS.md: who dies, at which call, and what is then true of the job.
+#: The end of an attempt whose supervisor was killed after the commitment.
+DEAD = "committed, irrecoverable (not written)"
+
+#: The rows of the tables in INTERNALS.md: who dies, at which call, and what is then true of the
+#: job.
 ROWS = [
     ("run", "stunt gpg 1", "connect ", {"uncommitted, retriable"}),
     # The request remains sent; the answer may come before or after dgit has seen its gpg die.
@@ -163,7 +167,16 @@ ROWS = [
     ("repos-server", "watchdog 1", "wait4 ", {"uncommitted, retriable", "not begun"}),
     ("repos-server", "job 1", "b'message", {"committed, irrecoverable"}),
     ("supervise", "authority 1", "openat /heard/", {"unknown, irrecoverable"}),
-]
+    # The table of the lock: the command has no record; half of one; a record; an answer.
+    ("locked", "supervisor 1", "% forwarded 1", {DEAD}),
+    ("locked", "supervisor 1", "half of % forwarded 1", {DEAD}),
+    ("locked", "supervisor 1", "sendto PKSIGN", {f"{DEAD}, 0 made, 1 unknown",
+                                                 f"{DEAD}, 1 made, 1 unknown"}),
+    ("locked", "supervisor 1", "% signed 1", {f"{DEAD}, 0 made, 1 unknown"}),
+    ("at-agent", "supervisor 1", "! unknown", {"uncommitted, retriable (not written)"}),
+    ("at-agent", "supervisor 1", "! committed", {"unknown, irrecoverable (not written)"}),
+    ("at-agent", "supervisor 1", "= go", {DEAD, f"{DEAD}, 1 made, 0 unknown"}),
+]  # fmt: skip
 
 
 @needs_registers
@@ -218,6 +231,9 @@ def test_each_spoil_is_one_place_and_a_program() -> None:
         "no fsync of the journal's name",
         "send before unknown is written",
         "a journal that was moved away counts",
+        "a command is forwarded before it is synced",
+        "a command passes without a grant",
+        "an agent starts at our sockets",
     ],
 )
 def test_spoilt_code_is_seen(place: Path, name: str) -> None:

@@ -43,7 +43,7 @@ from tools.crash.points import (
 )
 from tools.crash.spoils import SPOILS, Case
 from tools.crash.tracer import Deed, Stuck, Target
-from tools.crash.world import FACES, JOBS, Base
+from tools.crash.world import FACES, Base, jobs_of
 from tools.place.__main__ import key, reason_against
 from tools.place.table import PLACES
 from tools.place.world import How
@@ -258,7 +258,7 @@ def crash(root: Path, options: argparse.Namespace) -> int:
     bad = cuts = 0
     watches = []
     for face in FACES if options.face is None else [options.face]:
-        for job in JOBS:
+        for job in jobs_of(face):
             watched = watch(base, face, job)
             watches.append(watched)
             calls |= {(face, job, target): len(made) for target, made in watched.calls.items()}

@@ -30,7 +30,7 @@ _CLOEXEC_IOCTLS = (0x5401, 0x5450, 0x5451)  # TCGETS, FIONCLEX, FIOCLEX
 #: Calls with a descriptor that says what they are about, and which argument it is.
 WITH_FD = dict.fromkeys(
     (READ, WRITE, CLOSE, 5, 8, _IOCTL, 17, SENDTO, RECVFROM, 49, 50, 55, _FCNTL, FSYNC, FTRUNCATE,
-     91, 217, 288), 0
+     91, 217, 288, 46, 47, 48), 0
 ) | {9: 4}  # fmt: skip
 #: Calls that name a file, and which argument does; of two names, the new one.
 WITH_PATH = {
@@ -55,6 +55,7 @@ def normal(name: str, world: str) -> str:
     """A name without what differs between two runs of the same job in the directory `world`."""
     name = name.replace(world, "WORLD")
     name = re.sub(r"/j\.[0-9a-f]{12}(?=/|$)", "/JOB", name)
+    name = re.sub(r"/d\.[0-9a-f]{24}(?=/|$)", "/d.HASH", name)
     name = re.sub(r"(?<=\.new\.)[0-9a-f]{16}", "", name)
     name = re.sub(r"/\.(gpgshim|gpgconf|gpg|dgit)\.[0-9a-f]{8,12}", r"/.\1.", name)
     name = re.sub(r"(?<=/proc/)\d+|(?<=/task/)\d+", "PID", name)
@@ -161,6 +162,9 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
     42: ("connect", (E.ECONNREFUSED, E.EAGAIN, E.EACCES, E.EINTR)),
     44: ("sendto", (E.EPIPE, E.ECONNRESET, E.ENOMEM, E.EINTR)),
     45: ("recvfrom", (E.ECONNRESET, E.ENOMEM, E.EINTR)),
+    46: ("sendmsg", (E.EPIPE, E.ECONNRESET, E.ENOMEM, E.EINTR)),
+    47: ("recvmsg", (E.ECONNRESET, E.ENOMEM, E.EINTR)),
+    48: ("shutdown", (E.ENOTCONN,)),
     49: ("bind", (E.EACCES, E.ENOSPC, E.EADDRINUSE)),
     50: ("listen", (E.EADDRINUSE, E.ENOMEM)),
     53: ("socketpair", (E.EMFILE, E.ENOMEM)),
@@ -223,7 +227,7 @@ FAILS: dict[int, tuple[str, tuple[int, ...]]] = {
 #: Signals' bookkeeping, the loader's and libc's own: no kernel refuses these to a living process.
 NEVER_FAIL = frozenset(
     (10, 13, 14, 15, 16, 24, 25, 28, 33, 39, 51, 60, 63, 95, 96, 97, 99, 102, 104, 107, 108,
-     109, 110, 112, 131, 158, 186, 202, 204, 218, 228, 231, 273, 334, 436)
+     109, 110, 112, 131, 158, 186, 202, 204, 218, 228, 230, 231, 273, 334, 436)
 )  # fmt: skip
 
 

@@ -18,9 +18,10 @@ from gpgshim.core.replay import replay
 from gpgshim.core.transcript import Line, TranscriptError, parse
 from gpgshim.core.verdict import judge, judge_bytes
 from tools.crash.calls import normal
+from tools.crash.locked import LOCKED, faults_of_lock
 from tools.crash.standins import COMMIT
 from tools.crash.tracer import Deed, Seen, Stuck, Target
-from tools.crash.world import OF_THE_JOB, Attempt, Base, World, first_role
+from tools.crash.world import OF_THE_JOB, RUNS, Attempt, Base, World, first_role
 
 
 def end_of(attempt: Attempt) -> str:
@@ -28,7 +29,11 @@ def end_of(attempt: Attempt) -> str:
     if attempt.journal is None:
         return "not begun"
     verdict = attempt.verdict
-    return f"{verdict.state}, {verdict.outcome}{'' if verdict.told else ' (not written)'}"
+    end = f"{verdict.state}, {verdict.outcome}{'' if verdict.told else ' (not written)'}"
+    if verdict.signatures and any(verdict.signatures):
+        made, unknown = verdict.signatures
+        end += f", {made} made, {unknown} unknown"
+    return end
 
 
 def lines_of(journal: bytes) -> list[Line]:
@@ -88,7 +93,7 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
         wrong(mine == TEMPFAIL and not retriable, f"75, and it is {verdict.outcome}")
         wrong(retriable and said and not lost and mine != TEMPFAIL, f"{mine}, not 75")
         wrong(mine == 0 and verdict.outcome is not Outcome.UPLOADED, f"0, and {verdict}")
-    elif face == "run":
+    elif face in RUNS:
         said = [x for x in attempt.said.splitlines() if x.startswith(f"gpgshim: {attempt.name}: ")]
         wrong(len(said) > 1, "the outcome is reported twice")
         # A supervisor that cannot read the journal back reports `unknown`, not what it remembers.
@@ -112,6 +117,9 @@ def faults(attempt: Attempt, face: str, killed: str) -> list[str]:
         wrong(mine == 0 and len(told) != 3, "exit 0, and the manager heard no outcome")
         signs = {"stunt gpg", "real gpg"} & set(seen.late)
         wrong(signs and attempt.signed, "a job ran on to its signature without its watchdog")
+    if face in LOCKED:
+        found += faults_of_lock(attempt.made, journal, verdict, attempt.own)
+        wrong(attempt.holes, f"gpg could start an agent: {attempt.holes}")
     # No process may remain when the caller continues with the next job.
     wrong(left_running(attempt, face, killed), f"left running: {seen.alive}")
     found += tracebacks(attempt.said)
@@ -176,7 +184,7 @@ _TRIED: dict[str, tuple[list[str], str]] = {}
 def remains_of(root: Path) -> str:
     """The files that an attempt left, without differences between two equal runs."""
     found = []
-    for top in ("run", "state"):
+    for top in ("run", "state", "agents"):
         for path in sorted((root / top).rglob("*")):
             kind = "/" if path.is_dir() else "=" if path.is_socket() else ""
             name = normal(str(path), str(root))
@@ -217,7 +225,7 @@ def run_point(
         return first, found + wrong, end
     except Stuck as error:
         nothing = Seen(-1, True, {}, [], [], [])
-        lost = Attempt(nothing, [], "", None, "", judge_bytes(b""), [])
+        lost = Attempt(nothing, [], "", None, "", judge_bytes(b""), [], [], "", [])
         return lost, [f"STUCK: {error}"], "not made"
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -36,13 +36,14 @@ from tools.crash.calls import (
     normal,
 )
 from tools.crash.checks import faults, unreplayable
+from tools.crash.locked import LOCKED, PKSIGN, ROLES
 from tools.crash.standins import COMMIT
 from tools.crash.tracer import ALL, Deed, Target
-from tools.crash.world import FACES, JOBS, OTHERS, Attempt, Base, World
+from tools.crash.world import JOBS, OTHERS, RUNS, Attempt, Base, World
 
 GO = b"gpgshim/1 go"  #: how a grant begins
 DIRECTORY = "WORLD/run/gpgshim/JOB/"  #: a job's own, as normal() has it
-BIND = 49
+BIND, FLOCK, ACCEPT = 49, 73, 288
 BIRTHS = (56, 57, 58, 435)  #: clone, fork, vfork, clone3
 
 
@@ -117,7 +118,7 @@ def power_cuts(watched: Watched) -> tuple[int, list[str]]:
     made = supervising(watched)
     journal = watched.attempt.journal if watched.attempt else None
     assert journal is not None
-    length = synced = 0
+    length = synced = forwarded = 0
     named = asked = granted = False
     found = []
     for at, call in enumerate(made, 1):
@@ -126,6 +127,7 @@ def power_cuts(watched: Watched) -> tuple[int, list[str]]:
         # If the authority is a command, starting it is the request.
         asked = asked or (call.number in BIRTHS and COMMIT.encode() in journal[:length])
         granted = granted or (sends and call.data.startswith(GO))
+        forwarded += sends and call.data.startswith(PKSIGN)
         if "/state/gpgshim" in call.name and call.result >= 0:
             if call.number == WRITE:
                 length += call.result
@@ -143,6 +145,10 @@ def power_cuts(watched: Watched) -> tuple[int, list[str]]:
             found.append(f"{shown}: asked, and `! unknown` would not be on disk")
         if granted and b"committed" not in states:
             found.append(f"{shown}: granted, and `! committed` would not be on disk")
+        if forwarded and b"committed" not in states:
+            found.append(f"{shown}: forwarded, and `! committed` would not be on disk")
+        if forwarded > sum(b" % forwarded " in line for line in lines):
+            found.append(f"{shown}: forwarded, and `% forwarded` would not be on disk")
         if (asked or granted) and verdict.outcome is Outcome.RETRIABLE:
             found.append(f"{shown}: asked, and the disk would say retriable")
     assert length == len(journal), "not all writes to the journal were seen"
@@ -167,10 +173,27 @@ def parts(watched: Watched) -> Iterator[tuple[Target, int, list[Call]]]:
     Points that are the same in several jobs are tried in one of them.
     """
     for target, made in watched.calls.items():
-        if watched.job == JOBS[0]:
+        if watched.face in LOCKED:
+            if target.role in ROLES:
+                yield target, of_lock(watched.face, target, made), made
+        elif watched.job == JOBS[0]:
             yield target, 0, made
         elif target.role in ("supervisor", "stunt dgit", "newborn of starter"):
             yield target, phase(watched, target), made
+
+
+def of_lock(face: str, target: Target, made: list[Call]) -> int:
+    """Where the part of the supervisor begins that has to do with its lock.
+
+    It holds its directory, and then makes the lock, which is the same for both faces. With
+    --commit-at agent the first client is one of the lock.
+    """
+    if target.role != "supervisor":
+        return 0
+    if face == LOCKED[1]:
+        return next(at for at, call in enumerate(made) if call.number == ACCEPT)
+    binds = next(at for at, call in enumerate(made) if call.number == BIND)
+    return max(at for at, call in enumerate(made[:binds]) if call.number == FLOCK)
 
 
 def kills(watched: Watched, every: bool) -> Iterator[Point]:
@@ -225,8 +248,9 @@ def failures(watched: Watched, every: bool) -> Iterator[Point]:
         if target.role in OTHERS.values():
             continue
         granted = [at for at, call in enumerate(made) if call.data.startswith(GO)]
-        start = max(begin, *granted) if begin and granted else begin
-        if watched.face != FACES[0]:
+        is_repeated = begin and watched.face not in LOCKED
+        start = max(begin, *granted) if is_repeated and granted else begin
+        if watched.face not in RUNS:
             doors = (at for at, call in enumerate(made) if call.number == BIND)
             start = max(start, next(doors, 0))
         count: Counter[tuple[int, str]] = Counter()
@@ -234,7 +258,7 @@ def failures(watched: Watched, every: bool) -> Iterator[Point]:
         for at, call in enumerate(made):
             name = normal(call.name, watched.root.rstrip("/"))
             count[call.number, name] += 1
-            if at < max(start, watched.own[target]) or (begin and name.startswith(DIRECTORY)):
+            if at < max(start, watched.own[target]) or (is_repeated and name.startswith(DIRECTORY)):
                 continue
             assert call.number in FAILS or call.number in NEVER_FAIL, f"call {call.number}: add it"
             errors = errors_of(call, watched.root)
@@ -269,7 +293,7 @@ def resynced(calls: Iterable[Call]) -> list[str]:
             found.append(
                 f"{name_of(call.number)} of {call.name} after a failed fsync: {call.data!r}"
             )
-        if failed and call.data.startswith(GO):
+        if failed and call.data.startswith((GO, PKSIGN)):
             found.append(f"a grant after a failed fsync of {', '.join(failed)}")
         if call.number == FSYNC and call.result < 0 and not os.path.isdir(call.name):
             failed.add(call.name)

@@ -13,12 +13,8 @@ case "$1" in --version|--dump-option-table) exec {gpg} "$@";; esac
 for journal in "$WORLD"/moved/* "$WORLD"/state/gpgshim/[!.]*; do
     test ! -e "$journal" || last=$journal
 done
+case $CLIENT in ?*) exec "$PYTHON" "$CLIENT" "$@";; esac
 cat "$last" >"$WORLD/signed/new.$$" && exec mv "$WORLD/signed/new.$$" "$WORLD/signed/$ATTEMPT.$$"
-"""
-
-GPGCONF = """\
-#!/bin/sh
-echo 'gpg:OpenPGP:/usr/bin/gpg'
 """
 
 #: gpgme would look for gpg by way of gpgconf; one of the faces does.
@@ -27,7 +23,7 @@ DGIT = """\
 case $WITH_GPGCONF in ?*) gpgconf --list-components >/dev/null || exit 254;; esac
 case $JOB in early) echo 'gave HTTP code 500' >&2; exit 255;; esac
 gpg --detach-sign a || exit 255
-gpg --clearsign b || exit 255
+"${PAST}gpg" --clearsign b || exit 255
 case $JOB in late) exit 255;; esac
 """
 

@@ -23,13 +23,14 @@ from typing import NamedTuple
 from gpgshim.core.verdict import Verdict, judge_bytes
 from gpgshim.system.places import is_stunt
 from gpgshim.tag2upload.repos_server import ARGUMENTS, MODE
+from tools.crash import locked
+from tools.crash.locked import AS_A_USER, LOCKED, Agent, Made
 from tools.crash.spoil import At, Spoil
 from tools.crash.standins import (
     AUTHORITY,
     COMMIT,
     DGIT,
     GPG,
-    GPGCONF,
     LATER,
     OPERATOR,
     REPOS_SERVER,
@@ -40,10 +41,12 @@ from tools.crash.tracer import Deed, Seen, Target, Tracer
 from tools.place.world import How, as_user, compile_all, copy_package, give, usable_python
 
 JOBS = ("signs", "early", "late")
-FACES = ("run", "repos-server", "supervise")
+FACES = ("run", "repos-server", "supervise", *LOCKED)
+RUNS = ("run", *LOCKED)  #: the faces of `gpgshim run`
 #: The stand-ins that are killed too, and their roles. Their calls are not made to fail.
 OTHERS = {
     "gpg": "real gpg",
+    "client": "real gpg",  # with a lock
     "gpgconf": "real gpgconf",
     "dgit": "real dgit",
     "script": "job",
@@ -96,14 +99,16 @@ class Base:
         compile_all(Path(self.python), self.code)
         self.tools.mkdir()
         # The programs that the job and the place need; no other gpg is on their PATH.
-        for name in {"cat", "mv", *(place.outside.replace("'", " ").split() if place else ())}:
+        outside = place.outside.replace("'", " ").split() if place else ()
+        for name in {"cat", "mv", "mkdir", *outside}:
             if "/" not in name and (found := shutil.which(name)):
                 (self.tools / name).symlink_to(found)
         gpg = shutil.which("gpg") or "/usr/bin/gpg"
         for name, text in (
             ("gpg", GPG.format(gpg=gpg)),
             ("dgit", DGIT),
-            ("gpgconf", GPGCONF),
+            ("gpgconf", locked.GPGCONF),
+            ("client", locked.CLIENT),
             ("script", SCRIPT),
             ("rival", RIVAL),
             ("later", LATER),
@@ -132,7 +137,7 @@ class Manager:
         if face == "supervise":
             null = os.open(os.devnull, os.O_RDWR)
             self.fds = (null, null)
-        elif face == "run":
+        elif face in RUNS:
             self._listener = socket.socket(socket.AF_UNIX)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(world.root / "manager")
@@ -209,11 +214,19 @@ class Attempt(NamedTuple):
     name: str
     verdict: Verdict
     signed: list[bytes]
+    made: list[Made]  # by the agent, with a lock
+    own: str  # the agents of its own that the job started
+    holes: list[str]  # where it could have started one, after its end
 
 
 def first_role(face: str) -> str:
     """The role of the caller's own child; "" if it is no process of ours."""
-    return {"run": "supervisor", "repos-server": "watchdog", "supervise": ""}[face]
+    return {"repos-server": "watchdog", "supervise": ""}.get(face, "supervisor")
+
+
+def jobs_of(face: str) -> tuple[str, ...]:
+    """The jobs of a face. The end of a job does not depend on the lock."""
+    return JOBS[:1] if face in LOCKED else JOBS
 
 
 class World:
@@ -224,8 +237,9 @@ class World:
         self.root = root
         self.face = face
         self.job = job
-        for name in ("run", "state", "home", "signed", "heard", "moved"):
+        for name in ("run", "state", "home/.gnupg", "signed", "heard", "moved", "agents"):
             (root / name).mkdir(mode=0o700, parents=True)
+        os.mkfifo(root / "launch")
         give(root, base.user)
         self.environ = {
             "PATH": str(base.tools),
@@ -237,26 +251,36 @@ class World:
             "WORLD": str(root),
             "WITH_GPGCONF": "yes" if face == "supervise" else "",
             "PYTHON": base.python,
+            # With a lock, the second signature is made past PATH.
+            "CLIENT": str(base.tools / "client") if face in LOCKED else "",
+            "PAST": f"{base.tools}/" if face in LOCKED else "",
         }
 
     def words(self) -> list[str]:
         """The program, as its user or oracled starts it, in the place."""
         place = self.base.place
         if place is None:
-            return self.program()
+            return [*(AS_A_USER if self.is_wrapped else ()), *self.program()]
         outside = place.outside.replace("{root}", str(self.root))
         outside = outside.replace("{shared}", str(self.base.root))
         enter = ["/bin/sh", "-c", f'exec {outside} "$@"', "sh"]
         return [*as_user(self.base.user), *enter, *self.program()]
 
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether another program starts ours."""
+        return self.base.place is not None or (self.face in LOCKED and os.geteuid() == 0)
+
     def program(self) -> list[str]:
         """The program alone."""
         if self.face == "supervise":
             return [str(self.base.tools / "operator")]
-        if self.face == "run":
+        if self.face in RUNS:
             # A second attempt is that of a person who has looked: a first one that stands is known.
             words = [self.base.python, "-m", "gpgshim", "run", "--job", "j", "--again"]
             words += ["--commit", f"o2m:{self.root}/manager"]
+            words += ["--lock-agent"] if self.face in LOCKED else []
+            words += ["--commit-at", "agent"] if self.face == "at-agent" else []
             return [*words, "--", "script"]
         values = {"timeout": "3600", "job": "j", "--": "--", "last-attempt-message": ""}
         server = self.base.code / "bin/dgit-repos-server"
@@ -295,16 +319,19 @@ class World:
         before = len(self.journals())
         job = self.job if number == 1 else JOBS[0]
         environ = self.environ | {"ATTEMPT": str(number), "JOB": job}
-        first = first_role(self.face) if self.base.place is None else ""
+        first = "" if self.is_wrapped else first_role(self.face)
         tracer = Tracer(first, FORKS, self.role_of, target, deed)
         errors = self.root / f"stderr.{number}"
         manager = Manager(self, number, self.face)
+        agent = Agent(self.root, self.newest)
         with errors.open("wb") as stderr:
             tracer.start(self.words(), environ, self.root, (*manager.fds, stderr.fileno()))
             manager.start()
+            agent.start()
             try:
                 seen = tracer.follow()
             finally:
+                agent.end()
                 manager.end()
         made = self.journals()[before:]
         assert len(made) <= 1, f"one attempt made {len(made)} journals"
@@ -321,7 +348,13 @@ class World:
             data,
             made[0].name if made else "",
             judge_bytes(counts),
-            [path.read_bytes() for path in sorted((self.root / "signed").glob(f"{number}.*"))],
+            [
+                *(path.read_bytes() for path in sorted((self.root / "signed").glob(f"{number}.*"))),
+                *(each.journal for each in agent.made),
+            ],
+            agent.made,
+            own.read_text() if (own := self.root / "own").exists() else "",
+            locked.holes(self.root / "run", self.root / "agents"),
         )
 
     def age(self) -> None:
@@ -340,4 +373,5 @@ class World:
         found = [path for path in made if not (path / "exported").exists()]
         today = time.time() - 86400
         whole = [x for x in found if (x / "bin/gpg").exists() and is_stunt(x / "bin/gpg")]
-        return [path.name for path in whole if path.stat().st_mtime < today]
+        sockets = locked.left(self.root / "run", self.root / "agents")
+        return [*(path.name for path in whole if path.stat().st_mtime < today), *sockets]
