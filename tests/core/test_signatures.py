@@ -90,6 +90,11 @@ def test_a_signature_before_the_commitment_is_a_contradiction(before: str) -> No
         ("% exit 0\nunsigned\n", "no request to commit was sent"),
         ("$ gpg -b f\n! unknown\n> commit-to-public-upload\n< refused\n= no refused x\n% exit 1\n",
          "the authority refused: it has not committed"),
+        ("% no-start 127\n", "no request to commit was sent, but it would fail again"),
+        ("$ gpg -b f\n! unknown\n> commit-to-public-upload\n% exit 1\n",
+         "unknown: the authority may have received the request to commit;"
+         " ask the authority whether it has committed"),
+        (f"$ gpg -b f\n{GO}{FAILED}% exit 0\n", "committed, and the job ended well"),
     ],
 )  # fmt: skip
 def test_with_the_commitment_point_at_gpg_agent_nothing_is_said_of_gpgs(
@@ -99,6 +104,12 @@ def test_with_the_commitment_point_at_gpg_agent_nothing_is_said_of_gpgs(
     text = HEAD.replace("agent: /home", "commit-at: agent\nagent: /home") + lines
     expected = f"{meaning}; gpg-agent made no signature through the lock"
     assert judge(parse(text.encode())).meaning == expected
+
+
+def test_without_a_count_a_committed_job_may_have_signed() -> None:
+    text = HEAD.replace("agent: /home", "commit-at: agent\nagent: /home")
+    meaning = judge(parse(f"{text}$ gpg -b f\n{GO}% unlocked\n% exit 1\n".encode())).meaning
+    assert meaning == "committed, and signatures may have been made; check what was published"
 
 
 def test_the_meanings_are_complete() -> None:

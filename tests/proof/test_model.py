@@ -25,13 +25,13 @@ from tools.fuzz import LOADED, Never
 from tools.model.fates import EQUIVALENT, SPOILT, Graphs, fate, spoilt_shell, why_equivalent
 from tools.model.mutants import Mutant, mutants, spoilt
 from tools.model.state import Setting, Violation
-from tools.model.walk import ALONE, explore, report
+from tools.model.walk import ALONE, ONE_HELD, explore, report
 
 ONE = Setting("run", 1, 2, orphan=False)
 
 
 def test_the_shipped_tables_keep_the_promises() -> None:
-    for setting in (ONE, ALONE, Setting("run", 2, 0)):
+    for setting in (ONE, ALONE, Setting("run", 2, 0), ONE_HELD):
         graph = report(setting)
         assert len(graph.order) > 5_000
         assert graph.depth > 15
@@ -46,7 +46,7 @@ def graphs() -> Graphs:
     alone = explore(ALONE)
     many = explore(Setting("run", 3, 1, orphan=False))
     one = explore(ONE)
-    return Graphs((one, many, alone), (one, alone))
+    return Graphs((one, many, alone), (one, alone, explore(ONE_HELD)))
 
 
 def test_every_row_is_come_to(graphs: Graphs) -> None:

@@ -12,8 +12,9 @@ Rule 2: the promises are facts of the world (the manager may have received the r
 sign; these bytes survive), never states of the gate. So a spoilt table cannot spoil its check.
 Rule 3: nothing is sampled. All states are visited; a state is a tuple, and is visited once.
 
-The parties are: up to three stunts, supervisor, its watchdog, dgit with its stunt,
-dgit-repos-server, manager, the disk, and an orphan of the attempt before.
+The parties are: up to three stunts, up to two programs at the lock of gpg-agent, supervisor, its
+watchdog, dgit with its stunt, dgit-repos-server, manager, the disk, and an orphan of the attempt
+before.
 
 These simplifications lose no possible sequence of events:
 
@@ -28,6 +29,9 @@ These simplifications lose no possible sequence of events:
   are one world.
 - When only the outcome is still to be settled and reported, data that no process reads any more
   are removed (`tidy`).
+- A command that signs, at the lock of gpg-agent (lock.py), is one more client, and what the agent
+  does with it cannot be seen before its answer: `made` and `open` are how many signatures it has
+  made, and may yet make. The settings with a lock are those with `held` commands.
 - The orphan of the attempt before and this attempt do not affect each other, so their states form
   a product. The orphan is part of the small worlds, and not of the largest.
 
@@ -47,6 +51,7 @@ Several attempts of one job at the same moment are a second model, because a pro
 would be too large. lives.py takes from this model what others can see of an attempt; rivals.py has
 the claim to the job's name, the look at earlier attempts, and a person who resolves one.
 
-Read state.py first, then promises.py, shell.py and moves.py. walk.py visits all states; mutants.py
-and fates.py show that each promise can fail. Then rivals.py; rivalfates.py is what fates.py is.
+Read state.py first, then promises.py, shell.py, lock.py and moves.py. walk.py visits all states;
+mutants.py and fates.py show that each promise can fail. Then rivals.py; rivalfates.py is what
+fates.py is.
 """

@@ -16,7 +16,7 @@ from tools.model.fates import SPOILT, Graphs, spoilt_shell
 from tools.model.lives import lives
 from tools.model.mutants import Mutant, mutants
 from tools.model.rivals import Rules, walk
-from tools.model.walk import OTHERS, ROWS, WHOLE_WORLD, report
+from tools.model.walk import LOCKED, ONE_HELD, OTHERS, ROWS, WHOLE_WORLD, report
 
 #: Inherited by the forked workers: the graphs are too large to be sent.
 _forked: list[Callable[[int], str]] = []
@@ -63,10 +63,11 @@ def noticed(spoilt: dict[str, str], what: str) -> bool:
 
 def explore_attempt() -> bool:
     """One attempt: all states, all mutants of its tables, and all spoilt shells."""
-    for setting in WHOLE_WORLD:
+    for setting in (*WHOLE_WORLD, *LOCKED):
         report(setting)
-    known = {setting: report(setting) for setting in dict.fromkeys((*ROWS, *OTHERS))}
-    graphs = Graphs(tuple(known[each] for each in ROWS), tuple(known[each] for each in OTHERS))
+    others = (*OTHERS, ONE_HELD)
+    known = {setting: report(setting) for setting in dict.fromkeys((*ROWS, *others))}
+    graphs = Graphs(tuple(known[each] for each in ROWS), tuple(known[each] for each in others))
     killed = judged(
         list(mutants()), lambda mutant: fates.fate(mutant, graphs), fates.why_equivalent
     )

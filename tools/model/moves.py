@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tools.model import lock
 from tools.model.shell import drs_ends, row, supervise, turn
 from tools.model.state import CRASHES, REPORTS, F, S, Setting, V, World
 
@@ -27,6 +28,9 @@ def moves(world: World, setting: Setting) -> Iterator[World]:
         yield world._replace(at="gone")
         if setting.spoilt == "a stunt takes a dead socket for a yes" and "w" in world.stunts:
             yield world._replace(granted=True)
+        if setting.spoilt == "an agent starts at a dead socket" and "i" in world.held:
+            yield world._replace(granted=True, made=world.made + 1)
+        yield from lock.agent_moves(world)
         yield from job_moves(world, setting)
         yield from authority_moves(world, setting)
     yield from stunts_move(world)
@@ -43,6 +47,7 @@ def moves(world: World, setting: Setting) -> Iterator[World]:
 def stunts_move(world: World) -> Iterator[World]:
     if "w" in world.stunts:
         yield world._replace(stunts=turn(world.stunts, "w", "r"))  # it is killed as it waits
+    yield from lock.clients_move(world)
 
 
 def job_moves(world: World, setting: Setting) -> Iterator[World]:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -12,10 +14,13 @@ from itertools import permutations
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from gpgshim.agentlock.links import AgentLink
+from gpgshim.agentlock.proxy import Proxy
 from gpgshim.core import gate, o2m
 from gpgshim.core import verdict as verdicts
 from gpgshim.core.gate import (
     ADMISSIONS,
+    AT_AGENT,
     CONTROLS,
     MEANINGS,
     OUTCOMES,
@@ -32,6 +37,9 @@ from gpgshim.core.gate import (
 )
 from gpgshim.core.o2m import REPLIES, Reply, Said
 from gpgshim.core.verdict import ENDINGS
+from gpgshim.supervisor.atagent import AgentGate
+from gpgshim.supervisor.entrance import Entrance
+from gpgshim.supervisor.granted import Granted
 from tools.model.shell import LINES, OWN
 from tools.model.state import REPORTS, V
 
@@ -40,7 +48,7 @@ class Mutant(NamedTuple):
     """What ships, with one thing in it changed. `row` is a row of STEPS or REPLIES, or None."""
 
     name: str
-    where: Any  # a table, or a module
+    where: Any  # a table, a module, or a class
     what: Any  # its row, or the name that is in it
     value: Any
     row: Any = None
@@ -58,6 +66,7 @@ def mutants() -> Iterator[Mutant]:
     yield from mutants_of_table(ENDINGS, "ENDINGS", Ending)
     yield from mutants_of_functions()
     yield from mutants_of_judge()
+    yield from mutants_of_methods()
     yield from mutants_of_meanings()
 
 
@@ -204,7 +213,26 @@ CLAUSES = (
     ("judge", "State.UNKNOWN if on_disk is None or", "State.UNCOMMITTED if on_disk is None or"),
     ("judge", "unsure = transcript.torn or", "unsure ="),
     ("judge", "past_the_gate = r.Bypassed in seen or", "past_the_gate ="),
-    ("judge", "r.Bypassed in seen or r.Ungated in seen", "r.Bypassed in seen"),
+    ("judge", "r.Bypassed in seen or ungated", "r.Bypassed in seen"),
+    ("judge", "r.Ungated in seen or unlocked", "unlocked"),
+    ("judge", "r.Ungated in seen or unlocked", "r.Ungated in seen"),
+    ("judge", "and not unlocked", ""),
+    ("judge", '"agent" in transcript.head and', ""),
+    ("judge", '"agent" in transcript.head', '"agent" not in transcript.head'),
+    ("judge", '"commit-at" in transcript.head', '"commit-at" not in transcript.head'),
+    ("judge", "unlocked=unlocked", "unlocked=False"),
+    ("judge", "if _signs_too_early(records)", "if False"),
+    ("_signs_too_early", "type(x) is r.Forwarded or", ""),
+    ("_signs_too_early", "or x == committed", ""),
+    ("_signs_too_early", "first != committed", "False"),
+    ("_signs_too_early", "first != committed", "True"),
+    ("count", "seen.get(r.Forwarded, ())", "()"),
+    ("count", "seen.get(r.Signed, ())", "()"),
+    ("count", "seen.get(r.Unsigned, ())", "()"),
+    ("count", "forwarded - made - failed", "forwarded - made"),
+    ("count", "forwarded - made - failed", "forwarded - failed"),
+    ("count", "forwarded - made - failed", "forwarded"),
+    ("count", "len(made)", "len(forwarded)"),
     ("judge", "(uncommitted and unsure)", "(not uncommitted and unsure)"),
     ("judge", "uncommitted = on_disk is State.UNCOMMITTED", "uncommitted = True"),
     ("_last_ending", "endings[-1]", "endings[0]"),
@@ -254,18 +282,79 @@ def mutants_of_judge() -> Iterator[Mutant]:
         yield Mutant(shown, verdicts, name, made[name])
 
 
+#: The same for the methods between the lock and the tables.
+METHODS: tuple[tuple[type, str, str, str], ...] = (
+    (AgentGate, "ask", "if admission := self._entrance.admit(held):",
+     "admission = self._entrance.admit(held)\n        if True:"),
+    (AgentGate, "ask", "r.AtAgent(key, algorithm, digest, name)",
+     "r.AtAgent(digest, algorithm, key, name)"),
+    (AgentGate, "gone", "self._gatekeeper.gone(held)", "pass"),
+    (AgentGate, "gone", "self._requests.gone(held)", "pass"),
+    (AgentGate, "is_granted", "self._gatekeeper.gpgs.has(pid)", "True"),
+    (AgentGate, "is_granted", "self._gatekeeper.gpgs.has(pid)", "False"),
+    (AgentGate, "note", "self._entries.note(*records)", "pass"),
+    (AgentGate, "sync", "self._entries.write(*records)", "pass"),
+    (AgentGate, "sync", "self._entries.sync()", "pass"),
+    (AgentGate, "failed", "self._gatekeeper.fail(error).reason", "'the disk is full'"),
+    (Entrance, "is_foreign", "!=", "=="),
+    (Entrance, "takes", "word in CONTROLS[self._serves, self._origin(client)]", "True"),
+    (Entrance, "takes", "word in CONTROLS[self._serves, self._origin(client)]", "False"),
+    (Entrance, "admit", "if Admission.TURN_AWAY not in admission:", "if True:"),
+    (Entrance, "admit", "if Admission.TURN_AWAY not in admission:", "if False:"),
+    (Entrance, "admit", "if origin is Origin.FOREIGN:", "if origin is not Origin.FOREIGN:"),
+    (Entrance, "admit", "client.answer(wire.NO, why)", "client.answer(wire.GO)"),
+    (Entrance, "_origin", "if self.is_foreign(client):", "if False:"),
+    (Entrance, "_origin", "if self._inspector.is_of_job(client.pid)", "if True"),
+    (Entrance, "_origin", "if self._inspector.is_of_job(client.pid)", "if False"),
+    (Granted, "has", "if pid not in self._gpgs:\n            return False",
+     "if pid not in self._gpgs:\n            return True"),
+    (Granted, "has", "not poll.poll(0)", "True"),
+    (Proxy, "forward_together", "self.gate.sync(*records)", "pass"),
+    (Proxy, "forward_together", "why = self.gate.failed(error)", "why = ''"),
+    (Proxy, "_batch", "self._pending >= MOST_AT_ONCE", "False"),
+    (Proxy, "_batch", "if not link.is_open:", "if False:"),
+    (Proxy, "answered", "self._pending -= link.waited", "pass"),
+    (AgentLink, "_take_one", "elif self._proxy.gate.is_granted(self.pid):", "elif True:"),
+    (AgentLink, "_take_one", "elif self._proxy.gate.is_granted(self.pid):", "elif False:"),
+    (AgentLink, "_answered", "if go:", "if True:"),
+    (AgentLink, "_answered", "if go:", "if False:"),
+)  # fmt: skip
+
+
+def mutants_of_methods() -> Iterator[Mutant]:
+    """A clause of a method changed."""
+    for owner, name, old, new in METHODS:
+        source = textwrap.dedent(inspect.getsource(getattr(owner, name)))
+        old, new = (each.replace("\n    ", "\n") for each in (old, new))
+        assert source.count(old) == 1, (name, old)
+        made: dict[str, Any] = {}
+        scope = vars(sys.modules[owner.__module__])
+        exec("from __future__ import annotations\n" + source.replace(old, new), scope, made)
+        shown = f"`{' '.join(old.split())}` is `{' '.join(new.split())}`"
+        yield Mutant(f"{owner.__name__}.{name}: {shown}", owner, name, made[name])
+
+
 def mutants_of_meanings() -> Iterator[Mutant]:
     """Each meaning another's. Only people read them."""
-    for row, text in MEANINGS.items():
-        for other, said in MEANINGS.items():
-            if said != text:
-                shown = f"MEANINGS[{', '.join(row)}] is that of {', '.join(other)}"
-                yield Mutant(shown, MEANINGS, row, said)
+    for name, table in (("MEANINGS", MEANINGS), ("AT_AGENT", AT_AGENT)):
+        for row, text in table.items():
+            for other, said in table.items():
+                if said != text:
+                    shown = f"{name}[{', '.join(row)}] is that of {', '.join(other)}"
+                    yield Mutant(shown, table, row, said)
 
 
 @contextmanager
 def spoilt(mutant: Mutant) -> Iterator[None]:
     """What ships, with one thing in it changed."""
+    if isinstance(mutant.where, type):
+        was = vars(mutant.where)[mutant.what]
+        setattr(mutant.where, mutant.what, mutant.value)
+        try:
+            yield
+        finally:
+            setattr(mutant.where, mutant.what, was)
+        return
     where: Any = mutant.where if isinstance(mutant.where, dict) else vars(mutant.where)
     was = where[mutant.what]
     where[mutant.what] = mutant.value

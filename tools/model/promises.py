@@ -9,7 +9,8 @@ from gpgshim.core.gate import (
     TEMPFAIL,
     Outcome,
 )
-from tools.model.shell import OWN, RUNS
+from gpgshim.core.verdict import Verdict
+from tools.model.shell import OWN, RUNS, waits
 from tools.model.state import WHOLE, S, Violation, World, images, is_whole, read_back, verdict
 
 WELL = ("% exit 0", "% said uploaded")
@@ -21,7 +22,8 @@ image_cache: set[tuple[object, ...]] = set()
 
 def check(world: World) -> None:
     """What holds in every state, between any two instructions. Raises Violation."""
-    key = (world.lines, world.synced, world.torn, bool(world.said), world.granted, world.heard)
+    facts = (world.granted, world.heard, world.made, world.open)
+    key = (world.lines, world.synced, world.torn, bool(world.said), facts)
     if key not in image_cache:
         for seen in images(world):
             if world.granted and seen.state is not S.COMMITTED:
@@ -30,6 +32,7 @@ def check(world: World) -> None:
                 raise Violation(
                     f"2: the authority may have heard, and a crash leaves {seen.outcome}"
                 )
+            check_signatures(world, seen)
         if not is_whole(world.lines):
             raise Violation("5: a journal that contradicts itself")
         garbage = verdict(world.lines[: world.synced], b"\0\0\0\n")
@@ -58,9 +61,22 @@ def check(world: World) -> None:
         raise Violation("5: the manager got `uploaded`, and the job was never committed")
 
 
+def check_signatures(world: World, seen: Verdict) -> None:
+    """A journal that a crash can leave is right about the signatures of the agent."""
+    if seen.signatures is None:
+        if seen.readable:
+            raise Violation("5: the journal does not count the signatures at the lock")
+        return
+    made, unknown = seen.signatures
+    if made > world.made:
+        raise Violation("5: the journal has a signature that was not made")
+    if world.made + world.open > made + unknown:
+        raise Violation("1: the journal denies a signature that was or may be made")
+
+
 def check_at_rest(world: World) -> None:
     """While the supervisor waits: the gate's state is true, and no stunt waits for ever."""
-    if "w" in world.stunts and world.gate is not S.UNKNOWN:
+    if waits(world) and world.gate is not S.UNKNOWN:
         raise Violation("4: a stunt waits for an answer that will not come")
     if world.gate in (S.UNKNOWN, S.LATE) and not world.asking:
         raise Violation("4: the supervisor waits for an answer without a request")

@@ -23,6 +23,7 @@ from gpgshim.core.gate import (
     State,
 )
 from gpgshim.core.o2m import REPLIES, Reply, Said
+from tools.model import lock
 from tools.model.state import REPORTS, F, S, Setting, V, Violation, World, read_back
 
 ENDS = ("settle", "tell", "done")
@@ -60,7 +61,7 @@ def fail(world: World, setting: Setting) -> World:
         raise Violation("6: after a failure the shell can do nothing but refuse")
     goes_on = setting.spoilt == "the effects go on after one that failed"
     todo = tuple(each for each in world.todo if each in AFTER or goes_on)
-    world = world._replace(gate=state, failed=True, todo=todo)
+    world = lock.refused(world._replace(gate=state, failed=True, todo=todo))
     for effect in effects:
         world = refused(world) if effect is F.REFUSE else stop_asking(world)
     return world
@@ -86,24 +87,38 @@ def refused(world: World, lives_on: bool = False) -> World:
         if effect is Refusal.ANSWER:
             if world.deaf and world.drs == "r" and not lives_on:
                 raise Violation("7: the uploader may be told what the manager will not hear")
-            if "w" in world.stunts and world.asking and world.gate is not S.LATE:
+            if waits(world) and world.asking and world.gate is not S.LATE:
                 raise Violation("6: a no, and a go-ahead may still come")
             is_answered = True
-            world = world._replace(stunts=none_waits(world.stunts))
+            world = none_waits(world)
         elif audience is not Audience.UPLOADER:
             raise Violation("7: a job is ended whose report would have been heard")
         elif not lives_on:
             world = world._replace(job="k" if world.job in RUNS else world.job)
             if world.drs == "r":
                 world = drs_ends(world, b"", "% signal 9")
-    if "w" in world.stunts and not is_answered:
+    if waits(world) and not is_answered:
         raise Violation("4: a stunt waits for what will not come")
     return world
 
 
-def none_waits(stunts: str) -> str:
+def waits(world: World) -> bool:
+    """Whether a client waits for the gate's answer."""
+    return "w" in world.stunts or "w" in world.held
+
+
+def none_waits(world: World) -> World:
     """All who wait have had their no, or are killed."""
-    return "".join(sorted(stunts.replace("w", "r")))
+    stunts = "".join(sorted(world.stunts.replace("w", "r")))
+    return lock.all_turned(world._replace(stunts=stunts), "w", "d")
+
+
+def granted(world: World, setting: Setting) -> World:
+    """One who waits has had its go. With a lock, a granted gpg has yet to reach the agent."""
+    if "w" not in world.stunts:
+        return lock.turned(world, "w", "n")
+    world = world._replace(stunts=turn(world.stunts, "w", "r"), granted=True)
+    return world._replace(held=tuple(sorted((*world.held, "g")))) if setting.held else world
 
 
 def appended(world: World, line: str, setting: Setting) -> Iterator[tuple[World, bool]]:
@@ -169,7 +184,7 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
         case F.STOP_ASKING:
             yield stop_asking(after)
         case F.GRANT:
-            if "w" in world.stunts:
+            if waits(world):
                 if setting.disk:
                     yield fail(after, setting)  # `= go` could not be noted
                 if world.closed:
@@ -178,15 +193,24 @@ def perform(world: World, setting: Setting) -> Iterator[World]:
                     raise Violation("6: a grant after a no")
                 if world.unsynced:
                     raise Violation("1: a grant, and who asked for it is not on disk")
-                yield world._replace(stunts=turn(world.stunts, "w", "r"), granted=True)
+                yield granted(world, setting)
             else:
                 yield after
         case F.REFUSE:
-            if "w" in world.stunts:
+            if waits(world):
                 unknown_command = world.unknown_command and not world.heard
                 if not (world.closed or world.no or world.failed or unknown_command):
                     raise Violation("6: a no without a cause")
             yield refused(after, setting.spoilt == "the job is not killed for a silent manager")
+        case "forward":  # proxy.forward_together
+            yield from forward(after, setting)
+        case "lock sync":
+            forwards = ("forwarded", *rest)
+            yield world._replace(synced=len(world.lines), unsynced=False, todo=forwards)
+            if setting.disk:
+                yield fail(after._replace(broken=True), setting)
+        case "forwarded":
+            yield lock.forwarded(after)._replace(granted=True)
         case "gave up":  # the stunt dgit is answered, and kills dgit if the gate is closed
             is_closed = world.gate in (S.CLOSED, S.LATE)
             if is_closed and read_back(world).state is S.UNCOMMITTED:
@@ -209,7 +233,7 @@ def tidy(world: World) -> World:
     # No input is read before all of `todo` is done; its first answer goes to all waiting stunts.
     # A refusal can still end a d-r-s that lives: see refused.
     todo: tuple[str, ...] = ()
-    idle = {F.GRANT, F.REFUSE} if "w" not in world.stunts else set()
+    idle = {F.GRANT, F.REFUSE} if not waits(world) else set()
     if world.drs == "r":
         idle.discard(F.REFUSE)
     for each in world.todo:
@@ -229,11 +253,54 @@ def tidy(world: World) -> World:
     if world.at in ENDS:
         world = world._replace(
             gate=S.CLOSED, together=(), unsynced=False, asking=False, in_time=False, answer="",
-            stray=0, reached=False, no=False, deaf=False, drs="-", stunts="",
+            stray=0, reached=False, no=False, deaf=False, drs="-", stunts="", held=(),
             manager="x" if world.manager == "x" else "i",
             job=world.job if world.drs == "-" or world.job in RUNS else "k",
         )  # fmt: skip
     return world
+
+
+def forward(world: World, setting: Setting) -> Iterator[World]:
+    """The commands that pass get their records, in one write."""
+    if setting.spoilt == "a command is forwarded before it is in the journal":
+        world = lock.forwarded(lock.records_of(world)[0])._replace(granted=True)
+        yield world
+        return
+    world, lines = lock.records_of(world)
+    if not world.broken:
+        then = world._replace(lines=world.lines + lines)
+        early = setting.spoilt == "a command is forwarded before it is synced"
+        sync = ("forwarded",) if early else ("lock sync",)
+        yield then._replace(todo=(*sync, *world.todo))
+    if setting.disk:
+        torn = world._replace(torn=True, broken=True)
+        for bad in (world,) if world.broken else (world, torn):
+            if setting.spoilt == "a command is forwarded without its record":
+                yield lock.forwarded(bad)._replace(granted=True)
+            else:
+                yield fail(bad, setting)
+
+
+def at_the_lock(world: World, setting: Setting) -> Iterator[World]:
+    """The clients of the lock, and the agent's answers."""
+    if "i" in world.held:
+        asked = lock.turned(world, "i", "w")
+        if setting.spoilt == "a command passes without a grant":
+            yield lock.turned(world, "i", "n")
+        if setting.disk:
+            yield fail(asked, setting)  # `$` could not be noted
+        asked = asked._replace(unsynced=True)
+        if world.gate is S.COMMITTED:
+            yield asked._replace(together=tuple(sorted((*world.together, V.ASKED))))
+        else:
+            yield step(asked, V.ASKED)
+    if "g" in world.held:
+        yield lock.turned(world, "g", "n")
+    if "n" in world.held and not world.together:
+        yield world._replace(todo=("forward",))
+    for then, line in lock.heard(world, setting.spoilt):
+        for noted, _ in appended(then, line, setting):
+            yield noted
 
 
 def answered(world: World, event: Event, said: bool = False) -> World:
@@ -272,6 +339,7 @@ def listen(world: World, setting: Setting) -> Iterator[World]:
                 yield asked._replace(together=tuple(sorted((*world.together, event))))
             else:
                 yield step(asked, event)
+    yield from at_the_lock(world, setting)
     if world.together:
         yield step(world._replace(together=world.together[1:]), world.together[0])
     if world.orphan == "s" and setting.spoilt == "two attempts share a directory":
@@ -329,7 +397,7 @@ def serve(world: World, setting: Setting) -> Iterator[World]:
         yield world._replace(at=after)
         return
     yield from listen(world, setting)
-    if world.together:
+    if world.together or "n" in world.held:
         return  # what is watched comes after those who ask
     if setting.face == "drs":
         if not world.watchdog:
@@ -352,8 +420,8 @@ def supervise(world: World, setting: Setting) -> Iterator[World]:
         case "kill":
             # kill_descendants. A process that a person starts later is no descendant.
             lives = setting.spoilt == "the remaining processes are not killed"
-            yield world._replace(
-                stunts=none_waits(world.stunts),
+            ended = lock.all_turned(lock.all_turned(none_waits(world), "i", "d"), "g", "d")
+            yield ended._replace(
                 job="k" if world.job in RUNS and not lives else world.job,
                 drs="e",
                 at="reply" if world.watchdog and world.amount else "settle",

@@ -34,6 +34,7 @@ class Setting(NamedTuple):
     orphan: bool = True
     spoilt: str = ""  # the rule of SPOILT that the shell breaks
     disk: bool = True  # whether the disk can refuse; see ALONE
+    held: int = 0  # commands past PATH that sign, at a lock of gpg-agent; 0 is no lock
 
 
 class World(NamedTuple):
@@ -58,6 +59,8 @@ class World(NamedTuple):
     broken: bool = False  # nothing more is written
     # The other parties.
     stunts: str = ""  # a letter each, sorted
+    held: tuple[str, ...] = ()  # the commands at the lock, sorted: see lock.py
+    numbers: int = 0  # of the records of forwarded commands
     job: str = "-"  # dgit and its stunt, or the command of `run`
     drs: str = "r"
     manager: str = "i"
@@ -76,7 +79,9 @@ class World(NamedTuple):
     no: bool = False  # it answered anything else, or sent a line without a request
     failed: bool = False  # an effect could not be performed
     closed: bool = False  # the gate was closed
-    granted: bool = False  # a stunt got the answer go
+    granted: bool = False  # a stunt got the answer go, or the agent got a command
+    made: int = 0  # signatures that the agent has made
+    open: int = 0  # commands that the agent has got, and for which it may yet make one
     bypassed: bool = False  # the job reports `uploaded`, and had no grant
     deaf: bool = False  # a request was refused, and the manager will receive nothing
     said_75: bool = False
@@ -85,7 +90,7 @@ class World(NamedTuple):
     said: str = ""  # the outcome that we said
 
 
-HEAD = "format: 2\njob: j\n\n"
+HEAD = "format: 2\njob: j\nagent: /h\n\n"
 REPORTS = {
     said: f"message m\nemail reported -\n{said}\n".encode()
     for said in ("uploaded", "irrecoverable", "retriable")

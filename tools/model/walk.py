@@ -21,6 +21,14 @@ ALONE = Setting("drs", 1, 1, orphan=False, disk=False)
 #: What is explored to judge mutants.
 ROWS = (Setting("run", 3, 2, orphan=False), ALONE, Setting("drs", 1, 1, orphan=False))
 OTHERS = (Setting("run", 1, 2, orphan=False), *ROWS[1:])
+#: With a lock of gpg-agent. The smaller one judges mutants of what is said of signatures.
+ONE_HELD = Setting("run", 0, 0, orphan=False, held=1)
+#: With a lock of gpg-agent: a stunt and a program past PATH; with --commit-at agent, two programs.
+LOCKED = (
+    Setting("run", 1, 1, orphan=False, held=1),
+    Setting("run", 0, 1, orphan=False, held=2),
+    Setting("drs", 1, 0, orphan=False, held=1),
+)
 #: The largest settings, which are explored too.
 WHOLE_WORLD = (
     Setting("run", 3, 2),
@@ -45,6 +53,7 @@ class Graph(NamedTuple):
 def first(setting: Setting) -> World:
     return World(
         stunts="i" * setting.stunts,
+        held=("i",) * setting.held,
         drs="r" if setting.face == "drs" else "-",
         orphan="i" if setting.orphan else "-",
         stray=setting.stray,
@@ -194,6 +203,7 @@ def report(setting: Setting) -> Graph:
     longest = longest_history(graph)
     print(
         f"{setting.face}, {setting.stunts} stunts, {setting.stray} stray events"
+        f"{f', {setting.held} commands at the lock' if setting.held else ''}"
         f"{', an orphan' if setting.orphan else ''}: {len(graph.order)} states,"
         f" {len(graph.edges)} moves, {graph.depth} deep, the longest history {longest} moves"
         f" ({time.process_time() - began:.0f} s)",
