@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpgshim.core.gate import Exit
+from gpgshim.core.terms import Form
 from gpgshim.supervisor import config
+from gpgshim.system.errors import Misused
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+
+BARE_LOCK = "--lock-agent"  #: without a form
 
 
 class _Number(click.ParamType):  # type: ignore[type-arg]  # not generic in Debian stable
@@ -156,12 +161,51 @@ OBSERVE = click.option(
     " for such a job, and its exit status is its own. --no-observe overrides the setting.",
 )
 
+
+class _Lock(click.Option):
+    """--lock-agent[=FORM]."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return record and (record[0].replace(" [=", "[="), record[1])
+
+
 LOCK_AGENT = click.option(
-    "--lock-agent/--no-lock-agent",
-    default=None,
+    "--lock-agent",
+    cls=_Lock,
+    metavar="[=alias|namespace]",
+    type=click.Choice(list(map(str, Form))),
     help="Put a lock in front of gpg-agent: each program of the job that makes a signature with a"
-    " key of this home waits for the gate, also one that does not find the stunts on PATH.",
+    " key of this home waits for the gate, also one that does not find the stunts on PATH."
+    " `alias` (default): the job has another name of the home in GNUPGHOME. `namespace`: the job"
+    " has mounts of its own, so a program cannot avoid the lock by its environment.",
 )
+NO_LOCK_AGENT = click.option(
+    "--no-lock-agent", is_flag=True, default=None, help="No lock, whatever the settings say."
+)
+
+
+class Starting(click.Command):
+    """A verb that starts a job. For click, the value of --lock-agent is not optional."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _with_form(self, args))
+
+
+def _with_form(command: click.Command, args: list[str]) -> list[str]:
+    """The words of a command line, with the default form for an option without one."""
+    values = {
+        name for param in command.params if isinstance(param, click.Option) and not param.is_flag
+        for name in param.opts
+    }  # fmt: skip
+    words = list(args)
+    at = 0
+    while at < len(words) and words[at].startswith("-") and words[at] != "--":
+        if words[at] == BARE_LOCK:
+            words[at] = f"{BARE_LOCK}={Form.ALIAS}"
+        at += 2 if words[at] in values else 1
+    return words
+
 
 COMMIT_AT = click.option(
     "--commit-at",
@@ -200,5 +244,12 @@ KEY = click.option(
 
 
 def settings_for(**given: object) -> config.Settings:
-    """The settings in force for a command line with these values; None is not given."""
+    """The settings in force for a command line with these values; None is not given.
+
+    Raises Misused, Misconfigured.
+    """
+    if given.pop("no_lock_agent", None):
+        if given["lock_agent"]:
+            raise Misused("--lock-agent and --no-lock-agent exclude each other")
+        given["lock_agent"] = False
     return config.load(os.environ, given).settings

@@ -27,6 +27,7 @@ from gpgshim.core.gate import Exit, exit_status
 from gpgshim.core.memory import Option
 from gpgshim.core.quoting import quote
 from gpgshim.core.retries import Limits
+from gpgshim.core.terms import Form
 from gpgshim.core.verdict import Verdict
 from gpgshim.gpgargs import mask
 from gpgshim.supervisor import config, followup
@@ -113,13 +114,9 @@ def _series_of(
 
 def _locked(plan: Plan, now: config.Settings) -> Plan:
     """The plan, with the lock of gpg-agent that the settings want. Raises Misused."""
-    at_agent = now.commit_at == config.AGENT
-    if at_agent and not now.lock_agent:
-        raise Misused("--commit-at agent needs --lock-agent")
-    if now.key and not at_agent:
-        raise Misused("--key needs --commit-at agent: a stunt does not know which key will sign")
-    keys = tuple(each.upper() for each in now.key)
-    return plan._replace(lock_agent=now.lock_agent, commit_at_agent=at_agent, keys=keys)
+    if fault := now.fault_of_lock:
+        raise Misused(fault)
+    return plan._replace(**now.lock)
 
 
 def _authority_of(now: config.Settings, job: str) -> Authority:
@@ -128,12 +125,13 @@ def _authority_of(now: config.Settings, job: str) -> Authority:
 
 
 # Not _WORDS_OF_ANOTHER: a misspelt option of ours must not become the command.
-@cli.command(context_settings={"allow_interspersed_args": False})
+@cli.command(cls=options.Starting, context_settings={"allow_interspersed_args": False})
 @options.JOB
 @options.COMMIT
 @options.DEADLINE
 @options.GPG
 @options.LOCK_AGENT
+@options.NO_LOCK_AGENT
 @options.COMMIT_AT
 @options.KEY
 @options.OBSERVE
@@ -301,12 +299,13 @@ def _leave_to_the_job() -> None:
         redirect_to_null(0, 1, inheritable=False)
 
 
-@cli.command()
+@cli.command(cls=options.Starting)
 @options.JOB
 @options.COMMIT
 @options.DEADLINE
 @options.GPG
 @options.LOCK_AGENT
+@options.NO_LOCK_AGENT
 @options.COMMIT_AT
 @options.KEY
 @options.OBSERVE
@@ -343,6 +342,11 @@ def supervise(
         now = options.settings_for(**given)
         if now.commit == "ask" and not foreground:
             raise Misconfigured("--commit ask needs a terminal", hint="add --foreground")
+        if now.form is Form.NAMESPACE and not now.observe:
+            raise Misconfigured(
+                "--lock-agent=namespace: a shell that evals a line cannot enter a namespace",
+                hint="use `gpgshim run`, or --lock-agent=alias",
+            )
         warn = stack.enter_context(_looking(now))
         name = _job_name(job)
         option = _option_of(job, again, skip_done)

@@ -64,3 +64,10 @@ class Source(StrEnum):
     SOCKET = "socket"
     SHARED = "shared"  # gpg also reads a passphrase or commands from it, so it was not read
     OTHER = "other"
+
+
+class Form(StrEnum):
+    """A form of the lock of gpg-agent: how the job's programs come to our sockets."""
+
+    ALIAS = "alias"  # GNUPGHOME is another name of the same home
+    NAMESPACE = "namespace"  # our sockets are mounted over those of the home, for the job alone

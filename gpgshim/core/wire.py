@@ -36,8 +36,9 @@ VERSION = "gpgshim/1"
 BIN, REAL, TABLE, UNTIL = "bin", "real", "table", "until"
 OBSERVE, WALL, SOCKET = "observe", "wall", "socket"
 JOURNAL = "journal"  #: a link to the attempt's journal
-ALIAS, SOCKETS = "gnupg", "sockets"  # of the lock: see agentlock/sockets.py
+ALIAS, SOCKETS = "gnupg", "sockets"  # of the lock: see the package agentlock
 AT_AGENT = "at-agent"
+EVERY_CALL = "every call\n"  #: the content of AT_AGENT if no call can avoid the lock; else empty
 
 
 class WireError(ValueError):

@@ -78,7 +78,8 @@ def _is_held_later(job: str, reading: decision.Reading) -> bool:
     call that would reach the locked agent round the lock needs a grant.
     """
     try:
-        posix.stat(f"{job}/{wire.AT_AGENT}")
+        if posix.stat(f"{job}/{wire.AT_AGENT}").st_size:
+            return True  # wire.EVERY_CALL
         homes = [each.value for each in reading.options if each.name == "homedir"]
         home = homes[-1] if homes else posix.environ.get(b"GNUPGHOME", b"")
         locked = f"{job}/{wire.ALIAS}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import math
 import os
 import signal
@@ -27,6 +28,7 @@ from gpgshim.core.codec import Record
 from gpgshim.core.gate import State
 from gpgshim.core.memory import Option
 from gpgshim.core.quoting import quote
+from gpgshim.core.terms import Form
 from gpgshim.core.transcript import AGENT, DIRECTORY, KEYS
 from gpgshim.gpgargs import mask, optiontable
 from gpgshim.history import claim
@@ -47,7 +49,7 @@ from gpgshim.supervisor.supervisor import Supervisor
 from gpgshim.system import places
 from gpgshim.system.errors import GpgshimError, Misconfigured, Unable
 from gpgshim.system.ownprocess import caller_environ, check_proc, own_umask
-from gpgshim.system.processes import DEFAULT_SIGNALS
+from gpgshim.system.processes import DEFAULT_SIGNALS, die_with, spawn_after
 
 if TYPE_CHECKING:
     from gpgshim.agentlock.sockets import Lock
@@ -94,10 +96,11 @@ class Plan(NamedTuple):
     option: Option | None = None
     #: Called when the outcome is on disk, before it is reported. It raises nothing.
     settled: Callable[[Journal, optiontable.Table], object] = lambda _journal, _table: None
-    lock_agent: bool = False  #: whether gpg-agent gets a lock
+    lock_agent: Form | None = None  #: the form of the lock of gpg-agent, if it gets one
     #: Whether the commitment point is the first signature at the lock, and not the call of gpg.
     commit_at_agent: bool = False
     keys: Sequence[str] = ()  #: with it: fingerprints; only signatures by these keys count
+    is_bound: bool = False  #: whether the kernel kills the job when we are killed
 
 
 class Attempt:
@@ -159,8 +162,9 @@ class Attempt:
         self.gate = f"{self.directory}/{wire.BIN}:{wall_directory}"
         behind = wall.without_shorter(environ.get("PATH", os.defpath), wall_directory)
         #: The variables of the job that are not those of its caller, beside PATH.
-        self.variables = {"GNUPGHOME": str(lock.alias)} if lock else {}
-        self.environ = environ | self.variables | {"PATH": f"{self.gate}:{behind}"}
+        self.variables = lock.variables if lock else {}
+        self._spawn = _spawner(plan, lock)
+        self.environ = environ | dict(self.variables) | {"PATH": f"{self.gate}:{behind}"}
 
     def _begin(
         self,
@@ -215,12 +219,12 @@ class Attempt:
         words: list[str],
         file_actions: Sequence[tuple[int, ...]] = (),
         ended: Callable[[Record], None] | None = None,
-        spawn: Callable[..., int] = os.posix_spawn,
+        spawn: Callable[..., int] | None = None,
     ) -> None:
         """Start the job as our child, with the caller's signals, and watch for its end.
 
         `ended` gets the record of the end; by default it finishes the job. `spawn` is
-        called as posix_spawn is. Raises OSError if the job cannot be started.
+        called as posix_spawn is, in its place. Raises OSError if the job cannot be started.
         """
         import shutil
 
@@ -236,6 +240,7 @@ class Attempt:
             "file_actions": file_actions,
         }
         program = found or words[0]
+        spawn = spawn or self._spawn
         try:
             self.child = spawn(program, words, self.environ, **about)
         except OSError as error:
@@ -353,15 +358,24 @@ class Attempt:
 
 def _lock_of(plan: Plan, job: Path, programs: Programs, environ: dict[str, str]) -> Lock | None:
     """The lock of gpg-agent, if there must be one. Raises Misconfigured."""
-    if not plan.lock_agent:
+    if plan.lock_agent is None:
         return None
-    from gpgshim.agentlock import keys, sockets  # imported here: few jobs have a lock
+    from gpgshim.agentlock import forms, keys  # imported here: few jobs have a lock
 
     grips = keys.keygrips(programs.real["gpg"], environ, plan.keys) if plan.keys else None
-    lock = sockets.set_up(job, programs.real.get("gpgconf"), environ)._replace(keys=grips)
+    lock = forms.set_up(plan.lock_agent, job, programs.real.get("gpgconf"), environ)
+    lock = lock._replace(keys=grips)
     if plan.commit_at_agent:
-        (job / wire.AT_AGENT).touch()
+        (job / wire.AT_AGENT).write_text(wire.EVERY_CALL if lock.enter else "")
     return lock
+
+
+def _spawner(plan: Plan, lock: Lock | None) -> Callable[..., int]:
+    """The function that starts the job: posix_spawn, or one that is called in the same way."""
+    steps = [lock.enter] if lock and lock.enter else []
+    if plan.is_bound:
+        steps.append(functools.partial(die_with, os.getpid()))
+    return functools.partial(spawn_after, steps) if steps else os.posix_spawn
 
 
 def load_for_job() -> None:

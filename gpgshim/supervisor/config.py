@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from gpgshim.core.need import Alarm
 from gpgshim.core.quoting import escape
+from gpgshim.core.terms import Form
 from gpgshim.history.prune import DAYS, JOBS
 from gpgshim.supervisor.mode import HOLD, OBSERVE, Mode
 from gpgshim.system.errors import Misconfigured
@@ -47,7 +48,7 @@ class Settings(NamedTuple):
     deadline: float = 600.0
     gpg: str | None = None
     dgit: str | None = None
-    lock_agent: bool = False
+    lock_agent: bool | str = False
     commit_at: str = GPG
     key: Sequence[str] = ()
     observe: bool = False
@@ -62,6 +63,29 @@ class Settings(NamedTuple):
     def mode(self) -> Mode:
         """The mode of an attempt with these settings."""
         return OBSERVE if self.observe else HOLD
+
+    @property
+    def form(self) -> Form | None:
+        """The form of the lock of gpg-agent; None without a lock."""
+        given = self.lock_agent
+        return Form(Form.ALIAS if given is True else given) if given else None
+
+    @property
+    def fault_of_lock(self) -> str:
+        """Why these settings of the lock do not fit together; "" if they do."""
+        if self.commit_at != AGENT:
+            why = "a stunt does not know which key will sign"
+            return f"--key needs --commit-at agent: {why}" if self.key else ""
+        return "" if self.lock_agent else "--commit-at agent needs --lock-agent"
+
+    @property
+    def lock(self) -> dict[str, Any]:
+        """The fields of a Plan for the lock of gpg-agent."""
+        return {
+            "lock_agent": self.form,
+            "commit_at_agent": self.commit_at == AGENT,
+            "keys": tuple(each.upper() for each in self.key),
+        }
 
 
 class Loaded(NamedTuple):
@@ -129,6 +153,10 @@ FINGERPRINTS = Kind(
 )
 PLACE = Kind('"gpg" or "agent"', lambda value: value in (GPG, AGENT))
 
+LOCK = Kind(
+    'true, false, "alias" or "namespace"',
+    lambda value: isinstance(value, bool) or value in tuple(Form),
+)
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 PROGRAMS = Kind(
     f"a list of {', '.join(map(repr, WARNINGS))}, or of some of them; [] for none",
@@ -144,7 +172,7 @@ KEYS: dict[str, tuple[Kind, str]] = {
     "deadline": (SECONDS, "time for the authority to answer"),
     "gpg": (PATH, "the real gpg, if it is not the first on PATH"),
     "dgit": (PATH, "for dgit-repos-server: the real dgit, if it is not the first on PATH"),
-    "lock-agent": (SWITCH, "put a lock in front of gpg-agent, so that every signature waits"),
+    "lock-agent": (LOCK, "put a lock in front of gpg-agent, so that every signature waits"),
     "commit-at": (
         PLACE,
         "the commitment point: the call of gpg, or the first signature at the lock of gpg-agent",

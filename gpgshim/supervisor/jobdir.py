@@ -12,7 +12,7 @@
     JOB/exported                  exists if a shell may have JOB/bin on its PATH
     JOB/wall                      a link to the directory after JOB/bin on the job's PATH (wall.py)
     JOB/journal                   a link to the attempt's journal
-    JOB/gnupg, JOB/sockets        with a lock of gpg-agent: see agentlock/sockets.py
+    JOB/gnupg, JOB/sockets        with a lock of gpg-agent: see the package agentlock
     JOB/at-agent                  exists if a stunt does not ask for a signature that the lock holds
     JOB/socket                    the supervisor's socket; removed when the supervisor ends
     JOB/code/gpg.TAG              the compiled code of the stunt gpg; the same for the others
@@ -43,9 +43,8 @@ from gpgshim.core.quoting import escape
 from gpgshim.supervisor import leftovers, stuntcode
 from gpgshim.supervisor.leftovers import RANDOM
 from gpgshim.system.errors import Misconfigured, Unable
+from gpgshim.system.places import LONGEST_SOCKET_PATH
 
-#: sun_path has 108 bytes, and the last one is a NUL.
-LONGEST_SOCKET_PATH = 107
 #: Linux reads 256 bytes of a script's first line (BINPRM_BUF_SIZE), with its line feed.
 LONGEST_SHEBANG = 255
 

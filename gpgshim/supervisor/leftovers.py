@@ -92,10 +92,10 @@ def may_have_orphans(job: Path) -> bool:
 
 def release_sockets(job: Path) -> None:
     """Remove the sockets of the lock, if the job in `job` had one, best effort."""
-    if (job / wire.SOCKETS).is_symlink():
-        from gpgshim.agentlock import sockets  # imported here: few jobs have a lock
+    if (job / wire.SOCKETS).is_dir():
+        from gpgshim.agentlock import alias  # imported here: few jobs have a lock
 
-        sockets.release(job)
+        alias.release(job)
 
 
 def retire(job: Path, nothing_is_alive: bool) -> None:

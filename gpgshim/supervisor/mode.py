@@ -60,7 +60,7 @@ class _Observe(Mode):
             reporting=NO_REPORT,
             keeps_path=False,
             option=plan.option and Option.WARN,
-            lock_agent=False,
+            lock_agent=None,
             commit_at_agent=False,
             keys=(),
         )

@@ -1,19 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Linux system calls that Python does not have: prctl(2), signalfd(2) and tee(2).
+"""Linux system calls that Python does not have: prctl, signalfd, tee, unshare and mount.
 
 Rule 1: ctypes takes milliseconds to load, so only a program that starts a job imports this module.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
 import signal
 import struct
 import termios
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
@@ -21,6 +22,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SPLICE_F_NONBLOCK = 2
 _SIGSET = 128  #: bytes of a sigset_t, in glibc and in musl
 _SIGINFO = 128  #: bytes of a struct signalfd_siginfo
+
+#: Flags of unshare(2) and of mount(2).
+NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
+READ_ONLY, NO_SUID, NO_DEVICES, BIND, RECURSIVE = 1, 2, 4, 4096, 16384
+SLAVE = 1 << 19  # mounts of the outer namespace are seen here, and ours are not seen there
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -74,10 +80,38 @@ def tee(pipe: int, writer: int, most: int) -> int:
     return _check(_libc.tee(pipe, writer, ctypes.c_size_t(most), _SPLICE_F_NONBLOCK))
 
 
+def unshare(flags: int, what: str) -> None:
+    """Leave namespaces for new ones. Raises OSError with the name `what`."""
+    with _naming(what):
+        _check(_libc.unshare(flags))
+
+
+def mount(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    flags: int,
+    kind: str = "",
+    options: str = "",
+) -> None:
+    """mount(2). Raises OSError with the name of `target`."""
+    words = [os.fsencode(each) for each in (source, target, kind)]
+    with _naming(os.fspath(target)):
+        _check(_libc.mount(*words, ctypes.c_ulong(flags), options.encode()))
+
+
 def readable(fd: int) -> int:
     """The number of bytes in a pipe. Raises OSError."""
     (number,) = struct.unpack("=i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))
     return int(number)
+
+
+@contextlib.contextmanager
+def _naming(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = what
+        raise
 
 
 def _check(result: int) -> int:

@@ -27,6 +27,8 @@ _STUNT = (b"from gpgshim.", b"gpgshim.stunts.")
 #: A text in every program of wall.py, and in no other program of that size.
 REFUSAL = b"gpgshim refuses: "
 
+#: sun_path has 108 bytes, and the last one is a NUL.
+LONGEST_SOCKET_PATH = 107
 _MOST_LINKS = 40  #: symbolic links on one path, the same limit as the kernel's (path_resolution(7))
 
 #: Hints for a directory that another user controls.

@@ -1,18 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes of our own: one that works beside the job, and one that continues in the background.
+"""Processes: one that works beside the job, one that continues in the background, and a program
+that is started in an environment of its own.
 
 Rule 1: at its work, such a process holds nothing of our caller: no pipe with a waiting reader, no
 lock, no terminal.
 Rule 2: only daemonise() returns in the new process.
+Rule 3: a program that needs no step of ours in its process is started by posix_spawn(3) instead.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from gpgshim.system.descriptors import redirect_to_null, release_inherited
 from gpgshim.system.errors import Unable
@@ -94,3 +97,56 @@ def _exit_if_ready(child: int, reader: int) -> None:
         os._exit(0)
     seen, _, hint = received.decode().partition("\0")
     raise Unable(seen or "the process in the background ended before it was ready", hint=hint)
+
+
+def spawn_after(
+    steps: Sequence[Callable[[], None]],
+    path: str,
+    words: list[str],
+    environ: dict[str, str],
+    *,
+    setsigdef: Sequence[signal.Signals],
+    setsigmask: Iterable[int],
+    file_actions: Sequence[tuple[int, ...]] = (),
+) -> int:
+    """As os.posix_spawn, with `steps` in the new process; `file_actions` are dup2s only.
+
+    A step raises OSError if the program must not run. Raises OSError if the program does not run.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if not child:
+        try:
+            for step in steps:
+                step()
+            for number in (*setsigdef, *_handled()):
+                signal.signal(number, signal.SIG_DFL)
+            for _, fd, to in file_actions:
+                os.dup2(fd, to)
+            signal.pthread_sigmask(signal.SIG_SETMASK, setsigmask)
+            os.execve(path, words, environ)
+        except OSError as error:
+            os.write(writer, str(error.errno).encode())
+        finally:
+            os._exit(127)
+    os.close(writer)
+    with open(reader, "rb") as failed:
+        why = failed.read()
+    if why:
+        os.waitpid(child, 0)
+        raise OSError(int(why), os.strerror(int(why)))
+    return child
+
+
+def _handled() -> list[signal.Signals]:
+    """The signals for which this program has a handler, which must not run in another one."""
+    return [each for each in signal.valid_signals() if callable(signal.getsignal(each))]
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill us when our parent dies. Raises OSError, also if it is dead."""
+    from gpgshim.system import kernel
+
+    kernel.die_with_parent()
+    if os.getppid() != parent:
+        raise OSError(errno.ESRCH, "our parent is gone")

@@ -30,7 +30,6 @@ from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import GpgshimError, Unable
 from gpgshim.system.log import LEVELS, Level
 from gpgshim.system.processes import DEFAULT_SIGNALS
-from gpgshim.tag2upload.watchdog import spawn_bound
 
 WHO = "dgit-repos-server: gpgshim"  #: the start of each of our messages
 LONGEST_REPORT = 1 << 16  #: bytes; dgit-repos-server writes three short lines
@@ -108,7 +107,7 @@ class Relay:
             ]
             self.supervisor.watch(self._watchdog, self._lose_watchdog)
             self.supervisor.watch(self._from_it, self._hear)
-            self.attempt.start(words, pipes, self._ended, spawn_bound)
+            self.attempt.start(words, pipes, self._ended)
         except OSError as error:
             self.attempt.not_started(error)
             self.supervisor.conclude()

@@ -146,6 +146,7 @@ def serve(
         until=give_up_at(limit, now),
         latest=answer_by(limit, now),
         reporting=reporting,
+        is_bound=True,
         option=Option.WARN,  # the manager decides
     )
     kind = RELAYS[settings.mode]

@@ -85,7 +85,7 @@ class World:
         launcher.chmod(0o755)
         self.launched = root / "launched"
         listener = Listener(ours, str(self.target), service)
-        lock = Lock("/h", root, (listener,), launcher, {}, keys)
+        lock = Lock("/h", (listener,), launcher, {}, {}, keys=keys)
         self.proxy = Proxy(lock, self.loop, self.gate)
 
     def time_limit(self) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gpgshim.agentlock import sockets
+from gpgshim.agentlock import alias
 from gpgshim.supervisor import jobdir, leftovers
 from gpgshim.system.errors import Misconfigured
 from tests.support import skips
@@ -54,13 +54,13 @@ def listing(job: Path, directory: Path) -> list[str]:
 def refusal(job: Path, program: Path | None) -> str:
     """The reason for which there is no lock. Nothing stays in the job's directory."""
     with pytest.raises(Misconfigured) as caught:
-        sockets.set_up(job, program, dict(os.environ))
+        alias.set_up(job, program, dict(os.environ))
     assert os.listdir(job) == []
     return str(caught.value)
 
 
 def test_without_gpgconf(job: Path) -> None:
-    assert refusal(job, None) == "--lock-agent needs gpgconf, and there is none on PATH"
+    assert refusal(job, None) == "there is no gpgconf on PATH"
 
 
 def test_with_a_gpgconf_that_fails(job: Path) -> None:
@@ -73,7 +73,7 @@ def test_with_a_gpgconf_that_names_no_socket(job: Path) -> None:
 
 def test_without_a_home(job: Path) -> None:
     lines = ["homedir:/non%3aexistent", "agent-socket:/x/S.gpg-agent"]
-    assert refusal(job, gpgconf(job, *lines)) == "--lock-agent: there is no /non:existent"
+    assert refusal(job, gpgconf(job, *lines)) == "there is no /non:existent"
 
 
 def test_with_the_sockets_in_the_home(job: Path) -> None:
@@ -116,7 +116,8 @@ def made(job: Path, directory: Path) -> Path:
         end.bind(os.fsencode(directory / "S.gpg-agent"))
     directory.chmod(0o500)
     (job / "gnupg").symlink_to(job.parent / "home")
-    (job / "sockets").symlink_to(directory)
+    (job / "sockets").mkdir()
+    (job / "sockets/own").symlink_to(directory)
     return directory
 
 

@@ -455,7 +455,7 @@ def test_for_root_nothing_is_started(login: Login, made: Path) -> None:
 def test_a_home_that_does_not_exist(login: Login, made: Path) -> None:
     done = finish(login.start(*login.words("touch f.sig", commit="true"), GNUPGHOME="/nonexistent"))
     assert (done.status, made.exists()) == (78, False), done.err
-    assert "--lock-agent: there is no /nonexistent" in done.err
+    assert "--lock-agent=alias: there is no /nonexistent" in done.err
 
 
 def test_observe_mode_has_no_lock(login: Login, made: Path) -> None:

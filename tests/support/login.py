@@ -14,15 +14,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gpgshim.core.terms import Form
 from tests.support import skips
 from tests.support.scratch import GPG, Done, Key, Scratch, short_directory
 
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"  #: for that user, who cannot enter root's home
 
-#: Mounts its first word at /run/user, and runs the others as the user of the second.
+#: Mounts its first word at /run/user, if that exists, and runs the others as its second word.
 AS_USER = """\
-mount --bind "$1" /run/user && shift &&
+{ test ! -e /run/user || mount --bind "$1" /run/user; } && shift &&
 exec setpriv --reuid "$1" --regid "$1" --clear-groups -- sh -c 'shift; exec "$@"' sh "$@"
 """
 
@@ -33,12 +34,17 @@ FIRST = ("Oracle <o@example.org>", "ed25519", "sign", "never")
 class Login(Scratch):
     """A scratch directory whose programs run in the session of a user, with a signing key.
 
-    `sockets` is the directory of the agents' sockets of this user, which is GnuPG's own.
+    `sockets` is the directory of the agents' sockets of this user, which is GnuPG's own. Without a
+    session there is no /run/user/UID, and the sockets are in the home itself. `form` is the form of
+    the lock.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, as_root: bool = False, has_session: bool = True, form: Form = Form.ALIAS
+    ) -> None:
+        self.form = form
         self.is_root = os.getuid() == 0
-        self.user = NOBODY if self.is_root else os.getuid()
+        self.user = 0 if as_root else NOBODY if self.is_root else os.getuid()
         root = short_directory()
         root.chmod(0o755)
         super().__init__(root, Key(root / "home/.gnupg", ""))
@@ -46,7 +52,11 @@ class Login(Scratch):
         self.sockets = self.session / str(self.user) / "gnupg"
         del self.env["GNUPGHOME"]
         if self.is_root:
-            (self.session / str(self.user)).mkdir(0o700, parents=True)
+            self.session.mkdir()
+            if has_session:
+                self.sockets.parent.mkdir(0o700)
+            else:
+                self.sockets = self.key.home
         self.key.home.mkdir(0o700)
         conf = f"debug ipc\nlog-file {self.key.home}/agent.log\nallow-loopback-pinentry\n"
         (self.key.home / "gpg-agent.conf").write_text(conf)
@@ -66,6 +76,13 @@ class Login(Scratch):
 
     def _start(self, words: Sequence[str | Path], more: dict[str, str]) -> subprocess.Popen[str]:
         return super()._start(self.as_user(words), more)
+
+    def start_under(
+        self, before: Sequence[str | Path], *words: str | Path
+    ) -> subprocess.Popen[str]:
+        """Start `gpgshim words…` where root's command `before` is put in front of everything."""
+        own = [*before, *self.as_user([sys.executable, "-m", "gpgshim", *words])]
+        return super()._start(own, {})
 
     def as_user(self, words: Sequence[str | Path]) -> Sequence[str | Path]:
         """The words of a program, in the session of the user."""
@@ -97,7 +114,7 @@ class Login(Scratch):
         return self.start(*self.words(command, *options, commit=commit))
 
     def words(self, command: str, *options: str | Path, commit: str) -> list[str | Path]:
-        words = ["run", "--lock-agent", "--commit", commit, *options]
+        words = ["run", f"--lock-agent={self.form}", "--commit", commit, *options]
         return [*words, "--", "sh", "-c", command]
 
     def journals(self) -> list[Path]:

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The gpgshim maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The alias form of the lock. The job's GNUPGHOME is JOB/gnupg, a symbolic link to the home.
+
+GnuPG makes the name of a home's socket directory from the name of the home, so JOB/gnupg has a
+socket directory of its own, /run/user/UID/gnupg/d.HASH. All files of the home, and the locks on
+them, are the same ones. We listen at each socket in that directory.
+
+Rule 1: no process can create anything in our socket directory (mode 0500). Otherwise gpg would
+start an agent of its own there after our end, and would sign.
+Rule 2: JOB/gnupg is made last, and removed first. Without it no program can use the directory.
+Rule 3: the directory stays as long as JOB/gnupg, with sockets at which nobody listens.
+
+    JOB/gnupg        the link to the home
+    JOB/sockets/own  a link to the socket directory of JOB/gnupg
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from gpgshim.agentlock.sockets import SERVICES, Listener, Lock, directories, listen, real_sockets
+from gpgshim.core import wire
+from gpgshim.core.quoting import escape
+from gpgshim.system.errors import Misconfigured, Unable
+from gpgshim.system.places import is_trusted
+
+OWN = "own"
+_PROBE = ".gpgshim"  #: a name in the socket directory that must be impossible to create
+
+
+def set_up(job: Path, gpgconf: Path | None, environ: Mapping[str, str]) -> Lock:
+    """Make the sockets of the job with the directory `job`, and listen at them.
+
+    The umask must be our own. Raises Misconfigured if this machine cannot have a lock.
+    """
+    gpgconf, real = real_sockets(gpgconf, environ)
+    home = real["homedir"]
+    alias = job / wire.ALIAS
+    listeners: list[Listener] = []
+    try:
+        ours = directories(gpgconf, {**environ, "GNUPGHOME": str(alias)})
+        directory = Path(ours["agent-socket"]).parent
+        (job / wire.SOCKETS).mkdir()
+        (job / wire.SOCKETS / OWN).symlink_to(directory)
+        _check(directory, alias, home, real["agent-socket"])
+        directory.chmod(0o700)
+        for name, service in SERVICES.items():
+            if name in ours:
+                listener = listen(_in(directory, Path(ours[name])))
+                listeners.append(Listener(listener, real[name], service))
+        directory.chmod(0o500)
+        _check_mode(directory)
+        alias.symlink_to(home)
+    except BaseException as error:
+        for each in listeners:
+            each.socket.close()
+        release(job)
+        if isinstance(error, OSError):
+            raise Unable(f"{error.filename}: {error.strerror}") from error
+        raise
+    return Lock(home, tuple(listeners), gpgconf, environ, {"GNUPGHOME": str(alias)})
+
+
+def _check(directory: Path, alias: Path, home: str, real: str) -> None:
+    """Raises Misconfigured if `directory` cannot hold our sockets, and OSError."""
+    if directory in (alias, Path(real).parent):
+        raise Misconfigured(
+            f"gpg-agent has its sockets in {escape(home)} itself, because"
+            f" /run/user/{os.getuid()} does not exist or is not of this user",
+            hint="log in as this user, or `loginctl enable-linger`",
+        )
+    info = directory.lstat()
+    is_ours = stat.S_ISDIR(info.st_mode) and is_trusted(info.st_uid)
+    if not is_ours or info.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Misconfigured(f"others can use {directory}, gpg-agent's directory")
+
+
+def _in(directory: Path, path: Path) -> Path:
+    if path.parent != directory:
+        raise Misconfigured(f"the socket {path} is not in {directory}")
+    return path
+
+
+def _check_mode(directory: Path) -> None:
+    """Raises Misconfigured if files can be created in `directory`, whose mode is 0500."""
+    try:
+        (directory / _PROBE).mkdir()
+    except PermissionError:
+        return
+    (directory / _PROBE).rmdir()
+    raise Misconfigured(
+        f"this user can create files in {directory} although its mode is 0500, as"
+        " root can, so a gpg could start an agent of its own there",
+        hint="use a user other than root, or run the job without --lock-agent",
+    )
+
+
+def release(job: Path) -> None:
+    """Remove JOB/gnupg, the sockets of the job, and their directory, best effort."""
+    with contextlib.suppress(OSError):
+        (job / wire.ALIAS).unlink()
+    with contextlib.suppress(OSError):
+        for link in (job / wire.SOCKETS).iterdir():
+            if link.is_symlink():
+                with contextlib.suppress(OSError):
+                    _remove(link.readlink())
+                link.unlink()
+        (job / wire.SOCKETS).rmdir()
+
+
+def _remove(directory: Path) -> None:
+    """Remove a socket directory. Raises OSError."""
+    if not re.fullmatch(r"d\.[a-z0-9]{24}", directory.name) or directory.is_symlink():
+        return  # not of GnuPG
+    directory.chmod(0o700)
+    for each in directory.iterdir():
+        if stat.S_ISSOCK(each.lstat().st_mode):
+            each.unlink()
+    directory.rmdir()
