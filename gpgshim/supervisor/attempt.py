@@ -219,12 +219,11 @@ class Attempt:
         words: list[str],
         file_actions: Sequence[tuple[int, ...]] = (),
         ended: Callable[[Record], None] | None = None,
-        spawn: Callable[..., int] | None = None,
     ) -> None:
         """Start the job as our child, with the caller's signals, and watch for its end.
 
-        `ended` gets the record of the end; by default it finishes the job. `spawn` is
-        called as posix_spawn is, in its place. Raises OSError if the job cannot be started.
+        `ended` gets the record of the end; by default it finishes the job. Raises OSError if the
+        job cannot be started.
         """
         import shutil
 
@@ -240,15 +239,14 @@ class Attempt:
             "file_actions": file_actions,
         }
         program = found or words[0]
-        spawn = spawn or self._spawn
         try:
-            self.child = spawn(program, words, self.environ, **about)
+            self.child = self._spawn(program, words, self.environ, **about)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
             # Run a script without `#!` by sh, as shells and execvp(3) do.
             words = [SHELL, program, *words[1:]]
-            self.child = spawn(SHELL, words, self.environ, **about)
+            self.child = self._spawn(SHELL, words, self.environ, **about)
         try:
             self._pidfd = os.pidfd_open(self.child)
             self.supervisor.watch(self._pidfd, self._child_ended)

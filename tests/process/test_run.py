@@ -122,11 +122,10 @@ FULL = """\
 import os, sys
 from gpgshim.cli import main as cli
 from gpgshim.supervisor import attempt
-start = attempt.Attempt.start
 def spawn(*_, **__):
     raise OSError(int(number), os.strerror(int(number)))
 number = sys.argv.pop(1)
-attempt.Attempt.start = lambda self, words: start(self, words, spawn=spawn)
+attempt._spawner = lambda *_: spawn
 sys.exit(cli.main())
 """
 
