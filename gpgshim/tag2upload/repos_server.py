@@ -152,7 +152,10 @@ def serve(
     kind = RELAYS[settings.mode]
     try:
         search = os.environ.get("PATH", os.defpath)
-        plan = plan._replace(dgit=places.find_real("dgit", search, settings.dgit))
+        if fault := settings.fault_of_lock:
+            raise Misconfigured(f"{fault} (in the settings)")
+        dgit = places.find_real("dgit", search, settings.dgit)
+        plan = plan._replace(dgit=dgit, **settings.lock)
         attempt = Attempt(plan)
     except GpgshimError as error:
         error.imply(Fact.NOTHING_STARTED)

@@ -13,7 +13,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.support.scratch import CHECKOUT, PATIENCE, Scratch, wait_for
@@ -75,6 +75,8 @@ class Worker:
         self._hear, self.its_stdout = os.pipe()
         self._heard = b""
         self.process: subprocess.Popen[bytes] | None = None
+        #: The words that start a program as the user of oracled.
+        self.as_user: Callable[[Sequence[str | Path]], Sequence[str | Path]] = lambda words: words
 
     def install(self, script: str, name: str = "dgit-repos-server", template: str = DRS) -> None:
         program = self.path / name
@@ -97,7 +99,7 @@ class Worker:
             words = ["debian", "dir", "keyring,a", *job_words(last, timeout)]
         with self.stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", stunt, *words],
+                self.as_user([sys.executable, "-I", stunt, *words]),
                 env=self.scratch.env | {"PATH": f"{self.path}:{os.defpath}"},
                 cwd=self.scratch.root,
                 stdin=self.its_stdin,
