@@ -26,6 +26,7 @@ from gpgshim.core import wire
 from gpgshim.core.codec import Record
 from gpgshim.core.gate import State
 from gpgshim.core.question import Question
+from gpgshim.core.signatures import Signatures
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.history.journal import Journal
@@ -96,7 +97,7 @@ class Stage:
         ours.setblocking(False)
         service = Service("gpg-agent", is_agent=True)
         listener = Listener(ours, str(root / "real"), service)
-        lock = Lock("/h", root, (listener,), Path("/bin/false"), {})
+        lock = Lock("/h", (listener,), Path("/bin/false"), {}, {})
         self.supervisor = Supervisor(
             root,
             self.journal,
@@ -290,7 +291,7 @@ def test_after_a_full_disk_nothing_more_is_granted(
     stage.person.decide(r.GoAhead())
     assert b"ERR 67109115 " in line_of(client)
     assert stage.records()[-1] == r.Failed("enospc", "No space left on device")
-    assert judge_bytes(stage.journal.read()).signatures == (0, 0)
+    assert judge_bytes(stage.journal.read()).signatures == Signatures(0, 0)
 
 
 def test_a_process_of_no_job_is_turned_away(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,8 @@ def end_of(attempt: Attempt) -> str:
         return "not begun"
     verdict = attempt.verdict
     end = f"{verdict.state}, {verdict.outcome}{'' if verdict.told else ' (not written)'}"
-    if verdict.signatures and any(verdict.signatures):
-        made, unknown = verdict.signatures
+    if verdict.signatures and verdict.signatures.may_exist:
+        made, unknown, _ = verdict.signatures
         end += f", {made} made, {unknown} unknown"
     return end
 

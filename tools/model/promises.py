@@ -67,7 +67,7 @@ def check_signatures(world: World, seen: Verdict) -> None:
         if seen.readable:
             raise Violation("5: the journal does not count the signatures at the lock")
         return
-    made, unknown = seen.signatures
+    made, unknown, _ = seen.signatures
     if made > world.made:
         raise Violation("5: the journal has a signature that was not made")
     if world.made + world.open > made + unknown:
