@@ -62,7 +62,8 @@ def set_up(job: Path, gpgconf: Path | None, environ: Mapping[str, str]) -> Lock:
             each.socket.close()
         release(job)
         if isinstance(error, OSError):
-            raise Unable(f"{error.filename}: {error.strerror}") from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise Unable(f"{where}{error.strerror}") from error
         raise
     return Lock(home, tuple(listeners), gpgconf, environ, {"GNUPGHOME": str(alias)})
 
@@ -104,8 +105,7 @@ def _check_mode(directory: Path) -> None:
 def release(job: Path) -> None:
     """Remove JOB/gnupg, the sockets of the job, and their directory, best effort."""
     with contextlib.suppress(OSError):
-        (job / wire.ALIAS).unlink()
-    with contextlib.suppress(OSError):
+        (job / wire.ALIAS).unlink(missing_ok=True)  # if this fails, the sockets stay: see rule 3
         for link in (job / wire.SOCKETS).iterdir():
             if link.is_symlink():
                 with contextlib.suppress(OSError):

@@ -159,3 +159,12 @@ def test_remains_of_an_earlier_attempt_do_not_take_the_sockets_of_a_later_one(
     leftovers.sweep(base)
     assert sorted(os.listdir(remains)) == ["bin", "boot"]
     assert os.listdir(directory) == ["S.gpg-agent"]
+
+
+def test_the_sockets_stay_if_the_name_of_the_home_cannot_be_removed(job: Path) -> None:
+    """Without them a gpg with that name would start an agent of its own."""
+    directory = made(job, job.parent / HASH)
+    (job / "gnupg").unlink()
+    (job / "gnupg").mkdir()  # unlink(2) fails
+    leftovers.release_sockets(job)
+    assert os.listdir(directory) == ["S.gpg-agent"]

@@ -199,7 +199,7 @@ def holes(run: Path, agents: Path) -> list[str]:
 
 def left(run: Path, agents: Path) -> list[str]:
     """The socket directories of the lock that belong to no job's directory."""
-    kept = {os.readlink(each) for each in run.glob("gpgshim/*/sockets")}
+    kept = {os.readlink(each) for each in run.glob("gpgshim/*/sockets/own")}
     return [each.name for each in agents.glob("d.*") if str(each) not in kept]
 
 

@@ -439,7 +439,7 @@ with contextlib.suppress(OSError):
     ),
     "an agent can start at our sockets": Case(
         Spoil(
-            "gpgshim.agentlock.sockets",
+            "gpgshim.agentlock.alias",
             "set_up",
             At.CALL,
             "_check_mode",
@@ -452,7 +452,7 @@ with contextlib.suppress(OSError):
     ),
     "an agent starts at our sockets": Case(
         Spoil(
-            "gpgshim.agentlock.sockets",
+            "gpgshim.agentlock.alias",
             "set_up",
             At.CALL,
             "_check_mode",
@@ -465,7 +465,7 @@ with contextlib.suppress(OSError):
     ),
     "the home's name outlives its sockets": Case(
         Spoil(
-            "gpgshim.agentlock.sockets",
+            "gpgshim.agentlock.alias",
             "release",
             At.CALL,
             "(job / wire.ALIAS).unlink",
