@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make bench`: runs all benchmarks and writes bench/RESULTS.md.
 
-    python -m bench [--runs N] [startup] [classify] [commit] [load]
+    python -m bench [--runs N] [startup] [classify] [commit] [lock] [load]
 
 If benchmarks are named, only these are run, and their tables are only printed.
 """
@@ -13,9 +13,9 @@ import argparse
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
-from bench import classify, commit, load, results, startup, world
+from bench import classify, commit, load, lock, results, startup, world
 
-BENCHMARKS = (startup, classify, commit, load)
+BENCHMARKS = (startup, classify, commit, lock, load)
 
 
 def measure(benchmarks: Iterable[ModuleType], runs: int) -> Iterator[results.Table]:

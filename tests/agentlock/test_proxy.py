@@ -256,6 +256,13 @@ def test_a_client_that_goes_withdraws_its_request(world: World) -> None:
     assert world.read(daemon) == b"" and world.gate.records == []
 
 
+def test_a_client_that_goes_after_its_grant_has_no_record(world: World) -> None:
+    client, daemon = world.sign()
+    world.gate.held[0].answer(wire.GO)
+    client.close()
+    assert world.read(daemon) == b"" and world.gate.records == []
+
+
 def test_commands_that_waited_reach_the_agent_a_few_at_a_time(world: World) -> None:
     pairs = [world.sign() for _ in range(MOST_AT_ONCE + 3)]
     for held in world.gate.held:

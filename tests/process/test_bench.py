@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench import classify, commit, results, timing
+from bench import classify, commit, lock, results, timing
 from bench.results import Table
+from tests.support import skips
 from tests.support.scratch import CHECKOUT
 
 
@@ -28,6 +29,13 @@ def test_startup_ends_with_the_ratio() -> None:
 def test_rows_have_a_time_each(tables: Callable[[int], Iterator[Table]]) -> None:
     for table in tables(5):
         assert all(len(row) == len(table.head) and float(row[1]) > 0 for row in table.rows)
+
+
+def test_the_lock_has_a_time_each() -> None:
+    skips.unless_root("makes a session of an ordinary user")
+    table = lock.table_of(lock.figures(lock.here, 5))
+    assert len(table.rows) == len(lock.COMMANDS) + 1
+    assert all(len(row) == len(table.head) and float(row[1]) > 0 for row in table.rows)
 
 
 def test_without_hyperfine() -> None:

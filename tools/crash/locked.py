@@ -11,6 +11,7 @@ The lock must prevent that, also after the death of its supervisor.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import select
 import shutil
@@ -46,12 +47,14 @@ GPGCONF = """\
 agents=$WORLD/agents
 case $1 in
 --list-dirs)
-    case $GNUPGHOME in
-    ?*) job=${GNUPGHOME%/gnupg}; at=$agents/d.${job##*.}${job##*.}
+    home=${GNUPGHOME:-$HOME/.gnupg} at=$agents
+    case $home in
+    "$HOME/.gnupg") ;;
+    *) sum=$(printf %s "$home" | sha1sum)
+        at=$agents/d.${sum%"${sum#????????????????????????}"}
         test -d "$at" || mkdir -m 700 "$at" || exit;;
-    *) at=$agents;;
     esac
-    echo "homedir:${GNUPGHOME:-$HOME/.gnupg}"
+    echo "homedir:$home"
     echo "agent-socket:$at/S.gpg-agent"
     echo "dirmngr-socket:$at/S.dirmngr";;
 --launch) read -r line <"$WORLD/launch";;
@@ -61,12 +64,11 @@ esac
 
 #: gpg with its key, as far as the agent sees it.
 CLIENT = """\
-import os, socket, sys
+import hashlib, os, socket, sys
 home = os.environ.get("GNUPGHOME", "")
 at = os.environ["WORLD"] + "/agents"
 if home:
-    number = os.path.dirname(home).rpartition(".")[2]
-    at += f"/d.{number}{number}"
+    at += f"/d.{hashlib.sha1(home.encode()).hexdigest()[:24]}"
     if not os.path.isdir(home):
         sys.exit("gpg: there is no home, and so no key")
 peer = socket.socket(socket.AF_UNIX)
@@ -190,8 +192,7 @@ def holes(run: Path, agents: Path) -> list[str]:
     """The homes of jobs with which gpg could start an agent of its own."""
     found = []
     for alias in run.glob("gpgshim/*/gnupg"):
-        number = alias.parent.name.rpartition(".")[2]
-        at = agents / f"d.{number}{number}"
+        at = agents / f"d.{hashlib.sha1(os.fsencode(alias)).hexdigest()[:24]}"
         if alias.is_dir() and not (at.is_dir() and not at.stat().st_mode & 0o222):
             found.append(f"{alias.parent.name}/gnupg")
     return found

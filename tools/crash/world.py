@@ -100,7 +100,7 @@ class Base:
         self.tools.mkdir()
         # The programs that the job and the place need; no other gpg is on their PATH.
         outside = place.outside.replace("'", " ").split() if place else ()
-        for name in {"cat", "mv", "mkdir", *outside}:
+        for name in {"cat", "mv", "mkdir", "sha1sum", *outside}:
             if "/" not in name and (found := shutil.which(name)):
                 (self.tools / name).symlink_to(found)
         gpg = shutil.which("gpg") or "/usr/bin/gpg"

@@ -35,8 +35,8 @@ NAMED = (
     (r"REFUSALS.*", "tests/core/test_gate.py::test_refusals"),
     (r"MEANINGS.*|judge.*|ending_of.*|_last_.*", "tests/core/test_verdict.py"),
     (r"AT_AGENT.*|judge.*|count.*|_sign.*", "tests/core/test_signatures.py"),
-    (METHODS, "tests/agentlock/test_proxy.py"),
     (METHODS, "tests/agentlock/test_atagent.py"),
+    (METHODS, "tests/agentlock/test_proxy.py"),
     (r"ENDINGS.*", "tests/core/test_verdict.py::test_the_lines_on_disk_decide"),
 )
 
