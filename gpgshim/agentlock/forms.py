@@ -50,5 +50,5 @@ def fault_of(form: Form, base: Path, gpgconf: Path | None, environ: Mapping[str,
         except GpgshimError as error:
             return error.seen
         finally:
-            alias.release(Path(name))
+            alias.release(Path(name))  # does nothing for another form
     return ""

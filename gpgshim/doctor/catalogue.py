@@ -7,10 +7,20 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from gpgshim.doctor.checks import debian, gnupg, host, oracle, settings, shell, signers, stunts
+from gpgshim.doctor.checks import (
+    debian,
+    gnupg,
+    host,
+    lock,
+    oracle,
+    settings,
+    shell,
+    signers,
+    stunts,
+)
 from gpgshim.doctor.checks.check import Check
 
-GROUPS = (settings, gnupg, stunts, debian, signers, shell, host, oracle)
+GROUPS = (settings, gnupg, stunts, lock, debian, signers, shell, host, oracle)
 
 
 def checks_of(group: ModuleType) -> list[Check[Any]]:

@@ -28,6 +28,7 @@ from gpgshim.system.errors import GpgshimError
 from gpgshim.system.ownprocess import caller_environ
 
 if TYPE_CHECKING:
+    from gpgshim.core.terms import Form
     from gpgshim.gpgargs.optiontable import Table
     from gpgshim.tag2upload.oracle import Deployment, Source, Unit
     from gpgshim.tag2upload.rehearsal import Rehearsal
@@ -241,6 +242,15 @@ class Machine:
         from gpgshim.doctor import trials
 
         return trials.try_job(self, Path(self.runtime_directory))
+
+    def fault_of_lock(self, form: Form) -> str:
+        from gpgshim.doctor import trials
+
+        try:
+            gpgconf = places.find_real("gpgconf", self._search)
+            return trials.try_lock(self, form, gpgconf, Path(self.runtime_directory))
+        except GpgshimError as error:
+            return error.seen
 
     # --- processes and directories ----------------------------------------------------------------
 

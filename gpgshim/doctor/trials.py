@@ -20,6 +20,7 @@ from gpgshim.system import places
 from gpgshim.system.ownprocess import own_umask
 
 if TYPE_CHECKING:
+    from gpgshim.core.terms import Form
     from gpgshim.doctor.machine import Machine
 
 TRIAL_SECONDS = 30.0  #: time limit for a trial signature: a token can be slow
@@ -76,22 +77,50 @@ def try_job(machine: Machine, base: Path) -> TrialJob:
 
     Raises Misconfigured, Unable.
     """
-    missing = [each for each in (base, *base.parents) if not each.exists()]
     directory = None
+    with _made(base):
+        try:
+            with own_umask():
+                real = {"gpg": Path(machine.gpg)}
+                directory = jobdir.make(base, TRIAL_JOB, machine.table_text, real)
+            given = machine.output(f"{directory}/bin/gpg", "--version")
+            return TrialJob(str(base), given == machine.output(machine.gpg, "--version"))
+        except OSError as error:
+            return TrialJob(str(base), error=error.strerror or str(error))
+        except NoAnswer as error:
+            return TrialJob(str(base), how=str(error))
+        finally:
+            if directory:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def try_lock(machine: Machine, form: Form, gpgconf: Path | None, base: Path) -> str:
+    """Make a lock of gpg-agent, and remove it; why it is not possible, or "".
+
+    Raises Misconfigured, Unable.
+    """
+    from gpgshim.agentlock import forms, namespace
+
+    keys = Path(machine.gnupg_home, namespace.KEYS)
+    had_keys = keys.exists()
+    try:
+        with _made(base), own_umask():
+            return forms.fault_of(form, base, gpgconf, machine.environ)
+    finally:
+        if not had_keys:
+            with contextlib.suppress(OSError):
+                keys.rmdir()
+
+
+@contextlib.contextmanager
+def _made(base: Path) -> Iterator[None]:
+    """Have the directory of jobs in the body; afterwards, what was missing is missing again."""
+    missing = [each for each in (base, *base.parents) if not each.exists()]
     try:
         with own_umask():
             places.make_private(base, places.RUNTIME_HINT)
-            real = {"gpg": Path(machine.gpg)}
-            directory = jobdir.make(base, TRIAL_JOB, machine.table_text, real)
-        given = machine.output(f"{directory}/bin/gpg", "--version")
-        return TrialJob(str(base), given == machine.output(machine.gpg, "--version"))
-    except OSError as error:
-        return TrialJob(str(base), error=error.strerror or str(error))
-    except NoAnswer as error:
-        return TrialJob(str(base), how=str(error))
+        yield
     finally:
-        if directory:
-            shutil.rmtree(directory, ignore_errors=True)
         for each in missing:
             with contextlib.suppress(OSError):
                 each.rmdir()

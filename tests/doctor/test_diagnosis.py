@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from gpgshim.core.terms import Form
 from gpgshim.doctor.catalogue import CHECKS
-from gpgshim.doctor.checks import debian, gnupg, host, settings, shell, signers, stunts
+from gpgshim.doctor.checks import debian, gnupg, host, lock, settings, shell, signers, stunts
 from gpgshim.doctor.checks import oracle as oracles
 from gpgshim.doctor.checks.check import Check
 from gpgshim.doctor.checks.debian import Debuild, Dgit, Variable
@@ -18,6 +19,7 @@ from gpgshim.doctor.checks.facts import Key, Place, Process, Stunt, Trial, Trial
 from gpgshim.doctor.checks.finding import Finding, Result, combine, fault, note, ok
 from gpgshim.doctor.checks.gnupg import Conf, ConfLine, Gpg, Keys, Signature
 from gpgshim.doctor.checks.host import Inherited
+from gpgshim.doctor.checks.lock import Forms
 from gpgshim.doctor.checks.oracle import Variables, Versions
 from gpgshim.doctor.checks.settings import SettingFault, Settings
 from gpgshim.doctor.checks.shell import Sandboxes
@@ -95,6 +97,21 @@ FINDINGS: list[tuple[Check[Any], Any, Result, str]] = [
     (stunts.STUNTS, [Stunt("/j/bin/gpg", "/j", False)], MEND, "over"),
     (stunts.STUNTS, [Stunt("/x/gpg", "", False)], MEND, "outside a job's directory"),
     (stunts.TRIAL_JOB, TrialJob("/r", True), OK, "/r"),
+    (lock.LOCK, Forms(None, {Form.ALIAS: "", Form.NAMESPACE: ""}), OK, "namespace: possible"),
+    (lock.LOCK, Forms(None, {Form.ALIAS: "", Form.NAMESPACE: "x"}), NOTE, "not possible: x"),
+    (lock.LOCK, Forms(Form.ALIAS, {Form.ALIAS: "", Form.NAMESPACE: "x"}), NOTE, "alias: possible"),
+    (
+        lock.LOCK,
+        Forms(Form.ALIAS, {Form.ALIAS: "x", Form.NAMESPACE: ""}),
+        MEND,
+        "lock-agent, alias: not",
+    ),
+    (
+        lock.LOCK,
+        Forms(Form.ALIAS, {Form.ALIAS: "x", Form.NAMESPACE: "y"}),
+        MEND,
+        "namespace: not possible",
+    ),
     (stunts.TRIAL_JOB, TrialJob("/r"), MEND, "did not become the real gpg"),
     (stunts.TRIAL_JOB, TrialJob("/r", error="Permission denied"), MEND, "denied (noexec?)"),
     (stunts.TRIAL_JOB, TrialJob("/r", how="gpg ended with status 2"), MEND, "fails: gpg ended"),
@@ -311,3 +328,12 @@ def test_of_several_findings_the_worst_comes_first_and_counts() -> None:
         MEND, ("c", "c", "b", "a"), ("do",)
     )
     assert combine([], ok("none")) == ok("none")
+
+
+def test_another_form_of_the_lock_is_advised() -> None:
+    def advice(namespace: str) -> str:
+        faults = {Form.ALIAS: "x", Form.NAMESPACE: namespace}
+        return "".join(lock.LOCK.diagnose(Forms(Form.ALIAS, faults)).todo)
+
+    assert advice("") == 'set lock-agent = "namespace", which is possible here'
+    assert "lock-agent = false" in advice("y")

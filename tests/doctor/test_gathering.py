@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from gpgshim.core.terms import Form
 from gpgshim.doctor.catalogue import CHECKS
-from gpgshim.doctor.checks import debian, gnupg, host, settings, shell, signers, stunts
+from gpgshim.doctor.checks import debian, gnupg, host, lock, settings, shell, signers, stunts
 from gpgshim.doctor.checks import oracle as oracles
 from gpgshim.doctor.checks.check import Check
 from gpgshim.doctor.checks.facts import Key, NoAnswer, Place, Process, Stunt, Trial, TrialJob
@@ -99,6 +100,9 @@ class Described:
     def try_job(self) -> TrialJob:
         return TrialJob("/run/gpgshim", True)
 
+    def fault_of_lock(self, form: Form) -> str:
+        return "no mounts" if form is Form.NAMESPACE else ""
+
     def process(self, pid: int) -> Process | None:
         return Process(f"p[{pid}]", (), ()) if pid != 1 else None
 
@@ -128,6 +132,9 @@ READ = [
     signers.Setting("command line:", "commit.gpgsign", "true"),
 ]
 ORACLED = 'our $our_version = $v // "17.0";\nprint "t2u-oracle-version 9\\n";\n'
+
+#: Why a form of the lock is not possible on a machine that is described.
+FORMS = {Form.ALIAS: "", Form.NAMESPACE: "no mounts"}
 
 #: A check and a machine -> the facts.
 GATHERED: list[tuple[Check[Any], Described, Any]] = [
@@ -190,6 +197,8 @@ GATHERED: list[tuple[Check[Any], Described, Any]] = [
     ),
     (stunts.STUNTS, Described(), ()),
     (stunts.TRIAL_JOB, Described(), TrialJob("/run/gpgshim", True)),
+    (lock.LOCK, Described(), lock.Forms(None, FORMS)),
+    (lock.LOCK, Described(settings=named(lock_agent=True)), lock.Forms(Form.ALIAS, FORMS)),
     (debian.DGIT, Described(is_oracle=True), debian.Dgit(True, "/usr/bin/dgit")),
     (
         debian.DEBSIGN,

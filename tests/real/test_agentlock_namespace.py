@@ -295,34 +295,11 @@ def test_nothing_is_left_of_the_namespace(login: Login, made: Path) -> None:
 # Where there can be no namespace.
 
 
-#: Runs its words in a chroot, with everything that is outside of it.
-IN_CHROOT = """\
-mkdir -p chroot && mount --rbind / chroot &&
-exec /usr/sbin/chroot chroot sh -c 'cd "$0" && exec "$@"' "$@"
-"""
-
-
-def test_in_a_chroot_nothing_is_started(login: Login, made: Path) -> None:
-    """An ordinary user in a chroot cannot have a user namespace."""
-    skips.unless_root("for a chroot")
-    before = ["unshare", "--mount", "sh", "-c", IN_CHROOT, "sh", str(login.root)]
-    done = finish(login.start_under(before, *login.words("touch f.sig", commit="true")))
-    if login.user:
-        assert (done.status, made.exists()) == (78, False), done.err
-        assert "no namespace for the job: a user namespace: Operation not permitted" in done.err
-        assert "nothing was started" in done.err
-    else:
-        assert (done.status, made.exists()) == (0, True), done.err
-
-
 def test_without_a_directory_for_sessions(login: Login, made: Path) -> None:
     skips.unless_root("for a /run of its own")
-    login.session, session = Path("/nonexistent"), login.session
-    before = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
-    try:
-        done = finish(login.start_under(before, *login.words("touch f.sig", commit="true")))
-    finally:
-        login.session = session
+    login.before = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh")
+    done = login.locked("touch f.sig")
+    login.before = ()
     assert (done.status, made.exists()) == (78, False), done.err
     assert "there is no /run/user" in done.err and "hint: as root: mkdir /run/user" in done.err
 

@@ -117,7 +117,8 @@ def test_a_machine_without_faults(machine: Machine) -> None:
     notes = {name for name, each in checks.items() if each["result"] == "note"}
     # Its parent is Python, which ignores SIGPIPE; Debian's /etc/profile sets PATH.
     absent = {"dgit", "debsign", "debuild", "rpm", "sudo"}
-    assert notes - {"login shells"} == ORACLES | absent | {"signals"}
+    # The lock of gpg-agent needs rights that this machine may not give.
+    assert notes - {"login shells", "lock of gpg-agent"} == ORACLES | absent | {"signals"}
     assert all("not an oracle" in words_of(checks, name) for name in ORACLES)
 
 

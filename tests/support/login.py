@@ -27,6 +27,13 @@ AS_USER = """\
 exec setpriv --reuid "$1" --regid "$1" --clear-groups -- sh -c 'shift; exec "$@"' sh "$@"
 """
 
+#: A command for `Login.before`: runs the others in a chroot that has everything, from the directory
+#: of its first word.
+IN_CHROOT = """\
+mkdir -p chroot && mount --rbind / chroot &&
+exec /usr/sbin/chroot chroot sh -c 'cd "$0" && exec "$@"' "$@"
+"""
+
 #: The parameters of --quick-gen-key for the first key of a home.
 FIRST = ("Oracle <o@example.org>", "ed25519", "sign", "never")
 
@@ -43,6 +50,7 @@ class Login(Scratch):
         self, *, as_root: bool = False, has_session: bool = True, form: Form = Form.ALIAS
     ) -> None:
         self.form = form
+        self.before: Sequence[str] = ()  # root's command in front of everything
         self.is_root = os.getuid() == 0
         self.user = 0 if as_root else NOBODY if self.is_root else os.getuid()
         root = short_directory()
@@ -77,20 +85,13 @@ class Login(Scratch):
     def _start(self, words: Sequence[str | Path], more: dict[str, str]) -> subprocess.Popen[str]:
         return super()._start(self.as_user(words), more)
 
-    def start_under(
-        self, before: Sequence[str | Path], *words: str | Path
-    ) -> subprocess.Popen[str]:
-        """Start `gpgshim words…` where root's command `before` is put in front of everything."""
-        own = [*before, *self.as_user([sys.executable, "-m", "gpgshim", *words])]
-        return super()._start(own, {})
-
     def as_user(self, words: Sequence[str | Path]) -> Sequence[str | Path]:
         """The words of a program, in the session of the user."""
         if not self.is_root:
             return words
         own = [PYTHON, *words[1:]] if words[0] == sys.executable else words
         prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", AS_USER, "sh"]
-        return [*prefix, self.session, str(self.user), *own]
+        return [*self.before, *prefix, self.session, str(self.user), *own]
 
     def make_key(self, *parameters: str) -> str:
         """A key without a passphrase; its fingerprint."""

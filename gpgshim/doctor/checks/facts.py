@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gpgshim.core.terms import Form
     from gpgshim.gpgargs.optiontable import Table
     from gpgshim.supervisor.config import Loaded
     from gpgshim.tag2upload.oracle import Deployment, Source, Unit
@@ -183,6 +184,9 @@ class Machine(Protocol):
 
     def try_job(self) -> TrialJob:
         """Make a job's directory, run its stunt, and remove it. Raises Misconfigured, Unable."""
+
+    def fault_of_lock(self, form: Form) -> str:
+        """Why this form of the lock is not possible; "" if it is. It is tried, and removed."""
 
     # Processes and directories.
 
