@@ -26,6 +26,7 @@ from tools.world.root import Player, Report, find_reason_against
 from tools.world.scenarios import (
     AFTER,
     BEFORE,
+    LOCKS,
     SCENARIOS,
     check_promises,
     count_queries,
@@ -54,12 +55,15 @@ PLAYS += [
         "orphan",
     )
 ]
+#: With the lock of gpg-agent, all of them too.
+PLAYS += [(name, mode) for name in SCENARIOS for mode in LOCKS]
 #: One of each kind: the job ends well, fails before and after the first signature, is refused, is
 #: killed, is orphaned, goes round the gate, loses its manager, its key, its supervisor.
 QUICK = [
     ("success", "stock"),
     ("archive-503-02", "stock"),
     ("success", "observed"),
+    *((name, mode) for name in ("success", "no-key", "round-the-gate") for mode in LOCKS),
     *(
         (name, "gated")
         for name in (
@@ -132,7 +136,7 @@ def test_failures_have_the_recorded_messages(
 )
 def test_scenario(name: str, mode: str, plays: dict[tuple[str, str], Future[Report]]) -> None:
     row = SCENARIOS[name]
-    want = row.gated if mode == "gated" else row.stock
+    want = row.want(mode)
     assert want is not None
     report = plays[name, mode].result()
     story = "\n".join(report["timeline"] + report["oracle_log"])
@@ -141,5 +145,5 @@ def test_scenario(name: str, mode: str, plays: dict[tuple[str, str], Future[Repo
     assert matches(want, got), f"{got}\n{story}"
     if (name, mode) == ("success", "gated"):
         assert count_queries(report) == (len(BEFORE), len(AFTER)), f"one has no row\n{story}"
-    if mode == "gated":
+    if mode not in ("stock", "observed"):
         assert check_promises(report) == [], story

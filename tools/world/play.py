@@ -7,7 +7,8 @@
 3. The clock only ends a play that would wait for ever, and decides nothing else.
 
 Usage, with an empty /world, as the ordinary user: `-m tools.world.play SCENARIO MODE PACE`, where
-MODE is stock, gated, observed, or deployed (gated, by systemd: see deployed.py), and PACE is how
+MODE is stock, gated, observed, deployed (gated, by systemd: see deployed.py), locked (gated, with a
+lock of gpg-agent), or at-agent (the same, with the commitment point at gpg-agent), and PACE is how
 many seconds a job takes on this machine just now.
 """
 
@@ -33,7 +34,7 @@ from tools.world import tag2upload as t2u
 from tools.world.archive import Archive, Fault
 from tools.world.forge import Forge
 from tools.world.manager import Job, Line, Manager, Misdeed
-from tools.world.scenarios import SCENARIOS, Scenario
+from tools.world.scenarios import AT_AGENT, LOCKED, LOCKS, SCENARIOS, Scenario
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRST_JOB = 2420
@@ -41,6 +42,13 @@ FIRST_JOB = 2420
 JOB_PROCESS = re.compile(
     r"^t2u processor|--tag2upload12| rpush-source |--detach-sign|--clearsign|debsign"
 )
+
+#: Mode -> the settings of gpgshim.
+SETTINGS = {
+    "observed": "observe = true\n",
+    LOCKED: "lock-agent = true\n",
+    AT_AGENT: 'lock-agent = true\ncommit-at = "agent"\n',
+}
 
 REMOTE_PUSH = " remote-push-source"  # what dgit at the builder's is called with
 
@@ -300,10 +308,10 @@ class Stage:
 
     def play(self) -> dict[str, Any]:
         gate = []
-        if self.mode == "observed":
+        if self.mode in SETTINGS:
             settings = t2u.ORACLE / ".config/gpgshim/gpgshim.conf"
             settings.parent.mkdir(mode=0o700, parents=True)
-            settings.write_text("observe = true\n")
+            settings.write_text(SETTINGS[self.mode])
         if self.mode != "stock":
             # The deployment: a directory that holds nothing else, first on the oracle's PATH.
             (t2u.ORACLE / "gate").mkdir()
@@ -311,6 +319,8 @@ class Stage:
             gate.append(t2u.ORACLE / "gate")
         jobs = self.make_jobs()
         self.tweak()
+        if self.mode in LOCKS:
+            t2u.log_in()
         for job in jobs:
             self.manager.submit(job)
         if self.mode == "deployed":
@@ -324,6 +334,11 @@ class Stage:
                 self.do(self.scenario.deed)
             if not self.scenario.stay_held:
                 self.let_go()
+            elif self.agent_stopped:
+                # Another attempt needs the agent; if there is none, nothing goes on yet.
+                self.manager.wait_until(lambda manager: bool(manager.ended), self.patience)
+                if not self.manager.finished:
+                    self.let_go()
         finished = self.manager.wait_until(
             lambda manager: len(manager.finished) == len(jobs), self.patience
         )

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpgshim.core import records as r
 from gpgshim.core.gate import State
 from gpgshim.core.replay import replay
 from gpgshim.core.transcript import Transcript, TranscriptError, parse
@@ -21,6 +22,11 @@ from gpgshim.core.verdict import judge
 PRECHECK = "push.dgit.debian.org *policy-client-query*"  # the last step before the first signature
 GIT_PUSH = "push.dgit.debian.org git-receive-pack*"  # its first after it
 BEFORE, AFTER = range(1, 8), range(8, 11)  # the archive's queries before and after that signature
+
+
+#: The modes with the lock of gpg-agent; in the second one it is the commitment point too.
+LOCKED, AT_AGENT = "locked", "at-agent"
+LOCKS = (LOCKED, AT_AGENT)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Scenario:
     story: str
     stock: Want | None  # None: makes no sense without us
     gated: Want
+    at_agent: Want | None = None  # with the commitment point at gpg-agent; None: as `gated`
     archive: tuple[str, ...] = ()  # faults, as archive.Fault reads them
     forge: tuple[str, ...] = ()
     held: tuple[str, ...] = ()  # ssh waits before it connects
@@ -56,6 +63,12 @@ class Scenario:
     # In times of what a job takes on this machine just now, so that a busy one decides nothing.
     limit: int = 0  # d-r-s's own time limit; 0: none
     patience: int = 60  # how long a play waits for what does not come
+
+    def want(self, mode: str) -> Want | None:
+        """What becomes of the jobs in this mode of tools/world/play.py."""
+        if mode in ("stock", "observed"):
+            return self.stock
+        return (self.at_agent if mode == AT_AGENT else None) or self.gated
 
 
 UPLOADED = Want("+uploaded", 4, "git queue", "uploaded")
@@ -114,7 +127,8 @@ def _rows() -> list[Scenario]:
         row("quilt-mismatch", "upstream's files are changed without a patch",
             GIVEN_UP, REFUSED, tweak="quilt mismatch"),
         row("no-key", "gpg fails at the first signature",
-            GIVEN_UP, GIVEN_UP, moment="job", deed="lose the key"),
+            GIVEN_UP, GIVEN_UP, Want("retriable retriable", told="failed"),
+            moment="job", deed="lose the key"),
         row("push-rejected", "the git server rejects the push",
             TOO_LATE, TOO_LATE, tweak="push rejected"),
         row("dput-fails", "dput finds no queue",
@@ -184,6 +198,10 @@ def _rows() -> list[Scenario]:
             (None, Want("+lost", 1, None)),
         ),
     }  # fmt: skip
+    # With the commitment point at gpg-agent, a gpg that waits for the agent has committed nothing.
+    # dgit has not noticed yet that the builder or ssh is gone, and gpg goes on.
+    at_agent = {whom: each[0][1] for whom, each in killed.items()}
+    at_agent |= {"builder": later, "ssh": later}
     for whom, (before, at, after) in killed.items():
         name = "both" if "," in whom else whom
         story = f"{WATCHDOG.get(whom, whom)} {'are killed at once' if ',' in whom else 'is killed'}"
@@ -194,7 +212,7 @@ def _rows() -> list[Scenario]:
             row(f"kill-{name}-before", f"{story}, before the first signature", *before,
                 archive=("hang * 2",), moment="archive", deed=f"kill {whom}"),
             row(f"kill-{name}-at", f"{story}, while gpg makes the first signature", *at,
-                moment="gpg", deed=f"kill {whom}", stay_held=held),
+                at_agent[whom], moment="gpg", deed=f"kill {whom}", stay_held=held),
             row(f"kill-{name}-after", f"{story}, after the first signature", *after,
                 held=(GIT_PUSH,), moment="door", deed=f"kill {whom}", stay_held=held),
         ]  # fmt: skip
@@ -271,6 +289,11 @@ def count_grants(journal: Transcript) -> int:
     return sum((line.sigil, line.text) == ("=", "go") for line in journal.lines)
 
 
+def count_forwarded(journal: Transcript) -> int:
+    """How many commands that sign passed the lock of gpg-agent."""
+    return sum(isinstance(record, r.Forwarded) for record, _ in journal.read(("%",)))
+
+
 def _list_attempts(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The manager's attempts, named as their journals are."""
     return {
@@ -286,7 +309,10 @@ def _check_signatures(
     """The key was used only with a grant, and only after the request to the manager."""
     attempts = _list_attempts(report)
     granted = {name: count_grants(journal) for name, journal in journals.items()}
-    if report["scenario"] == "round-the-gate":
+    if report["mode"] in LOCKS:
+        if report["used"] != (forwarded := sum(map(count_forwarded, journals.values()))):
+            yield f"the key was used {report['used']} times, and {forwarded} passed the lock"
+    elif report["scenario"] == "round-the-gate":
         if not any("ALARM" in line for line in report["oracle_log"]):
             yield "a signature went round the gate, and there was no alarm"
         if not any(line.text == "bypassed" for each in journals.values() for line in each.lines):

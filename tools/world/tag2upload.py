@@ -96,6 +96,15 @@ def make_key(home: Path, name: str, address: str) -> str:
     return next(line for line in listing.splitlines() if line.startswith("fpr:")).split(":")[9]
 
 
+def log_in() -> None:
+    """Have the oracle's user logged in, with /run/user/UID: from now on gpg has its sockets there.
+
+    Not earlier: gpg looks for an agent there for any HOME, but each home must have its own.
+    """
+    run("gpgconf", "--kill", "gpg-agent", cwd=ORACLE, home=ORACLE)
+    Path(f"/run/user/{os.getuid()}").mkdir(0o700)
+
+
 def export_key(home: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     run("gpg", "--output", to, "--export", cwd=home, home=home)
