@@ -15,13 +15,13 @@ import pytest
 from gpgshim.core.transcript import parse
 from gpgshim.core.verdict import judge
 from tests.support.scratch import CHECKOUT
-from tools.world.scenarios import SCENARIOS, Scenario, Want
-from tools.world.table import BEGIN, END, PAGE, insert
+from tools.world.scenarios import LOCKS, SCENARIOS, Scenario, Want
+from tools.world.table import END, PAGE, RESULTS, WITH_THE_LOCK, Table, insert
 
 
-def read_rows() -> Iterator[list[str]]:
-    table = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
-    for line in table.splitlines():
+def read_rows(table: Table) -> Iterator[list[str]]:
+    rows = PAGE.read_text().partition(table.begin)[2].partition(END)[0]
+    for line in rows.splitlines():
         if line.startswith("| ") and not line.startswith(("| what happens", "| --- ")):
             yield [cell.strip() for cell in line.strip("|\n").split(" | ")]
 
@@ -38,7 +38,12 @@ def say_journal(path: Path) -> str:
     return f"{verdict.state}: {outcome}" + ", bypassed" * (b"\n% bypassed\n" in data)
 
 
-ROWS = {row[0].rpartition("`")[0].rpartition("`")[2]: row for row in read_rows()}
+def rows_of(table: Table) -> dict[str, list[str]]:
+    return {row[0].rpartition("`")[0].rpartition("`")[2]: row for row in read_rows(table)}
+
+
+ROWS = rows_of(RESULTS)
+LOCKED_ROWS = rows_of(WITH_THE_LOCK)
 
 #: The recorded uploads: of each format of a journal in which they were recorded.
 RECORDINGS = sorted((CHECKOUT / "fixtures").glob("**/tag2upload"))
@@ -69,8 +74,26 @@ def test_row_is_what_the_journals_say(directory: Path, row: Scenario) -> None:
     assert in_order(recorded) == in_order(ROWS[row.name][7].split("; "))
 
 
+def test_the_rows_that_the_lock_changes_were_played_with_it() -> None:
+    differ = {
+        name for name, row in SCENARIOS.items() if any(row.want(x) != row.gated for x in LOCKS)
+    }
+    assert differ <= set(LOCKED_ROWS)
+    assert list(LOCKED_ROWS) == [name for name in SCENARIOS if name in LOCKED_ROWS]
+
+
+@pytest.mark.parametrize("name", LOCKED_ROWS)
+def test_row_of_the_lock_is_the_scenario(name: str) -> None:
+    what, *cells = LOCKED_ROWS[name]
+    assert what == f"{SCENARIOS[name].story} (`{name}`)"
+    for mode, manager in zip(LOCKS, cells[::4], strict=True):
+        want = SCENARIOS[name].want(mode)
+        assert want is not None and manager in ("-", say_manager(want))
+
+
 def test_table_is_put_between_its_lines() -> None:
-    page = f"before\n{BEGIN}old\n{END}after\n"
-    assert insert(page, "new\n") == f"before\n{BEGIN}\nnew\n\n{END}after\n"
+    begin = RESULTS.begin
+    page = f"before\n{begin}old\n{END}after\n"
+    assert insert(page, "new\n") == f"before\n{begin}\nnew\n\n{END}after\n"
     with pytest.raises(ValueError, match="does not have the lines"):
         insert("before\nafter\n", "new\n")

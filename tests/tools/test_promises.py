@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tools.world.scenarios import SCENARIOS, Want, check_promises, matches, summarise
+from tools.world.scenarios import LOCKS, SCENARIOS, Want, check_promises, matches, summarise
 
 JOURNAL = """\
 job: 2420
@@ -53,6 +53,7 @@ def make_report() -> Report:
     return copy.deepcopy(
         {
             "scenario": "success",
+            "mode": "gated",
             "deed": "",
             "jobs": [{"id": "2420", "attempts": [attempt]}],
             "transcript": TRANSCRIPT,
@@ -147,6 +148,21 @@ def test_broken_promise_is_listed(spoil: Callable[[Report], None], said: str) ->
     report = make_report()
     spoil(report)
     assert any(said in line for line in check_promises(report)), check_promises(report)
+
+
+FORWARDED = f"% forwarded 1 7 {'AB' * 20} 8 {'CD' * 32} PKSIGN\n% signed 1\n"
+
+
+@pytest.mark.parametrize("scenario", ["success", "round-the-gate"])
+@pytest.mark.parametrize("mode", LOCKS)
+def test_with_the_lock_every_use_of_the_key_has_passed_it(mode: str, scenario: str) -> None:
+    report = make_report() | {"mode": mode, "scenario": scenario}
+    journal = JOURNAL.replace("job:", "format: 2\njob:").replace("go\n%", f"go\n{FORWARDED}%")
+    journal = journal.replace("o2m\n", "o2m\nagent: /h\n")
+    report["journals"]["state/2420.1"] = journal
+    assert check_promises(report) == []
+    report["used"] = 0
+    assert check_promises(report) == ["the key was used 0 times, and 1 passed the lock"]
 
 
 def test_two_jobs_at_once_may_use_the_key_between_each_others_questions() -> None:

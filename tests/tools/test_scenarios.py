@@ -12,8 +12,8 @@ import pytest
 
 from gpgshim.core.o2m import OUTCOMES
 from tools.world.root import measure
-from tools.world.scenarios import TOLD, count_queries, list_disagreements
-from tools.world.table import write_table
+from tools.world.scenarios import SCENARIOS, TOLD, count_queries, list_disagreements
+from tools.world.table import RESULTS, WITH_THE_LOCK, insert, write_table
 
 STATUSES = ("uploaded", "irrecoverable", "failed")
 
@@ -70,3 +70,33 @@ def test_the_table_names_differences_between_the_roots(tmp_path: Path) -> None:
     assert "| nothing goes wrong (`success`) | **C** uploaded | uploaded | 4, git | - |" in text
     assert "trixie (dgit 17): 1 stock and 0 gated runs. Differs from the table: nothing." in text
     assert "Differs from the table: `success`, stock: **C** lost | uploaded | 4, git." in text
+
+
+def test_a_table_of_the_lock_has_only_what_was_played_with_it(tmp_path: Path) -> None:
+    (tmp_path / "trixie").mkdir()
+    made = report("uploaded", "uploaded") | {"versions": ["dgit\t17"], "signed": 4}
+    made |= {"refs": [], "queue": ["x"], "journals": {}}
+    made["jobs"][0]["attempts"][0]["committed"] = True
+    (tmp_path / "trixie/no-key.at-agent.json").write_text(json.dumps(made))
+    text = write_table(tmp_path, WITH_THE_LOCK)
+    head, _, *rows = text.partition("\n\n")[0].splitlines()
+    assert head.startswith("| what happens | lock: manager | lock: uploader |")
+    assert rows == [
+        "| gpg fails at the first signature (`no-key`) | - | - | - | -"
+        " | **C** uploaded | uploaded | 4, queue |  |"
+    ]
+    assert "0 locked and 1 at-agent runs" in text
+    assert write_table(tmp_path) == ""  # no run of the other table has a report
+    page = "".join(f"{each.begin}old\n<!-- to here -->\n" for each in (RESULTS, WITH_THE_LOCK))
+    assert insert(page, "new", WITH_THE_LOCK) == (
+        f"{RESULTS.begin}old\n<!-- to here -->\n{WITH_THE_LOCK.begin}\nnew\n<!-- to here -->\n"
+    )
+
+
+def test_a_mode_with_the_lock_wants_as_the_gate_does_unless_its_row_differs() -> None:
+    for row in SCENARIOS.values():
+        assert row.want("locked") == row.locked or row.want("locked") == row.gated
+        assert row.want("at-agent") in (row.at_agent, row.locked, row.gated)
+        assert (row.want("stock"), row.want("gated")) == (row.stock, row.gated)
+    differ = {name for name, row in SCENARIOS.items() if row.want("at-agent") != row.gated}
+    assert "no-key" in differ and "success" not in differ

@@ -47,7 +47,8 @@ class Scenario:
     story: str
     stock: Want | None  # None: makes no sense without us
     gated: Want
-    at_agent: Want | None = None  # with the commitment point at gpg-agent; None: as `gated`
+    locked: Want | None = None  # with the lock of gpg-agent; None: as `gated`
+    at_agent: Want | None = None  # with the commitment point there too; None: as `locked`
     archive: tuple[str, ...] = ()  # faults, as archive.Fault reads them
     forge: tuple[str, ...] = ()
     held: tuple[str, ...] = ()  # ssh waits before it connects
@@ -68,7 +69,8 @@ class Scenario:
         """What becomes of the jobs in this mode of tools/world/play.py."""
         if mode in ("stock", "observed"):
             return self.stock
-        return (self.at_agent if mode == AT_AGENT else None) or self.gated
+        locked = (self.locked if mode in LOCKS else None) or self.gated
+        return (self.at_agent if mode == AT_AGENT else None) or locked
 
 
 UPLOADED = Want("+uploaded", 4, "git queue", "uploaded")
@@ -127,8 +129,7 @@ def _rows() -> list[Scenario]:
         row("quilt-mismatch", "upstream's files are changed without a patch",
             GIVEN_UP, REFUSED, tweak="quilt mismatch"),
         row("no-key", "gpg fails at the first signature",
-            GIVEN_UP, GIVEN_UP, Want("retriable retriable", told="failed"),
-            moment="job", deed="lose the key"),
+            GIVEN_UP, GIVEN_UP, at_agent=RETRIED, moment="job", deed="lose the key"),
         row("push-rejected", "the git server rejects the push",
             TOO_LATE, TOO_LATE, tweak="push rejected"),
         row("dput-fails", "dput finds no queue",
@@ -198,6 +199,8 @@ def _rows() -> list[Scenario]:
             (None, Want("+lost", 1, None)),
         ),
     }  # fmt: skip
+    # If the supervisor dies, so does the connection to the agent: a gpg that waits signs nothing.
+    locked = {"keeper, supervisor": Want("+lost", 0, None)}
     # With the commitment point at gpg-agent, a gpg that waits for the agent has committed nothing.
     # dgit has not noticed yet that the builder or ssh is gone, and gpg goes on.
     at_agent = {whom: each[0][1] for whom, each in killed.items()}
@@ -212,7 +215,8 @@ def _rows() -> list[Scenario]:
             row(f"kill-{name}-before", f"{story}, before the first signature", *before,
                 archive=("hang * 2",), moment="archive", deed=f"kill {whom}"),
             row(f"kill-{name}-at", f"{story}, while gpg makes the first signature", *at,
-                at_agent[whom], moment="gpg", deed=f"kill {whom}", stay_held=held),
+                locked=locked.get(whom), at_agent=at_agent[whom],
+                moment="gpg", deed=f"kill {whom}", stay_held=held),
             row(f"kill-{name}-after", f"{story}, after the first signature", *after,
                 held=(GIT_PUSH,), moment="door", deed=f"kill {whom}", stay_held=held),
         ]  # fmt: skip
