@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gpgshim.core.transcript import Transcript, parse
 from gpgshim.history import journal
 from gpgshim.history.search import Searched, nothing, search
 from gpgshim.summary.audit import Result, Wanted
@@ -86,3 +87,19 @@ def test_no_journal_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(found.places[WANTED]) == 20
     assert set(reads.values()) == {1} and len(reads) == 20
     assert steps == [(done, 20) for done in range(20)]
+
+
+def test_only_a_journal_with_the_digest_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "j", 1)
+    write(tmp_path, "j", 2, digest=WANTED.digest)
+    parsed: list[bytes] = []
+
+    def keep(data: bytes) -> Transcript:
+        parsed.append(data)
+        return parse(data)
+
+    monkeypatch.setattr("gpgshim.history.search.parse", keep)
+    search(tmp_path, [WANTED])
+    assert [b"attempt: 2\n" in each for each in parsed] == [True]

@@ -173,6 +173,7 @@ def test_a_signature_of_other_data_is_not_claimed(login: Login) -> None:
     (signature,) = answer(done)["signatures"]
     assert (done.status, signature["check"], signature["known"]) == (65, "bad", None)
     assert signature["digest"] is None
+    assert signature["fault"] == "it is not of this data, or it was damaged"
 
 
 def test_a_signature_without_its_public_key_is_not_claimed(login: Login, tmp_path: Path) -> None:
