@@ -24,8 +24,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gpgshim.core.codec import Process, text_of
+from gpgshim.core.codec import Process, Record, text_of
+from gpgshim.core.lockrecords import AtAgent, Forwarded, OtherKey
 from gpgshim.core.transcript import FORMAT, OF_ONE_RUN, Line, Transcript, parse, parse_line
+from tests.support.login import Login
 from tools.demo import LATE
 from tools.world.gated import open_manager, read_journal, run_gated
 from tools.world.upload import open_world
@@ -154,6 +156,65 @@ SCENARIOS = {
     ),
 }  # fmt: skip
 
+#: Jobs with a lock of gpg-agent, of a user with a login session; f.sig is made past PATH.
+PAST = "/usr/bin/gpg --batch --yes -b f"
+AGENT = "agent=$(gpg-connect-agent 'GETINFO pid' /bye | sed -n 's/^D //p')"
+JOURNAL = "$XDG_STATE_HOME/gpgshim/@JOB@.1"
+#: gpg waits at the lock for its authority, the agent is stopped, and gets the command.
+STOPPED = (
+    f"{AGENT}; {PAST} & until grep -q '^[^ ]* > commit' {JOURNAL}; do sleep 0.1; done;"
+    f" kill -STOP $agent; touch go;"
+    f" until grep -q '^[^ ]* % forwarded' {JOURNAL}; do sleep 0.1; done"
+)
+UNTIL_GO = "sh -c 'until test -e go; do sleep 0.1; done'"
+AT_AGENT = ("--commit-at", "agent")
+
+LOCKED = {
+    "locked-refused": Scenario(
+        "a program that did not find the stunts asks at the lock, and is refused",
+        f"{PAST}; exit 3", "sh -c 'echo refused not on a Friday; exit 77'",
+    ),
+    "locked-granted": Scenario(
+        "each signature past PATH is a request; the first one is the commitment",
+        f"{PAST} && {PAST}", "true",
+    ),
+    "locked-stunt": Scenario(
+        "a gpg that was granted as a stunt passes the lock without a request", "gpg --batch -b f",
+        "true",
+    ),
+    "locked-fails": Scenario(
+        "gpg-agent does not make the signature", "gpg-connect-agent PKSIGN /bye; exit 3", "true",
+    ),
+    "locked-supervisor-killed": Scenario(
+        "the supervisor is killed when gpg-agent has the command, and has not answered",
+        f"{STOPPED}; kill -9 $PPID; kill -CONT $agent", UNTIL_GO,
+    ),
+    "locked-agent-killed": Scenario(
+        "gpg-agent is killed when it has the command, and has not answered",
+        f"{STOPPED}; kill -9 $agent; wait $!; exit 3", UNTIL_GO,
+    ),
+    "locked-notes": Scenario(
+        "a command that can be abused passes the lock, and is noted",
+        "gpg-connect-agent 'EXPORT_KEY x' /bye; exit 3", "true",
+    ),
+    "locked-removed": Scenario(
+        "the sockets of the lock are removed while the job runs",
+        "d=$(dirname $(gpgconf --list-dirs agent-socket)); chmod 700 $d; rm $d/S.*; exit 3", "true",
+    ),
+    "at-agent-uncommitted": Scenario(
+        "with the commitment point at gpg-agent, a gpg without its key commits nothing",
+        "gpg --batch -u nobody@example.org -b f", "true", options=AT_AGENT,
+    ),
+    "at-agent-committed": Scenario(
+        "with the commitment point at gpg-agent, a stunt does not ask", "gpg --batch -b f", "true",
+        options=AT_AGENT,
+    ),
+    "at-agent-key": Scenario(
+        "only signatures by the key of --key count; one by another key passes, and is noted",
+        "gpg --batch -u other -o g -b f; exit 3", "true", options=(*AT_AGENT, "--key", "@KEY@"),
+    ),
+}  # fmt: skip
+
 UPLOADS = {
     "dgit-retriable": "a real dgit rpush-source: the archive answers 503 late in its work",
     "dgit-uploaded": "the same job again, and the archive answers",
@@ -162,21 +223,32 @@ UPLOADS = {
 
 def main() -> None:
     """Record the scenarios that are named, or all."""
-    wanted = sys.argv[1:] or [*SCENARIOS, *UPLOADS]
+    wanted = sys.argv[1:] or [*SCENARIOS, *LOCKED, *UPLOADS]
     FIXTURES.mkdir(parents=True, exist_ok=True)
     with open_scratch() as scratch:
         for name in wanted:
             if name in SCENARIOS:
                 keep(name, record(scratch, name), SCENARIOS[name].shows, "python -m tools.record")
+    if set(LOCKED) & set(wanted):
+        login = Login()
+        for name in LOCKED:
+            if name in wanted:
+                transcript = record_locked(login, name)
+                keep(name, transcript, LOCKED[name].shows, "python -m tools.record", "locked")
+        login.end()
     if set(UPLOADS) & set(wanted):
         for name, transcript in record_uploads().items():
             keep(name, transcript, UPLOADS[name], "python -m tools.record, with the demo's world")
 
 
-def keep(name: str, transcript: Transcript, shows: str, recorded: str) -> None:
+def keep(
+    name: str, transcript: Transcript, shows: str, recorded: str, directory: str = "jobs"
+) -> None:
     """Write one fixture, and say so."""
     head = {"format": FORMAT, "shows": shows, "recorded": recorded} | transcript.head
-    (FIXTURES / f"{name}.txt").write_text(str(transcript._replace(head=head)))
+    path = FIXTURES.with_name(directory) / f"{name}.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(str(transcript._replace(head=head)))
     print(f"{name}: {transcript.lines[-1].text}")
 
 
@@ -240,6 +312,24 @@ def record(scratch: Path, name: str) -> Transcript:
     return normalise(parse(journal), {str(work): "@TMP@", str(scratch): "@TMP@", KEY: "@KEY@"})
 
 
+def record_locked(login: Login, name: str) -> Transcript:
+    """The same for a job with a lock of gpg-agent."""
+    scenario = LOCKED[name]
+    for each in (*login.root.glob("f*"), login.root / "go"):
+        each.unlink(missing_ok=True)
+    (login.root / "f").write_text("to be signed\n")
+    if "--key" in scenario.options:
+        login.make_key("other", "ed25519", "sign", "never")
+    login.give_away()
+    options = [each.replace("@KEY@", login.key.fingerprint) for each in scenario.options]
+    assert scenario.commit is not None
+    job = scenario.job.replace("@JOB@", name)
+    login.locked(job, "--job", name, *options, commit=scenario.commit)
+    journal = login.state / "gpgshim" / f"{name}.1"
+    replace = {str(login.root): "@TMP@", login.key.fingerprint: "@KEY@"}
+    return normalise(parse(journal.read_bytes()), replace)
+
+
 @contextlib.contextmanager
 def answering(path: Path, says: str | None) -> Iterator[None]:
     """A manager at `path` that says what the row says, once, when it has been told something."""
@@ -299,19 +389,27 @@ def normalise(transcript: Transcript, replace: dict[str, str]) -> Transcript:
 
 
 def without_pids(transcript: Transcript) -> list[Line]:
-    """The lines of `transcript` (format 2), with 0 in place of each process id."""
+    """The lines of `transcript` (format 2), with 0 in place of each process id.
 
-    def plain(name: str, value: object) -> object:
+    A keygrip and the digest of a command to gpg-agent are replaced too.
+    """
+
+    of_lock = (Forwarded, AtAgent, OtherKey)
+
+    def plain(kind: type[Record], name: str, value: object) -> object:
         if name == "pid":
             return 0
+        if kind in of_lock and name in ("key", "digest") and value != "-":
+            return f"@{name.upper()}@"
         if isinstance(value, tuple):
             return tuple(Process(0, each.name) for each in value)
         return value
 
     lines = []
     for line, (record, _) in zip(transcript.lines, transcript.read(), strict=True):
-        values = map(plain, record.fields, record.values)
-        lines.append(parse_line(text_of(type(record)(*values)))._replace(at=line.at))
+        kind = type(record)
+        values = [plain(kind, *each) for each in zip(record.fields, record.values, strict=True)]
+        lines.append(parse_line(text_of(kind(*values)))._replace(at=line.at))
     return lines
 
 

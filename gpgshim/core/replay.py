@@ -143,6 +143,8 @@ class _Player:
                 self.compare(record, line)
             case r.OutcomeIs() if self.due or self.report_due:
                 self.differ(line)
+            case r.Forwarded() if self.due:  # gpg-agent gets a command after its grant
+                self.differ(line)
         if event is not None:
             self.happen(record, event, line)
 

@@ -4,7 +4,8 @@
 
 tests/core/test_fixtures.py replays the same files with the tables alone. What cannot be shown here
 is which other processes lived on, such as the gpg that had just been granted;
-tests/real/test_e2e.py shows it.
+tests/real/test_e2e.py shows it. A lock of gpg-agent needs a login session, so the tests in
+tests/real/test_agentlock.py and test_agentlock_faults.py have what fixtures/locked shows.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpgshim.core.transcript import parse
-from tests.support.fixtures import each_fixture
+from tests.support.fixtures import each_played
 from tests.support.stage import Stage, comparable, tmp_dir, without_notes
 
 
-@each_fixture
+@each_played
 def test_over_real_sockets(path: Path) -> None:
     transcript = parse(path.read_bytes())
     with tmp_dir() as scratch:

@@ -15,7 +15,7 @@ import pytest
 from gpgshim.core.replay import reread
 from gpgshim.core.transcript import Transcript, parse
 from gpgshim.gpgargs import decision, optiontable
-from tests.support.fixtures import FIXTURES
+from tests.support.fixtures import FIXTURES, LOCKED
 from tests.support.gpgs import NEW, OLD
 from tests.support.scratch import REFUSE, Scratch, accept, finish, listening, read_line
 from tests.support.stage import Stage, tmp_dir, without_notes
@@ -43,9 +43,11 @@ def write(scratch: Scratch, name: str, text: str) -> Path:
 
 
 def test_all_fixtures_agree(scratch: Scratch) -> None:
-    done = scratch.gpgshim("replay", *sorted({path.parent for path in FIXTURES}))
+    done = scratch.gpgshim("replay", *sorted({path.parent for path in FIXTURES + LOCKED}))
     assert (done.status, done.err) == (0, "")
-    assert done.out.startswith(f"{len(FIXTURES)} agree, 0 differ, 0 are not journals (gpg 2.")
+    assert done.out.startswith(
+        f"{len(FIXTURES + LOCKED)} agree, 0 differ, 0 are not journals (gpg 2."
+    )
 
 
 def test_production_s_directory_as_it_is(scratch: Scratch) -> None:

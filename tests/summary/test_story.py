@@ -17,7 +17,7 @@ from gpgshim.summary.events import Kind, Party
 from gpgshim.summary.story import LONGEST_NAME, MEANINGS, UNDO, Heard, Story, Undo, job_name, tell
 from tests.support.scratch import CHECKOUT
 
-FIXTURES = sorted((CHECKOUT / "fixtures").glob("**/[jt]*/*.txt"))
+FIXTURES = sorted((CHECKOUT / "fixtures").glob("**/[jlt]*/*.txt"))
 
 HEAD = "job: 2420\nattempt: 1\nauthority: o2m\ncommand: dgit-repos-server debian\n\n"
 SIGNED = HEAD + (

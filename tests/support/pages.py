@@ -12,7 +12,7 @@ from gpgshim.core.transcript import parse
 from gpgshim.render.page import job_page
 from tests.support.scratch import CHECKOUT
 
-FIXTURES = sorted((CHECKOUT / "fixtures").glob("**/[jt]*/*.txt"))
+FIXTURES = sorted((CHECKOUT / "fixtures").glob("**/[jlt]*/*.txt"))
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 HEAD = "job: 2420\nattempt: 1\nauthority: o2m\ncommand: dgit-repos-server x\n"
 STARTED = f"started: {NOW - timedelta(seconds=10):%Y-%m-%dT%H:%M:%SZ}\n\n"
