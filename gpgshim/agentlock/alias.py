@@ -11,15 +11,22 @@ start an agent of its own there after our end, and would sign.
 Rule 2: JOB/gnupg is made last, and removed first. Without it no program can use the directory.
 Rule 3: the directory stays as long as JOB/gnupg, with sockets at which nobody listens.
 
-    JOB/gnupg        the link to the home
-    JOB/sockets/own  a link to the socket directory of JOB/gnupg
+gpg 2.2 with the name of the home in --homedir, and another one in GNUPGHOME, looks for sockets in a
+third directory, where no agent ever is. We listen there too. All attempts with this home have the
+same third directory, so the first one holds its lock, and the others do without.
+
+    JOB/gnupg          the link to the home
+    JOB/sockets/own    a link to the socket directory of JOB/gnupg
+    JOB/sockets/third  a link to the third directory, if this attempt holds it
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
+import socket
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +37,7 @@ from gpgshim.core.quoting import escape
 from gpgshim.system.errors import Misconfigured, Unable
 from gpgshim.system.places import is_trusted
 
-OWN = "own"
+OWN, THIRD = "own", "third"
 _PROBE = ".gpgshim"  #: a name in the socket directory that must be impossible to create
 
 
@@ -42,30 +49,70 @@ def set_up(job: Path, gpgconf: Path | None, environ: Mapping[str, str]) -> Lock:
     gpgconf, real = real_sockets(gpgconf, environ)
     home = real["homedir"]
     alias = job / wire.ALIAS
-    listeners: list[Listener] = []
+    lock = Lock(home, (), gpgconf, environ, {"GNUPGHOME": str(alias)})
     try:
-        ours = directories(gpgconf, {**environ, "GNUPGHOME": str(alias)})
-        directory = Path(ours["agent-socket"]).parent
+        directory = _directory_of(gpgconf, {**environ, "GNUPGHOME": str(alias)})
         (job / wire.SOCKETS).mkdir()
         (job / wire.SOCKETS / OWN).symlink_to(directory)
         _check(directory, alias, home, real["agent-socket"])
-        directory.chmod(0o700)
-        for name, service in SERVICES.items():
-            if name in ours:
-                listener = listen(_in(directory, Path(ours[name])))
-                listeners.append(Listener(listener, real[name], service))
-        directory.chmod(0o500)
+        lock = lock._replace(listeners=_listen_in(directory, real))
         _check_mode(directory)
+        third = _directory_of(gpgconf, {**environ, "GNUPGHOME": home, "HOME": "/"})
+        if third != Path(real["agent-socket"]).parent and (held := _hold(third)):
+            lock = lock._replace(held=held)
+            (job / wire.SOCKETS / THIRD).symlink_to(third)
+            lock = lock._replace(listeners=(*lock.listeners, *_listen_in(third, real)))
         alias.symlink_to(home)
     except BaseException as error:
-        for each in listeners:
-            each.socket.close()
+        lock.close()
         release(job)
         if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
             raise Unable(f"{where}{error.strerror}") from error
         raise
-    return Lock(home, tuple(listeners), gpgconf, environ, {"GNUPGHOME": str(alias)})
+    return lock
+
+
+def _directory_of(gpgconf: Path, environ: Mapping[str, str]) -> Path:
+    """The socket directory in this environment, which gpgconf makes. Raises Misconfigured."""
+    return Path(directories(gpgconf, environ)["agent-socket"]).parent
+
+
+def _listen_in(directory: Path, real: Mapping[str, str]) -> tuple[Listener, ...]:
+    """Listen at the sockets in `directory`, in front of the real ones. Raises OSError."""
+    listeners: list[Listener] = []
+    directory.chmod(0o700)
+    try:
+        for name, service in SERVICES.items():
+            if name in real:
+                ours = listen(directory / Path(real[name]).name)
+                listeners.append(Listener(ours, real[name], service))
+        directory.chmod(0o500)
+    except BaseException:
+        for each in listeners:
+            each.socket.close()
+        raise
+    return tuple(listeners)
+
+
+def _hold(directory: Path) -> contextlib.ExitStack | None:
+    """Lock a directory until the result is closed; None if it has a lock, or an agent is there."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    held = contextlib.ExitStack()
+    held.callback(os.close, fd)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            peer.connect(os.fsencode(directory / "S.gpg-agent"))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return held
+    except OSError:
+        pass
+    held.close()
+    return None
 
 
 def _check(directory: Path, alias: Path, home: str, real: str) -> None:
@@ -80,12 +127,6 @@ def _check(directory: Path, alias: Path, home: str, real: str) -> None:
     is_ours = stat.S_ISDIR(info.st_mode) and is_trusted(info.st_uid)
     if not is_ours or info.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(f"others can use {directory}, gpg-agent's directory")
-
-
-def _in(directory: Path, path: Path) -> Path:
-    if path.parent != directory:
-        raise Misconfigured(f"the socket {path} is not in {directory}")
-    return path
 
 
 def _check_mode(directory: Path) -> None:
@@ -109,9 +150,16 @@ def release(job: Path) -> None:
         for link in (job / wire.SOCKETS).iterdir():
             if link.is_symlink():
                 with contextlib.suppress(OSError):
-                    _remove(link.readlink())
+                    _release(link.readlink(), link.name)
                 link.unlink()
         (job / wire.SOCKETS).rmdir()
+
+
+def _release(directory: Path, name: str) -> None:
+    """Remove a socket directory, unless another attempt holds it. Raises OSError."""
+    if held := _hold(directory) if name == THIRD else contextlib.ExitStack():
+        with held:
+            _remove(directory)
 
 
 def _remove(directory: Path) -> None:

@@ -125,8 +125,7 @@ class Proxy:
         The outcome is on disk, and no record follows it: without its answer, a command counts as
         one that gpg-agent may have performed.
         """
-        for listener in self._lock.listeners:
-            listener.socket.close()
+        self._lock.close()
         for link in list(self._links):
             link.drop()
 

@@ -55,7 +55,8 @@ class Lock(NamedTuple):
     """The lock of one attempt. `environ` is the caller's environment, with the real home.
 
     `variables` are set for the job. `enter` is called in the process that becomes the job. `keys`
-    are the keygrips of the keys whose signatures wait; None for all keys.
+    are the keygrips of the keys whose signatures wait; None for all keys. `held` is what this
+    attempt holds as long as it listens.
     """
 
     home: str
@@ -65,11 +66,14 @@ class Lock(NamedTuple):
     variables: Mapping[str, str]
     enter: Callable[[], None] | None = None
     keys: frozenset[str] | None = None
+    held: contextlib.ExitStack | None = None
 
     def close(self) -> None:
         """Listen no more."""
         for each in self.listeners:
             each.socket.close()
+        if self.held:
+            self.held.close()
 
 
 def real_sockets(gpgconf: Path | None, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:

@@ -141,19 +141,17 @@ class Attempt:
         contents = jobdir.Contents(
             programs.text, programs.real, plan.until, not plan.mode.stunts_wait, wall_directory
         )
-        place = jobdir.make_at_its_path(base, self.job, contents) if plan.keeps_path else None
-        self._is_at_its_path = place is not None
-        self._held = -1  # a descriptor that holds the directory's lock
-        if place:
-            self.directory, self._held = place
-        else:
-            self.directory = jobdir.make(base, self.job, *contents)
-            with contextlib.suppress(OSError):  # a file system without locks
-                self._held = leftovers.hold(self.directory)
+        # `_held` is a descriptor that holds the directory's lock.
+        self.directory, self._held, self._is_at_its_path = jobdir.make_for(
+            base, self.job, contents, plan.keeps_path
+        )
+        lock = None
         try:
             lock = _lock_of(plan, self.directory, programs, environ)
             self.journal, self.supervisor = self._begin(plan, programs, started, environ, lock)
         except BaseException:
+            if lock:
+                lock.close()
             self._leave()
             raise
         #: Gets the record of the job's end.

@@ -69,6 +69,21 @@ class Contents(NamedTuple):
     wall: Path | None = None
 
 
+def make_for(base: Path, job: str, contents: Contents, keeps_path: bool) -> tuple[Path, int, bool]:
+    """Make the directory of an attempt: its path, its lock, and whether its path is the shared one.
+
+    With `keeps_path` it is at the path that all attempts of the job share, if possible. The lock is
+    a descriptor, or -1. Raises as make() does.
+    """
+    place = make_at_its_path(base, job, contents) if keeps_path else None
+    if place:
+        return (*place, True)
+    path, held = make(base, job, *contents), -1
+    with contextlib.suppress(OSError):  # a file system without locks
+        held = leftovers.hold(path)
+    return path, held, False
+
+
 def make(
     base: Path,
     job: str,

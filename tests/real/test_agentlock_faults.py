@@ -19,7 +19,7 @@ from gpgshim.agentlock.assuan import LONGEST, command_of, words_of
 from gpgshim.core.gate import Outcome, State
 from gpgshim.core.signatures import Signatures
 from tests.support import skips
-from tests.support.login import Login
+from tests.support.login import PYTHON, Login
 from tests.support.scratch import GPG, PATIENCE, finish, hear, tell, wait_for
 
 SIGN = f"{GPG} --batch -b f"
@@ -134,14 +134,66 @@ def test_an_agent_that_stops_during_a_signature(login: Login, made: Path) -> Non
     assert "gpg-agent may have made 1 signature through the lock" in verdict.meaning
 
 
-def test_gpg_2_2_with_the_name_of_the_home_signs_nothing(login: Login, made: Path) -> None:
-    """It uses a third socket directory, for which it cannot start an agent. 2.4 goes round."""
+# The third directory. gpg 2.2 uses it with --homedir, if GNUPGHOME has another name of the home.
+
+
+@pytest.fixture
+def by_homedir(login: Login) -> str:
     version = login.call(GPG, "--version").out.split()[2]
     skips.unless(version.startswith("2.2."), "gpg 2.2", "make debroots")
-    before = login.signings()
-    done = login.locked(f"{GPG} --homedir {login.key.home} --batch -b f; echo $? >ended; exit 3")
-    assert done.status == 75 and wait_for_word(login.root / "ended") == "2", done.err
-    assert login.signings() == before
+    return f"{GPG} --homedir {login.key.home} --batch -b f"
+
+
+def test_gpg_2_2_with_the_name_of_the_home_waits(login: Login, made: Path, by_homedir: str) -> None:
+    before = login.signings(), login.socket_directories()
+    done = login.locked(by_homedir, commit="sh -c 'exit 77'")
+    assert (done.status, made.exists()) == (77, False), done.err
+    assert (login.signings(), login.socket_directories()) == before
+    done = login.locked(by_homedir)
+    assert (done.status, made.exists()) == (0, True), done.err
+    assert login.verdict().signatures == Signatures(1, 0)
+    assert (login.signings(), login.socket_directories()) == (before[0] + 1, before[1])
+
+
+def test_only_one_of_two_jobs_has_the_third_directory(
+    login: Login, made: Path, by_homedir: str
+) -> None:
+    """The other one makes no signature there, before and after the end of the first."""
+    before = login.signings(), login.socket_directories()
+    first, second = login.fifo("first"), login.fifo("second")
+    one = login.start_locked(f"echo 1 >begun-one; cat {first}", "--job", "one")
+    wait_for_word(login.root / "begun-one")
+    other = login.start_locked(
+        f"{by_homedir}; echo $? >ended-1; cat {second}; {by_homedir}; echo $? >ended-2; exit 3",
+        "--job", "other",
+    )  # fmt: skip
+    assert wait_for_word(login.root / "ended-1") == "2"
+    tell(first)
+    assert finish(one).status == 0
+    tell(second)
+    assert finish(other).status == 75
+    assert wait_for_word(login.root / "ended-2") == "2"
+    assert (login.signings(), made.exists()) == (before[0], False)
+    login.call("gpgconf", "--kill", "all")
+    left = set(login.socket_directories()) - set(before[1])
+    assert len(left) <= 1 and not any(map(os.listdir, left))  # gpg has made it
+
+
+def test_the_remains_of_a_job_do_not_take_the_third_directory(
+    login: Login, made: Path, by_homedir: str
+) -> None:
+    killed = login.start_locked("echo 1 >begun-third; sleep 1000", "--job", "killed-third")
+    wait_for_word(login.root / "begun-third")
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    (job,) = (login.runtime / "gpgshim").glob("killed-third.*")
+    (login.root / "release").write_text(
+        "from pathlib import Path\n"
+        f"from gpgshim.agentlock import alias\nalias.release(Path('{job}'))\n"
+    )
+    done = login.locked(f"{PYTHON} release && {by_homedir}")
+    assert not (job / "gnupg").is_symlink()
+    assert (done.status, made.exists()) == (0, True), done.err
 
 
 # The clients.
