@@ -103,7 +103,9 @@ ROUTES = {
     ),
     "`setpriv --no-new-privs gpg`": Route(R.PATH, f"setpriv --no-new-privs {SIGN}", "setpriv"),
     "`fakeroot gpg`": Route(R.PATH, f"fakeroot {SIGN}", "fakeroot"),
-    "`gpg --homedir` with the real home": Route(R.PATH, f"gpg --homedir {{home}}{SIGN[3:]}"),
+    "`gpg --homedir` with the real home": Route(
+        R.PATH, f"gpg --homedir {{home}}{SIGN[3:]}"
+    ),
     # The next ones are not the first gpg on PATH.
     "`/usr/bin/gpg`": Route(R.HOME, GPG_SIGN),
     "`gpg2`": Route(R.HOME, "gpg2 --batch -b f", "gpg2"),
@@ -242,3 +244,7 @@ ROUTES = {
         R.HOME, SIGN, probe="gpg --batch --card-status", without="no card and no reader here",
     ),
 }  # fmt: skip
+
+#: Routes of jobs beside which no other job runs: it could have the third directory of gpg 2.2
+#: (agentlock/alias.py).
+ALONE = frozenset(name for name in ROUTES if "gpg --homedir` with the real home" in name)

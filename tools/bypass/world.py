@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from gpgshim.core import records as r
@@ -21,7 +21,7 @@ from gpgshim.core.verdict import judge_bytes
 from tests.support.login import PYTHON, Login
 from tests.support.scratch import GPG
 from tools.bypass.results import Cell, Facts
-from tools.bypass.routes import FORMS, ROUTES, Route
+from tools.bypass.routes import ALONE, FORMS, ROUTES, Route
 
 STATUS = 3  #: of each job, so that a job that committed nothing is retriable
 AUTHORITIES = (77, 0)  #: exit statuses of the authority: it refuses, and it agrees
@@ -235,14 +235,15 @@ class Runs:
         self._world = world
         self._pool = ThreadPoolExecutor(WORKERS)
         self._against = {name: world.reason_against(ROUTES[name]) for name in names}
-        self._futures: dict[tuple[str, str], list[Future[Facts]]] = {
-            (name, form): [
-                self._pool.submit(world.observe, name, form, each) for each in AUTHORITIES
-            ]
-            for name in names
-            if not self._against[name]
-            for form in FORMS
-        }
+        self._futures: dict[tuple[str, str], list[Future[Facts]]] = {}
+        for name in sorted(names, key=lambda name: name not in ALONE):
+            for form in () if self._against[name] else FORMS:
+                self._futures[name, form] = []
+                for each in AUTHORITIES:
+                    future = self._pool.submit(world.observe, name, form, each)
+                    self._futures[name, form].append(future)
+                    if name in ALONE:
+                        wait([future])
 
     def reason_against(self, name: str) -> str:
         """Why this route cannot be had here; empty if it can."""
