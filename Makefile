@@ -19,7 +19,7 @@ help:
 	@echo 'make demo      a real dgit upload under the gate: first a failing archive, then a working one'
 	@echo 'make e2e       Debian'\''s own tag2upload in a Debian root, without the gate and with it (ROOT=, QUICK=)'
 	@echo 'make e2e-record   write the table in TAG2UPLOAD.md, and the fixtures, from the reports of e2e'
-	@echo 'make deployed  one job in that root, started by Debian'\''s own unit under systemd --user (ROOT=)'
+	@echo 'make deployed  two jobs in that root, started by Debian'\''s own unit under systemd --user (ROOT=)'
 	@echo 'make demo-tag2upload   the bug in that root, without the gate and with it, side by side (ROOT=)'
 	@echo 'make judge     compare our reading of generated command lines with the real gpg (N=, SEED=, ROOT=)'
 	@echo 'make dgit-tests  dgit'\''s own tests, without the gate and under it, side by side (ROOT=, TESTS=)'

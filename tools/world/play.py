@@ -7,9 +7,9 @@
 3. The clock only ends a play that would wait for ever, and decides nothing else.
 
 Usage, with an empty /world, as the ordinary user: `-m tools.world.play SCENARIO MODE PACE`, where
-MODE is stock, gated, observed, deployed (gated, by systemd: see deployed.py), locked (gated, with a
-lock of gpg-agent), or at-agent (the same, with the commitment point at gpg-agent), and PACE is how
-many seconds a job takes on this machine just now.
+MODE is stock, gated, observed, locked (gated, with a lock of gpg-agent), at-agent (the same, with
+the commitment point at gpg-agent), or one of deployed.MODES (by systemd), and PACE is how many
+seconds a job takes on this machine just now.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ class Stage:
 
     def __init__(self, scenario: Scenario, mode: str, pace: float) -> None:
         self.scenario = scenario
-        self.mode = mode
+        self.is_deployed = mode in deployed.MODES
+        self.mode = deployed.MODES.get(mode, mode)
         self.limit = math.ceil(scenario.limit * pace)
         self.patience = scenario.patience * pace
         self.events: list[tuple[float, str]] = []
@@ -320,11 +321,11 @@ class Stage:
             gate.append(t2u.ORACLE / "gate")
         jobs = self.make_jobs()
         self.tweak()
-        if self.mode in LOCKS:
+        if self.mode in LOCKS and not self.is_deployed:
             t2u.log_in()
         for job in jobs:
             self.manager.submit(job)
-        if self.mode == "deployed":
+        if self.is_deployed:
             oracle = deployed.start_oracle(gate)
         else:
             oracle = t2u.start_oracle(gate, self.scenario.workers, self.limit)
