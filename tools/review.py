@@ -29,6 +29,10 @@ ROOTS = {
         "bin/gpg", "gpgshim/stunts/gpg.py", "gpgshim/core/gate.py",
         "gpgshim/supervisor/gatekeeper.py", "gpgshim/authority/*.py",
     ),
+    "No signature of gpg-agent without a commitment": (
+        "gpgshim/agentlock/forms.py", "gpgshim/agentlock/keys.py", "gpgshim/agentlock/proxy.py",
+        "gpgshim/supervisor/atagent.py",
+    ),
     "`retriable` is never wrong": (
         "gpgshim/core/verdict.py", "gpgshim/supervisor/supervisor.py",
         "gpgshim/supervisor/settlement.py", "gpgshim/stunts/dgit.py",

@@ -173,6 +173,7 @@ ROWS = [
     ("locked", "supervisor 1", "sendto PKSIGN", {f"{DEAD}, 0 made, 1 unknown",
                                                  f"{DEAD}, 1 made, 1 unknown"}),
     ("locked", "supervisor 1", "% signed 1", {f"{DEAD}, 0 made, 1 unknown"}),
+    ("locked", "supervisor 1", "chmod ", {"not begun", "committed, uploaded, 2 made, 0 unknown"}),
     ("at-agent", "supervisor 1", "! unknown", {"uncommitted, retriable (not written)"}),
     ("at-agent", "supervisor 1", "! committed", {"unknown, irrecoverable (not written)"}),
     ("at-agent", "supervisor 1", "= go", {DEAD, f"{DEAD}, 1 made, 0 unknown"}),
@@ -270,3 +271,16 @@ def test_each_sync_that_is_counted_on_was_made(place: Path) -> None:
     for line in (b"! unknown\n", b"! committed\n"):
         watched.calls[Target("supervisor", 1)] = without_sync_after(line)
         assert power_cuts(watched)[1]
+
+
+@needs_registers
+def test_each_sync_of_the_lock_was_made(place: Path) -> None:
+    """Without the sync of a command's record, a power cut could hide a signature."""
+    watched = watch(Base(place, CHECKOUT), "at-agent", "signs")
+    made = watched.calls[Target("supervisor", 1)]
+    count, found = power_cuts(watched)
+    assert (count, found) == (len(made), [])
+    written = next(at for at, call in enumerate(made) if b" % forwarded 1 " in call.data)
+    gone = next(at for at in range(written, len(made)) if made[at].number == FSYNC)
+    watched.calls[Target("supervisor", 1)] = made[:gone] + made[gone + 1 :]
+    assert "`% forwarded` would not be on disk" in power_cuts(watched)[1][0]
