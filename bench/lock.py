@@ -52,8 +52,7 @@ MORE = {"2.2": 3.0, "2.4": 2.0}
 PARALLEL, GROWTH = 1.15, 1.0
 
 SIGN = ["--batch", "--local-user", KEY, "--output", "-", "--detach-sign", "data"]
-#: What is measured: by its path past PATH, where each signature is a request of its own, or by the
-#: stunt, which has asked already.
+#: The commands. Past PATH, each signature is a request of its own; the stunt has sent one before.
 COMMANDS = {
     "gpg --detach-sign, past PATH": [GPG, *SIGN],
     "gpg --detach-sign, by the stunt": ["stunt", *SIGN],

@@ -29,7 +29,7 @@ from gpgshim.core.transcript import TranscriptError, parse
 from gpgshim.core.verdict import Verdict
 
 LOCKED = ("locked", "at-agent")  #: the faces with a lock; with the second, the stunts do not ask
-#: The processes that are looked at there. All others do the same as without a lock.
+#: The processes with points of their own there. All others do the same as without a lock.
 ROLES = ("supervisor", "real gpg", "real gpgconf")
 
 PKSIGN = b"PKSIGN"
@@ -155,7 +155,7 @@ class Agent:
         try:
             fd = os.open(self._launch, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
-            return  # nobody waits there
+            return  # no process waits there
         if self._listener is None:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()

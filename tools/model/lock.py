@@ -6,7 +6,7 @@ A command at the lock is one more kind of client of the gate (atagent.AgentGate)
 the grant is links.AgentLink and proxy.Proxy.forward_together. The letters of World.held:
 
     i   its process has not sent it
-    g   the same, and its process was granted as a stunt
+    g   its process was granted as a stunt, and has not sent it
     w   it waits for the gate
     n   it passes when the journal has it
     fN  the agent has it, as signature N, and has not decided
