@@ -62,6 +62,11 @@ class Entrance:
         self._refusals = refusals
         self._inspector = inspector
         self._user = own_user()
+        # To find a client's ancestors takes several reads of /proc.
+        self._tells_apart = any(
+            table[serves, Origin.JOB] != table[serves, Origin.USER]
+            for table in (ADMISSIONS, CONTROLS)
+        )
 
     def is_foreign(self, client: Requester) -> bool:
         """Whether the client is a process of another user."""
@@ -90,4 +95,6 @@ class Entrance:
     def _origin(self, client: Requester) -> Origin:
         if self.is_foreign(client):
             return Origin.FOREIGN
+        if not self._tells_apart:
+            return Origin.USER
         return Origin.JOB if self._inspector.is_of_job(client.pid) else Origin.USER

@@ -319,6 +319,22 @@ def test_a_process_of_no_job_cannot_close_the_gate(
     stage.end()
 
 
+def test_the_origin_of_a_client_is_not_looked_for_in_vain(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`supervise` serves all processes of the user alike."""
+
+    def forbidden(*_: object) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(Inspector, "is_of_job", forbidden)
+    client = stage.connect()
+    sign(client)
+    stage.wait_for(r.Sent)
+    stage.person.decide(r.GoAhead())
+    assert line_of(client) == b"OK\n"
+
+
 def test_a_command_behind_a_request_that_is_not_ready_is_withdrawn(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
