@@ -118,7 +118,7 @@ def spawn_after(
     if not child:
         try:
             for step in steps:
-                step()
+                _take(step)
             for number in (*setsigdef, *_handled()):
                 signal.signal(number, signal.SIG_DFL)
             for _, fd, to in file_actions:
@@ -126,16 +126,25 @@ def spawn_after(
             signal.pthread_sigmask(signal.SIG_SETMASK, setsigmask)
             os.execve(path, words, environ)
         except OSError as error:
-            os.write(writer, str(error.errno).encode())
+            os.write(writer, f"{error.errno or errno.EIO} {error.strerror}".encode())
         finally:
             os._exit(127)
     os.close(writer)
     with open(reader, "rb") as failed:
-        why = failed.read()
-    if why:
+        code, _, why = failed.read().decode("utf-8", "replace").partition(" ")
+    if code:
         os.waitpid(child, 0)
-        raise OSError(int(why), os.strerror(int(why)))
+        raise OSError(int(code), why)
     return child
+
+
+def _take(step: Callable[[], None]) -> None:
+    """Do a step. Raises OSError, whose text says where."""
+    try:
+        step()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise OSError(error.errno, f"{where}{error.strerror or error}") from error
 
 
 def _handled() -> list[signal.Signals]:

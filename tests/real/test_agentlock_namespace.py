@@ -242,6 +242,7 @@ def test_a_home_of_the_jobs_own_is_not_held(login: Login, made: Path) -> None:
 
 
 def test_an_agent_of_another_home_is_the_same_one(login: Login, made: Path) -> None:
+    """Without a session it is another one: /run/user/UID exists in the namespace alone."""
     other = login.root / "other-home"
     ask = "gpg-connect-agent 'GETINFO pid' /bye"
     call = f"mkdir -pm 700 {other}; GNUPGHOME={other} {ask}"
@@ -249,8 +250,28 @@ def test_an_agent_of_another_home_is_the_same_one(login: Login, made: Path) -> N
     assert outside.startswith("D ")
     done = login.locked(f"GNUPGHOME={other} {ask} >pid")
     assert done.status == 0, done.err
-    assert (login.root / "pid").read_text() == outside
+    has_session = login.sockets != login.key.home
+    assert ((login.root / "pid").read_text() == outside) is has_session
+    assert login.call("sh", "-c", call).out == outside
     login.call("gpgconf", "--homedir", other, "--kill", "all")
+
+
+def test_a_job_whose_directory_is_in_the_session(login: Login, made: Path) -> None:
+    """/run/user is another one in the namespace, with the same directories."""
+    skips.unless(login.sockets != login.key.home, "a session", "another parameter of this test")
+    words = login.words(f"{GPG} --batch -b f; pwd", commit="true")
+    done = finish(login.start(*words, XDG_RUNTIME_DIR=f"/run/user/{login.user}"))
+    assert (done.status, made.exists()) == (0, True), done.err
+    assert login.verdict().signatures == Signatures(1, 0)
+
+
+def test_a_job_in_a_job(login: Login, made: Path) -> None:
+    """A command passes both locks, and the outer gate is asked first."""
+    options = f"--lock-agent={Form.NAMESPACE} --commit true"
+    inner = f"PATH={os.defpath} {PYTHON} -m gpgshim run {options} -- {GPG} --batch -b f"
+    done = login.locked(inner)
+    assert (done.status, made.exists()) == (0, True), done.err
+    assert [login.verdict(at).signatures for at in (-1, -2)] == [Signatures(1, 0)] * 2
 
 
 # It fails closed, and leaves nothing.
