@@ -237,7 +237,7 @@ def faults_of_lock(
     counted = verdict.signatures
     if verdict.readable and counted is not None and not is_true(counted, len(signed)):
         found.append(f"{len(signed)} SIGNED, and the journal says {counted}")
-    if signed and counted is None and verdict.readable and not verdict.unlocked:
+    if signed and counted is None and not (verdict.doubtful or verdict.unlocked):
         found.append("SIGNED, and the journal counts no signatures")
     return found
 
