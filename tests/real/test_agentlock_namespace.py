@@ -140,6 +140,21 @@ def test_a_way_past_path_signs_nothing_without_a_grant(login: Login, made: Path,
     assert login.verdict().outcome is wanted
 
 
+def test_a_relative_path_does_not_lead_out_of_the_namespace(login: Login, made: Path) -> None:
+    """The job begins in a directory that is covered in the namespace."""
+    skips.unless(login.sockets != login.key.home, "a session", "another parameter of this test")
+    before = login.signings()
+    ask = command_of(login, "the real socket").replace("sign-at", str(login.root / "sign-at"))
+    real = f"/run/user/{login.user}/gnupg/S.gpg-agent"
+    assert real in ask
+    options = f"run --lock-agent={Form.NAMESPACE} --commit"
+    words = ask.replace(real, "gnupg/S.gpg-agent")
+    call = f'exec {PYTHON} -m gpgshim {options} "{REFUSE}" -- {words}'
+    done = login.call("sh", "-c", f"cd /run/user/{login.user} && {call}")
+    assert done.status == 77, done.err
+    assert login.signings() == before
+
+
 def test_a_granted_stunt_passes_at_once(login: Login, made: Path) -> None:
     """The process ids are those of the supervisor: there is no other PID namespace."""
     done = login.locked("gpg --batch -b f")
