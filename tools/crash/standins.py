@@ -9,7 +9,7 @@ COMMIT = "commit-to-public-upload"
 #: The signature is made by the rename: one that is killed before that has made none.
 GPG = """\
 #!/bin/sh
-case "$1" in --version|--dump-option-table) exec {gpg} "$@";; esac
+case "$1" in --version|--dump-option-table|--help) exec {gpg} "$@";; esac
 for journal in "$WORLD"/moved/* "$WORLD"/state/gpgshim/[!.]*; do
     test ! -e "$journal" || last=$journal
 done
