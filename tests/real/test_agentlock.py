@@ -352,7 +352,7 @@ def test_a_held_job_disturbs_nobody(login: Login, made: Path) -> None:
 
 
 def test_many_wait_and_all_are_granted(login: Login, made: Path) -> None:
-    count = 40
+    count = 200
     fifo = login.fifo("many")
     before = login.signings()
     waiting = login.start_locked(

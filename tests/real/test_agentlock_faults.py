@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +133,76 @@ def test_an_agent_that_stops_during_a_signature(login: Login, made: Path) -> Non
     verdict = login.verdict()
     assert (verdict.state, verdict.signatures) == (State.COMMITTED, Signatures(0, 1))
     assert "gpg-agent may have made 1 signature through the lock" in verdict.meaning
+
+
+def has_socket(pid: int) -> bool:
+    """Whether a process has a socket."""
+    links = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(each))
+    return any(link.startswith("socket:") for link in links)
+
+
+def held_job(login: Login, name: str, command: str) -> tuple[subprocess.Popen[str], Path, Path]:
+    """A job that waits for its authority: its process, its journal, and the authority's pipe."""
+    fifo = login.fifo(f"{name}-go")
+    job = login.start_locked(command, "--job", name, commit=f"cat {fifo}")
+    journal = login.state / f"gpgshim/{name}.1"
+    wait_for(lambda: journal.exists() and b"> commit" in journal.read_bytes(), "the request")
+    return job, journal, fifo
+
+
+def test_an_agent_that_dies_is_started_again(login: Login, made: Path) -> None:
+    """It leaves a socket at which nobody listens."""
+    os.kill(agent_of(login), signal.SIGKILL)
+    done = login.locked(SIGN)
+    assert (done.status, login.verdict().signatures) == (0, Signatures(1, 0)), done.err
+    assert made.stat().st_size
+
+
+def test_an_agent_that_dies_during_a_signature(login: Login, made: Path) -> None:
+    """The program gets an error. It is unknown whether the signature was made."""
+    job, journal, fifo = held_job(login, "dies", f"{SIGN}; echo $? >ended; exit 3")
+    agent = agent_of(login)
+    with stopped(agent):
+        tell(fifo)
+        wait_for(lambda: b"% forwarded 1 " in journal.read_bytes(), "the command")
+        os.kill(agent, signal.SIGKILL)
+        done = finish(job)
+    assert (done.status, wait_for_word(login.root / "ended")) == (3, "2"), done.err
+    assert b"% unanswered 1\n" in journal.read_bytes()
+    verdict = login.verdict()
+    assert (verdict.outcome, verdict.signatures) == (Outcome.IRRECOVERABLE, Signatures(0, 1))
+
+
+def test_an_agent_that_is_restarted_while_a_command_waits(login: Login, made: Path) -> None:
+    """The command belongs to a connection that is over, so it makes no signature."""
+    before = login.signings()
+    job, _, fifo = held_job(login, "restarts", f"{SIGN}; echo $? >ended; exit 3")
+    login.call("gpgconf", "--kill", "gpg-agent")
+    assert wait_for_word(login.root / "ended") == "2"
+    tell(fifo)
+    done = finish(job)
+    assert (done.status, login.verdict().signatures) == (3, Signatures(0, 0)), done.err
+    assert login.verdict().outcome is Outcome.IRRECOVERABLE  # the authority got the request
+    assert login.signings() == before
+
+
+def test_a_supervisor_that_is_stopped_holds_a_command(login: Login, made: Path) -> None:
+    before = login.signings()
+    go = login.fifo("stopped-go")
+    job = login.start_locked(f"echo begun >begun.stopped; cat {go}; {SIGN} & echo $! >gpg.pid;"
+                             " wait $!",
+                             "--job", "stopped")  # fmt: skip
+    wait_for((login.root / "begun.stopped").exists, "the job's begin")
+    with stopped(job.pid):
+        tell(go)
+        gpg = int(wait_for_word(login.root / "gpg.pid"))
+        wait_for(lambda: has_socket(gpg), "the connection of gpg")
+        assert login.signings() == before
+    assert finish(job).status == 0
+    assert (login.signings(), login.verdict().signatures) == (before + 1, Signatures(1, 0))
 
 
 # The third directory. gpg 2.2 uses it with --homedir, if GNUPGHOME has another name of the home.
