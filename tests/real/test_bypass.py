@@ -43,6 +43,8 @@ def runs(world: World, request: pytest.FixtureRequest) -> Iterator[Runs]:
 def cell_of(runs: Runs, name: str, form: str) -> Cell:
     why = runs.reason_against(name)
     skips.unless(not why, f"a machine that has the route ({why})", "make test, on such a one")
+    if why := runs.reason_against_form(form):
+        skips.unless_allowed(f"the form {form}", why)
     return runs.cell(name, form)
 
 

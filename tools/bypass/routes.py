@@ -20,8 +20,8 @@ class Reach(StrEnum):
 
     PATH = "the first `gpg` on PATH"
     HOME = "another program, with the agent that GNUPGHOME leads to"
-    AGENT = "the same agent, without GNUPGHOME"
-    OTHER = "another agent, another protocol, or no agent"
+    KEYS = "the keys of the home in another way: without GNUPGHOME, as user id 0, by another agent"
+    OTHER = "a process outside of the job, another protocol, or a key that leaves or has no agent"
 
 
 class Form(NamedTuple):
@@ -35,6 +35,11 @@ class Form(NamedTuple):
 FORMS = {
     "path": Form("PATH only", (), frozenset({Reach.PATH})),
     "alias": Form("`--lock-agent`", ("--lock-agent",), frozenset({Reach.PATH, Reach.HOME})),
+    "namespace": Form(
+        "`--lock-agent=namespace`",
+        ("--lock-agent=namespace",),
+        frozenset({Reach.PATH, Reach.HOME, Reach.KEYS}),
+    ),
 }
 
 
@@ -180,31 +185,31 @@ ROUTES = {
     "a connection to its browser socket": Route(
         R.HOME, direct("agent-browser-socket"), verify=EDDSA
     ),
-    "`env -i`": Route(R.AGENT, f"env -i HOME=$HOME {GPG_SIGN}"),
+    "`env -i`": Route(R.KEYS, f"env -i HOME=$HOME {GPG_SIGN}"),
     "`/usr/bin/gpg --homedir` with the real home": Route(
-        R.AGENT, f"/usr/bin/gpg --homedir {{home}}{SIGN[3:]}"
+        R.KEYS, f"/usr/bin/gpg --homedir {{home}}{SIGN[3:]}"
     ),
     "`setpriv --reset-env`": Route(
-        R.AGENT, f"setpriv --reset-env env HOME=$HOME {GPG_SIGN}", "setpriv"
+        R.KEYS, f"setpriv --reset-env env HOME=$HOME {GPG_SIGN}", "setpriv"
     ),
     "a connection to the real socket": Route(
-        R.AGENT, direct("agent-socket", "GNUPGHOME={home} "), verify=EDDSA
+        R.KEYS, direct("agent-socket", "GNUPGHOME={home} "), verify=EDDSA
     ),
     "`sudo -u` the same user": Route(
-        R.AGENT, f"sudo -n -u '#{{user}}' HOME=$HOME {GPG_SIGN}", "sudo",
+        R.KEYS, f"sudo -n -u '#{{user}}' HOME=$HOME {GPG_SIGN}", "sudo",
         probe="sudo -n true", without="sudo asks for a password here",
     ),
     "`sudo`, to root": Route(
-        R.OTHER, f"sudo -n HOME=$HOME {GPG_SIGN}; sudo -n chown {{user}} f.sig", "sudo",
+        R.KEYS, f"sudo -n HOME=$HOME {GPG_SIGN}; sudo -n chown {{user}} f.sig", "sudo",
         probe="sudo -n true", without="sudo asks for a password here",
     ),
-    "`fakeroot /usr/bin/gpg`": Route(R.OTHER, f"fakeroot {GPG_SIGN}", "fakeroot"),
+    "`fakeroot /usr/bin/gpg`": Route(R.KEYS, f"fakeroot {GPG_SIGN}", "fakeroot"),
     "`unshare -r /usr/bin/gpg`": Route(
-        R.OTHER, f"unshare -r {GPG_SIGN}", "unshare",
+        R.KEYS, f"unshare -r {GPG_SIGN}", "unshare",
         probe="unshare -r true", without="user namespaces are not allowed here",
     ),
     "`gpg-agent --server`": Route(
-        R.OTHER, "{python} {root}/direct sign {grip} f f.raw - {home}", verify=EDDSA
+        R.KEYS, "{python} {root}/direct sign {grip} f f.raw - {home}", verify=EDDSA
     ),
     "`ssh-keygen -Y sign`, with a key of gpg-agent": Route(
         R.OTHER, "SSH_AUTH_SOCK=$(gpgconf --list-dirs agent-ssh-socket)"
@@ -233,11 +238,11 @@ ROUTES = {
         "minisign -V -p own.pub -x f.sig -m f", "minisign -G -W -p own.pub -s own",
     ),
     "`systemd-run --user`": Route(
-        R.AGENT, f"systemd-run --user --quiet --wait -p WorkingDirectory=$PWD {GPG_SIGN}",
+        R.OTHER, f"systemd-run --user --quiet --wait -p WorkingDirectory=$PWD {GPG_SIGN}",
         probe="systemctl --user is-system-running", without="no systemd serves this user here",
     ),
     "`ssh` to this machine": Route(
-        R.AGENT, f"ssh -o BatchMode=yes localhost cd $PWD '&&' {GPG_SIGN}",
+        R.OTHER, f"ssh -o BatchMode=yes localhost cd $PWD '&&' {GPG_SIGN}",
         probe="ssh -o BatchMode=yes localhost true", without="no sshd admits this user here",
     ),
     "a smartcard": Route(

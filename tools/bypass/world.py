@@ -194,6 +194,11 @@ class World(Login):
             return route.without
         return ""
 
+    def reason_against_form(self, form: str) -> str:
+        """Why this form is not possible here; empty if it is."""
+        done = self.gpgshim("run", *FORMS[form].options, "--commit", "true", "--", "true")
+        return done.err if done.status else ""
+
     def observe(self, name: str, form: str, status: int) -> Facts:
         """Run a route as a job whose authority exits with `status`."""
         route = ROUTES[name]
@@ -235,15 +240,22 @@ class Runs:
         self._world = world
         self._pool = ThreadPoolExecutor(WORKERS)
         self._against = {name: world.reason_against(ROUTES[name]) for name in names}
+        self._against_form = {form: world.reason_against_form(form) for form in FORMS}
         self._futures: dict[tuple[str, str], list[Future[Facts]]] = {}
         for name in sorted(names, key=lambda name: name not in ALONE):
             for form in () if self._against[name] else FORMS:
+                if self._against_form[form]:
+                    continue
                 self._futures[name, form] = []
                 for each in AUTHORITIES:
                     future = self._pool.submit(world.observe, name, form, each)
                     self._futures[name, form].append(future)
                     if name in ALONE:
                         wait([future])
+
+    def reason_against_form(self, form: str) -> str:
+        """Why this form is not possible here; empty if it is."""
+        return self._against_form[form]
 
     def reason_against(self, name: str) -> str:
         """Why this route cannot be had here; empty if it can."""
