@@ -176,11 +176,11 @@ def test_an_agent_that_dies_during_a_signature(login: Login, made: Path) -> None
     assert (verdict.outcome, verdict.signatures) == (Outcome.IRRECOVERABLE, Signatures(0, 1))
 
 
-def test_an_agent_that_is_restarted_while_a_command_waits(login: Login, made: Path) -> None:
+def test_an_agent_that_dies_while_a_command_waits(login: Login, made: Path) -> None:
     """The command belongs to a connection that is over, so it makes no signature."""
     before = login.signings()
     job, _, fifo = held_job(login, "restarts", f"{SIGN}; echo $? >ended; exit 3")
-    login.call("gpgconf", "--kill", "gpg-agent")
+    os.kill(agent_of(login), signal.SIGKILL)
     assert wait_for_word(login.root / "ended") == "2"
     tell(fifo)
     done = finish(job)
