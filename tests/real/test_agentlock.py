@@ -375,7 +375,7 @@ def test_a_job_leaves_no_socket(login: Login, made: Path) -> None:
     before = login.socket_directories()
     assert login.locked(f"{GPG} --batch -b f; ls -d /run/user/*/gnupg/d.* >dirs").status == 0
     assert login.socket_directories() == before
-    assert len((login.root / "dirs").read_text().splitlines()) == len(before) + 1
+    assert len((login.root / "dirs").read_text().splitlines()) > len(before)
 
 
 def test_an_orphan_of_the_job_cannot_sign(login: Login, made: Path) -> None:
