@@ -25,7 +25,7 @@ from gpgshim.core.quoting import QuoteError, escape, unquote
 from gpgshim.core.transcript import DIRECTORY, TranscriptError, parse
 from gpgshim.core.verdict import judge_bytes
 from gpgshim.gpgargs import optiontable
-from gpgshim.history.journal import attempts, is_under_way, read_plain
+from gpgshim.history.journal import attempts, has_name, is_under_way, read_plain
 from gpgshim.stunts import ask
 from gpgshim.summary.result import KeysOf, no_keys, result_of
 from gpgshim.supervisor import wall
@@ -135,7 +135,7 @@ def _find_by_name(name: str) -> Job:
     state = places.state_directory(dict(os.environ))
     number = names.split(name)[1]
     try:
-        known = [name] * (number > 0 and os.path.lexists(state / name))
+        known = [name] * (number > 0 and has_name(state / name))
         if state.exists():
             known += [names.journal_of(name, each) for each in attempts(state, name)]
         running = [each for each in known if is_under_way(state / each)]

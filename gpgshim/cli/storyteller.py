@@ -20,7 +20,7 @@ from gpgshim.core import names
 from gpgshim.core.quoting import escape
 from gpgshim.core.transcript import Transcript, TranscriptError, parse
 from gpgshim.history.jobs import Found, attempts_of, read_row, row_from
-from gpgshim.history.journal import read_content
+from gpgshim.history.journal import has_name, read_content
 from gpgshim.summary.rows import AttemptRow
 from gpgshim.system import places
 from gpgshim.system.errors import Fact, GpgshimError, Malformed, Misconfigured, Misused, Unable
@@ -86,7 +86,7 @@ def find(job: str) -> Told:
         directory = places.state_directory(dict(os.environ))
         path = directory / job
         name, attempt = names.split(job)
-        is_attempt = bool(attempt) and os.path.lexists(path)
+        is_attempt = bool(attempt) and _has_name(path)
         if attempts := attempts_of(directory, job):
             if is_attempt:
                 say(
@@ -113,6 +113,13 @@ def find(job: str) -> Told:
         raise Misused(f"{path} cannot be read: {error.strerror}") from None
     except TranscriptError as error:
         raise _is_none(path, error) from None
+
+
+def _has_name(path: Path) -> bool:
+    try:
+        return has_name(path)
+    except OSError as error:
+        raise Misused(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _no_such(directory: Path, job: str) -> GpgshimError:

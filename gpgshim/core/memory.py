@@ -271,8 +271,9 @@ def head_of(earlier: int, start: Start, option: Option) -> dict[str, str]:
 
 
 def is_needed(newest_first: Iterable[Recalled]) -> bool:
-    """Whether the next attempt of a job depends on these attempts, which are all of it.
+    """Whether these journals, which are all of a job, must be kept for its next attempt.
 
-    So it is if one that stands was started by STARTS, and no later one settles it.
+    STARTS wrote into the heads of some attempts that no earlier one stands. The newest of these
+    attempts counts: the journals are needed if it still stands, an uploaded one too.
     """
     return next((each.stands for each in newest_first if each.settles), False)

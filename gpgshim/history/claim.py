@@ -228,17 +228,30 @@ def lock(path: Path, name: str) -> int | None:
     wanted = _lock_of(fcntl.F_WRLCK, _position(name))
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
-        # A lock of a file that was removed meanwhile excludes no other process.
-        if os.path.samestat(os.lstat(path), os.fstat(fd)):
+        if _take(fd, wanted) and _is_still(path, fd):
             return fd
-    except (BlockingIOError, PermissionError, FileNotFoundError):
-        pass
     except BaseException:
         os.close(fd)
         raise
     os.close(fd)
     return None
+
+
+def _take(fd: int, wanted: bytes) -> bool:
+    """Whether no other process holds the lock, which is ours then. Raises OSError."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
+    except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
+        return False
+    return True
+
+
+def _is_still(path: Path, fd: int) -> bool:
+    """Whether `path` names the open file: a removed one excludes no process. Raises OSError."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def _lock_of(kind: int, position: int) -> bytes:
@@ -247,7 +260,9 @@ def _lock_of(kind: int, position: int) -> bytes:
 
 
 def _position(name: str) -> int:
-    import hashlib  # imported here, because only a named job needs it
+    # Imported here, because only a named job needs it. If the disk does not give back the library
+    # of a function, hashlib is loaded without it: only this form is an ImportError then.
+    from hashlib import blake2b
 
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    digest = blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest) % _POSITIONS

@@ -23,7 +23,7 @@ from gpgshim.core.quoting import escape
 from gpgshim.core.records import Resolution, Resolved
 from gpgshim.core.transcript import TORN
 from gpgshim.history import claim
-from gpgshim.history.journal import is_under_way, newest_attempt
+from gpgshim.history.journal import has_name, is_under_way, newest_attempt
 from gpgshim.system.descriptors import write_all
 from gpgshim.system.errors import Fact, Misused, Unable
 from gpgshim.system.ownprocess import who_we_are
@@ -44,9 +44,7 @@ def resolve(directory: Path, name: str, result: Resolution, note: str) -> claim.
             else:
                 earlier = claim.newest_that_stands(directory, job)
         except OSError as error:
-            raise Unable(
-                f"the attempts of job {job} in {directory} cannot be found: {error.strerror}"
-            ) from error
+            raise _unknown(directory, job, error) from error
         if earlier is None:
             raise _no_such(directory, name)
         if _is_locked(earlier.path):
@@ -76,17 +74,19 @@ def _is_locked(path: Path) -> bool:
 
 def _find(directory: Path, name: str) -> tuple[str, int]:
     """The job that `name` names, and the number of the attempt, or 0."""
-    if names.fault_of(name):
-        raise _no_such(directory, name)
-    try:
-        if newest_attempt(directory, name):
-            return name, 0
-    except OSError:
-        pass
     job, number = names.split(name)
-    if number and os.path.lexists(directory / name):
-        return job, number
+    try:
+        if not names.fault_of(name) and newest_attempt(directory, name):
+            return name, 0
+        if number and not names.fault_of(job) and has_name(directory / name):
+            return job, number
+    except OSError as error:
+        raise _unknown(directory, job, error) from error
     raise _no_such(directory, name)
+
+
+def _unknown(directory: Path, job: str, error: OSError) -> Unable:
+    return Unable(f"the attempts of job {job} in {directory} cannot be found: {error.strerror}")
 
 
 def _no_such(directory: Path, name: str) -> Misused:

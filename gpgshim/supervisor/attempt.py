@@ -380,8 +380,8 @@ def load_for_job() -> None:
     Raises Unable.
     """
     try:
-        import hashlib  # noqa: F401
         import shutil  # noqa: F401
+        from hashlib import sha256  # noqa: F401
     except (ImportError, OSError) as error:
         raise Unable(str(error)) from error
 

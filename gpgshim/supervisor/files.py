@@ -88,9 +88,9 @@ def _position(pid: int) -> int:
 
 
 def _digest(data: bytes) -> Digest:
-    import hashlib  # loaded by now: see attempt.load_for_job
+    from hashlib import sha256  # loaded by now: see attempt.load_for_job
 
-    return Digest(hashlib.sha256(data).hexdigest(), len(data), data[: gitdata.MOST])
+    return Digest(sha256(data).hexdigest(), len(data), data[: gitdata.MOST])
 
 
 def hash_file(path: str, most: int, start: int = 0) -> Digest:
@@ -99,9 +99,9 @@ def hash_file(path: str, most: int, start: int = 0) -> Digest:
     With more than `most` bytes, reading stops. Raises OSError; ValueError for a path with a NUL in
     it; ImportError.
     """
-    import hashlib
+    from hashlib import sha256
 
-    hashed = hashlib.sha256()
+    hashed = sha256()
     head = b""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:

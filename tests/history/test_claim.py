@@ -241,6 +241,28 @@ def test_an_error_at_the_end_of_a_claim_changes_nothing(
         """It is released: by its own call, or with the descriptor."""
 
 
+def test_a_file_of_claims_that_cannot_be_looked_at_is_not_held_by_another(
+    tmp_path: Path, mocker: MockerFixture
+) -> None:
+    mocker.patch(
+        "gpgshim.history.claim.os.lstat", side_effect=PermissionError(13, "Permission denied")
+    )
+    with pytest.raises(Unable, match="cannot lock"), claim.hold(tmp_path, "j", patience=0):
+        pass
+    mocker.stopall()
+    with claim.hold(tmp_path, "j", patience=0):
+        """The claim is free."""
+
+
+def test_a_hash_function_that_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("hashlib.blake2b")
+    # The program reports an ImportError in one line: see cli/main.py.
+    with pytest.raises(ImportError), claim.hold(tmp_path, "j", patience=0):
+        pass
+
+
 def test_a_claim_cannot_be_a_link(tmp_path: Path) -> None:
     (tmp_path / ".claims").symlink_to("elsewhere")
     with pytest.raises(Unable, match="cannot lock"), claim.hold(tmp_path, "j"):

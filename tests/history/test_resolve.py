@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
+from gpgshim.core import names
 from gpgshim.core import records as r
 from gpgshim.core.gate import Outcome
 from gpgshim.core.records import Resolution
@@ -47,6 +48,27 @@ def test_who_when_and_why(tmp_path: Path, mocker: MockerFixture) -> None:
     assert resolved.who.endswith("@buildhost")
     assert resolved.when.endswith("Z")
     assert resolved.note == "it is public: \\xe2\\x82\\xac\\n"
+
+
+@pytest.mark.parametrize("name", ["j", "j.1"])
+def test_a_name_that_the_disk_does_not_give_back_is_not_absent(
+    tmp_path: Path, mocker: MockerFixture, name: str
+) -> None:
+    attempt(tmp_path).close()
+    mocker.patch(
+        "gpgshim.history.journal.os.lstat", side_effect=OSError(errno.EIO, "Input/output error")
+    )
+    with pytest.raises(Unable, match=r"the attempts of job j in .* Input/output error"):
+        resolve(tmp_path, name, Resolution.RETRIABLE, "x")
+
+
+def test_an_attempt_of_a_job_with_the_longest_name(tmp_path: Path) -> None:
+    job = "j" * names.LONGEST_JOB
+    Journal.create(tmp_path, job, {}).close()
+    resolve(tmp_path, f"{job}.1", Resolution.RETRIABLE, "x")
+    resolved = judge_bytes((tmp_path / f"{job}.1").read_bytes()).resolved
+    assert resolved is not None
+    assert resolved.result is Resolution.RETRIABLE
 
 
 @pytest.mark.parametrize("torn", [False, True])
