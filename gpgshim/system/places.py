@@ -20,6 +20,7 @@ from pathlib import Path
 
 from gpgshim.system.errors import Misconfigured, Unable
 from gpgshim.system.files import sync_directory
+from gpgshim.system.ownprocess import check_proc
 
 #: A text in every stunt, and in no real program: the import of its body.
 #: The text of a stunt has one of these; the first is that of dgit-repos-server and of older stunts.
@@ -222,10 +223,14 @@ def _is_ours_or_of_the_system(owner: int) -> bool:
 
 
 def _overflow_user() -> int:
-    """The user id that stat(2) reports for users outside of our user namespace."""
+    """The user id that stat(2) reports for users outside of our user namespace.
+
+    Raises Misconfigured without /proc: then it is not known whether a user is outside.
+    """
     try:
         return int(Path("/proc/sys/kernel/overflowuid").read_text())
     except (OSError, ValueError):
+        check_proc()
         return -1
 
 
