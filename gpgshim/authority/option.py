@@ -12,11 +12,12 @@ import shlex
 
 from gpgshim.authority.authority import Authority
 from gpgshim.core.quoting import escape
-from gpgshim.system.errors import Misused
+from gpgshim.system.errors import Misused, Unable
 
 
 def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
-    """The authority that `--commit` names. Raises Misused for an invalid value.
+    """The authority that `--commit` names. Raises Misused for an invalid value, and
+    Unable if the machine has no socket for it.
 
     `environ` is the environment of a command.
     """
@@ -34,7 +35,13 @@ def from_option(commit: str | None, environ: dict[str, str]) -> Authority:
 
         if not path or len(os.fsencode(path)) > 107 or "\0" in path:
             raise Misused(f"--commit {escape(commit)!r}: a socket's path has 1 to 107 bytes")
-        return ManagerAt(os.path.abspath(path))
+        try:
+            return ManagerAt(os.path.abspath(path))
+        except OSError as error:  # the working directory was removed; no socket can be had
+            raise Unable(
+                f"--commit {escape(commit)!r} cannot be used: {error.strerror}",
+                hint="is the working directory still there? are there enough descriptors?",
+            ) from error
     try:
         words = shlex.split(commit)
     except ValueError as error:

@@ -99,7 +99,7 @@ def _find(name: str | None) -> Job:
     """The job that is to be closed. Raises Misused or Misconfigured."""
     if name is not None and "/" not in name:
         return _find_by_name(name)
-    directory = Path(name).absolute() if name else _job_on_path()
+    directory = Path(name) if name else _job_on_path()
     if not (directory / wire.BIN).is_dir():
         raise Misconfigured(
             f"{escape(str(directory))} is not a job's directory, or no longer one",
@@ -107,7 +107,7 @@ def _find(name: str | None) -> Job:
             hint="`gpgshim status` lists the jobs; a job's directory is the one whose bin is on"
             " its PATH",
         )
-    return Job(directory, _journal_of(directory))
+    return Job(directory.absolute(), _journal_of(directory))
 
 
 def _journal_of(directory: Path) -> Path | None:

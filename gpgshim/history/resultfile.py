@@ -46,8 +46,8 @@ class ResultFile:
     """The file at `path`. Raises Misconfigured if it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()  # a supervisor in the background has another directory
         try:
+            self._path = path.absolute()  # a supervisor in the background has another directory
             make_room(self._path)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error

@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -246,6 +247,27 @@ def test_the_doctor_gives_the_same_answer(scratch: Scratch, check: str) -> None:
     done = scratch.gpgshim("doctor", **{names[check.split()[0]]: str(theirs)})
     assert f"{theirs} belongs to user id {OTHER}" in done.out
     assert list(theirs.iterdir()) == []
+
+
+# --- the working directory ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "seen"),
+    [
+        (("run", "--commit", "o2m:manager", "--", "true"), 74, "--commit 'o2m:manager'"),
+        (("run", "--commit", "true", "--result", "r", "--", "true"), 78, "--result r"),
+        (("close", "./job"), 78, "job is not a job's directory"),
+    ],
+)
+def test_a_relative_path_in_a_directory_that_was_removed(
+    scratch: Scratch, words: tuple[str, ...], status: int, seen: str
+) -> None:
+    line = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
+    done = scratch.call("sh", "-c", line, "sh", sys.executable, "-m", "gpgshim", *words)
+    assert done.status == status
+    assert seen in message(done.err)[0]
+    assert not list(scratch.state.glob("gpgshim/*"))
 
 
 # --- the metrics file -----------------------------------------------------------------------------

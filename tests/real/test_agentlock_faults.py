@@ -179,10 +179,12 @@ def test_an_agent_that_dies_during_a_signature(login: Login, made: Path) -> None
 def test_an_agent_that_dies_while_a_command_waits(login: Login, made: Path) -> None:
     """The command belongs to a connection that is over, so it makes no signature."""
     before = login.signings()
-    job, _, fifo = held_job(login, "restarts", f"{SIGN}; echo $? >ended; exit 3")
+    go = login.fifo("restarts-end")
+    job, _, fifo = held_job(login, "restarts", f"{SIGN}; echo $? >ended; cat {go}; exit 3")
     os.kill(agent_of(login), signal.SIGKILL)
     assert wait_for_word(login.root / "ended") == "2"
-    tell(fifo)
+    tell(fifo)  # the job still runs, so the authority's answer is still wanted
+    tell(go)
     done = finish(job)
     assert (done.status, login.verdict().signatures) == (3, Signatures(0, 0)), done.err
     assert login.verdict().outcome is Outcome.IRRECOVERABLE  # the authority got the request

@@ -116,8 +116,11 @@ def test_the_stunt_does_not_ask_for_another_key(login: Login, keys: Keys) -> Non
 
 
 def test_the_audit_finds_a_signature_by_another_key(login: Login, keys: Keys) -> None:
-    assert run(login, sign(keys.other), "--job", "other", "--key", keys.primary).status == 0
-    done = login.gpgshim("audit", "--signature", "f.sig", "f", "--json")
+    # Data of its own: a signature of the same data in the same second has the same digest.
+    (login.root / "other").write_text("other data\n")
+    command = sign(keys.other).replace("-b f", "-o f.sig -b other")
+    assert run(login, command, "--job", "other", "--key", keys.primary).status == 0
+    done = login.gpgshim("audit", "--signature", "f.sig", "other", "--json")
     (signature,) = json.loads(done.out)["signatures"]
     (attempt,) = signature["attempts"]
     assert (done.status, attempt["job"], attempt["result"]) == (0, "other", "other-key"), done.err
