@@ -57,7 +57,7 @@ def test_a_good_oracle_passes_every_check_that_can_be_made(tmp_path: Path) -> No
     _, told = examine("good", tmp_path / "world")
     assert told["environment"].startswith("tag2upload-oracled[")
     # The doctor's parent is Python, which ignores SIGPIPE; debuild and /etc/profile set PATH; there
-    # is no rpm and no sudo. A lock needs /run/user/UID or a user namespace, and this root has neither.
+    # is no rpm and no sudo. A lock needs /run/user/UID or a user namespace; there is neither here.
     results = {each["name"]: each["result"] for each in told["checks"]}
     notes = {name for name, result in results.items() if result != "ok"}
     assert notes == {"signals", "debuild", "login shells", "rpm", "sudo", "lock of gpg-agent"}
