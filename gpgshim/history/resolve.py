@@ -86,7 +86,10 @@ def _find(directory: Path, name: str) -> tuple[str, int]:
 
 
 def _unknown(directory: Path, job: str, error: OSError) -> Unable:
-    return Unable(f"the attempts of job {job} in {directory} cannot be found: {error.strerror}")
+    return Unable(
+        f"the attempts of job {job} in {directory} cannot be found: {error.strerror}",
+        Fact.NOTHING_WRITTEN,
+    )
 
 
 def _no_such(directory: Path, name: str) -> Misused:

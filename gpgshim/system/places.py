@@ -225,26 +225,31 @@ def _is_ours_or_of_the_system(owner: int) -> bool:
 def _overflow_user() -> int:
     """The user id that stat(2) reports for users outside of our user namespace.
 
-    Raises Misconfigured without /proc: then it is not known whether a user is outside.
+    Raises Misconfigured without /proc, and Unable if it cannot be read there: then it is not known
+    whether a user is outside.
     """
+    path = Path("/proc/sys/kernel/overflowuid")
     try:
-        return int(Path("/proc/sys/kernel/overflowuid").read_text())
-    except (OSError, ValueError):
+        return int(path.read_text())
+    except OSError as error:
         check_proc()
-        return -1
+        raise Unable(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _is_mapped(user: int) -> bool:
     """Whether `user` exists in our user namespace (user_namespaces(7)).
 
     In the user namespace of an ordinary user, root is not mapped, and root's directories have
-    another owner.
+    another owner. Raises Unable if that cannot be read.
     """
+    path = Path("/proc/self/uid_map")
     try:
-        rows = [row.split() for row in Path("/proc/self/uid_map").read_text().splitlines()]
-        return any(int(row[0]) <= user < int(row[0]) + int(row[2]) for row in rows)
-    except (OSError, ValueError, IndexError):
-        return True
+        rows = [[int(each) for each in row.split()] for row in path.read_text().splitlines()]
+    except FileNotFoundError:
+        return True  # a kernel without user namespaces
+    except OSError as error:
+        raise Unable(f"{path} cannot be read: {error.strerror}") from error
+    return any(first <= user < first + count for first, _, count in rows)
 
 
 def _is_private_group(at: Path, group: int) -> bool:

@@ -19,7 +19,7 @@ from gpgshim.core.verdict import judge_bytes
 from gpgshim.history import resolve as module
 from gpgshim.history.journal import Journal
 from gpgshim.history.resolve import resolve
-from gpgshim.system.errors import Misused, Unable
+from gpgshim.system.errors import Fact, Misused, Unable
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -58,8 +58,9 @@ def test_a_name_that_the_disk_does_not_give_back_is_not_absent(
     mocker.patch(
         "gpgshim.history.journal.os.lstat", side_effect=OSError(errno.EIO, "Input/output error")
     )
-    with pytest.raises(Unable, match=r"the attempts of job j in .* Input/output error"):
+    with pytest.raises(Unable, match=r"the attempts of job j in .* Input/output error") as caught:
         resolve(tmp_path, name, Resolution.RETRIABLE, "x")
+    assert caught.value.fact is Fact.NOTHING_WRITTEN
 
 
 def test_an_attempt_of_a_job_with_the_longest_name(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gpgshim.system import places
-from gpgshim.system.errors import Misconfigured
+from gpgshim.system.errors import Misconfigured, Unable
 
 
 def of_another(path: Path) -> os.stat_result:
@@ -32,3 +32,22 @@ def test_without_proc_the_user_is_not_known(tmp_path: Path, mocker: MockerFixtur
     with pytest.raises(Misconfigured, match="/proc is not mounted") as caught:
         places.check_ours(tmp_path, info)
     assert "mount -t proc" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", ["/proc/sys/kernel/overflowuid", "/proc/self/uid_map"])
+def test_a_file_of_proc_that_cannot_be_read(
+    tmp_path: Path, mocker: MockerFixture, name: str
+) -> None:
+    """The owner is the overflow user, who may be root outside of our namespace."""
+    overflow = int(Path("/proc/sys/kernel/overflowuid").read_text())
+    info = os.stat_result([*tmp_path.stat()[:4], overflow, *tmp_path.stat()[5:]])
+    read = Path.read_text
+
+    def fail(path: Path, *more: str) -> str:
+        if str(path) == name:
+            raise OSError(5, "Input/output error")
+        return read(path, *more)
+
+    mocker.patch("pathlib.Path.read_text", fail)
+    with pytest.raises(Unable, match=f"{name} cannot be read: Input/output error"):
+        places.check_ours(tmp_path, info)
