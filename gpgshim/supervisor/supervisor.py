@@ -91,8 +91,8 @@ class Supervisor:
         self._refusals = Refusals()
         self._calls: list[tuple[float, Callable[[], None]]] = []  # on the clock, what to call
         serves = mode.serves(starts_elsewhere)
-        entrance = Entrance(serves, self.entries, self._refusals, inspector)
         try:
+            entrance = Entrance(serves, self.entries, self._refusals, inspector)
             self._loop = Loop(clock)
             self.gatekeeper = Gatekeeper(
                 self.entries,
