@@ -9,7 +9,6 @@ Rule 2: all other bytes pass as they are, in both directions.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from typing import Protocol
@@ -87,9 +86,12 @@ class Registry(Protocol):
 class Link:
     """A client's connection, and ours to the real daemon. All bytes pass as they are."""
 
+    takes_descriptors = True  #: whether the two may send each other descriptors
+
     def __init__(self, proxy: Registry, client: socket.socket, listener: Listener) -> None:
         self._proxy = proxy
         self.listener = listener
+        client.setblocking(False)
         self._end: socket.socket | None = client  # until there is a connection to the daemon
         self._client: Channel | None = None
         self._daemon: Channel | None = None
@@ -101,8 +103,8 @@ class Link:
         """There is a connection to the daemon. Raises OSError."""
         assert self._end is not None
         end, self._end = self._end, None
-        self._client = Channel(self._proxy.loop, end, self)
-        self._daemon = Channel(self._proxy.loop, daemon, self)
+        self._client = Channel(self._proxy.loop, end, self, self.takes_descriptors)
+        self._daemon = Channel(self._proxy.loop, daemon, self, self.takes_descriptors)
 
     def heard(self, channel: Channel, data: bytes, descriptors: list[int]) -> None:
         """For channel.Owner."""
@@ -169,6 +171,8 @@ class Link:
 class AgentLink(Link):
     """A connection to gpg-agent: a command that signs waits."""
 
+    takes_descriptors = False  # the agent takes none from its clients, and sends none
+
     def __init__(self, proxy: Registry, client: socket.socket, listener: Listener) -> None:
         super().__init__(proxy, client, listener)
         self.pid, self.uid = peer_of(client)
@@ -205,12 +209,6 @@ class AgentLink(Link):
             self._client.send(assuan.refusal(why))
             self._take()
 
-    def heard(self, channel: Channel, data: bytes, descriptors: list[int]) -> None:
-        # The agent takes no descriptors from its clients, and sends none.
-        for each in descriptors:
-            os.close(each)
-        super().heard(channel, data, [])
-
     def at_end(self, channel: Channel) -> None:
         if channel is self._daemon:
             super().at_end(channel)
@@ -239,7 +237,7 @@ class AgentLink(Link):
             )
             self._proxy.answered(self)
         super()._from_daemon(data, descriptors)
-        if self.is_open:
+        if self.is_open and self._conversation.unread:
             self._take()
 
     def _wants_client(self) -> bool:

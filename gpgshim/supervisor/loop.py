@@ -39,20 +39,22 @@ class Loop:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._selector = selectors.DefaultSelector()
+        self._keys: dict[int, selectors.SelectorKey] = {}  # by descriptor; the selector's are slow
 
     def watch(self, fd: int, handle: Callable[[], None], is_peer: bool = False) -> None:
         """Call `handle` whenever `fd` is readable, until it is unwatched. Raises OSError."""
-        self._selector.register(fd, selectors.EVENT_READ, _Watch(handle, is_peer))
+        watch = _Watch(handle, is_peer)
+        self._keys[fd] = self._selector.register(fd, selectors.EVENT_READ, watch)
 
     def wait_for(self, fd: int, *, reads: bool, writes: bool) -> None:
         """Call the handler of the watched `fd` whenever it is readable, writable, or either."""
-        key = self._selector.get_key(fd)
         wanted = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * writes
-        self._selector.modify(fd, wanted, key.data)
+        self._keys[fd] = self._selector.modify(fd, wanted, self._keys[fd].data)
 
     def unwatch(self, fd: int) -> None:
         """Do not watch `fd` any more. Raises KeyError, or ValueError, if it is not watched."""
         self._selector.unregister(fd)
+        del self._keys[fd]
 
     def run(self, work: Round, done: Callable[[], bool]) -> None:
         """Go round until `done` says so."""
@@ -76,5 +78,5 @@ class Loop:
 
     def _handle(self, key: selectors.SelectorKey) -> None:
         # If it was closed meanwhile, a new descriptor with its number may not be ready.
-        if self._selector.get_map().get(key.fd) is key:
+        if self._keys.get(key.fd) is key:
             key.data.handle()

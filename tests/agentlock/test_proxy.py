@@ -342,27 +342,43 @@ def test_a_client_waits_while_no_descriptor_is_left(world: World) -> None:
     assert world.read(client) == b"OK\n"
 
 
-@pytest.mark.parametrize("name", ["watch", "wait_for"])
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_connection_that_cannot_be_watched_ends_alone(
-    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, _ = world.sign()
+    other, its_daemon = world.connect()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.loop, "watch", no_room)
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(os.fsencode(world.path))
+        client.setblocking(False)
+        assert world.read(client) == b""
+    its_daemon.send(b"OK\n")
+    assert world.read(other) == b"OK\n"
+
+
+def test_a_connection_whose_watch_cannot_change_ends_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _client, daemon = world.connect()
     other, its_daemon = world.connect()
 
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def has_ended() -> bool:
+        """Fill the client's buffer, so that the proxy waits until there is room."""
+        try:
+            daemon.send(b"D x\n" * 10_000)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return False
 
-    held = world.gate.held[0]
     with monkeypatch.context() as patch:
-        patch.setattr(world.loop, name, fail)
-        if name == "watch":
-            third = socket.socket(socket.AF_UNIX)
-            third.connect(os.fsencode(world.path))
-            third.setblocking(False)
-            assert world.read(third) == b""
-        else:
-            held.answer(wire.NO, "no")
-            assert b"ERR" in world.read(client, 2)
+        patch.setattr(world.loop, "wait_for", no_room)
+        world.until(has_ended)
     its_daemon.send(b"OK\n")
     assert world.read(other) == b"OK\n"
 
