@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The gpgshim maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs programs twice, without gpgshim and in a job with the lock, and compares the results.
+"""Runs programs without gpgshim and in a job with the lock, and compares the results.
 
-Rule 1: both runs begin with the same home, at the same path, with the same key. gpg's clock stands
+Rule 1: all runs begin with the same home, at the same path, with the same key. gpg's clock stands
 still, so a signature by an ed25519 key has the same bytes.
 Rule 2: everything is compared: output, exit statuses, and the files of the home. A difference that
 must be has a row in SAME or in UNLIKE, with its reason.
@@ -22,6 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from gpgshim.core.terms import Form
+from tests.support import skips
 from tests.support.login import PYTHON, Login
 from tests.support.scratch import CHECKOUT, GPG
 
@@ -57,6 +59,7 @@ SAME = {
 UNLIKE = {
     r"\.gnupg/(agent\.log|random_seed|pinentry\.log)": "a log, and random bytes",
     r"\.gnupg/(pubring\.kbx~?|trustdb\.gpg|tofu\.db)": "times; the keys are listed instead",
+    r"\.gnupg/public-keys\.d/pubring\.db": "the same, of keyboxd",
     r"\.gnupg/private-keys-v1\.d/.*": "a key that is made has random bytes",
     r"\.gnupg/openpgp-revocs\.d/.*": "the same",
     r".*\.git/index": "times and inodes of files",
@@ -74,7 +77,7 @@ BESIDE = {
     r"\.gnupg/S\..*": "sockets of a home, if it has no directory in /run/user",
     r"b/objects/.*": "a certificate of git push has a nonce with a time",
     r"\.password-store/\.git/.*": "commits of encrypted files",
-    r"\.gnupg/\.#lk.*": "lock files of processes",
+    r"\.gnupg/(public-keys\.d/)?(\.#lk.*|pubring\.db\.lock)": "lock files of processes",
 }
 
 
@@ -87,6 +90,9 @@ while read -r word rest; do
     case $word in GETPIN) echo D x; echo OK;; BYE) echo OK; exit;; *) echo OK;; esac
 done
 """
+
+#: A form of the lock -> a program that fails where the form is not allowed.
+NEEDS = {Form.ALIAS: ["true"], Form.NAMESPACE: ["unshare", "--mount", "--user", "true"]}
 
 
 class Step(NamedTuple):
@@ -116,9 +122,15 @@ class Ran(NamedTuple):
 class Pair(Login):
     """A user's home that is put back before each run."""
 
-    def __init__(self, before: Sequence[str]) -> None:
-        """Run the shell commands `before` in the home, once for both runs."""
+    def __init__(self, before: Sequence[str], *, keyboxd: bool = False) -> None:
+        """Run the shell commands `before` in the home, once for all runs.
+
+        With `keyboxd`, GnuPG's daemon of this name has the public keys, from GnuPG 2.4 on.
+        """
         super().__init__()
+        if keyboxd:
+            (self.key.home / "common.conf").write_text("use-keyboxd\n")
+            self.give_away()
         self.home = self.root / "home"
         self.steps = self.root / "steps"
         self.steps.mkdir()
@@ -161,6 +173,12 @@ class Pair(Login):
         self._kill()
         self._copy(self.home, self.root / "saved")
 
+    def skip_unless_possible(self, form: Form) -> None:
+        """Skip the test if this machine does not allow what the form of the lock needs."""
+        allowed = self.call(*NEEDS[form])
+        if allowed.status:
+            skips.unless_allowed("namespaces", allowed.err)
+
     def must(self, *words: str | Path) -> str:
         """Run a program, which must succeed."""
         done = self.call(*words)
@@ -173,8 +191,11 @@ class Pair(Login):
     def _copy(self, source: Path, target: Path) -> None:
         self.must("cp", "-a", source, target)
 
-    def run_scene(self, steps: Sequence[Step], *, locked: bool) -> Ran:
-        """Run the steps, in this order, from the home as it was at first."""
+    def run_scene(self, steps: Sequence[Step], form: Form | None) -> Ran:
+        """Run the steps, in this order, from the home as it was at first.
+
+        They run in a job with this form of the lock; without gpgshim if `form` is None.
+        """
         self._kill()
         shutil.rmtree(self.home)
         self._copy(self.root / "saved", self.home)
@@ -191,11 +212,11 @@ class Pair(Login):
         (self.steps / "driver").write_text("\n".join([*driver, "exit 0"]) + "\n")
         self.give_away()
         words = ["sh", str(self.steps / "driver")]
-        if locked:
-            done = self.gpgshim("run", "--lock-agent", "--commit", "true", "--", *words)
+        if form:
+            done = self.gpgshim("run", f"--lock-agent={form}", "--commit", "true", "--", *words)
         else:
             done = self.call(*words)
-        assert done.status == 0, done.err
+        assert (done.status, done.err) == (0, done.err), done.out
         texts = {
             f"{step.title}: {kind}": self._same((self.steps / f"{number}.{kind}").read_text())
             for number, step in enumerate(steps)
