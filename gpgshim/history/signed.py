@@ -15,11 +15,12 @@ Seen on GnuPG 2.2.40 with libgcrypt 1.10.1, and on GnuPG 2.4.9 with libgcrypt 1.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,8 +122,8 @@ def read_object(gpg: Gpg, name: str) -> list[Signature]:
     shown = escape(name)
     if not signature:
         raise Malformed(f"the tag or commit {shown} has no OpenPGP signature")
-    with tempfile.TemporaryDirectory(prefix="gpgshim.") as directory:
-        file, data = Path(directory, "signature"), Path(directory, "data")
+    with _scratch() as directory:
+        file, data = directory / "signature", directory / "data"
         file.write_bytes(signature)
         data.write_bytes(payload)
         return _with_data(gpg, shown, file, data)
@@ -165,8 +166,7 @@ def _read_once(gpg: Gpg, shown: str, file: Path, data: Path | None) -> list[Sign
     words += ["--no-auto-check-trustdb", "--trust-model", "always", "--verify", file.absolute()]
     if data:
         words.append(data.absolute())
-    with tempfile.TemporaryDirectory(prefix="gpgshim.") as name:
-        where = Path(name)
+    with _scratch() as where:
         status = gpg.run(words, where)
         _check_room(where)
         checked = signatures_in(status)
@@ -200,18 +200,25 @@ def _signature(gpg: Gpg, checked: Checked, hashed: Path, trailer: Path) -> Signa
     return Signature(checked, Wanted(key, checked.algorithm, digest.hexdigest().upper()))
 
 
-def _check_room(where: Path) -> None:
-    """Raises Unable if the directory is full: libgcrypt does not report a write that failed."""
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A directory for temporary files, which is removed. Raises Unable, also for its files."""
     try:
-        with open(where / "probe", "wb") as file:
-            file.write(bytes(_PROBE))
-            file.flush()
-            os.fsync(file.fileno())
+        with tempfile.TemporaryDirectory(prefix="gpgshim.") as name:
+            yield Path(name)
     except OSError as error:
         raise Unable(
-            f"gpg has no room in {where.parent} for a copy of the data: {error.strerror}",
+            f"there is no room for temporary files: {error.strerror}",
             hint="set TMPDIR to another directory",
         ) from error
+
+
+def _check_room(where: Path) -> None:
+    """Raises OSError if the directory is full: libgcrypt does not report a write that failed."""
+    with open(where / "probe", "wb") as file:
+        file.write(bytes(_PROBE))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def keygrip_of(gpg: Gpg, fingerprint: str) -> str | None:

@@ -54,6 +54,7 @@ git commit -q --allow-empty -m 'not signed'
 git tag light HEAD~1
 git tag -a plain -m plain
 git switch -q -c side HEAD~1 && git commit -q -S --allow-empty -m side && git tag -s v2 -m two
+git tag -s long -m "$(seq 500)"
 git switch -q - && git merge -q -S --no-ff -m merge v2 2>&1
 git tag merged
 """
@@ -70,6 +71,7 @@ FORMS = {
     "changes": ("--signature", "hello.changes"),
     "git tag": ("--git", "v1"),
     "git commit": ("--git", "v1^{commit}"),
+    "long tag": ("--git", "long"),
     "light tag": ("--git", "light"),
     "git merge of a tag": ("--git", "merged"),
 }
@@ -202,3 +204,46 @@ def test_gpg_leaves_nothing_behind(login: Login) -> None:
         del login.env["TMPDIR"]
     assert list(scratch.iterdir()) == []
     assert not list((login.root / "inside").glob("dbgmd*"))
+
+
+#: The size that a file can have, in bytes -> the error. No file can be written, or a small one.
+ROOM = {0: "No usable temporary directory found", 300: "File too large"}
+
+
+@pytest.mark.parametrize("form", ["binary", "long tag"])
+@pytest.mark.parametrize("size", ROOM)
+def test_without_room_for_temporary_files_nothing_is_claimed(
+    login: Login, size: int, form: str
+) -> None:
+    login.before = ("prlimit", f"--fsize={size}")
+    done = audit(login, "inside", *FORMS[form], "--json")
+    login.before = ()
+    assert (done.status, done.out) == (74, ""), done.err
+    text, hint = message(done.err)
+    assert ROOM[size] in text and hint == "set TMPDIR to another directory"
+
+
+#: The length of TMPDIR in bytes -> whether files can have names in it. 4095 is the longest path.
+LENGTHS = {200: True, 4065: False, 4075: False, 4082: False, 4090: True}
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_temporary_directory_can_have_a_long_name(login: Login, length: int) -> None:
+    """One that is too long even for Python is not used, but /tmp."""
+    path = str(login.root / "long")
+    while len(path) < length:
+        path += "/" + "d" * min(200, length - len(path) - 1)
+    path = path.removesuffix("/")
+    Path(path).mkdir(0o755, parents=True, exist_ok=True)
+    login.give_away()
+    login.env["TMPDIR"] = path
+    try:
+        done = audit(login, "inside", "--signature", "binary.sig", "f")
+    finally:
+        del login.env["TMPDIR"]
+    assert done.status == (0 if LENGTHS[length] else 74), done.err
+    assert ("File name too long" in done.err) is not LENGTHS[length]
+    hint = "gpgshim: hint: set TMPDIR to another directory\n"
+    assert (done.err.count("\n"), done.err.endswith(hint)) == (
+        (0, False) if LENGTHS[length] else (2, True)
+    )
