@@ -81,18 +81,34 @@ def _directory_of(gpgconf: Path, environ: Mapping[str, str]) -> Path:
 def _listen_in(directory: Path, real: Mapping[str, str]) -> tuple[Listener, ...]:
     """Listen at the sockets in `directory`, in front of the real ones. Raises OSError."""
     listeners: list[Listener] = []
-    directory.chmod(0o700)
+    _set_mode(directory, 0o700)
     try:
         for name, service in SERVICES.items():
             if name in real:
                 ours = listen(directory / Path(real[name]).name)
                 listeners.append(Listener(ours, real[name], service))
-        directory.chmod(0o500)
+        _set_mode(directory, 0o500)
     except BaseException:
         for each in listeners:
             each.socket.close()
         raise
     return tuple(listeners)
+
+
+def _set_mode(directory: Path, mode: int) -> None:
+    """Raises Misconfigured if the file system does not take the mode."""
+    try:
+        directory.chmod(mode)
+        found = stat.S_IMODE(directory.stat().st_mode)
+        why = f"it stays {found:04o}" if found != mode else ""
+    except OSError as error:
+        why = str(error.strerror)
+    if why:
+        raise Misconfigured(
+            f"the mode of {directory} cannot be set to {mode:04o}: {why}",
+            hint=f"use another file system for /run/user/{os.getuid()}, or run the job without"
+            " --lock-agent",
+        )
 
 
 def _hold(directory: Path) -> contextlib.ExitStack | None:
@@ -166,7 +182,8 @@ def _remove(directory: Path) -> None:
     """Remove a socket directory. Raises OSError."""
     if not re.fullmatch(r"d\.[a-z0-9]{24}", directory.name) or directory.is_symlink():
         return  # not of GnuPG
-    directory.chmod(0o700)
+    with contextlib.suppress(OSError):  # a file system without modes
+        directory.chmod(0o700)
     for each in directory.iterdir():
         if stat.S_ISSOCK(each.lstat().st_mode):
             each.unlink()
