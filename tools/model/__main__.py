@@ -95,9 +95,10 @@ def explore_rivals() -> bool:
     refusing = lives(disk=True)
     print(f"the same, with a disk that refuses: {len(refusing[0])} stages")
     report_rivals(rivalfates.SMALL[0], refusing)
+    read = [rivalfates.rows_read(rules, known) for rules in rivalfates.JUDGES]
     killed = judged(
         list(rivalfates.mutants()),
-        lambda mutant: rivalfates.fate(mutant, known),
+        lambda mutant: rivalfates.fate(mutant, known, read),
         rivalfates.why_equivalent,
     )
     spoilt = {

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -105,7 +106,30 @@ SPOILT_CLAIM: tuple[tuple[frozenset[str], Rules], ...] = tuple(
     )
 )
 
+#: The tables that are spoilt row by row, and each module that looks rows of them up.
+TABLES = (
+    ("STARTS", (memory, claim)),
+    ("_TOLD", (memory,)),
+    ("_CRASHED", (memory,)),
+    ("_RESOLVED", (memory,)),
+)
+
 Lives = tuple[list[Stage], dict[str, int]]
+#: Rows of tables: (the name of the table, the row).
+Rows = frozenset[tuple[str, Any]]
+
+
+class _Noting(dict[Any, Any]):
+    """A table that notes which of its rows are looked up."""
+
+    def __init__(self, table: dict[Any, Any], name: str, rows: set[tuple[str, Any]]) -> None:
+        super().__init__(table)
+        self._name = name
+        self._rows = rows
+
+    def __getitem__(self, row: Any) -> Any:
+        self._rows.add((self._name, row))
+        return super().__getitem__(row)
 
 
 def mutants() -> Iterator[Mutant]:
@@ -134,12 +158,30 @@ def _mutant_of_clause(module: ModuleType, name: str, old: str, new: str) -> Muta
     return Mutant(f"{name}: `{old}` is `{new}`", module, name, made[name])
 
 
-def fate(mutant: Mutant, lives: Lives) -> str:
-    """The promise or the test that kills it; "" where it lives."""
+def rows_read(rules: Rules, lives: Lives) -> Rows:
+    """The rows that the processes of this world look up. Raises Violation."""
+    rows: set[tuple[str, Any]] = set()
+    with ExitStack() as stack:
+        for name, modules in TABLES:
+            noting = _Noting(vars(memory)[name], name, rows)
+            for module in modules:
+                stack.enter_context(spoilt(Mutant(name, module, name, noting)))
+        walk(*lives, rules)
+    return frozenset(rows)
+
+
+def _can_show(mutant: Mutant, rows: Rows) -> bool:
+    """Whether a world that looks these rows up can differ, if the mutant is in it."""
+    name = next((name for name, _ in TABLES if mutant.where is vars(memory)[name]), "")
+    return not name or (name, mutant.what) in rows
+
+
+def fate(mutant: Mutant, lives: Lives, read: Sequence[Rows]) -> str:
+    """The promise or the test that kills it; "" where it lives. `read` is rows_read() of JUDGES."""
     with spoilt(mutant):
         if not re.fullmatch(OLD, mutant.name):
-            for rules in JUDGES:
-                if broken := broken_by(rules, lives):
+            for rules, rows in zip(JUDGES, read, strict=True):
+                if _can_show(mutant, rows) and (broken := broken_by(rules, lives)):
                     return broken
         return next((test for test in TESTS if fails(test)), "")
 
