@@ -102,11 +102,41 @@ def test_without_it_a_missing_key_commits(login: Login, worker: Worker) -> None:
     assert login.verdict().outcome is Outcome.IRRECOVERABLE
 
 
+def with_key(fingerprint: str) -> str:
+    return f'commit-at = "agent"\nkey = ["{fingerprint}"]\n'
+
+
+def test_with_key_its_signature_waits_for_the_manager(login: Login, worker: Worker) -> None:
+    before = login.signings()
+    start(login, worker, f"dgit && {UPLOADED}", SIGN, with_key(login.key.fingerprint))
+    assert worker.hear() == COMMIT, worker.err()
+    assert login.signings() == before
+    worker.say("go-ahead\n")
+    assert worker.rest() == HEARD_UPLOADED, worker.err()
+    assert worker.end() == 0
+    assert login.verdict().signatures == Signatures(1, 0, by_some=True)
+
+
+def test_with_key_another_key_commits_nothing(login: Login, worker: Worker) -> None:
+    """The manager hears nothing of its signature, and the failure is retriable."""
+    other = login.make_key("Other <x@example.org>", "ed25519", "sign", "never")
+    call = f"{GPG} --batch -u {other} -b f && exit 3"
+    before = login.signings()
+    start(login, worker, f"dgit || {PASSES}", call, with_key(login.key.fingerprint))
+    assert worker.rest() == HEARD_PASSES, worker.err()
+    assert worker.end() == 0
+    assert login.signings() == before + 1
+    assert (login.root / "f.sig").stat().st_size
+    assert login.verdict()[:3:2] == (State.UNCOMMITTED, Outcome.RETRIABLE)
+    assert login.verdict().signatures == Signatures(0, 0, by_some=True)
+
+
 @pytest.mark.parametrize(
     ("home", "settings", "why"),
     [
         ("/nonexistent", "", "there is no /nonexistent"),
         ("", f'key = ["{"A" * 40}"]\n', "--key needs --commit-at agent"),
+        ("", with_key("A" * 40), "there is no such key"),
     ],
 )
 def test_a_lock_that_is_not_possible(
