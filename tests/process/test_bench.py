@@ -34,7 +34,7 @@ def test_rows_have_a_time_each(tables: Callable[[int], Iterator[Table]]) -> None
 def test_the_lock_has_a_time_each() -> None:
     skips.unless_root("makes a session of an ordinary user")
     table = lock.table_of(lock.figures(lock.here, 5))
-    assert len(table.rows) == len(lock.COMMANDS) + 1
+    assert len(table.rows) == len(lock.COMMANDS) + len(lock.ALGORITHMS)
     assert all(len(row) == len(table.head) and float(row[1]) > 0 for row in table.rows)
 
 
