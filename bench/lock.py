@@ -33,9 +33,11 @@ from bench.results import Table, markdown
 from bench.world import GPG, ROOT, find_python, make
 
 NOBODY = 65534  #: the user of the session, if root runs the benchmark
-#: Mounts its first word at /run/user, and runs the others as that user.
+#: Mounts its first word at /run/user, and the second one inside, and runs the others there as that
+#: user, who cannot enter root's home.
 AS_NOBODY = f"""\
-mount --bind "$1" /run/user && shift &&
+mount --bind "$1" /run/user && mount --bind "$2" /run/user/checkout && shift 2 &&
+cd /run/user/checkout &&
 exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups -- "$@"
 """
 
@@ -243,15 +245,17 @@ def figures(enter: Callable[[Path], list[str]], runs: int) -> dict[str, Any]:
 
 def here(place: Path) -> list[str]:
     """This machine, in a session of an ordinary user."""
-    home = ["env", f"HOME={place}", str(find_python())]
+    python = str(find_python())
     if os.getuid():
-        return home
-    session = place / "user"
-    (session / str(NOBODY)).mkdir(0o700, parents=True)
-    for each in (place, session / str(NOBODY)):
-        os.chown(each, NOBODY, NOBODY)
-    inner = ["sh", "-c", AS_NOBODY, "sh", str(session)]
-    return ["unshare", "--mount", "--propagation", "private", *inner, *home]
+        return ["env", f"HOME={place}", python]
+    place.chmod(0o755)
+    for name in ("home", str(NOBODY)):
+        (place / name).mkdir(0o700)
+        os.chown(place / name, NOBODY, NOBODY)
+    (place / "checkout").mkdir()
+    inner = ["sh", "-c", AS_NOBODY, "sh", str(place), str(ROOT)]
+    prefix = ["unshare", "--mount", "--propagation", "private"]
+    return [*prefix, *inner, "env", "HOME=/run/user/home", python]
 
 
 def in_debian(place: Path) -> list[str]:

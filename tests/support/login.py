@@ -16,14 +16,15 @@ from pathlib import Path
 
 from gpgshim.core.terms import Form
 from tests.support import skips
-from tests.support.scratch import GPG, Done, Key, Scratch, short_directory
+from tests.support.scratch import CHECKOUT, GPG, Done, Key, Scratch, short_directory
 
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"  #: for that user, who cannot enter root's home
 
-#: Mounts its first word at /run/user, if that exists, and runs the others as its second word.
+#: Mounts its first word at /run/user, if that exists, and the second one at the third, where the
+#: user can read it, wherever it is. Runs the others as the user that is the fourth one.
 AS_USER = """\
-{ test ! -e /run/user || mount --bind "$1" /run/user; } && shift &&
+{ test ! -e /run/user || mount --bind "$1" /run/user; } && mount --bind "$2" "$3" && shift 3 &&
 exec setpriv --reuid "$1" --regid "$1" --clear-groups -- sh -c 'shift; exec "$@"' sh "$@"
 """
 
@@ -60,6 +61,9 @@ class Login(Scratch):
         self.sockets = self.session / str(self.user) / "gnupg"
         del self.env["GNUPGHOME"]
         if self.is_root:
+            self._checkout = root / "checkout"
+            self._checkout.mkdir()
+            self.env["PYTHONPATH"] = str(self._checkout)
             self.session.mkdir()
             if has_session:
                 self.sockets.parent.mkdir(0o700)
@@ -91,7 +95,8 @@ class Login(Scratch):
             return words
         own = [PYTHON, *words[1:]] if words[0] == sys.executable else words
         prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", AS_USER, "sh"]
-        return [*self.before, *prefix, self.session, str(self.user), *own]
+        mounts = [self.session, CHECKOUT, self._checkout]
+        return [*self.before, *prefix, *mounts, str(self.user), *own]
 
     def make_key(self, *parameters: str) -> str:
         """A key without a passphrase; its fingerprint."""
