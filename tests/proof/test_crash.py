@@ -8,6 +8,7 @@ A small part of `make crash`, by a seed that is printed; and the proof that it c
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 from collections.abc import Iterator
 from functools import cache
@@ -144,8 +145,8 @@ def test_an_earlier_fault_is_not_back(base: Base, face: str, role: str, text: st
 #: The end of an attempt whose supervisor was killed after the commitment.
 DEAD = "committed, irrecoverable (not written)"
 
-#: The rows of the tables in INTERNALS.md: who dies, at which call, and what is then true of the
-#: job.
+#: The rows of the tables in INTERNALS.md: who dies, at which call (a regular expression; the call's
+#: data has times in it, so a number alone says nothing), and what is then true of the job.
 ROWS = [
     ("run", "stunt gpg 1", "connect ", {"uncommitted, retriable"}),
     # The request remains sent; the answer may come before or after dgit has seen its gpg die.
@@ -159,20 +160,20 @@ ROWS = [
     ("run", "stunt gpg 1", "execve ", {"committed, irrecoverable"}),
     ("run", "real gpg 3", "wait4 ", {"committed, irrecoverable"}),
     ("run", "supervisor 1", "! unknown", {"uncommitted, retriable (not written)"}),
-    ("run", "supervisor 1", "half of ! unknown", {"unknown, irrecoverable (not written)"}),
+    ("run", "supervisor 1", "half of .*! unknown", {"unknown, irrecoverable (not written)"}),
     ("run", "supervisor 1", "> commit", {"unknown, irrecoverable (not written)"}),
     ("run", "supervisor 1", "= go", {"committed, irrecoverable (not written)"}),
-    ("run", "supervisor 1", "/state/ uploaded", {"committed, uploaded (not written)"}),
+    ("run", "supervisor 1", "/state/.* uploaded", {"committed, uploaded (not written)"}),
     ("repos-server", "supervisor 1", "= go", {"committed, irrecoverable (not written)"}),
     ("repos-server", "watchdog 1", "wait4 ", {"uncommitted, retriable", "not begun"}),
     ("repos-server", "job 1", "b'message", {"committed, irrecoverable"}),
-    ("supervise", "authority 1", "openat /heard/", {"unknown, irrecoverable"}),
+    ("supervise", "authority 1", "openat .*/heard/", {"unknown, irrecoverable"}),
     # The table of the lock: the command has no record; half of one; a record; an answer.
-    ("locked", "supervisor 1", "% forwarded 1", {DEAD}),
-    ("locked", "supervisor 1", "half of % forwarded 1", {DEAD}),
-    ("locked", "supervisor 1", "sendto PKSIGN", {f"{DEAD}, 0 made, 1 unknown",
+    ("locked", "supervisor 1", "% forwarded 1 ", {DEAD}),
+    ("locked", "supervisor 1", "half of .*% forwarded 1 ", {DEAD}),
+    ("locked", "supervisor 1", "sendto .*PKSIGN", {f"{DEAD}, 0 made, 1 unknown",
                                                  f"{DEAD}, 1 made, 1 unknown"}),
-    ("locked", "supervisor 1", "% signed 1", {f"{DEAD}, 0 made, 1 unknown"}),
+    ("locked", "supervisor 1", "% signed 1\\b", {f"{DEAD}, 0 made, 1 unknown"}),
     ("locked", "supervisor 1", "chmod ", {"not begun", "committed, uploaded, 2 made, 0 unknown"}),
     ("at-agent", "supervisor 1", "! unknown", {"uncommitted, retriable (not written)"}),
     ("at-agent", "supervisor 1", "! committed", {"unknown, irrecoverable (not written)"}),
@@ -188,7 +189,7 @@ def test_what_a_crash_leaves(base: Base, face: str, who: str, words: str, ends: 
         for point in kills(seen(base, face), False)
         if str(point.target) == who
         and point.deed.what == ("tear" if words.startswith("half ") else "kill")
-        and all(word in point.shown for word in words.split())
+        and re.search(words, point.shown)
     ]
     found = list(run_points(base, points, 2, work))
     assert found
