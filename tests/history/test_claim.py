@@ -106,6 +106,13 @@ def test_an_attempt_that_was_only_warned_settles_nothing(tmp_path: Path) -> None
         start(tmp_path)
 
 
+def test_the_newest_of_several_attempts_that_stand_is_named(tmp_path: Path) -> None:
+    attempt(tmp_path, *ASKED)
+    attempt(tmp_path, *COMMITTED, option=Option.WARN)
+    with pytest.raises(NotStarted, match=r"attempt j\.2 is irrecoverable"):
+        start(tmp_path)
+
+
 def test_an_attempt_under_way_is_not_hidden_by_a_later_one_that_is_over(tmp_path: Path) -> None:
     first = start(tmp_path)
     with claim.begin(tmp_path, "j", Option.WARN) as beginning:
