@@ -231,7 +231,7 @@ self._journal.sync(r.OutcomeIs(seen.outcome))""",
         "supervisor",
     ),
     "75 is not said": Case(
-        Spoil("gpgshim.cli.closing", "close", At.CALL, "exit_status", "return status or 0"),
+        Spoil("gpgshim.cli.closing", "close", At.CALL, "exit_status", "ends = status or 0"),
         "255, not 75",
         "supervise",
         "real dgit",
