@@ -96,7 +96,12 @@ class Login(Scratch):
         own = [PYTHON, *words[1:]] if words[0] == sys.executable else words
         prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", AS_USER, "sh"]
         mounts = [self.session, CHECKOUT, self._checkout]
-        return [*self.before, *prefix, *mounts, str(self.user), *own]
+        return [*self.before, *prefix, *mounts, str(self.user), *map(self._reached, own)]
+
+    def _reached(self, word: str | Path) -> str | Path:
+        """The path of a file of the checkout where the user can read it; other words as they are."""
+        path = Path(word)
+        return self._checkout / path.relative_to(CHECKOUT) if CHECKOUT in path.parents else word
 
     def make_key(self, *parameters: str) -> str:
         """A key without a passphrase; its fingerprint."""
