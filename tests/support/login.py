@@ -99,7 +99,7 @@ class Login(Scratch):
         return [*self.before, *prefix, *mounts, str(self.user), *map(self._reached, own)]
 
     def _reached(self, word: str | Path) -> str | Path:
-        """The path of a file of the checkout where the user can read it; other words as they are."""
+        """The path of a file of the checkout where the user can read it; another word as it is."""
         path = Path(word)
         return self._checkout / path.relative_to(CHECKOUT) if CHECKOUT in path.parents else word
 
