@@ -113,10 +113,17 @@ class Scene(NamedTuple):
     keyboxd: bool = False
 
 
+#: dpkg of Debian 13 prefers sq, where there is one. In a job it is told to sign with gpg.
+WITH_GPG = ("dpkg-buildpackage -S", "dpkg-buildpackage --sign-backend=gpg --sign-command=gpg -S")
+
+
 def of_caller(name: str) -> Scene:
     """The scene of a program of fixtures/callers."""
     _, before, steps = RECORDED.SCENES[name]
-    filled = [Step(title, script.replace("@PACKAGE@", RECORDED.PACKAGE)) for title, script in steps]
+    filled = [
+        Step(title, script.replace("@PACKAGE@", RECORDED.PACKAGE).replace(*WITH_GPG))
+        for title, script in steps
+    ]
     prepare = [before.replace("@PACKAGE@", RECORDED.PACKAGE)] if before else []
     return Scene(prepare, filled, NEEDS.get(name, name))
 
