@@ -60,6 +60,7 @@ class Route(NamedTuple):
 
 SIGN = "gpg --batch -b f"
 GPG_SIGN = f"/usr/bin/{SIGN}"
+SQ = "flock $HOME sq"  # two of them at once lock each other out of their database
 COMMIT = "commit -q -S --allow-empty -m first"
 REPOSITORY = "git init -q && git config user.name O && git config user.email o@example.org"
 IN_GIT = {
@@ -174,8 +175,8 @@ ROUTES = {
         R.HOME, "gpg-sq --batch -u {key} -b f", "gpg-sq", without="not in Debian 12",
     ),
     "sq, with a key of gpg-agent": Route(
-        R.HOME, "sq sign --signer {key} --signature-file=f.sig f",
-        prepare="gpg --export {key} >cert && sq cert import cert",
+        R.HOME, f"{SQ} sign --signer {{key}} --signature-file=f.sig f",
+        prepare=f"gpg --export {{key}} >cert && {SQ} cert import cert",
         probe="sq version 2>&1 | grep 'sq 1'", without="sq knows gpg-agent from 1.0 on",
     ),
     "a connection to gpg-agent": Route(R.HOME, direct("agent-socket"), verify=EDDSA),
