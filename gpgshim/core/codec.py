@@ -144,10 +144,16 @@ def _write_text(text: str) -> str:
     return text if text.isascii() and text.isprintable() else escape(text)
 
 
+def _read_code(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(f"{escape(text[:40])} is not one word of printable characters")
+    return text
+
+
 #: The type of a field -> how it is written and read. Any other type is a StrEnum.
 FORMS: dict[Any, _Form] = {
     int: _Form(str, _read_number),
-    Code: _Form(str, str),
+    Code: _Form(_write_text, _read_code),  # it is shown as it is, also on a terminal
     str: _Form(str, str, is_quoted=True),
     Text: _Form(_write_text, str, is_rest=True),
     Processes: _Form(

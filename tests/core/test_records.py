@@ -107,6 +107,11 @@ def test_the_text_of_a_line(record: Record, text: str) -> None:
         ("% exit x", "'x' is not a number, in '% exit x'"),
         ("% exit -1", "'-1' is not a number, in '% exit -1'"),
         ("% exit 1 2", "2 fields, and not 1, in '% exit 1 2'"),
+        (
+            "% resolved retriable a\x1b[2J 2026-11-26T00:00:00Z x",
+            r"a\x1b[2J is not one word of printable characters,"
+            r" in '% resolved retriable a\x1b[2J 2026-11-26T00:00:00Z x'",
+        ),
         ("< what", "unknown word after '<' in '< what'"),
         ("# pid 7 in /", "unknown word after '#' in '# pid 7 in /'"),
     ],
